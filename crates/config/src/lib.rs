@@ -1,0 +1,7 @@
+//! The configuration file: read whole, judged whole, turned into a [`plan::Plan`].
+//!
+//! The room exists so that nothing behind it ever meets an unresolved name, an uncompiled pattern or a
+//! default that was not filled in. A mistake must never be passed over: unknown keys, doubtful values and
+//! contradictions are all reported in one run, with their place, and nothing is bound.
+
+pub mod plan;

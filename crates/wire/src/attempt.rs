@@ -1,0 +1,186 @@
+//! What a login is made of, and what becomes of it.
+//!
+//! An [`Attempt`] is born in a dialogue, read by `identity`, and consumed by a replay: whoever has handed it
+//! on no longer has it, so the compiler shows that nothing keeps a credential.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::secret::Secret;
+
+/// The SASL mechanisms that can be offered. `-PLUS` is none of them: channel binding cannot pass a proxy
+/// that terminates TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// RFC 4616.
+    Plain,
+    /// The two prompts of draft-murchison-sasl-login.
+    Login,
+    /// RFC 7628.
+    OAuthBearer,
+    /// Google's predecessor of OAUTHBEARER.
+    XOAuth2,
+    /// RFC 5802.
+    ScramSha1,
+    /// RFC 7677.
+    ScramSha256,
+    /// draft-melnikov-scram-sha-512.
+    ScramSha512,
+}
+
+/// One login as the client made it.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Who, and with what.
+    pub credential: Credential,
+    /// What the client told of itself before it logged in.
+    pub told: Told,
+}
+
+/// The credential of one login.
+#[derive(Debug)]
+pub enum Credential {
+    /// A user name and a password that the proxy holds: IMAP `LOGIN`, POP3 `USER`/`PASS`, SASL LOGIN.
+    Password {
+        /// Byte for byte as the client meant it (quotes and literals undone).
+        user: Secret,
+        /// Byte for byte as the client meant it.
+        password: Secret,
+    },
+    /// A SASL exchange that is relayed message by message.
+    Sasl {
+        /// The mechanism that the client chose; never [`Mechanism::Login`], whose prompts the proxy runs.
+        mechanism: Mechanism,
+        /// The decoded first message of the client.
+        initial: Secret,
+    },
+}
+
+/// What a client told of itself before it logged in.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// IMAP `ID` fields (RFC 2971), without the `x-` ones; `None` is `NIL`. Bounded by the RFC's 30 fields.
+    pub id: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The name in EHLO or HELO.
+    pub helo: Option<Vec<u8>>,
+    /// Whether the client said EHLO (`ESMTP`) and not HELO.
+    pub extended: bool,
+    /// What a trusted front said of the client behind it.
+    pub front: Option<Front>,
+}
+
+/// The client behind a trusted front, by the front's `ID` or `XCLIENT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// The client's own address.
+    pub client: SocketAddr,
+    /// The address that the client connected to, where the front told it.
+    pub local: Option<SocketAddr>,
+    /// The session id that the front gave.
+    pub session: Option<String>,
+    /// Hops that are left (`x-proxy-ttl`, `TTL`).
+    pub ttl: Option<u8>,
+}
+
+/// A backend's answer to a login, kept as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// Whole lines that came before the final one (IMAP's untagged responses), with their line ends.
+    pub before: Vec<u8>,
+    /// The final reply with its line end: IMAP's without the tag, SMTP's with all of its lines.
+    pub last: Vec<u8>,
+}
+
+/// What became of an [`Attempt`], for the dialogue to put into its protocol's words.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The backend said yes: its words go to the client, and the bridge opens.
+    Accepted(Reply),
+    /// The login failed. With the backend's words; without, in our own (its identity was refused, or
+    /// `hide_auth_errors`).
+    Refused(Option<Reply>),
+    /// The backend said "not now" in its own words: not a failed login.
+    NotNow(Reply),
+    /// No backend could be asked: a temporary failure, never an authentication failure.
+    Unavailable,
+    /// The client gave up with `*`.
+    Cancelled,
+}
+
+/// Why we say goodbye, for the dialogue to put into its protocol's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// `preauth_timeout` is over.
+    TimedOut,
+    /// `max_auth_attempts` logins failed.
+    TooManyFailures,
+    /// A connection limit is reached.
+    TooBusy,
+    /// The proxy drains.
+    ShuttingDown,
+    /// The session was ended from outside: a kick, or a move.
+    Ended,
+    /// No backend: for protocols where the connection must go (pass-through).
+    Unavailable,
+}
+
+// === impl Mechanism ===
+
+impl Mechanism {
+    /// Every mechanism.
+    pub const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::Login,
+        Self::OAuthBearer,
+        Self::XOAuth2,
+        Self::ScramSha1,
+        Self::ScramSha256,
+        Self::ScramSha512,
+    ];
+
+    /// The registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
+            Self::ScramSha1 => "SCRAM-SHA-1",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+
+    /// The mechanism of that name in any case (RFC 4422 section 3.1 writes names in upper case; clients vary).
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it shows the password or token itself to whoever can read the connection, and so needs TLS.
+    /// SCRAM does not show it.
+    #[must_use]
+    pub const fn is_cleartext(self) -> bool {
+        matches!(self, Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2)
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// The name of the way in, for logs and metrics: the mechanism, or `LOGIN` for a user name and a password.
+    #[must_use]
+    pub fn mechanism(&self) -> Mechanism {
+        match &self.credential {
+            Credential::Password { .. } => Mechanism::Login,
+            Credential::Sasl { mechanism, .. } => *mechanism,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The shape of a machine: dialogue and replay are values, not tasks.
+//!
+//! `feed(inbox) -> Step` is called by one driver (`drive::Talk`) for both sides of every text protocol, and
+//! directly by tests and fuzzers. A machine never waits, never does I/O and never fails: a peer's nonsense is
+//! a [`Step`] like any other.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::attempt::{Attempt, Mechanism, Parting, Reply, Told, Verdict};
+use crate::fault::Fault;
+use crate::inbox::Inbox;
+use crate::secret::Secret;
+
+/// What a machine wants of the world before it can go on.
+#[derive(Debug)]
+#[must_use = "a step that is not carried out leaves both peers waiting for each other"]
+pub enum Step<E> {
+    /// No whole command or reply is in the inbox: receive more. A machine whose inbox is full may not ask
+    /// for this: it refuses the input.
+    NeedMore,
+    /// Send these bytes, then feed again. (A [`Secret`], since a replay's bytes hold the credential.)
+    Write(Secret),
+    /// Send these bytes, make sure that the inbox is empty, do the TLS handshake, call `secured`, feed again.
+    StartTls(Secret),
+    /// Something that the caller has to decide.
+    Event(E),
+    /// Send these bytes and close the connection.
+    Close(Vec<u8>),
+}
+
+/// A side of a text protocol, fed with what its peer sent.
+pub trait Machine: Send {
+    /// What it reports to its caller.
+    type Event;
+
+    /// Goes on as far as the inbox allows. Call again after every [`Step::Write`].
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<Self::Event>;
+
+    /// The handshake that [`Step::StartTls`] asked for is done. State is as new (RFC 9051 section 6.2.1).
+    /// Returns what is to be sent first (ManageSieve's capability block).
+    fn secured(&mut self) -> Vec<u8>;
+}
+
+/// The server's side, towards the client.
+pub trait Dialogue: Machine<Event = Asked> {
+    /// The first bytes on the connection, and the first behind an implicit handshake.
+    fn greet(&mut self) -> Vec<u8>;
+
+    /// Answers the attempt that was reported last. After [`Verdict::Accepted`] the dialogue is over; after
+    /// any other it is at its prompt again.
+    fn answer(&mut self, verdict: Verdict) -> Vec<u8>;
+
+    /// Passes a backend's challenge on; the client's answer comes as [`Asked::Response`].
+    fn challenge(&mut self, data: &[u8]) -> Vec<u8>;
+
+    /// Goodbye, in the protocol's words.
+    fn farewell(&mut self, why: Parting) -> Vec<u8>;
+}
+
+/// What a [`Dialogue`] reports.
+#[derive(Debug)]
+pub enum Asked {
+    /// A login: decide on it, then call [`Dialogue::answer`].
+    Attempt(Attempt),
+    /// The client's decoded answer to [`Dialogue::challenge`].
+    Response(Secret),
+    /// `*` instead of an answer to [`Dialogue::challenge`]: end the backend leg, then answer
+    /// [`Verdict::Cancelled`].
+    Cancelled,
+}
+
+/// The client's side, towards a backend.
+pub trait Replay: Machine<Event = Heard> {
+    /// Replays the login. Call once, after [`Heard::Ready`]; feed again afterwards.
+    fn authenticate(&mut self, attempt: Attempt) -> Step<Heard>;
+
+    /// Passes the client's answer to the last [`Heard::Challenge`] on.
+    fn respond(&mut self, response: Secret) -> Secret;
+}
+
+/// What a [`Replay`] reports.
+#[derive(Debug)]
+pub enum Heard {
+    /// Greeting, TLS and forwarding are done; no credential was sent yet.
+    Ready,
+    /// A decoded challenge for the client.
+    Challenge(Vec<u8>),
+    /// The backend said yes. Whatever is left in the inbox is the session's.
+    Accepted(Reply),
+    /// The backend refused the login.
+    Refused(Reply),
+    /// The backend said "not now" to the login.
+    NotNow(Reply),
+    /// The leg cannot be used.
+    Broken(Fault),
+}
+
+/// What is told to clients before their backend is known: one per protocol, shared by its sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advert {
+    /// Name in greetings.
+    pub hostname: String,
+    /// Text of the greeting.
+    pub banner: String,
+    /// Mechanisms offered, in this order.
+    pub sasl: Vec<Mechanism>,
+    /// IMAP capabilities, EHLO keywords or Sieve extensions.
+    pub capabilities: Vec<String>,
+    /// ManageSieve's `IMPLEMENTATION`.
+    pub implementation: String,
+    /// Offer and accept cleartext mechanisms without TLS.
+    pub cleartext_without_tls: bool,
+}
+
+/// How a dialogue begins.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// What to offer.
+    pub advert: Arc<Advert>,
+    /// Whether the connection is encrypted, or can be.
+    pub channel: Channel,
+    /// Whether the peer is a trusted front, whose word on the real client counts.
+    pub trusts_front: bool,
+}
+
+/// The state of a client's connection towards encryption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// In the clear, for good.
+    Plain,
+    /// In the clear, STARTTLS is offered.
+    Upgradable,
+    /// Encrypted.
+    Encrypted,
+}
+
+/// How a replay begins.
+#[derive(Debug)]
+pub struct Errand {
+    /// Upgrade with STARTTLS before anything else.
+    pub starttls: bool,
+    /// Tell the backend, over the protocol, who the client is (`forwarding = "xclient"`).
+    pub forward: Option<Forward>,
+    /// What the client told of itself.
+    pub told: Told,
+    /// Our own name, for EHLO.
+    pub hostname: String,
+}
+
+/// The client as it is told to a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// The client's address.
+    pub client: SocketAddr,
+    /// The address that the client connected to.
+    pub local: SocketAddr,
+    /// The session's id.
+    pub session: String,
+    /// Hops that are left.
+    pub ttl: u8,
+    /// Whether the client's leg is encrypted.
+    pub encrypted: bool,
+}
