@@ -1,1 +1,35 @@
-//! room desk
+//! The live state of accounts: logins under way, sessions, holds, delays, kicks.
+//!
+//! The room exists so that one lock per account decides, in one instant, whether a login that was routed a
+//! moment ago may still be bridged. A mapping that changes in between makes the login [`Outdated`]; it is
+//! routed afresh, and never ends up on the server that its account has just left.
+//!
+//! What must never happen here: a lock that is held over an await; a [`SessionTicket`] whose account was held,
+//! kicked or moved since its lookup; an entry for an account that nobody uses; a secret.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `table` | [`Desk`]: the sharded table, limits, listing, kicks, drain |
+//! | `account` | what is known of one account, and the rules that hold under its lock |
+//! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
+//! | `hold` | [`Hold`]: no login of a group completes |
+//! | `live` | one session as others see it: [`SessionInfo`], [`EndReason`], [`Traffic`] |
+//!
+//! A login's way through:
+//!
+//! ```text
+//! begin ──▶ wait_released ──▶ (route, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
+//!               ▲                                           │
+//!               └────────────── Outdated: routed afresh ◀───┘
+//! ```
+
+mod account;
+mod hold;
+mod live;
+mod table;
+mod ticket;
+
+pub use hold::{Figures, Hold, HoldError};
+pub use live::{EndReason, SessionInfo, Traffic};
+pub use table::{Busy, Counts, Desk, Kicked, Limits, MAX_DELAY};
+pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};

@@ -1,7 +1,7 @@
 //! What a login is made of, and what becomes of it.
 //!
-//! An [`Attempt`] is born in a dialogue, read by `identity`, and consumed by a replay: whoever has handed it
-//! on no longer has it, so the compiler shows that nothing keeps a credential.
+//! An [`Attempt`] is born in a dialogue, read by `identity`, and lent to a replay. Its one owner is the
+//! session's step that waits for the verdict: when that step ends, the credential is wiped.
 
 use std::fmt;
 use std::net::SocketAddr;

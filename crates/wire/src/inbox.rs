@@ -20,6 +20,10 @@ pub struct Inbox {
 /// What a first read asks for; most dialogues never need more.
 const FIRST: usize = 1024;
 
+/// An empty inbox larger than this gives its memory back: a token's 64 KiB are not kept while its backend is
+/// asked.
+const KEPT: usize = 4 * 1024;
+
 // === impl Inbox ===
 
 impl Inbox {
@@ -52,6 +56,9 @@ impl Inbox {
         if self.start == self.end {
             self.start = 0;
             self.end = 0;
+            if self.buf.len() > KEPT {
+                self.clear();
+            }
         }
     }
 

@@ -11,11 +11,23 @@
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`step`] | the shape of a machine: [`step::Step`], [`step::Dialogue`], [`step::Replay`] |
 //! | [`attempt`] | what a login is made of, and what becomes of it |
+//! | [`line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
+//! | [`imap`] | IMAP before the bridge |
+//! | [`names`], [`identifier`] | whom a credential names; the name that routes |
+//! | [`token`] | the account that a bearer token shows |
+//! | [`proxy`] | the PROXY protocol, in and out |
 //! | [`fault`] | who is to blame when a leg fails |
 
 pub mod attempt;
 pub mod fault;
+pub mod identifier;
+pub mod imap;
 pub mod inbox;
+pub mod line;
+pub mod names;
 pub mod protocol;
+pub mod proxy;
+pub mod sasl;
 pub mod secret;
 pub mod step;
+pub mod token;

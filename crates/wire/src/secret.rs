@@ -44,6 +44,14 @@ impl Secret {
         self.0.extend_from_slice(bytes);
     }
 
+    /// Shortens to `length` bytes, wiping the rest. Does nothing when there are fewer.
+    pub fn truncate(&mut self, length: usize) {
+        if length < self.0.len() {
+            self.0[length..].zeroize();
+            self.0.truncate(length);
+        }
+    }
+
     /// The bytes themselves.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

@@ -72,8 +72,9 @@ pub enum Asked {
 
 /// The client's side, towards a backend.
 pub trait Replay: Machine<Event = Heard> {
-    /// Replays the login. Call once, after [`Heard::Ready`]; feed again afterwards.
-    fn authenticate(&mut self, attempt: Attempt) -> Step<Heard>;
+    /// Replays the login. Call once, after [`Heard::Ready`]; feed again afterwards. The attempt stays the
+    /// caller's: should the account have moved meanwhile, the same login is replayed elsewhere.
+    fn authenticate(&mut self, attempt: &Attempt) -> Step<Heard>;
 
     /// Passes the client's answer to the last [`Heard::Challenge`] on.
     fn respond(&mut self, response: Secret) -> Secret;
@@ -83,7 +84,10 @@ pub trait Replay: Machine<Event = Heard> {
 #[derive(Debug)]
 pub enum Heard {
     /// Greeting, TLS and forwarding are done; no credential was sent yet.
-    Ready,
+    Ready {
+        /// Whether the backend took what [`Errand::forward`] asked for; true when nothing was asked.
+        introduced: bool,
+    },
     /// A decoded challenge for the client.
     Challenge(Vec<u8>),
     /// The backend said yes. Whatever is left in the inbox is the session's.

@@ -1,0 +1,184 @@
+//! A hold: from one instant on, no login of a group of accounts completes.
+//!
+//! A move stands on this: it holds, ends the sessions, copies what is left, flips the mapping, releases. What
+//! must never happen: a hold that outlives its owner (dropping it releases), or a login that passes because
+//! the hold's time is over while its owner still copies (such a login fails for now).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::account::Held;
+use crate::live::EndReason;
+use crate::table::Desk;
+
+/// A group of accounts whose logins wait. Dropping it releases them.
+#[derive(Debug)]
+#[must_use = "dropping the hold releases its accounts"]
+pub struct Hold {
+    desk: Desk,
+    id: u64,
+    accounts: Vec<Arc<str>>,
+    figures: Arc<Figures>,
+}
+
+/// A group cannot be held.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HoldError {
+    /// An account of the group is in another hold.
+    #[error("{0} is already held by another move: wait for that one, or cancel it")]
+    AlreadyHeld(Arc<str>),
+    /// No account was named.
+    #[error("no account to hold")]
+    Nobody,
+    /// More than [`Hold::MAX_GROUP`].
+    #[error("{0} accounts in one hold; at most {max} can be held at once", max = Hold::MAX_GROUP)]
+    TooMany(usize),
+}
+
+/// What a hold cost those who waited for it.
+#[derive(Debug, Default)]
+pub struct Figures {
+    logins: AtomicUsize,
+    longest_ms: AtomicU64,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Holds a group (normalised identifiers; repeated ones count once). From the return on, no login of the
+    /// group is confirmed: those under way, already looked up or not, wait for the release, at most until
+    /// `until`.
+    ///
+    /// # Errors
+    /// [`HoldError`]; then nothing is held.
+    pub fn hold(&self, identifiers: &[&str], until: Instant) -> Result<Hold, HoldError> {
+        if identifiers.is_empty() {
+            return Err(HoldError::Nobody);
+        }
+        if identifiers.len() > Hold::MAX_GROUP {
+            return Err(HoldError::TooMany(identifiers.len()));
+        }
+        let id = self.next_hold();
+        let mut hold = Hold { desk: self.clone(), id, accounts: Vec::new(), figures: Arc::default() };
+        for identifier in identifiers {
+            let name: Arc<str> = Arc::from(*identifier);
+            let mut shard = self.shard_of(&name);
+            let account = self.entry(&mut shard, &name);
+            match &account.held {
+                Some(held) if held.id == id => continue,
+                // What is held so far is released by dropping it.
+                Some(_) => return Err(HoldError::AlreadyHeld(name)),
+                None => {}
+            }
+            account.held = Some(Held { id, until, figures: Arc::clone(&hold.figures) });
+            account.generation = self.next_generation();
+            // Logins that wait for a delay wait for the hold from now on.
+            account.wake();
+            drop(shard);
+            hold.accounts.push(name);
+        }
+        Ok(hold)
+    }
+}
+
+// === impl Hold ===
+
+impl Hold {
+    /// Accounts in one hold: an account's names, not a batch.
+    pub const MAX_GROUP: usize = 1_000;
+
+    /// The held accounts.
+    #[must_use]
+    pub fn accounts(&self) -> &[Arc<str>] {
+        &self.accounts
+    }
+
+    /// Tells every session of the group to end; returns how many were told.
+    pub fn end_sessions(&self) -> usize {
+        let rung = |name: &Arc<str>| {
+            let shard = self.desk.shard_of(name);
+            shard.accounts.get(name).map_or(0, |account| account.ring_all(EndReason::Move))
+        };
+        self.accounts.iter().map(rung).sum()
+    }
+
+    /// Sessions of the group that are still there. While the hold lasts, this only falls.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        let count = |name: &Arc<str>| {
+            let shard = self.desk.shard_of(name);
+            shard.accounts.get(name).map_or(0, |account| account.live.len())
+        };
+        self.accounts.iter().map(count).sum()
+    }
+
+    /// Resolves when the group has no session left. The caller bounds the wait.
+    pub async fn emptied(&self) {
+        for name in &self.accounts {
+            self.emptied_of(name).await;
+        }
+    }
+
+    /// What the hold has cost so far; still there after the release.
+    #[must_use]
+    pub fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// Lets the group's logins go on, to where the mapping says now.
+    pub fn release(self) {
+        drop(self);
+    }
+
+    async fn emptied_of(&self, name: &Arc<str>) {
+        loop {
+            let changed = self.desk.entry(&mut self.desk.shard_of(name), name).changed();
+            // Asked for before the look, so that no end of a session falls between look and wait.
+            let woken = changed.notified();
+            if self.desk.entry(&mut self.desk.shard_of(name), name).live.is_empty() {
+                return;
+            }
+            woken.await;
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for name in &self.accounts {
+            let mut shard = self.desk.shard_of(name);
+            let account = self.desk.entry(&mut shard, name);
+            account.held = None;
+            // Once more: a login that began during the hold may have looked at the mapping before the flip.
+            account.generation = self.desk.next_generation();
+            account.wake();
+            self.desk.tidy(&mut shard, name);
+        }
+    }
+}
+
+// === impl Figures ===
+
+impl Figures {
+    /// Logins that waited and then went on.
+    #[must_use]
+    pub fn logins(&self) -> usize {
+        self.logins.load(Ordering::Relaxed)
+    }
+
+    /// The longest wait of one of them, in whole milliseconds.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        Duration::from_millis(self.longest_ms.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn note(&self, waited: Duration) {
+        self.logins.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        self.longest_ms.fetch_max(millis, Ordering::Relaxed);
+    }
+}

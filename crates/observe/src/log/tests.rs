@@ -1,0 +1,112 @@
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// Keeps the lines of one subscriber.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `speak` logs, in the form asked for.
+pub(crate) fn lines(
+    level: &str,
+    environment: Option<&str>,
+    format: Format,
+    speak: impl Fn(&Handle),
+) -> String {
+    let out = Lines::default();
+    let writer = out.clone();
+    let (handle, subscriber) = build(level, environment, format, move || writer.clone()).unwrap();
+    tracing::subscriber::with_default(subscriber, || speak(&handle));
+    out.text()
+}
+
+fn speak() {
+    tracing::debug!(target: "hyper::proto", "library");
+    tracing::debug!(target: "pointsman_session", "ours");
+    tracing::info!(target: "pointsman_session", "told");
+    tracing::warn!(target: "hyper::proto", "warning");
+}
+
+fn said(lines: &str) -> Vec<&str> {
+    lines.lines().map(|line| line.rsplit(' ').next().unwrap()).collect()
+}
+
+#[test]
+fn levels_are_for_our_own_crates() {
+    for (level, environment, expected) in [
+        ("debug", None, &["ours", "told", "warning"][..]),
+        ("info", None, &["told", "warning"]),
+        ("warn", None, &["warning"]),
+        ("error", None, &[]),
+        ("off", None, &[]),
+        ("hyper=debug", None, &["library", "warning"]),
+        ("error", Some("debug"), &["library", "ours", "told", "warning"]),
+    ] {
+        let lines = lines(level, environment, Format::Text, |_| speak());
+        assert_eq!(said(&lines), expected, "{level} {environment:?}");
+    }
+}
+
+#[test]
+fn the_level_changes_while_it_runs() {
+    let lines = lines("info", None, Format::Text, |handle| {
+        speak();
+        handle.set_level("debug").unwrap();
+        speak();
+        assert!(handle.set_level("debugg=yes=no").unwrap_err().contains("expected a level"));
+        handle.set_level("off").unwrap();
+        speak();
+    });
+    assert_eq!(said(&lines), ["told", "warning", "ours", "told", "warning"]);
+}
+
+#[test]
+fn the_environment_is_remembered() {
+    for (environment, expected) in [(None, false), (Some("info"), true)] {
+        let (handle, _) = build("info", environment, Format::Text, io::sink).unwrap();
+        assert_eq!(handle.is_from_environment(), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_key() {
+    for (level, environment, key) in [("a=b=c", None, "log_level"), ("info", Some("a=b=c"), "RUST_LOG")] {
+        let error = build(level, environment, Format::Text, io::sink).map(|_| ()).unwrap_err();
+        assert!(error.starts_with(&format!("{key} = \"a=b=c\" cannot be read")), "{error}");
+    }
+}
+
+#[test]
+fn json_is_one_object_a_line() {
+    let lines = lines("info", None, Format::Json, |_| {
+        tracing::info!(target: "pointsman_session", session = "x", "first\nline");
+    });
+    let value: serde_json::Value = serde_json::from_str(lines.trim_end()).unwrap();
+    assert_eq!(value["fields"]["message"], "first\nline");
+    assert_eq!((value["fields"]["session"].as_str(), lines.lines().count()), (Some("x"), 1));
+}
+
+/// The only test of this binary that sets the process's log.
+#[test]
+fn a_process_has_one_log() {
+    init("off", Format::Text).unwrap();
+    assert!(init("off", Format::Text).unwrap_err().contains("already"));
+}

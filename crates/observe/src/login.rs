@@ -1,0 +1,54 @@
+//! The one line of a failed login, in a form that never changes: fail2ban and its like read it.
+//!
+//! ```text
+//! login failed: protocol=imap client=203.0.113.7 account="alice@example.com" reason=rejected
+//! ```
+//!
+//! The address comes before anything a stranger chose, and what he chose cannot leave its quotes: otherwise
+//! a login name could put somebody else's address where the filter looks. The filter is
+//! `contrib/fail2ban/filter.d/pointsman.conf`, and the tests below hold it against this line.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::account::Accounts;
+use crate::session_id::SessionId;
+
+/// A login that failed by the client's fault.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginFailure<'a> {
+    /// The protocol's name in lower case: `imap`, `pop3`, `sieve`, `submission`, `http`.
+    pub protocol: &'a str,
+    /// The client's address: from the PROXY header where one is trusted.
+    pub client: IpAddr,
+    /// The identifier; the login name as it was sent where there is none yet.
+    pub account: &'a [u8],
+    /// Why, in one word of ours: `rejected`, `unknown-account`, `too-many`.
+    pub reason: &'a str,
+}
+
+/// The line of a failure.
+struct Line<'a> {
+    failure: &'a LoginFailure<'a>,
+    accounts: &'a Accounts,
+}
+
+/// Logs `failure` of `session` at `info`.
+pub fn login_failed(session: SessionId, accounts: &Accounts, failure: &LoginFailure<'_>) {
+    tracing::info!(target: "pointsman::login", %session, "{}", Line { failure, accounts });
+}
+
+// === impl Line ===
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LoginFailure { protocol, client, account, reason } = self.failure;
+        // A listener on `::` sees IPv4 clients as mapped addresses; a ban of those would not match.
+        let client = client.to_canonical();
+        let account = self.accounts.show_bytes(account);
+        write!(f, "login failed: protocol={protocol} client={client} account=\"{account}\" reason={reason}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The server's side of TLS towards clients.
+//!
+//! It exists so that `[tls]` is turned into an engine in one place. Clients are never asked for a
+//! certificate here, so sessions may be resumed across listeners; a listener that authenticates by
+//! certificate must never share [`Tickets`] with others.
+
+use std::fmt;
+use std::sync::Arc;
+
+use config::plan::Tls;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::TlsAcceptor;
+
+use crate::certificates::Certificates;
+use crate::choice::{ByName, BySni};
+use crate::error::SetupError;
+
+/// Does handshakes with clients. Cheap to clone.
+#[derive(Clone)]
+pub struct Acceptor {
+    pub(crate) tls: TlsAcceptor,
+}
+
+/// What lets clients resume sessions: the ticket key, which rotates by itself, and a small cache for TLS 1.2
+/// clients without tickets. One for the whole process, so that a reconnecting client is known by every
+/// worker and listener, and after a reload.
+#[derive(Clone)]
+pub struct Tickets {
+    ticketer: Arc<dyn ProducesTickets>,
+    cache: Arc<dyn StoresServerSessions>,
+}
+
+/// Sessions of TLS 1.2 clients without tickets, which are few; about 200 bytes each.
+const CACHED_SESSIONS: usize = 1024;
+
+// === impl Acceptor ===
+
+impl Acceptor {
+    /// Chooses the certificate by SNI. `alpn` lists application protocols in order of preference; when empty,
+    /// the client's list is not looked at, as for mail protocols.
+    ///
+    /// # Errors
+    /// When no cipher suite is left for the TLS versions in use.
+    pub fn new(
+        tls: &Tls,
+        certificates: &Arc<Certificates>,
+        tickets: &Tickets,
+        alpn: &[&[u8]],
+    ) -> Result<Self, SetupError> {
+        Self::build(tls, Arc::new(BySni(Arc::clone(certificates))), tickets, alpn)
+    }
+
+    /// Always shows `[tls.certificate.NAME]` (the admin listener's).
+    ///
+    /// # Errors
+    /// When there is no certificate of that name, and as [`Acceptor::new`].
+    pub fn named(
+        tls: &Tls,
+        certificates: &Arc<Certificates>,
+        name: &str,
+        tickets: &Tickets,
+        alpn: &[&[u8]],
+    ) -> Result<Self, SetupError> {
+        let by_name = ByName::new(certificates, name)?;
+        Self::build(tls, Arc::new(by_name), tickets, alpn)
+    }
+
+    fn build(
+        tls: &Tls,
+        resolver: Arc<dyn ResolvesServerCert>,
+        tickets: &Tickets,
+        alpn: &[&[u8]],
+    ) -> Result<Self, SetupError> {
+        let provider =
+            CryptoProvider { cipher_suites: tls.cipher_suites.clone(), ..aws_lc_rs::default_provider() };
+        let versions: &[&SupportedProtocolVersion] =
+            if tls.only_tls13 { &[&TLS13] } else { &[&TLS13, &TLS12] };
+        let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(versions)
+            .map_err(|error| SetupError::NoCipherSuite { reason: error.to_string() })?
+            .with_no_client_auth()
+            .with_cert_resolver(resolver);
+        config.ignore_client_order = tls.ignore_client_order;
+        config.ticketer = Arc::clone(&tickets.ticketer);
+        config.session_storage = Arc::clone(&tickets.cache);
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok(Self { tls: TlsAcceptor::from(Arc::new(config)) })
+    }
+}
+
+impl fmt::Debug for Acceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acceptor").finish_non_exhaustive()
+    }
+}
+
+// === impl Tickets ===
+
+impl Tickets {
+    /// A fresh ticket key.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn new() -> Result<Self, SetupError> {
+        let ticketer = aws_lc_rs::Ticketer::new().map_err(|_| SetupError::NoRandomness)?;
+        Ok(Self { ticketer, cache: ServerSessionMemoryCache::new(CACHED_SESSIONS) })
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tickets([redacted])")
+    }
+}

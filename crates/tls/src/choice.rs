@@ -1,0 +1,108 @@
+//! Which certificate a client gets.
+//!
+//! The choice is a pure function of the table and the ClientHello, so that a table of cases can test it.
+//! A missing or strange SNI must never end the handshake while there is anything to show: old mail clients
+//! send none.
+
+use std::sync::Arc;
+
+use config::plan::Certificate;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use crate::certificates::Certificates;
+use crate::error::SetupError;
+
+/// Chooses by SNI.
+#[derive(Debug)]
+pub(crate) struct BySni(pub(crate) Arc<Certificates>);
+
+/// Takes the one of a name, as it is at that moment.
+#[derive(Debug)]
+pub(crate) struct ByName {
+    certificates: Arc<Certificates>,
+    name: String,
+}
+
+/// The index of the certificate for `sni`: exact name, then wildcard, then parent domain (one label only),
+/// then the default, then the only one; `None` stands for the self-signed one.
+///
+/// `is_usable` tells whether the client can verify signatures of the key at an index: where an ECDSA and an
+/// RSA certificate share a name, an old client gets the one that it understands.
+pub(crate) fn choose(
+    certificates: &[Arc<Certificate>],
+    sni: Option<&str>,
+    is_usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let by_name = sni.and_then(|sni| {
+        let host = sni.strip_suffix('.').unwrap_or(sni).to_ascii_lowercase();
+        let candidates = names_for(&host);
+        best(certificates, &candidates, &is_usable).or_else(|| best(certificates, &candidates, |_| true))
+    });
+    by_name
+        .or_else(|| certificates.iter().position(|certificate| certificate.is_default))
+        .or_else(|| (certificates.len() == 1).then_some(0))
+}
+
+/// The subjects that serve `host`, most specific first.
+fn names_for(host: &str) -> Vec<String> {
+    let mut names = vec![host.to_owned()];
+    if let Some((_, parent)) = host.split_once('.') {
+        names.push(format!("*.{parent}"));
+        names.push(parent.to_owned());
+    }
+    names
+}
+
+fn best(
+    certificates: &[Arc<Certificate>],
+    names: &[String],
+    is_usable: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    names.iter().find_map(|name| {
+        (0..certificates.len()).find(|&index| certificates[index].subjects.contains(name) && is_usable(index))
+    })
+}
+
+// === impl BySni ===
+
+impl ResolvesServerCert for BySni {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let table = self.0.table();
+        let schemes = hello.signature_schemes();
+        let is_usable = |index: usize| {
+            let certificate: &Certificate = &table.certificates[index];
+            certificate.key.key.choose_scheme(schemes).is_some()
+        };
+        match choose(&table.certificates, hello.server_name(), is_usable) {
+            Some(index) => Some(Arc::clone(&table.certificates[index].key)),
+            None => table.self_signed.clone(),
+        }
+    }
+}
+
+// === impl ByName ===
+
+impl ByName {
+    pub(crate) fn new(certificates: &Arc<Certificates>, name: &str) -> Result<Self, SetupError> {
+        let by_name = Self { certificates: Arc::clone(certificates), name: name.to_owned() };
+        match by_name.find() {
+            Some(_) => Ok(by_name),
+            None => Err(SetupError::NoSuchCertificate { name: name.to_owned() }),
+        }
+    }
+
+    fn find(&self) -> Option<Arc<CertifiedKey>> {
+        let table = self.certificates.table();
+        table.certificates.iter().find(|one| &*one.name == self.name).map(|one| Arc::clone(&one.key))
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.find()
+    }
+}
+
+#[cfg(test)]
+mod tests;

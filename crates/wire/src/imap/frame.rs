@@ -1,0 +1,176 @@
+//! Where a command or a response ends: lines, and the literals at their ends.
+//!
+//! Framing comes before parsing, so that a command that makes no sense is still skipped as a whole and the
+//! bytes of its literals are never taken for commands.
+
+use crate::line::{Found, Lines};
+
+/// Finds the end of the command (or response) at the front of an inbox.
+#[derive(Debug, Default)]
+pub(super) struct Framer {
+    lines: Lines,
+    /// Where the current line begins: behind the last literal.
+    line_start: usize,
+    /// A literal's octets are awaited up to here.
+    literal_end: usize,
+}
+
+/// What may be framed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Longest line, in bytes, literals not counted.
+    pub line: usize,
+    /// Longest whole, in bytes.
+    pub whole: usize,
+    /// Longest non-synchronising literal (RFC 7888's LITERAL-: 4096).
+    pub unasked: usize,
+}
+
+/// What [`Framer::next`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framed {
+    /// Not whole yet.
+    NeedMore,
+    /// A synchronising literal was announced at the end of the line that ends here.
+    Announced {
+        /// Bytes up to and including the announcing line.
+        line_end: usize,
+    },
+    /// A whole command: this many bytes, line end included.
+    Whole(usize),
+    /// Longer than allowed.
+    TooLong,
+}
+
+/// The announcement at the end of a line: literal = "{" number ["+"] "}" CRLF
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Announcement {
+    /// Octets to come.
+    pub octets: usize,
+    /// Whether the sender waits for a continuation.
+    pub synchronising: bool,
+    /// Length of `{n}` itself.
+    pub length: usize,
+}
+
+// === impl Framer ===
+
+impl Framer {
+    /// Goes on from where it was; `unread` must begin where it began last time.
+    /// [`Framed::Announced`] is told once for each literal.
+    pub(super) fn next(&mut self, unread: &[u8], bounds: Bounds) -> Framed {
+        loop {
+            if unread.len() < self.literal_end {
+                return Framed::NeedMore;
+            }
+            let line = match self.lines.find(&unread[self.line_start..], bounds.line) {
+                Found::NeedMore if unread.len() >= bounds.whole => return self.finish(Framed::TooLong),
+                Found::NeedMore => return Framed::NeedMore,
+                Found::TooLong => return self.finish(Framed::TooLong),
+                Found::Line(line) => line,
+            };
+            let line_end = self.line_start + line.whole;
+            let text = &unread[self.line_start..self.line_start + line.text];
+            let Some(literal) = announcement(text) else {
+                return self.finish(Framed::Whole(line_end));
+            };
+            let end = line_end.saturating_add(literal.octets);
+            if end >= bounds.whole || (!literal.synchronising && literal.octets > bounds.unasked) {
+                return self.finish(Framed::TooLong);
+            }
+            self.line_start = end;
+            self.literal_end = end;
+            if literal.synchronising {
+                return Framed::Announced { line_end };
+            }
+        }
+    }
+
+    fn finish(&mut self, framed: Framed) -> Framed {
+        *self = Self::default();
+        framed
+    }
+}
+
+/// The literal that `line` (without its line end) announces, if it does. A number too large for any bound is
+/// an announcement too: of more than we take.
+pub(super) fn announcement(line: &[u8]) -> Option<Announcement> {
+    let inner = line.strip_suffix(b"}")?;
+    let open = memchr::memrchr(b'{', inner)?;
+    let number = &inner[open + 1..];
+    let (digits, synchronising) = number.strip_suffix(b"+").map_or((number, true), |digits| (digits, false));
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let octets = digits.iter().fold(0_usize, |n, digit| {
+        n.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
+    });
+    Some(Announcement { octets, synchronising, length: line.len() - open })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { line: 64, whole: 128, unasked: 40 };
+
+    #[test]
+    fn announcements() {
+        let found = |octets, synchronising, length| Some(Announcement { octets, synchronising, length });
+        for (line, expected) in [
+            (&b"a LOGIN {5}"[..], found(5, true, 3)),
+            (b"a LOGIN {5+}", found(5, false, 4)),
+            (b"{0}", found(0, true, 3)),
+            (b"{007}", found(7, true, 5)),
+            (b"{99999999999999999999999}", found(usize::MAX, true, 25)),
+            (b"{}", None),
+            (b"{+}", None),
+            (b"{5 }", None),
+            (b"{-5}", None),
+            (b"{5} ", None),
+            (b"5}", None),
+            (b"}", None),
+            (b"", None),
+        ] {
+            assert_eq!(announcement(line), expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn commands_are_framed_with_their_literals() {
+        for (unread, expected) in [
+            (&b"a NOOP"[..], vec![Framed::NeedMore]),
+            (b"a NOOP\r\nb", vec![Framed::Whole(8)]),
+            (b"a X {3+}\r\n\r\n\r b\r\nc", vec![Framed::Whole(17)]),
+            (b"a X {3}\r\n\r\n\r b\r\nc", vec![Framed::Announced { line_end: 9 }, Framed::Whole(16)]),
+            (b"a X {3}\r\n\r\n", vec![Framed::Announced { line_end: 9 }, Framed::NeedMore]),
+            (b"a X {41+}\r\n", vec![Framed::TooLong]),
+            (b"a X {200}\r\n", vec![Framed::TooLong]),
+            (&[b'x'; 65], vec![Framed::TooLong]),
+        ] {
+            let mut framer = Framer::default();
+            for framed in expected {
+                assert_eq!(framer.next(unread, BOUNDS), framed, "{}", unread.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn dripped_bytes_frame_the_same() {
+        let whole = b"a LOGIN {5+}\r\na\r\nb\n {4}\r\n{9}\r\r\n";
+        let mut framer = Framer::default();
+        let mut announced = 0;
+        for end in 0..whole.len() {
+            match framer.next(&whole[..end], BOUNDS) {
+                Framed::NeedMore => {}
+                Framed::Announced { line_end } => {
+                    announced += 1;
+                    assert_eq!(line_end, 25);
+                }
+                framed => panic!("{framed:?} after {end} bytes"),
+            }
+        }
+        assert_eq!(announced, 1);
+        assert_eq!(framer.next(whole, BOUNDS), Framed::Whole(whole.len()));
+    }
+}

@@ -1,0 +1,142 @@
+//! `ID` (RFC 2971): what a client tells of itself, what a trusted front tells of the client behind it, and
+//! what a backend is told of both.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::command::IdField;
+use crate::attempt::{Front, Told};
+use crate::step::Forward;
+
+/// Takes the fields of a client's `ID` into `told`. Fields that begin with `x-` are a front's: they are
+/// believed when `trusts_front`, and never kept among the client's own.
+pub(super) fn take(told: &mut Told, fields: Vec<IdField>, trusts_front: bool) {
+    let (theirs, own): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| is_private(name));
+    told.id = own;
+    if trusts_front && let Some(front) = front(&theirs) {
+        told.front = Some(front);
+    }
+}
+
+/// The command's arguments for a backend, or `None` when there is nothing to tell.
+pub(super) fn arguments(forward: Option<&Forward>, told: &Told) -> Option<String> {
+    let mut fields = String::new();
+    if let Some(forward) = forward {
+        let transport = if forward.encrypted { "TLS" } else { "insecure" };
+        for (name, value) in [
+            ("x-originating-ip", forward.client.ip().to_canonical().to_string()),
+            ("x-originating-port", forward.client.port().to_string()),
+            ("x-connected-ip", forward.local.ip().to_canonical().to_string()),
+            ("x-connected-port", forward.local.port().to_string()),
+            ("x-proxy-ttl", forward.ttl.to_string()),
+            ("x-session-id", forward.session.clone()),
+            ("x-client-transport", transport.to_owned()),
+        ] {
+            push(&mut fields, name, Some(&value));
+        }
+    }
+    for (name, value) in &told.id {
+        // What cannot stand between quotes is left out: a literal would only carry somebody's attack.
+        match (quotable(name), value.as_deref().map(quotable)) {
+            (Some(name), None) => push(&mut fields, name, None),
+            (Some(name), Some(Some(value))) => push(&mut fields, name, Some(value)),
+            (None, _) | (_, Some(None)) => {}
+        }
+    }
+    (!fields.is_empty()).then(|| format!("({fields})"))
+}
+
+fn front(fields: &[IdField]) -> Option<Front> {
+    let text = |name: &str| {
+        let (_, value) = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?;
+        std::str::from_utf8(value.as_deref()?).ok()
+    };
+    let address = |ip, port| {
+        let ip: IpAddr = text(ip)?.parse().ok()?;
+        Some(SocketAddr::new(ip.to_canonical(), text(port).and_then(|port| port.parse().ok()).unwrap_or(0)))
+    };
+    Some(Front {
+        client: address("x-originating-ip", "x-originating-port")?,
+        local: address("x-connected-ip", "x-connected-port"),
+        session: text("x-session-id").filter(|id| is_session_id(id)).map(str::to_owned),
+        ttl: text("x-proxy-ttl").and_then(|ttl| ttl.parse().ok()),
+    })
+}
+
+/// A session id that can be repeated anywhere: in logs, in `ID`, in XCLIENT.
+fn is_session_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_.".contains(&byte))
+}
+
+fn is_private(name: &[u8]) -> bool {
+    name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"x-"))
+}
+
+fn quotable(text: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok()?;
+    (text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
+}
+
+fn push(fields: &mut String, name: &str, value: Option<&str>) {
+    let space = if fields.is_empty() { "" } else { " " };
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let value = value.map_or_else(|| "NIL".to_owned(), quoted);
+    fields.push_str(&format!("{space}{} {value}", quoted(name)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str, value: Option<&str>) -> IdField {
+        (name.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()))
+    }
+
+    fn forward() -> Forward {
+        Forward {
+            client: "203.0.113.7:4711".parse().expect("address"),
+            local: "[::ffff:198.51.100.1]:993".parse().expect("address"),
+            session: "abcdefgh23456723".to_owned(),
+            ttl: 6,
+            encrypted: true,
+        }
+    }
+
+    #[test]
+    fn a_backend_is_told_of_the_client() {
+        let told = Told {
+            id: vec![field("name", Some("Mail \"x\\y\"")), field("os", None), field("vendor", Some("a\r\nb NOOP"))],
+            ..Told::default()
+        };
+        assert_eq!(
+            arguments(Some(&forward()), &told).as_deref(),
+            Some(
+                "(\"x-originating-ip\" \"203.0.113.7\" \"x-originating-port\" \"4711\" \
+                 \"x-connected-ip\" \"198.51.100.1\" \"x-connected-port\" \"993\" \"x-proxy-ttl\" \"6\" \
+                 \"x-session-id\" \"abcdefgh23456723\" \"x-client-transport\" \"TLS\" \
+                 \"name\" \"Mail \\\"x\\\\y\\\"\" \"os\" NIL)"
+            )
+        );
+        assert_eq!(arguments(None, &Told::default()), None);
+    }
+
+    #[test]
+    fn a_front_is_believed_only_where_it_is_trusted() {
+        let fields = || {
+            vec![
+                field("X-Originating-IP", Some("2001:db8::7")),
+                field("x-originating-port", Some("4711")),
+                field("x-proxy-ttl", Some("3")),
+                field("x-session-id", Some("bad id\"")),
+                field("name", Some("webmail")),
+            ]
+        };
+        let mut told = Told::default();
+        take(&mut told, fields(), false);
+        assert_eq!((told.front.as_ref(), told.id.len()), (None, 1));
+        take(&mut told, fields(), true);
+        let front = told.front.expect("a front");
+        assert_eq!(front.client, "[2001:db8::7]:4711".parse().expect("address"));
+        assert_eq!((front.local, front.session, front.ttl), (None, None, Some(3)));
+        assert_eq!(told.id, vec![field("name", Some("webmail"))]);
+    }
+}

@@ -1,0 +1,74 @@
+//! Version 1: one line of text (section 2.1).
+//!
+//! The grammar is exact: one space between fields, no leading zeroes, CRLF and nothing else at the end. A
+//! line that two readers could take apart in two ways must never get through.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str;
+
+use super::{Header, MAX_V1, Parsed, Tlvs, agrees};
+
+/// Whether a header of this version can begin so.
+pub(super) fn begins(bytes: &[u8]) -> bool {
+    agrees(bytes, MARK)
+}
+
+/// Parses `bytes`, for which [`begins`] is true.
+pub(super) fn parse(bytes: &[u8]) -> Parsed {
+    let head = &bytes[..bytes.len().min(MAX_V1)];
+    // "The receiver must not tolerate a single CR or LF character to end the line."
+    let Some(end) = head.iter().position(|&byte| byte == b'\r' || byte == b'\n') else {
+        return if head.len() == MAX_V1 {
+            Parsed::Invalid("version 1: no CRLF in 107 bytes")
+        } else {
+            Parsed::Incomplete
+        };
+    };
+    match head.get(end..end + 2) {
+        Some(b"\r\n") => {}
+        None if head[end] == b'\r' && head.len() < MAX_V1 => return Parsed::Incomplete,
+        _ => return Parsed::Invalid("version 1: CR or LF that is no CRLF"),
+    }
+    match line(&head[MARK.len()..end]) {
+        Ok(header) => Parsed::Header { header, length: end + 2 },
+        Err(what) => Parsed::Invalid(what),
+    }
+}
+
+/// The line's fields behind `PROXY` and its space.
+fn line(fields: &[u8]) -> Result<Header, &'static str> {
+    let mut fields = fields.split(|&byte| byte == b' ');
+    let address: fn(&str) -> Option<IpAddr> = match fields.next() {
+        // "the receiver must ignore anything presented before the CRLF is found"
+        Some(b"UNKNOWN") => return Ok(Header::Local),
+        Some(b"TCP4") => |text| text.parse().map(Ipv4Addr::into).ok(),
+        Some(b"TCP6") => |text| text.parse().map(Ipv6Addr::into).ok(),
+        _ => return Err("version 1: neither TCP4, TCP6 nor UNKNOWN"),
+    };
+    let mut text = || fields.next().and_then(|field| str::from_utf8(field).ok());
+    let (source, destination) = (text().and_then(address), text().and_then(address));
+    let (source_port, destination_port) = (text().and_then(port), text().and_then(port));
+    if fields.next().is_some() {
+        return Err("version 1: more than six fields");
+    }
+    let (Some(source), Some(destination)) = (source, destination) else {
+        return Err("version 1: an address that is none of its family");
+    };
+    let (Some(source_port), Some(destination_port)) = (source_port, destination_port) else {
+        return Err("version 1: a port that is none, or missing");
+    };
+    Ok(Header::Proxy {
+        source: SocketAddr::new(source.to_canonical(), source_port),
+        destination: SocketAddr::new(destination.to_canonical(), destination_port),
+        tlvs: Box::new(Tlvs::default()),
+    })
+}
+
+/// "a decimal integer in the range [0..65535]", without leading zeroes and (unlike Rust's) without a sign.
+fn port(text: &str) -> Option<u16> {
+    let is_plain = text == "0" || text.starts_with(|first: char| first.is_ascii_digit() && first != '0');
+    if is_plain { text.parse().ok() } else { None }
+}
+
+/// What every version 1 header begins with.
+const MARK: &[u8] = b"PROXY ";
