@@ -1,1 +1,118 @@
-//! room backend
+//! The way to a server: health, addresses, connecting, the PROXY header, TLS, greeting and forwarding.
+//!
+//! It ends at [`Leg`]: a backend that is ready for a credential and has not seen one. Until then everything
+//! may be tried again; what comes after is the session's. A leg that was announced for one client is never
+//! handed to another.
+
+mod dial;
+mod health;
+mod leg;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::plan::{Destination, Name, Plan, TlsMode};
+pub use health::{Health, HealthSnapshot};
+pub use leg::{Leg, Steps, Visitor};
+use tls::{Connector, PlatformRoots, SetupError};
+use wire::protocol::Protocol;
+
+/// Every destination of a plan, with its live state.
+#[derive(Debug)]
+pub struct Backends {
+    by_name: BTreeMap<Name, Arc<Backend>>,
+}
+
+/// One destination: how to reach it, and how it has been doing.
+#[derive(Debug)]
+pub struct Backend {
+    destination: Arc<Destination>,
+    /// One for each leg: services of one host seldom take each other's session tickets.
+    connectors: [Option<Connector>; Protocol::ALL.len()],
+    dialler: dial::Dialler,
+    health: Arc<[Health; Protocol::ALL.len()]>,
+    timeout: Duration,
+    retries: u32,
+}
+
+// === impl Backends ===
+
+impl Backends {
+    /// Builds what `plan` declares. Health outlives a plan: it is taken over from `previous` by name.
+    ///
+    /// # Errors
+    /// When a destination's TLS settings cannot be used; the destination is named.
+    pub fn new(plan: &Plan, roots: &PlatformRoots, previous: Option<&Self>) -> Result<Self, (Name, SetupError)> {
+        let own: Arc<[SocketAddr]> =
+            plan.listeners.iter().flat_map(|listener| listener.bind.iter().copied()).collect();
+        let mut by_name = BTreeMap::new();
+        for (name, destination) in &plan.destinations {
+            let connectors = connectors(destination, roots).map_err(|error| (Arc::clone(name), error))?;
+            let health = previous
+                .and_then(|previous| previous.by_name.get(name))
+                .map_or_else(|| Arc::new(std::array::from_fn(|_| Health::default())), |old| Arc::clone(&old.health));
+            let backend = Backend {
+                destination: Arc::clone(destination),
+                connectors,
+                dialler: dial::Dialler::new(destination.source_ips.clone(), Arc::clone(&own)),
+                health,
+                timeout: plan.server.backend_timeout,
+                retries: plan.server.backend_connect_retries,
+            };
+            for health in backend.health.iter() {
+                health.set_rule(health::Rule::of(&plan.server));
+            }
+            by_name.insert(Arc::clone(name), Arc::new(backend));
+        }
+        Ok(Self { by_name })
+    }
+
+    /// The destination of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Backend>> {
+        self.by_name.get(name)
+    }
+
+    /// Every destination by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Arc<Backend>)> {
+        self.by_name.iter()
+    }
+}
+
+/// A connector for each leg that uses TLS.
+fn connectors(
+    destination: &Destination,
+    roots: &PlatformRoots,
+) -> Result<[Option<Connector>; Protocol::ALL.len()], SetupError> {
+    let mut connectors = std::array::from_fn(|_| None);
+    for (leg, connector) in destination.legs.iter().zip(&mut connectors) {
+        if leg.is_some_and(|leg| leg.tls != TlsMode::Plain) {
+            *connector = Some(Connector::new(destination, roots, &[])?);
+        }
+    }
+    Ok(connectors)
+}
+
+// === impl Backend ===
+
+impl Backend {
+    /// As the plan has it.
+    #[must_use]
+    pub fn destination(&self) -> &Arc<Destination> {
+        &self.destination
+    }
+
+    /// How its leg for `protocol` has been doing.
+    #[must_use]
+    pub fn health(&self, protocol: Protocol) -> &Health {
+        &self.health[protocol.index()]
+    }
+
+    /// Limit for connecting and authenticating together.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+}

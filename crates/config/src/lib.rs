@@ -4,4 +4,14 @@
 //! default that was not filled in. A mistake must never be passed over: unknown keys, doubtful values and
 //! contradictions are all reported in one run, with their place, and nothing is bound.
 
+pub mod built;
+pub mod certificate;
+mod check;
+mod diagnostic;
+mod load;
 pub mod plan;
+mod read;
+mod value;
+
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use load::{Loaded, load, parse};

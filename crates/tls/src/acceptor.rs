@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::Certificates;
 use crate::choice::{ByName, BySni};
-use crate::error::SetupError;
+use crate::setup::SetupError;
 
 /// Does handshakes with clients. Cheap to clone.
 #[derive(Clone)]
@@ -113,5 +113,30 @@ impl Tickets {
 impl fmt::Debug for Tickets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tickets([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Resumption alone would not show it: the cache, which holds few sessions, would do as well.
+    #[test]
+    fn sessions_are_kept_by_the_clients_under_one_ticket_key() {
+        let tls = Tls {
+            certificates: Vec::new(),
+            only_tls13: false,
+            ignore_client_order: false,
+            cipher_suites: aws_lc_rs::ALL_CIPHER_SUITES.to_vec(),
+        };
+        let certificates = Certificates::self_signed(&[]).unwrap();
+        let tickets = Tickets::new().unwrap();
+        let configs = [0, 1].map(|_| {
+            let acceptor = Acceptor::new(&tls, &certificates, &tickets, &[]).unwrap();
+            Arc::clone(acceptor.tls.config())
+        });
+        let sealed = configs[0].ticketer.encrypt(b"a session").unwrap();
+        assert_eq!(configs[1].ticketer.decrypt(&sealed).as_deref(), Some(&b"a session"[..]));
+        assert!(configs.iter().all(|config| config.ticketer.enabled() && config.max_early_data_size == 0));
     }
 }

@@ -12,10 +12,11 @@ use config::plan::{Certificate, Name, Tls};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-use crate::error::{SetupError, hex};
 use crate::pair::read_pair;
 use crate::self_signed;
+use crate::setup::SetupError;
 use crate::verify::sha256;
+use crate::words::hex;
 
 /// All certificates that may be shown to clients. See the module's comment.
 pub struct Certificates {

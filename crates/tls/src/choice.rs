@@ -11,7 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::certificates::Certificates;
-use crate::error::SetupError;
+use crate::setup::SetupError;
 
 /// Chooses by SNI.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl ByName {
 
     fn find(&self) -> Option<Arc<CertifiedKey>> {
         let table = self.certificates.table();
-        table.certificates.iter().find(|one| &*one.name == self.name).map(|one| Arc::clone(&one.key))
+        table.certificates.iter().find(|one| *one.name == *self.name).map(|one| Arc::clone(&one.key))
     }
 }
 

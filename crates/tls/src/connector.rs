@@ -14,8 +14,9 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use crate::error::{SetupError, TlsError};
+use crate::error::TlsError;
 use crate::roots::PlatformRoots;
+use crate::setup::SetupError;
 use crate::verify::Verifier;
 
 /// Does handshakes with one destination. Cheap to clone; clones share their resumable sessions.

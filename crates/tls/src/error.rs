@@ -3,67 +3,12 @@
 //! The person who reads these lines has a backend's certificate to judge and seldom a packet dump. An error
 //! must never hold anything but public facts: names, hashes of certificates, alerts.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 
-use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
+use rustls::{CertificateError, InvalidMessage};
 
-/// Why an [`Acceptor`](crate::Acceptor), a [`Connector`](crate::Connector) or a table of certificates could
-/// not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// `tls_ca` is unset, and the platform has no roots that can be read.
-    #[error(
-        "no root certificates were found on this host ({reason}), so that no backend could be verified; \
-         install the package ca-certificates, or name the roots with tls_ca"
-    )]
-    NoPlatformRoots {
-        /// What the search found.
-        reason: String,
-    },
-    /// A certificate of `tls_ca` cannot be a root.
-    #[error("a certificate of tls_ca cannot be used as a root: {reason}; leave it out of the file")]
-    BadRoot {
-        /// The engine's words.
-        reason: String,
-    },
-    /// `tls_client_cert` and `tls_client_key` cannot be used.
-    #[error(
-        "tls_client_cert and tls_client_key cannot be used: {reason}; give a chain, leaf first, and its key"
-    )]
-    ClientCertificate {
-        /// The engine's words.
-        reason: String,
-    },
-    /// The versions and cipher suites of `[tls.protocols]` leave nothing to agree on.
-    #[error(
-        "no cipher suite is left for the TLS versions in use: {reason}; shorten \
-         tls.protocols.disable_cipher_suites or lower min_version"
-    )]
-    NoCipherSuite {
-        /// The engine's words.
-        reason: String,
-    },
-    /// There is no certificate of that name.
-    #[error("there is no [tls.certificate.{name}]; add it, or name one that exists")]
-    NoSuchCertificate {
-        /// As asked for.
-        name: String,
-    },
-    /// The self-signed certificate could not be made.
-    #[error("the self-signed certificate could not be made: {reason}; configure a [tls.certificate]")]
-    SelfSigned {
-        /// The generator's words.
-        reason: String,
-    },
-    /// `tls_server_name` cannot be a server's name.
-    #[error(transparent)]
-    BadName(#[from] TlsError),
-    /// The system gave no randomness.
-    #[error("the system gave no randomness for session tickets; is /dev/urandom there?")]
-    NoRandomness,
-}
+use crate::words::{alert_name, bare, between, hex, incompatible, list, remedy, span};
 
 /// Why a TLS handshake with a backend failed. Nothing but the handshake has been sent to it.
 #[derive(Debug, thiserror::Error)]
@@ -148,12 +93,12 @@ pub enum TlsError {
     /// The backend refused the handshake.
     #[error("the server refused the handshake with the alert {alert}{}", remedy(alert))]
     Refused {
-        /// The alert's name (RFC 8446 section 6), e.g. `CertificateRequired`.
+        /// The alert's name (RFC 8446 section 6), e.g. `certificate_required`.
         alert: String,
     },
     /// No version, suite or algorithm in common.
     #[error(
-        "nothing in common with the server: {reason}; it has to offer TLS 1.2 or 1.3 with forward secrecy"
+        "too little in common with the server: {reason}; it has to offer TLS 1.2 or 1.3 with forward secrecy"
     )]
     Incompatible {
         /// The engine's words.
@@ -163,8 +108,11 @@ pub enum TlsError {
     #[error("the connection broke in the handshake: {0}")]
     Io(io::Error),
     /// A breach of the protocol.
-    #[error("the handshake failed: {0}")]
-    Protocol(rustls::Error),
+    #[error("the handshake failed: {reason}")]
+    Protocol {
+        /// The engine's words.
+        reason: String,
+    },
 }
 
 /// A verdict that rustls has no room for, carried through it to [`TlsError`].
@@ -192,18 +140,19 @@ impl TlsError {
     fn of_engine(error: rustls::Error) -> Self {
         match error {
             rustls::Error::InvalidCertificate(cause) => Self::of_certificate(cause),
-            rustls::Error::InvalidMessage(_) | rustls::Error::PeerSentOversizedRecord => Self::NotTls,
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
             rustls::Error::AlertReceived(alert) => Self::Refused { alert: alert_name(alert) },
             rustls::Error::PeerIncompatible(reason) => Self::Incompatible { reason: incompatible(&reason) },
-            other => Self::Protocol(other),
+            other => Self::Protocol { reason: other.to_string() },
         }
     }
 
     fn of_certificate(cause: CertificateError) -> Self {
         match cause {
-            CertificateError::NotValidForNameContext { expected, presented } => {
-                Self::NameMismatch { expected: expected.to_str().into_owned(), found: presented }
-            }
+            CertificateError::NotValidForNameContext { expected, presented } => Self::NameMismatch {
+                expected: expected.to_str().into_owned(),
+                found: presented.iter().map(|name| bare(name).to_owned()).collect(),
+            },
             CertificateError::ExpiredContext { time, not_after } => {
                 Self::Expired { seconds: between(not_after, time) }
             }
@@ -254,75 +203,40 @@ pub(crate) fn of_client(error: io::Error) -> io::Error {
             format!("the client refused the handshake with the alert {}", alert_name(alert))
         }
         rustls::Error::PeerIncompatible(reason) => {
-            format!("nothing in common with the client: {}", incompatible(&reason))
+            format!("too little in common with the client: {}", incompatible(&reason))
         }
         other => format!("the TLS handshake failed: {other}"),
     };
     io::Error::new(io::ErrorKind::InvalidData, words)
 }
 
-fn incompatible(reason: &PeerIncompatible) -> String {
-    match reason {
-        PeerIncompatible::Tls12NotOffered
-        | PeerIncompatible::Tls12NotOfferedOrEnabled
-        | PeerIncompatible::SupportedVersionsExtensionRequired
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-        | PeerIncompatible::ServerDoesNotSupportTls12Or13 => format!("TLS version ({reason:?})"),
-        PeerIncompatible::NoCipherSuitesInCommon => "cipher suites".to_owned(),
-        other => format!("{other:?}"),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use rustls::AlertDescription;
 
-fn alert_name(alert: AlertDescription) -> String {
-    alert.as_str().map_or_else(|| u8::from(alert).to_string(), str::to_owned)
-}
+    use super::*;
 
-/// What to do about an alert, where it is known.
-fn remedy(alert: &str) -> &'static str {
-    match alert {
-        "CertificateRequired" => "; it wants a client certificate: set tls_client_cert and tls_client_key",
-        "UnknownCA" | "BadCertificate" | "CertificateUnknown" | "CertificateExpired" | "AccessDenied" => {
-            "; it does not accept our client certificate: check tls_client_cert and the server's authorities"
+    #[test]
+    fn alerts_have_their_rfc_names_and_a_remedy() {
+        for (alert, expected) in [
+            (AlertDescription::ProtocolVersion, "protocol_version; it has to offer TLS 1.2 or 1.3"),
+            (
+                AlertDescription::UnrecognisedName,
+                "unrecognized_name; it does not know the host name: check tls_server_name",
+            ),
+            (
+                AlertDescription::UnknownCA,
+                "unknown_ca; it does not accept our client certificate: check tls_client_cert and the server's \
+                 authorities",
+            ),
+            (AlertDescription::BadRecordMac, "bad_record_mac"),
+            (AlertDescription::Unknown(200), "200"),
+        ] {
+            let error = TlsError::of_engine(rustls::Error::AlertReceived(alert));
+            assert_eq!(
+                error.to_string(),
+                format!("the server refused the handshake with the alert {expected}")
+            );
         }
-        "UnrecognisedName" => "; it does not know the host name: check tls_server_name",
-        "ProtocolVersion" | "InsufficientSecurity" => "; it has to offer TLS 1.2 or 1.3",
-        "HandshakeFailure" => {
-            "; perhaps it wants a client certificate, or offers only outdated cipher suites"
-        }
-        _ => "",
     }
-}
-
-fn list(names: &[String]) -> String {
-    /// Names shown; a certificate may have hundreds.
-    const SHOWN: usize = 8;
-    if names.is_empty() {
-        return "no host name at all".to_owned();
-    }
-    let mut text = names.iter().take(SHOWN).map(|name| name.escape_default().to_string()).collect::<Vec<_>>();
-    if names.len() > SHOWN {
-        text.push(format!("{} more", names.len() - SHOWN));
-    }
-    text.join(", ")
-}
-
-fn between(earlier: UnixTime, later: UnixTime) -> u64 {
-    later.as_secs().saturating_sub(earlier.as_secs())
-}
-
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..7_200 => format!("{} minutes", seconds / 60),
-        7_200..172_800 => format!("{} hours", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-/// Lower-case hex, as `tls_pinned_cert_sha256` takes it.
-pub(crate) fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,8 +1,8 @@
 //! TLS on both sides: acceptors, certificate choice and reload, connectors, and the one [`Stream`].
 //!
-//! The room exists so that the TLS engine can be exchanged without touching a dialogue: no type of rustls or
-//! tokio-rustls shows in what it offers. It must never use a process-wide default (provider, roots,
-//! verifier), never weaken a destination's rule of verification, and never print a key.
+//! The room exists so that the TLS engine can be exchanged without touching a dialogue: nothing of the engine
+//! shows in what it offers but the plan's own certificate type. It must never use a process-wide default
+//! (provider, roots, verifier), never weaken a destination's rule of verification, and never print a key.
 //!
 //! | module | subject |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `acceptor`, `choice` | the server's side; which certificate a client gets |
 //! | `certificates`, `watch`, `self_signed` | the table of certificates, renewed while it runs |
 //! | `connector`, `verify`, `roots` | the client's side; how a backend's certificate is judged |
-//! | `error` | what went wrong, in words |
+//! | `error`, `setup`, `words` | what went wrong, in words |
 
 mod acceptor;
 mod certificates;
@@ -23,15 +23,18 @@ mod pair;
 mod prefixed;
 mod roots;
 mod self_signed;
+mod setup;
 mod stream;
 mod verify;
 mod watch;
+mod words;
 
 pub use acceptor::{Acceptor, Tickets};
 pub use certificates::{CertificateInfo, Certificates, ReloadOutcome, Reloaded};
 pub use connector::Connector;
-pub use error::{SetupError, TlsError};
+pub use error::TlsError;
 pub use info::TlsInfo;
 pub use roots::PlatformRoots;
+pub use setup::SetupError;
 pub use stream::Stream;
 pub use watch::WatchHandle;

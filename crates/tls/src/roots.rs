@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use crate::error::SetupError;
+use crate::setup::SetupError;
 
 /// The platform's roots, read at first use and then shared by all clones.
 #[derive(Debug, Clone, Default)]

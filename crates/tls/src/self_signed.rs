@@ -11,7 +11,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
-use crate::error::SetupError;
+use crate::setup::SetupError;
 
 /// Years of validity: longer than a process runs, short enough for clients that refuse odd dates.
 const YEARS: i32 = 10;

@@ -5,6 +5,7 @@
 //! read in the clear must never be taken for bytes that came inside TLS: whoever starts TLS after a
 //! STARTTLS command throws its own leftovers away first (RFC 2595, RFC 3207 section 4.2).
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,18 +24,15 @@ use crate::prefixed::Prefixed;
 ///
 /// A peer that closes TLS without `close_notify` shows as an error of kind
 /// [`io::ErrorKind::UnexpectedEof`]: whether that is a plain end or a truncation is the reader's to judge.
-#[derive(Debug)]
 pub struct Stream(Inner);
 
 /// The TLS variants are boxed: most of their size is the engine's, and a task holds a stream across awaits.
-#[derive(Debug)]
 enum Inner {
     Plain(Prefixed<TcpStream>),
     Server(Box<tokio_rustls::server::TlsStream<Prefixed<TcpStream>>>),
     Client(Box<ClientTls>),
 }
 
-#[derive(Debug)]
 struct ClientTls {
     stream: tokio_rustls::client::TlsStream<Prefixed<TcpStream>>,
     /// What was sent as SNI; addresses are not sent (RFC 6066 section 3).
@@ -135,6 +133,12 @@ impl Stream {
     /// What the system says.
     pub fn set_linger_reset(&self) -> io::Result<()> {
         self.tcp().set_zero_linger()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("tcp", self.tcp()).field("tls", &self.tls_info()).finish()
     }
 }
 

@@ -15,8 +15,9 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 
-use crate::error::{Refusal, SetupError};
+use crate::error::Refusal;
 use crate::roots::PlatformRoots;
+use crate::setup::SetupError;
 
 /// A destination's rule, as rustls asks it.
 #[derive(Debug)]

@@ -13,6 +13,7 @@
 //! | [`attempt`] | what a login is made of, and what becomes of it |
 //! | [`line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
 //! | [`imap`] | IMAP before the bridge |
+//! | [`imap_boundary`] | where a bridged IMAP session may be cut |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
 //! | [`token`] | the account that a bearer token shows |
 //! | [`proxy`] | the PROXY protocol, in and out |
@@ -22,6 +23,7 @@ pub mod attempt;
 pub mod fault;
 pub mod identifier;
 pub mod imap;
+pub mod imap_boundary;
 pub mod inbox;
 pub mod line;
 pub mod names;

@@ -11,7 +11,7 @@ mod checksum;
 mod v1;
 mod v2;
 
-pub use build::{Outgoing, SslInfo, build_local, build_v2};
+pub use build::{MAX_OUTGOING, Outgoing, SslInfo, build_local, build_v2};
 
 /// The longest header that is taken, in bytes: version 2's fixed part and [`MAX_V2_LENGTH`].
 pub const MAX_HEADER: usize = v2::FIXED + MAX_V2_LENGTH;

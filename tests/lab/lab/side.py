@@ -79,13 +79,14 @@ class Side:
     def deliver(self, accounts, subject, body=""):
         """One message into each of these mailboxes, over LMTP."""
         sender = f"lab@{DOMAIN}"
+        message = (f"From: <{sender}>\r\nTo: <recipients@{DOMAIN}>\r\nSubject: {subject}\r\n"
+                   f"Message-ID: <{secrets.token_hex(8)}@{self.hostname}>\r\n"
+                   f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S +0000', time.gmtime())}\r\n\r\n"
+                   f"{body or subject}\r\n").encode()
         with smtplib.LMTP(self.host, self.port("lmtp")) as lmtp:
-            refused = lmtp.sendmail(sender, accounts, (
-                f"From: <{sender}>\r\nTo: <recipients@{DOMAIN}>\r\nSubject: {subject}\r\n"
-                f"Message-ID: <{secrets.token_hex(8)}@{self.hostname}>\r\n"
-                f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S +0000', time.gmtime())}\r\n\r\n"
-                f"{body or subject}\r\n").encode())
-        assert not refused, refused
+            for account in accounts:
+                # One at a time: smtplib reads one answer to DATA, and LMTP gives one for each recipient.
+                lmtp.sendmail(sender, [account], message)
 
     def seed(self):
         """One message in each mailbox, which says where it is."""

@@ -22,8 +22,6 @@ pub(super) const TCP4: u8 = 0x11;
 pub(super) const TCP6: u8 = 0x21;
 /// Bytes of two IPv4 addresses and two ports.
 const TCP4_LENGTH: usize = 12;
-/// Bytes of two IPv6 addresses and two ports.
-const TCP6_LENGTH: usize = 36;
 
 /// `PP2_TYPE_ALPN`.
 pub(super) const ALPN: u8 = 0x01;
@@ -123,7 +121,7 @@ fn extras_of(whole: &[u8], extras: &[u8]) -> Result<Tlvs, &'static str> {
     let mut tlvs = Tlvs::default();
     let mut is_checked = false;
     let mut rest = extras;
-    while let Some((kind, value, behind)) = next(rest)? {
+    while let Some(Extra { kind, value, behind }) = next(rest)? {
         match kind {
             ALPN => keep(&mut tlvs.alpn, || Ok(value.to_vec()))?,
             AUTHORITY => keep(&mut tlvs.authority, || text(value))?,
@@ -163,7 +161,7 @@ fn ssl(value: &[u8]) -> Result<Ssl, &'static str> {
         is_verified: client & CLIENT_CERTIFICATE != 0 && *verify == [0; 4],
         ..Ssl::default()
     };
-    while let Some((kind, value, behind)) = next(rest)? {
+    while let Some(Extra { kind, value, behind }) = next(rest)? {
         match kind {
             SSL_VERSION => keep(&mut ssl.version, || text(value))?,
             SSL_CIPHER => keep(&mut ssl.cipher, || text(value))?,
@@ -175,15 +173,22 @@ fn ssl(value: &[u8]) -> Result<Ssl, &'static str> {
     Ok(ssl)
 }
 
-/// The first type and value of `extras`, and what is behind them; `None` at the end.
-#[expect(clippy::type_complexity, reason = "a tuple that is taken apart where it is made")]
-fn next(extras: &[u8]) -> Result<Option<(u8, &[u8], &[u8])>, &'static str> {
+/// One type, length and value.
+struct Extra<'a> {
+    kind: u8,
+    value: &'a [u8],
+    /// What follows it.
+    behind: &'a [u8],
+}
+
+/// The first of `extras`; `None` at the end.
+fn next(extras: &[u8]) -> Result<Option<Extra<'_>>, &'static str> {
     if extras.is_empty() {
         return Ok(None);
     }
     let split = extras.split_first_chunk::<3>().and_then(|(&[kind, high, low], rest)| {
         let (value, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
-        Some((kind, value, behind))
+        Some(Extra { kind, value, behind })
     });
     split.map(Some).ok_or("version 2: a TLV that ends behind the header")
 }

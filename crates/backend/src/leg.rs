@@ -1,0 +1,223 @@
+//! One connection to a backend, up to the point where a credential may be sent.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use config::plan::{Forwarding, Leg as LegPlan, TlsMode};
+use drive::{Broken, Next, Talk};
+use tls::{Stream, TlsInfo};
+use tokio::time::{Instant, timeout_at};
+use wire::fault::Fault;
+use wire::protocol::Protocol;
+use wire::proxy::{Outgoing, SslInfo, build_v2};
+use wire::step::{Forward, Heard, Replay};
+
+use crate::Backend;
+
+/// A backend that is ready for a credential.
+pub struct Leg {
+    /// The conversation.
+    pub talk: Talk,
+    /// Our side of it.
+    pub replay: Box<dyn Replay>,
+    /// How long it took.
+    pub steps: Steps,
+}
+
+/// How long the steps to a leg took.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Steps {
+    /// Name and connection, all tries included.
+    pub connect: Duration,
+    /// The TLS handshake, implicit or by STARTTLS.
+    pub tls: Duration,
+    /// From connected to ready, TLS not counted.
+    pub greeting: Duration,
+}
+
+/// The client, as far as a backend may learn of it.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// Its address: behind a trusted front or PROXY header, the real one.
+    pub client: SocketAddr,
+    /// What it connected to.
+    pub local: SocketAddr,
+    /// The encryption of its connection.
+    pub tls: Option<TlsInfo>,
+    /// The session's id.
+    pub session: String,
+    /// Hops that are left.
+    pub ttl: u8,
+}
+
+/// Longest response of a backend before the login.
+const INBOX: usize = 64 * 1024;
+
+// === impl Backend ===
+
+impl Backend {
+    /// Opens a leg for `visitor`: until `deadline`, with as many tries as the plan allows, at each host in
+    /// turn. `replay` makes the machine for one try.
+    ///
+    /// # Errors
+    /// The last try's fault.
+    pub async fn open(
+        &self,
+        protocol: Protocol,
+        visitor: &Visitor,
+        deadline: Instant,
+        replay: impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
+    ) -> Result<Leg, Fault> {
+        // Validation has made sure of the leg for listeners' default destinations; an account's own may lack it.
+        let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
+        let mut last = Fault::Unreachable;
+        for _ in 0..=self.retries {
+            for host in &self.destination().hosts {
+                let permit = self.health(protocol).permit()?;
+                match self.attempt(host, (protocol, plan), visitor, deadline, &replay).await {
+                    Ok(leg) => {
+                        if permit.succeeded() {
+                            tracing::info!(destination = %self.destination().name, %protocol, "destination is back");
+                        }
+                        return Ok(leg);
+                    }
+                    Err(fault) => {
+                        last = fault;
+                        if permit.failed(fault, visitor.client.ip()) {
+                            let destination = &self.destination().name;
+                            tracing::warn!(%destination, %protocol, fault = fault.label(), "destination is marked down");
+                        }
+                    }
+                }
+                if Instant::now() >= deadline {
+                    return Err(last);
+                }
+            }
+            if !last.is_retryable() {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    async fn attempt(
+        &self,
+        host: &str,
+        (protocol, plan): (Protocol, LegPlan),
+        visitor: &Visitor,
+        deadline: Instant,
+        replay: &impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
+    ) -> Result<Leg, Fault> {
+        let began = Instant::now();
+        let connecting = self.dialler.connect(host, plan.port);
+        let tcp = timeout_at(deadline, connecting).await.map_err(|_| Fault::ConnectTimeout)??;
+        let connect = began.elapsed();
+        let preparing = Box::pin(self.prepare(host, (protocol, plan), visitor, tcp, replay));
+        let mut leg = timeout_at(deadline, preparing).await.map_err(|_| Fault::TimedOut)??;
+        leg.steps.connect = connect;
+        Ok(leg)
+    }
+
+    async fn prepare(
+        &self,
+        host: &str,
+        (protocol, plan): (Protocol, LegPlan),
+        visitor: &Visitor,
+        tcp: tokio::net::TcpStream,
+        replay: &impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
+    ) -> Result<Leg, Fault> {
+        let began = Instant::now();
+        drive::socket::tune(&tcp).map_err(|_| Fault::Closed)?;
+        let mut talk = Talk::new(Stream::plain(tcp, Vec::new()), INBOX);
+        if plan.forwarding == Forwarding::Proxy {
+            talk.write(&self.header(visitor)).await.map_err(|_| Fault::Closed)?;
+        }
+        let mut steps = Steps::default();
+        if plan.tls == TlsMode::Implicit {
+            talk = self.encrypt(talk, protocol, host, &mut steps).await?;
+        }
+        let forward = (plan.forwarding == Forwarding::Xclient).then(|| visitor.forward());
+        let mut replay = replay(forward, plan.tls == TlsMode::StartTls);
+        loop {
+            match talk.next(&mut *replay).await.map_err(|broken| fault(&broken))? {
+                Next::Event(Heard::Ready { introduced }) => {
+                    if !introduced {
+                        tracing::warn!(
+                            destination = %self.destination().name,
+                            "the backend does not take XCLIENT or ID from us, so it does not learn the client's \
+                             address: add the proxy to its trusted networks, or set forwarding = \"none\""
+                        );
+                    }
+                    steps.greeting = began.elapsed().saturating_sub(steps.tls);
+                    return Ok(Leg { talk, replay, steps });
+                }
+                Next::StartTls => {
+                    talk = self.encrypt(talk, protocol, host, &mut steps).await?;
+                    let first = replay.secured();
+                    talk.write(&first).await.map_err(|_| Fault::Closed)?;
+                }
+                Next::Event(Heard::Broken(fault)) => return Err(fault),
+                Next::Event(_) | Next::Close => return Err(Fault::Protocol),
+            }
+        }
+    }
+
+    async fn encrypt(
+        &self,
+        talk: Talk,
+        protocol: Protocol,
+        host: &str,
+        steps: &mut Steps,
+    ) -> Result<Talk, Fault> {
+        let began = Instant::now();
+        let connector = self.connectors[protocol.index()].as_ref().ok_or(Fault::Tls)?;
+        let stream = talk.stream.connect(connector, host).await.map_err(|error| {
+            tracing::warn!(destination = %self.destination().name, %error, "TLS with the destination failed");
+            Fault::Tls
+        })?;
+        steps.tls = began.elapsed();
+        let resumed = stream.tls_info().is_some_and(|info| info.resumed);
+        tracing::debug!(destination = %self.destination().name, resumed, "TLS with the destination");
+        Ok(Talk::new(stream, INBOX))
+    }
+
+    fn header(&self, visitor: &Visitor) -> Vec<u8> {
+        let mut header = Vec::new();
+        let tls = visitor.tls.as_ref();
+        let outgoing = Outgoing {
+            source: visitor.client,
+            destination: visitor.local,
+            ssl: tls.map(|tls| SslInfo { version: tls.version.to_owned(), cipher: tls.cipher.clone() }),
+            authority: tls.and_then(|tls| tls.sni.clone()),
+            unique_id: Some(visitor.session.clone()),
+            alpn: None,
+            tlvs: self.destination().proxy_tlvs,
+        };
+        build_v2(&mut header, &outgoing);
+        header
+    }
+}
+
+// === impl Visitor ===
+
+impl Visitor {
+    fn forward(&self) -> Forward {
+        Forward {
+            client: self.client,
+            local: self.local,
+            session: self.session.clone(),
+            ttl: self.ttl,
+            encrypted: self.tls.is_some(),
+        }
+    }
+}
+
+/// A broken conversation as a fault of the backend's.
+fn fault(broken: &Broken) -> Fault {
+    match broken {
+        Broken::Closed => Fault::Closed,
+        Broken::Injected => Fault::StartTlsInjected,
+        Broken::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Fault::TimedOut,
+        Broken::Io(_) => Fault::Closed,
+    }
+}

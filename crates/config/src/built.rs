@@ -1,0 +1,21 @@
+//! What a file may ask for that this version does not do yet. Each later step flips a line here.
+
+use wire::protocol::Protocol;
+
+/// Protocols whose listeners are served.
+pub const PROTOCOLS: &[Protocol] = &[Protocol::Imap];
+
+/// Values of `mapping.source` that are served.
+pub const STORES: &[&str] = &["file"];
+
+/// Whether `learn = true` does something.
+pub const LEARN: bool = false;
+
+/// Whether `[oauth.resolve]` does something.
+pub const RESOLVE: bool = false;
+
+/// Whether `[admin]` is served.
+pub const ADMIN: bool = false;
+
+/// Whether `[moves]` is served.
+pub const MOVES: bool = false;

@@ -1,0 +1,148 @@
+//! One problem in a configuration file, and all of them together.
+//!
+//! A problem names its place, what was found, what was expected and how to mend it. It never quotes a value
+//! that may be a secret.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The start is stopped.
+    Error,
+    /// Worth knowing; shown at every start.
+    Warning,
+}
+
+/// One problem.
+#[derive(Clone, Debug)]
+pub struct Diagnostic {
+    /// Whether it stops the start.
+    pub severity: Severity,
+    /// The key's full path: `destination.old.protocol.imap.port`.
+    pub key: String,
+    /// Where it stands in the file, in bytes; empty when the problem is that something is missing.
+    pub span: Range<usize>,
+    /// What is wrong, in one sentence: what was found and what was expected.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+}
+
+/// Every problem of one file.
+#[derive(Debug)]
+pub struct Report {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text; empty when it could not be read.
+    text: String,
+    /// In the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Where the loader's parts put what they find.
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    found: RefCell<Vec<Diagnostic>>,
+}
+
+// === impl Report ===
+
+impl Report {
+    pub(crate) fn new(path: &Path, text: String, mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
+        Self { path: path.to_owned(), text, diagnostics }
+    }
+
+    /// How many errors there are; warnings do not count.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
+    /// Line and column of a problem, both from 1; columns are characters.
+    #[must_use]
+    pub fn position(&self, diagnostic: &Diagnostic) -> (usize, usize) {
+        let before = self.text.get(..diagnostic.span.start).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    /// For people: each problem with its piece of the file.
+    #[must_use]
+    pub fn render(&self, colours: bool) -> String {
+        let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
+        let renderer = renderer.decor_style(DecorStyle::Ascii);
+        let path = self.path.display().to_string();
+        let render = |diagnostic: &Diagnostic| {
+            let level = match diagnostic.severity {
+                Severity::Error => Level::ERROR,
+                Severity::Warning => Level::WARNING,
+            };
+            let title = format!("{}: {}", diagnostic.key, diagnostic.message);
+            let snippet = Snippet::source(&*self.text)
+                .path(&*path)
+                .annotation(AnnotationKind::Primary.span(self.shown(&diagnostic.span)));
+            let group = level.primary_title(title).element(snippet);
+            renderer.render(&[group.element(Level::HELP.message(&*diagnostic.help))])
+        };
+        self.diagnostics.iter().map(render).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// For machines.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let one = |diagnostic: &Diagnostic| {
+            let (line, column) = self.position(diagnostic);
+            serde_json::json!({
+                "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+                "file": self.path.display().to_string(),
+                "line": line,
+                "column": column,
+                "key": diagnostic.key,
+                "message": diagnostic.message,
+                "help": diagnostic.help,
+            })
+        };
+        self.diagnostics.iter().map(one).collect()
+    }
+
+    fn shown(&self, span: &Range<usize>) -> Range<usize> {
+        let end = span.end.min(self.text.len());
+        span.start.min(end)..end
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Report {}
+
+// === impl Problems ===
+
+impl Problems {
+    pub(crate) fn error(&self, key: &str, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Error, key, span, message.into(), help.into());
+    }
+
+    pub(crate) fn warning(&self, key: &str, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Warning, key, span, message.into(), help.into());
+    }
+
+    pub(crate) fn into_inner(self) -> Vec<Diagnostic> {
+        self.found.into_inner()
+    }
+
+    fn push(&self, severity: Severity, key: &str, span: Range<usize>, message: String, help: String) {
+        self.found.borrow_mut().push(Diagnostic { severity, key: key.to_owned(), span, message, help });
+    }
+}

@@ -1,0 +1,110 @@
+//! `[capabilities.PROTO]`: what is advertised before the backend is known.
+
+use wire::attempt::Mechanism;
+use wire::protocol::Protocol;
+
+use crate::built;
+use crate::plan::Capabilities;
+use crate::read::{At, Table, closest};
+
+/// One for each protocol, by [`Protocol::index`].
+pub(super) fn read(root: &Table<'_>) -> Vec<Capabilities> {
+    let table = root.table("capabilities");
+    let read = |protocol: Protocol| {
+        let entry = table.as_ref().and_then(|table| table.table(protocol.name()));
+        entry.map_or_else(|| defaults(protocol), |entry| one(protocol, &entry))
+    };
+    let all = Protocol::ALL.into_iter().map(read).collect();
+    if let Some(table) = table {
+        table.finish();
+    }
+    all
+}
+
+/// What holds where nothing is written.
+fn defaults(protocol: Protocol) -> Capabilities {
+    let advertise = match protocol {
+        Protocol::Imap => "IMAP4rev2 IMAP4rev1 ENABLE SASL-IR LITERAL+ ID UTF8=ACCEPT",
+        Protocol::Submission => "ENHANCEDSTATUSCODES 8BITMIME BINARYMIME SMTPUTF8 PIPELINING CHUNKING REQUIRETLS SIZE",
+        // What a Sieve script may require; both servers of this field have these (RFC 5228, 3894, 5229, 5230, 5232).
+        Protocol::ManageSieve => "fileinto reject envelope body copy variables vacation imap4flags relational",
+        _ => "",
+    };
+    Capabilities {
+        sasl: vec![Mechanism::Plain, Mechanism::Login, Mechanism::OAuthBearer, Mechanism::XOAuth2],
+        cleartext_without_tls: false,
+        banner: match protocol {
+            Protocol::Submission => "ESMTP ready".to_owned(),
+            _ => "Server ready".to_owned(),
+        },
+        advertise: advertise.split_whitespace().map(str::to_owned).collect(),
+        advertise_is_set: false,
+        sasl_is_set: false,
+        implementation: "Pointsman".to_owned(),
+        learn: false,
+    }
+}
+
+fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
+    let mut capabilities = defaults(protocol);
+    if let Some(names) = entry.strings("sasl") {
+        capabilities.sasl = mechanisms(entry, &names);
+        capabilities.sasl_is_set = true;
+    }
+    capabilities.cleartext_without_tls = entry.boolean("allow_plain_auth_without_tls", false);
+    if let Some(banner) = entry.string("banner") {
+        capabilities.banner = line(entry, banner).unwrap_or(capabilities.banner);
+    }
+    let key = match protocol {
+        Protocol::Imap => Some("advertise"),
+        Protocol::Submission => Some("ehlo"),
+        Protocol::ManageSieve => Some("sieve"),
+        _ => None,
+    };
+    if let Some(words) = key.and_then(|key| entry.strings(key)) {
+        capabilities.advertise = words.into_iter().filter_map(|at| line(entry, at)).collect();
+        capabilities.advertise_is_set = true;
+    }
+    if protocol == Protocol::ManageSieve && let Some(name) = entry.string("implementation") {
+        capabilities.implementation = line(entry, name).unwrap_or(capabilities.implementation);
+    }
+    capabilities.learn = entry.boolean("learn", false);
+    if capabilities.learn && !built::LEARN {
+        let message = "asking the destinations what they offer is not built yet: the written or default list is advertised";
+        entry.problems.warning(&entry.key("learn"), entry.span.clone(), message, "write the list that both servers offer");
+    }
+    entry.finish();
+    capabilities
+}
+
+fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
+    let mut found: Vec<Mechanism> = Vec::new();
+    for at in names {
+        let known = Mechanism::ALL.map(Mechanism::name);
+        match Mechanism::from_name(at.value.as_bytes()) {
+            Some(mechanism) if found.contains(&mechanism) => {
+                let message = format!("found \"{}\" twice", at.value.escape_debug());
+                entry.problems.error(&at.key, at.span.clone(), message, "keep it once");
+            }
+            Some(mechanism) => found.push(mechanism),
+            None => {
+                let help = closest(&at.value.to_ascii_uppercase(), known.into_iter())
+                    .map_or_else(|| format!("known are {}", known.join(", ")), |word| format!("did you mean \"{word}\"?"));
+                let message = format!("found \"{}\", expected a SASL mechanism", at.value.escape_debug());
+                entry.problems.error(&at.key, at.span.clone(), message, help);
+            }
+        }
+    }
+    found
+}
+
+/// Text that goes onto a protocol's line.
+fn line(entry: &Table<'_>, at: At<String>) -> Option<String> {
+    let is_fit = at.value.len() <= 400 && at.value.chars().all(|c| (' '..='~').contains(&c) && c != '"' && c != '\\');
+    if is_fit {
+        return Some(at.value);
+    }
+    let message = "found text that cannot stand on a protocol line";
+    entry.problems.error(&at.key, at.span, message, "use printable ASCII without quotes and backslashes, at most 400 characters");
+    None
+}

@@ -1,0 +1,212 @@
+//! `[destination.NAME]`.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use wire::protocol::Protocol;
+
+use super::listener::TLS_MODES;
+use crate::certificate;
+use crate::plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
+use crate::read::{At, Table};
+
+/// Where a destination's parts stand, for the rules that span tables.
+pub(crate) struct Places {
+    pub(crate) name: Name,
+    pub(crate) path: String,
+    pub(crate) host: Range<usize>,
+    /// Of each leg's `tls`, by protocol.
+    pub(crate) legs: Vec<(Protocol, Range<usize>)>,
+}
+
+const FORWARDING: [(&str, Forwarding); 3] =
+    [("proxy", Forwarding::Proxy), ("xclient", Forwarding::Xclient), ("none", Forwarding::None)];
+
+/// Every destination that could be read.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> (BTreeMap<Name, Arc<Destination>>, Vec<Places>) {
+    let Some(table) = root.table("destination") else {
+        if !root.has("destination") {
+            root.missing("destination", "add a [destination.NAME] with host and protocol legs for the source and for the new server");
+        }
+        return (BTreeMap::new(), Vec::new());
+    };
+    let mut all = (BTreeMap::new(), Vec::new());
+    for (name, entry) in table.named() {
+        if let Some((destination, places)) = one(&name, &entry, folder) {
+            all.0.insert(Arc::clone(&destination.name), Arc::new(destination));
+            all.1.push(places);
+        }
+        entry.finish();
+    }
+    all
+}
+
+fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Places)> {
+    let hosts = entry.string_or_strings("host");
+    if hosts.as_ref().is_none_or(Vec::is_empty) && (hosts.is_some() || !entry.has("host")) {
+        entry.missing("host", "give the server's host name or IP address");
+    }
+    let server_name = entry.string("tls_server_name");
+    let verify = verify(entry, folder);
+    let client_certificate = client_certificate(entry, folder);
+    let forwarding = forwarding(entry);
+    let (legs, leg_places) = legs(entry, forwarding);
+    let adds_forwarded = entry.boolean("forwarded", false);
+    let allow_plaintext_auth = entry.boolean("allow_plaintext_auth", false);
+    let hide_auth_errors = entry.boolean("hide_auth_errors", false);
+    let source_ips = source_ips(entry);
+    let proxy_tlvs = entry.boolean("proxy_tlvs", true);
+    let health_interval = health_interval(entry);
+    let hosts = hosts?;
+    let places = Places {
+        name: name.into(),
+        path: entry.path.clone(),
+        host: hosts.first()?.span.clone(),
+        legs: leg_places,
+    };
+    let destination = Destination {
+        name: name.into(),
+        hosts: hosts.into_iter().map(|at| at.value).collect(),
+        tls_server_name: server_name.map(|at| at.value),
+        verify,
+        client_certificate: client_certificate.map(Arc::new),
+        adds_forwarded,
+        allow_plaintext_auth,
+        hide_auth_errors,
+        source_ips,
+        proxy_tlvs,
+        health_interval,
+        legs,
+    };
+    Some((destination, places))
+}
+
+/// `forwarding`, else what `proxy_protocol` says.
+fn forwarding(entry: &Table<'_>) -> Forwarding {
+    let from_proxy_protocol =
+        if entry.boolean("proxy_protocol", true) { Forwarding::Proxy } else { Forwarding::None };
+    entry.word("forwarding", &FORWARDING).map_or(from_proxy_protocol, |at| at.value)
+}
+
+fn legs(entry: &Table<'_>, inherited: Forwarding) -> ([Option<Leg>; 7], Vec<(Protocol, Range<usize>)>) {
+    let (mut legs, mut places) = ([None; 7], Vec::new());
+    let Some(table) = entry.table("protocol") else {
+        if !entry.has("protocol") {
+            entry.missing("protocol", "add a leg such as protocol.imap = { port = 993, tls = \"implicit\" }");
+        }
+        return (legs, places);
+    };
+    for protocol in Protocol::ALL {
+        let Some(leg) = table.table(protocol.name()) else { continue };
+        let port = leg.integer("port", 0, 1..=65535);
+        if !leg.has("port") {
+            leg.missing("port", "give the TCP port");
+        }
+        let tls = leg.word("tls", &TLS_MODES);
+        if !leg.has("tls") {
+            leg.missing("tls", "write \"implicit\", \"starttls\" or \"plain\"");
+        }
+        let forwarding = leg.word("forwarding", &FORWARDING).map_or(inherited, |at| at.value);
+        let http2 = protocol == Protocol::Http
+            && leg.word("version", &[("1.1", false), ("2", true)]).is_some_and(|at| at.value);
+        leg.finish();
+        let place = tls.as_ref().map_or_else(|| leg.span.clone(), |at| at.span.clone());
+        places.push((protocol, place));
+        let tls = tls.map_or(TlsMode::Implicit, |at| at.value);
+        legs[protocol.index()] = Some(Leg { port: u16::try_from(port).unwrap_or(0), tls, forwarding, http2 });
+    }
+    table.finish();
+    (legs, places)
+}
+
+/// How its certificate is judged: at most one of the three ways that are not the platform's.
+fn verify(entry: &Table<'_>, folder: &Path) -> Verify {
+    let invalid = entry.boolean("tls_allow_invalid_certs", false);
+    let pins: Vec<_> = entry.string_or_strings("tls_pinned_cert_sha256").unwrap_or_default();
+    let ca = entry.string("tls_ca");
+    let chosen = usize::from(invalid) + usize::from(!pins.is_empty()) + usize::from(ca.is_some());
+    if chosen > 1 {
+        let message = "more than one of tls_allow_invalid_certs, tls_pinned_cert_sha256 and tls_ca is set";
+        entry.problems.error(&entry.path, entry.span.clone(), message, "keep the strictest that fits, and remove the others");
+    }
+    if invalid {
+        let help = "anyone in between can read every password: use tls_pinned_cert_sha256 or tls_ca instead";
+        let message = "the server's certificate is not verified";
+        entry.problems.warning(&entry.key("tls_allow_invalid_certs"), entry.span.clone(), message, help);
+        return Verify::Nothing;
+    }
+    if !pins.is_empty() {
+        return Verify::Pins(pins.iter().filter_map(|at| pin(entry, at)).collect());
+    }
+    let Some(ca) = ca else { return Verify::Platform };
+    match certificate::read_chain(&folder.join(&ca.value)) {
+        Ok(roots) => Verify::Roots(roots),
+        Err(why) => {
+            entry.problems.error(&ca.key, ca.span, why, "give a PEM file with the roots that signed the server's certificate");
+            Verify::Platform
+        }
+    }
+}
+
+fn pin(entry: &Table<'_>, at: &At<String>) -> Option<[u8; 32]> {
+    let digits: String = at.value.chars().filter(|&c| c != ':').collect();
+    let is_hex = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex {
+        let message = format!("found \"{}\", expected 64 hexadecimal digits", at.value.escape_debug());
+        let help = "`openssl x509 -in cert.pem -noout -fingerprint -sha256` prints it";
+        entry.problems.error(&at.key, at.span.clone(), message, help);
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertificate> {
+    let (cert, key) = (entry.string("tls_client_cert"), entry.string("tls_client_key"));
+    let (cert, key) = match (cert, key) {
+        (Some(cert), Some(key)) => (cert, key),
+        (None, None) => return None,
+        (Some(one), None) | (None, Some(one)) => {
+            let message = "tls_client_cert and tls_client_key belong together, and one is missing";
+            entry.problems.error(&one.key, one.span, message, "give both, or neither");
+            return None;
+        }
+    };
+    let (cert_path, key_path) = (folder.join(&cert.value), folder.join(&key.value));
+    // The pair is judged as a listener's is; a plan keeps it in the form that a connector takes.
+    let read = certificate::read_pair(&cert_path, &key_path)
+        .and_then(|_| Ok((certificate::read_chain(&cert_path)?, certificate::read_key(&key_path)?)));
+    match read {
+        Ok((chain, key)) => Some(ClientCertificate { chain, key }),
+        Err(why) => {
+            entry.problems.error(&cert.key, cert.span, why, "check both files");
+            None
+        }
+    }
+}
+
+fn source_ips(entry: &Table<'_>) -> Vec<IpAddr> {
+    let parse = |at: At<String>| {
+        let found = at.value.parse();
+        if found.is_err() {
+            let message = format!("found \"{}\", expected an IP address", at.value.escape_debug());
+            entry.problems.error(&at.key, at.span, message, "write a local address without a port, such as \"192.0.2.5\"");
+        }
+        found.ok()
+    };
+    entry.strings("source_ips").unwrap_or_default().into_iter().filter_map(parse).collect()
+}
+
+fn health_interval(entry: &Table<'_>) -> Option<std::time::Duration> {
+    // "off" is what it is when it is not written.
+    if !entry.has("health_interval") || entry.string("health_interval").is_some_and(|at| at.value == "off") {
+        return None;
+    }
+    Some(entry.duration("health_interval", std::time::Duration::from_secs(30)))
+}

@@ -1,0 +1,126 @@
+//! `[listener.NAME]`.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use wire::protocol::Protocol;
+
+use crate::plan::{Listener, ProxyIn, TlsMode};
+use crate::read::{At, Table};
+
+/// Where a listener's parts stand, for the rules that span tables.
+pub(crate) struct Places {
+    pub(crate) path: String,
+    pub(crate) protocol: Range<usize>,
+    pub(crate) tls: Range<usize>,
+    pub(crate) bind: Vec<At<SocketAddr>>,
+}
+
+pub(crate) const TLS_MODES: [(&str, TlsMode); 3] =
+    [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("plain", TlsMode::Plain)];
+
+/// Every listener that could be read.
+pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<Places>) {
+    let Some(table) = root.table("listener") else {
+        if !root.has("listener") {
+            root.missing("listener", "add at least one [listener.NAME] with protocol, bind and tls");
+        }
+        return (Vec::new(), Vec::new());
+    };
+    let mut all = (Vec::new(), Vec::new());
+    for (name, entry) in table.named() {
+        if let Some((listener, places)) = one(&name, &entry) {
+            all.0.push(Arc::new(listener));
+            all.1.push(places);
+        }
+        entry.finish();
+    }
+    all
+}
+
+fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
+    let protocols = Protocol::ALL.map(|protocol| (protocol.name(), protocol));
+    let protocol = required(entry, "protocol", entry.word("protocol", &protocols), "name what is spoken, such as \"imap\"");
+    let tls = required(entry, "tls", entry.word("tls", &TLS_MODES), "write \"implicit\", \"starttls\" or \"plain\"");
+    let bind = addresses(entry, "bind");
+    let modes = [("off", ProxyIn::Off), ("optional", ProxyIn::Optional), ("required", ProxyIn::Required)];
+    let proxy = entry.word("proxy_protocol", &modes);
+    let proxy_trusted = networks(entry, "proxy_trusted");
+    if let Some(proxy) = &proxy
+        && proxy.value != ProxyIn::Off
+        && proxy_trusted.is_empty()
+    {
+        let help = "add proxy_trusted = [\"192.0.2.0/24\"] with the networks of your load balancers";
+        entry.problems.error(&proxy.key, proxy.span.clone(), "proxy_protocol is on, and proxy_trusted names nobody", help);
+    }
+    let count = |key, default, min| usize::try_from(entry.integer(key, default, min..=10_000_000)).unwrap_or(usize::MAX);
+    let max_connections = count("max_connections", 8192, 1);
+    let max_connections_per_ip = count("max_connections_per_ip", 256, 0);
+    let preauth_timeout = entry.duration("preauth_timeout", Duration::from_secs(30));
+    let max_auth_attempts = u32::try_from(entry.integer("max_auth_attempts", 3, 1..=1000)).unwrap_or(3);
+    let trusted_fronts = networks(entry, "trusted_fronts");
+    let forwarded = entry.word("forwarded", &[("off", false), ("trust", true)]);
+    let (protocol, tls) = (protocol?, tls?);
+    let listener = Listener {
+        name: name.into(),
+        protocol: protocol.value,
+        bind: bind.iter().map(|at| at.value).collect(),
+        tls: tls.value,
+        proxy_protocol: proxy.map_or(ProxyIn::Off, |at| at.value),
+        proxy_trusted,
+        max_connections,
+        max_connections_per_ip,
+        preauth_timeout,
+        max_auth_attempts,
+        trusted_fronts,
+        trusts_forwarded: forwarded.is_some_and(|at| at.value),
+    };
+    let places = Places { path: entry.path.clone(), protocol: protocol.span, tls: tls.span, bind };
+    Some((listener, places))
+}
+
+/// At least one socket address.
+pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<At<SocketAddr>> {
+    let help = "write addresses with ports, such as [\"0.0.0.0:993\", \"[::]:993\"]";
+    let Some(texts) = entry.string_or_strings(key) else {
+        if !entry.has(key) {
+            entry.missing(key, help);
+        }
+        return Vec::new();
+    };
+    if texts.is_empty() {
+        entry.missing(key, help);
+    }
+    let parse = |at: At<String>| match at.value.parse() {
+        Ok(value) => Some(At { value, span: at.span, key: at.key }),
+        Err(_) => {
+            let message = format!("found \"{}\", expected an IP address and a port", at.value.escape_debug());
+            entry.problems.error(&at.key, at.span, message, help);
+            None
+        }
+    };
+    texts.into_iter().filter_map(parse).collect()
+}
+
+/// CIDRs; a bare address is a network of one.
+pub(super) fn networks(entry: &Table<'_>, key: &str) -> Vec<IpNet> {
+    let parse = |at: At<String>| {
+        let found = at.value.parse().or_else(|_| at.value.parse().map(|ip: std::net::IpAddr| IpNet::from(ip)));
+        if found.is_err() {
+            let message = format!("found \"{}\", expected a network", at.value.escape_debug());
+            entry.problems.error(&at.key, at.span, message, "write CIDR, such as \"192.0.2.0/24\" or \"2001:db8::/32\"");
+        }
+        found.ok()
+    };
+    entry.strings(key).unwrap_or_default().into_iter().filter_map(parse).collect()
+}
+
+fn required<T>(entry: &Table<'_>, key: &str, found: Option<At<T>>, help: &str) -> Option<At<T>> {
+    if found.is_none() && !entry.has(key) {
+        entry.missing(key, help);
+    }
+    found
+}

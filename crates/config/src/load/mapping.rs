@@ -1,0 +1,114 @@
+//! `[mapping]`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::built;
+use crate::plan::{Mapping, Source};
+use crate::read::{At, Table};
+use crate::value;
+
+/// `None` when no store could be made out; the problems say why.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> Option<Mapping> {
+    let Some(table) = root.table("mapping") else {
+        if !root.has("mapping") {
+            root.missing("mapping", "add [mapping] with source = \"file\", and [mapping.file] with path");
+        }
+        return None;
+    };
+    let source = table.word("source", &[("file", "file"), ("redis", "redis"), ("sql", "sql")]);
+    if !table.has("source") {
+        table.missing("source", "write \"file\", \"redis\" or \"sql\"");
+    }
+    let file = table.table("file").and_then(|entry| file(&entry, folder));
+    let redis = table.table("redis").and_then(|entry| redis(&entry, folder));
+    let sql = table.table("sql").and_then(|entry| sql(&entry, folder));
+    let lowercase = table.word("normalize", &[("none", false), ("lowercase", true)]);
+    let mapping = |source| Mapping {
+        source,
+        lowercase: lowercase.is_some_and(|at| at.value),
+        positive_ttl: table.duration("positive_ttl", Duration::from_secs(600)),
+        negative_ttl: table.duration("negative_ttl", Duration::from_secs(30)),
+        cache_max_entries: usize::try_from(table.integer("cache_max_entries", 1_000_000, 0..=1_000_000_000))
+            .unwrap_or(usize::MAX),
+        lookup_timeout: table.duration("lookup_timeout", Duration::from_secs(5)),
+        domains: table.boolean("domains", false),
+    };
+    let chosen = match source.as_ref().map(|at| at.value) {
+        Some("file") => file,
+        Some("redis") => redis,
+        Some("sql") => sql,
+        _ => None,
+    };
+    if let Some(at) = source {
+        check_source(&table, &at);
+    }
+    // Built in any case, so that every key is known before the unknown ones are told.
+    let mapping = mapping(chosen.unwrap_or(Source::File { path: folder.to_owned(), watch: true }));
+    table.finish();
+    Some(mapping)
+}
+
+fn check_source(table: &Table<'_>, source: &At<&str>) {
+    if !table.has(source.value) {
+        let message = format!("source is \"{0}\", and there is no [mapping.{0}]", source.value);
+        let help = format!("add [mapping.{}] with its keys", source.value);
+        table.problems.error(&source.key, source.span.clone(), message, help);
+    } else if !built::STORES.contains(&source.value) {
+        let message = format!("the \"{}\" store is not built yet", source.value);
+        table.problems.error(&source.key, source.span.clone(), message, "use source = \"file\" until it is");
+    }
+}
+
+fn file(entry: &Table<'_>, folder: &Path) -> Option<Source> {
+    let path = required(entry, "path", "give the path of the mapping file; an empty file is fine");
+    let watch = entry.boolean("watch", true);
+    entry.finish();
+    Some(Source::File { path: folder.join(path?.value), watch })
+}
+
+fn redis(entry: &Table<'_>, folder: &Path) -> Option<Source> {
+    let url = url(entry, folder, &["redis://", "rediss://", "redis+unix://", "unix://", "redis-sentinel://", "rediss-sentinel://"]);
+    let key_prefix = entry.string("key_prefix").map_or_else(|| "route:".to_owned(), |at| at.value);
+    let pool_size = usize::try_from(entry.integer("pool_size", 16, 1..=1024)).unwrap_or(16);
+    let channel = entry.string("channel").map_or_else(|| "pointsman".to_owned(), |at| at.value);
+    entry.finish();
+    Some(Source::Redis { url: url?, key_prefix, pool_size, channel })
+}
+
+fn sql(entry: &Table<'_>, folder: &Path) -> Option<Source> {
+    let url = url(entry, folder, &["postgres://", "postgresql://", "mysql://", "mariadb://", "sqlite:"]);
+    let query = required(entry, "query", "write the SELECT that finds the destination of an identifier");
+    let optional = |key| entry.string(key).map(|at| at.value);
+    let (upsert_query, delete_query, list_query) =
+        (optional("upsert_query"), optional("delete_query"), optional("list_query"));
+    let pool_size = usize::try_from(entry.integer("pool_size", 16, 1..=1024)).unwrap_or(16);
+    let channel = optional("channel").unwrap_or_else(|| "pointsman".to_owned());
+    entry.finish();
+    Some(Source::Sql { url: url?, query: query?.value, upsert_query, delete_query, list_query, pool_size, channel })
+}
+
+fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<wire::secret::Secret> {
+    let at = required(entry, "url", "give the database's URL")?;
+    let expected = schemes.join(", ");
+    match value::secret(&at.value, folder) {
+        Ok(url) if schemes.iter().any(|scheme| url.expose().starts_with(scheme.as_bytes())) => Some(url),
+        Ok(_) => {
+            let message = format!("found another URL, expected one that begins with {expected}");
+            entry.problems.error(&at.key, at.span, message, "check the scheme before ://");
+            None
+        }
+        Err(why) => {
+            entry.problems.error(&at.key, at.span, why, "write the URL itself, \"env:NAME\" or \"file:PATH\"");
+            None
+        }
+    }
+}
+
+fn required(entry: &Table<'_>, key: &str, help: &str) -> Option<At<String>> {
+    let found = entry.string(key);
+    if found.is_none() && !entry.has(key) {
+        entry.missing(key, help);
+    }
+    found
+}

@@ -1,0 +1,80 @@
+//! `[oauth]`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::built;
+use crate::plan::{OAuth, Resolve, ResolveWith, Routing};
+use crate::read::{At, Table};
+use crate::value;
+
+/// Claims tried behind the configured one.
+const CLAIMS: [&str; 5] = ["email", "preferred_username", "upn", "unique_name", "sub"];
+
+/// `[oauth]`, which may be missing.
+pub(super) fn read(
+    root: &Table<'_>,
+    folder: &Path,
+    routing: Option<&Routing>,
+    references: &mut Vec<At<String>>,
+) -> OAuth {
+    let table = root.table("oauth");
+    let first = table.as_ref().and_then(|table| table.string("jwt_username_claim"));
+    let first = first.map_or_else(|| "email".to_owned(), |at| at.value);
+    let others = CLAIMS.iter().filter(|claim| **claim != first).map(ToString::to_string);
+    let claims = std::iter::once(first.clone()).chain(others).collect();
+    let Some(table) = table else { return OAuth { claims, resolve: None } };
+    let resolve = table.table("resolve").and_then(|entry| resolve(&entry, folder, routing, references));
+    table.finish();
+    OAuth { claims, resolve }
+}
+
+fn resolve(
+    entry: &Table<'_>,
+    folder: &Path,
+    routing: Option<&Routing>,
+    references: &mut Vec<At<String>>,
+) -> Option<Resolve> {
+    let with = ways(entry);
+    let destination = entry.string("destination");
+    references.extend(destination.clone());
+    let url = entry.string("url");
+    let client_id = entry.string("client_id").map(|at| at.value);
+    let client_secret = entry.string("client_secret").and_then(|at| match value::secret(&at.value, folder) {
+        Ok(secret) => Some(secret),
+        Err(why) => {
+            entry.problems.error(&at.key, at.span, why, "write the secret itself, \"env:NAME\" or \"file:PATH\"");
+            None
+        }
+    });
+    let ttl = entry.duration("ttl", Duration::from_secs(300));
+    let negative_ttl = entry.duration("negative_ttl", Duration::from_secs(30));
+    let timeout = entry.duration("timeout", Duration::from_secs(3));
+    entry.finish();
+    let asks_url = with.iter().any(|way| *way != ResolveWith::Jmap);
+    if asks_url && url.is_none() && !entry.has("url") {
+        entry.missing("url", "introspection and userinfo need the endpoint's URL");
+    }
+    if !with.is_empty() && !built::RESOLVE {
+        let message = "asking whose an opaque token is is not built yet: such logins go to the default destination";
+        entry.problems.warning(&entry.key("with"), entry.span.clone(), message, "nothing needs to be changed");
+    }
+    let destination = destination.map(|at| at.value.into()).or_else(|| routing.map(|routing| routing.default.clone()))?;
+    let url = url.map(|at| at.value);
+    let resolve = Resolve { with, destination, url, client_id, client_secret, ttl, negative_ttl, timeout };
+    (!resolve.with.is_empty()).then_some(resolve)
+}
+
+fn ways(entry: &Table<'_>) -> Vec<ResolveWith> {
+    let known =
+        [("jmap", ResolveWith::Jmap), ("introspection", ResolveWith::Introspection), ("userinfo", ResolveWith::Userinfo)];
+    let parse = |at: At<String>| {
+        let found = known.iter().find(|(word, _)| *word == at.value).map(|(_, way)| *way);
+        if found.is_none() {
+            let message = format!("found \"{}\", expected \"jmap\", \"introspection\" or \"userinfo\"", at.value.escape_debug());
+            entry.problems.error(&at.key, at.span, message, "list the ways to ask, first success wins");
+        }
+        found
+    };
+    entry.strings("with").unwrap_or_default().into_iter().filter_map(parse).collect()
+}

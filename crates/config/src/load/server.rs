@@ -1,0 +1,104 @@
+//! `[server]` and `[routing]`.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::plan::{LogFormat, LogIdentifiers, Routing, Server};
+use crate::read::{At, Table};
+
+/// `[server]`, which may be missing.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
+    let mut server = Server::default();
+    let Some(table) = root.table("server") else { return server };
+    let count = |key, default, max| u32::try_from(table.integer(key, u64::from(default), 0..=max)).unwrap_or(default);
+    server.threads = usize::try_from(table.integer("threads", 0, 0..=1024)).unwrap_or(0);
+    server.hostname = table.string("hostname").and_then(|at| hostname(&table, at));
+    server.shutdown_grace = table.duration("shutdown_grace", server.shutdown_grace);
+    server.bridge_idle = table.duration("bridge_idle", server.bridge_idle);
+    server.backend_timeout = table.duration("backend_timeout", server.backend_timeout);
+    server.backend_connect_retries = count("backend_connect_retries", server.backend_connect_retries, 100);
+    server.host_down_threshold = count("host_down_threshold", server.host_down_threshold, 1_000_000);
+    server.host_down_min_clients = count("host_down_min_clients", server.host_down_min_clients, 64);
+    server.host_down_cooldown = table.duration("host_down_cooldown", server.host_down_cooldown);
+    server.proxy_ttl = u8::try_from(table.integer("proxy_ttl", 7, 1..=255)).unwrap_or(7);
+    if let Some(level) = table.string("log_level") {
+        server.log_level = level.value;
+    }
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    server.log_format = table.word("log_format", &formats).map_or(LogFormat::Text, |at| at.value);
+    let identifiers = [("full", LogIdentifiers::Full), ("hash", LogIdentifiers::Hash)];
+    server.log_identifiers = table.word("log_identifiers", &identifiers).map_or(LogIdentifiers::Full, |at| at.value);
+    if let Some(state_dir) = table.string("state_dir") {
+        server.state_dir = folder.join(state_dir.value);
+        server.state_dir_is_set = true;
+    }
+    table.finish();
+    server
+}
+
+/// `[routing]`, which must be there.
+pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Option<Routing>, Range<usize>) {
+    let Some(table) = root.table("routing") else {
+        if !root.has("routing") {
+            root.missing("routing", "add [routing] with default_destination = \"NAME\": the server that holds every account not in the mapping");
+        }
+        return (None, 0..0);
+    };
+    let default = table.string("default_destination");
+    if !table.has("default_destination") {
+        table.missing("default_destination", "name the source: the server that holds every account not in the mapping");
+    }
+    let passthrough = table.string("smtp_passthrough_destination");
+    let separators = table.strings("master_user_separators");
+    for at in separators.iter().flatten().filter(|at| at.value.is_empty()) {
+        table.problems.error(&at.key, at.span.clone(), "found \"\", expected a separator", "write one such as \"%\" or \"*\", or remove it");
+    }
+    references.extend(default.clone());
+    references.extend(passthrough.clone());
+    table.finish();
+    let routing = default.map(|default| Routing {
+        default: default.value.into(),
+        passthrough: passthrough.map(|at| at.value.into()),
+        master_user_separators: separators.map_or_else(
+            || vec!["%".to_owned()],
+            |list| list.into_iter().map(|at| at.value).filter(|separator| !separator.is_empty()).collect(),
+        ),
+    });
+    (routing, table.span.clone())
+}
+
+/// A host name that can stand in a greeting.
+fn hostname(table: &Table<'_>, at: At<String>) -> Option<String> {
+    let is_fit = !at.value.is_empty()
+        && at.value.len() <= 255
+        && at.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
+    if is_fit {
+        return Some(at.value);
+    }
+    let message = format!("found \"{}\", expected a host name", at.value.escape_debug());
+    table.problems.error(&at.key, at.span, message, "write the public host name, such as \"mail.example.org\"");
+    None
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            hostname: None,
+            shutdown_grace: Duration::from_secs(30),
+            bridge_idle: Duration::from_secs(1800),
+            backend_timeout: Duration::from_secs(10),
+            backend_connect_retries: 1,
+            host_down_threshold: 5,
+            host_down_min_clients: 2,
+            host_down_cooldown: Duration::from_secs(30),
+            proxy_ttl: 7,
+            log_level: "info".to_owned(),
+            log_format: LogFormat::Text,
+            log_identifiers: LogIdentifiers::Full,
+            state_dir: PathBuf::from("/var/lib/pointsman"),
+            state_dir_is_set: false,
+        }
+    }
+}

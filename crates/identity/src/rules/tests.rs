@@ -1,0 +1,174 @@
+//! A table per rule, and one login per way in.
+
+use proptest::prelude::*;
+use wire::attempt::Mechanism;
+use wire::secret::Secret;
+
+use super::*;
+
+fn rules(lowercase: bool, separators: &[&str]) -> Rules {
+    Rules {
+        lowercase,
+        separators: separators.iter().map(|&it| it.to_owned()).collect(),
+        claims: ["email", "sub"].map(str::to_owned).to_vec(),
+    }
+}
+
+/// The identifier, `(opaque)`, or the label of the refusal.
+fn shown(result: Result<Identity, Refusal>) -> String {
+    match result {
+        Ok(Identity::Known(identifier)) => identifier.to_string(),
+        Ok(Identity::Opaque) => "(opaque)".to_owned(),
+        Err(refusal) => refusal.label().to_owned(),
+    }
+}
+
+fn named(rules: &Rules, name: &[u8]) -> String {
+    shown(rules.name(name).map(Identity::Known))
+}
+
+fn password(user: &[u8]) -> Credential {
+    Credential::Password { user: Secret::copy_of(user), password: Secret::copy_of(b"secret") }
+}
+
+fn sasl(mechanism: Mechanism, initial: &[u8]) -> Credential {
+    Credential::Sasl { mechanism, initial: Secret::copy_of(initial) }
+}
+
+#[test]
+fn the_master_user_is_cut_off() {
+    for (separators, name, expected) in [
+        (&["%"][..], "alice%master", "alice"),
+        (&["%"], "alice", "alice"),
+        (&["%"], "alice%m%n", "alice"),
+        (&["%"], "alice%", "alice"),
+        (&["%"], "%master", "identifier_empty"),
+        (&["%"], "alice%the master", "alice"),
+        (&["%", "*"], "alice*m%n", "alice"),
+        (&["%", "*"], "alice%m*n", "alice"),
+        (&["*", "%"], "alice%m*n", "alice"),
+        (&["::"], "a:lice::master", "a:lice"),
+        (&["::", ":"], "a:lice::master", "a"),
+        (&["ü"], "aliceümaster", "alice"),
+        (&[""], "alice", "alice"),
+        (&[], "alice%master", "alice%master"),
+    ] {
+        assert_eq!(named(&rules(false, separators), name.as_bytes()), expected, "{separators:?} {name}");
+    }
+}
+
+#[test]
+fn names_are_folded_when_configured() {
+    for (lowercase, name, expected) in [
+        (false, "Alice@Example.ORG", "Alice@Example.ORG"),
+        (true, "Alice@Example.ORG", "alice@example.org"),
+        (true, "ÜBER@ПРИМЕР.рф", "über@пример.рф"),
+        (true, "alice%MASTER", "alice"),
+    ] {
+        assert_eq!(named(&rules(lowercase, &["%"]), name.as_bytes()), expected);
+    }
+    // The cut comes first, so a separator is found as it is written.
+    assert_eq!(named(&rules(true, &["X"]), b"aliceXmaster"), "alice");
+    assert_eq!(named(&rules(true, &["x"]), b"aliceXmaster"), "alicexmaster");
+}
+
+#[test]
+fn bad_names_are_refused() {
+    let longest = [b'a'; 320];
+    // U+0130 is two bytes, and three when folded: the length is judged after that.
+    let grows = "\u{130}".repeat(160);
+    for (name, expected) in [
+        (&b""[..], "identifier_empty"),
+        (&[b'a'; 321], "identifier_too_long"),
+        (&[b'a'; 70_000], "identifier_too_long"),
+        (grows.as_bytes(), "identifier_too_long"),
+        (b"al\xffice", "identifier_not_utf8"),
+        (b"al\0ice", "identifier_control"),
+        (b"alice\r\n", "identifier_control"),
+        (b"alice%m\r\nDELE 1", "identifier_control"),
+        ("alice\u{9b}".as_bytes(), "identifier_control"),
+        (b"al ice", "identifier_space"),
+        (b" alice", "identifier_space"),
+        (b"alice\"", "identifier_quote"),
+    ] {
+        assert_eq!(named(&rules(true, &["%"]), name), expected, "{}", name.escape_ascii());
+    }
+    assert_eq!(named(&rules(true, &["%"]), &longest).len(), 320);
+    assert_eq!(named(&rules(false, &["%"]), grows.as_bytes()), grows);
+    // The suffix does not count, as it is no part of the identifier.
+    let suffixed = [&longest[..], b"%", &longest].concat();
+    assert_eq!(named(&rules(false, &["%"]), &suffixed).len(), 320);
+}
+
+#[test]
+fn every_way_in_leads_to_the_identifier() {
+    let rules = rules(true, &["%"]);
+    for (credential, expected) in [
+        (password(b"Alice%admin"), "alice"),
+        (password(b" alice"), "identifier_space"),
+        (password(b"al\0ice"), "credential_nul"),
+        (sasl(Mechanism::Plain, b"\0Alice\0secret"), "alice"),
+        (sasl(Mechanism::Plain, b"Alice\0admin\0secret"), "alice"),
+        (sasl(Mechanism::Plain, b"\0\0secret"), "identifier_empty"),
+        (sasl(Mechanism::Plain, b""), "credential_nul"),
+        (sasl(Mechanism::OAuthBearer, b"n,a=Alice,\x01auth=Bearer t\x01\x01"), "alice"),
+        (sasl(Mechanism::OAuthBearer, b"n,,\x01auth=Bearer sw1.eA.QWxpY2U\x01\x01"), "alice"),
+        (sasl(Mechanism::OAuthBearer, b"n,,\x01auth=Bearer t\x01\x01"), "(opaque)"),
+        (sasl(Mechanism::XOAuth2, b"user= Alice \x01auth=Bearer t\x01\x01"), "identifier_space"),
+        (sasl(Mechanism::XOAuth2, b"user=Alice\x01auth=Bearer t\x01\x01"), "alice"),
+        (sasl(Mechanism::XOAuth2, b"auth=Bearer e30.eyJzdWIiOiJBQEIifQ.\x01\x01"), "a@b"),
+        (sasl(Mechanism::ScramSha256, b"n,,n=Alice=2C,r=x"), "alice,"),
+        (sasl(Mechanism::ScramSha256, b"p=tls-exporter,,n=alice,r=x"), "credential_channel_binding"),
+    ] {
+        assert_eq!(shown(rules.identify(&credential)), expected);
+    }
+}
+
+#[test]
+fn http_authorization() {
+    // Basic is folded even where other names are not; a token is not.
+    let rules = rules(false, &["%"]);
+    for (value, expected) in [
+        (&b"Basic QWxpY2U6c2VjcmV0"[..], "alice"),
+        (b"Basic QWxpY2UlbTpzZWNyZXQ=", "alice"),
+        (b"Basic OnNlY3JldA==", "identifier_empty"),
+        (b"Bearer sw1.eA.QWxpY2U", "Alice"),
+        (b"Bearer sw1.eA.YSBi", "identifier_space"),
+        (b"Bearer opaque", "(opaque)"),
+        (b"Negotiate abc", "credential_unknown"),
+    ] {
+        assert_eq!(shown(rules.authorization(value)), expected, "{}", value.escape_ascii());
+    }
+}
+
+#[test]
+fn a_refusal_tells_the_reason_and_nothing_of_the_name() {
+    let refusal = rules(true, &["%"]).name(b"very secret").expect_err("a space");
+    assert_eq!(refusal.to_string(), "the account name holds a space; take it out");
+    assert_eq!(format!("{refusal:?}"), "Identifier(Space)");
+    assert_eq!(Identity::Opaque.identifier(), None);
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_is_stable(name in prop_oneof![
+        "\\PC{0,40}".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..60),
+    ]) {
+        let rules = rules(true, &["%", "::"]);
+        if let Ok(identifier) = rules.name(&name) {
+            prop_assert!(!identifier.as_str().contains('%') && !identifier.as_str().contains("::"));
+            // What is routed on is found again when somebody logs in with it.
+            prop_assert_eq!(rules.name(identifier.as_str().as_bytes()), Ok(identifier));
+        }
+    }
+
+    #[test]
+    fn hostile_credentials_never_panic(message in proptest::collection::vec(any::<u8>(), 0..80)) {
+        let rules = rules(true, &["%"]);
+        for mechanism in Mechanism::ALL {
+            let _ = rules.identify(&sasl(mechanism, &message));
+        }
+        let _ = (rules.identify(&password(&message)), rules.authorization(&message), rules.token(&message));
+    }
+}

@@ -1,0 +1,184 @@
+//! Whose connection it is: the socket's peer, or whom a trusted peer's PROXY header names.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use config::plan::{Listener, ProxyIn};
+use ipnet::IpNet;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use wire::proxy::{Header, MAX_HEADER, Parsed, parse};
+
+/// The two ends of a connection as they count from here on.
+#[derive(Debug)]
+pub struct Origin {
+    /// The client.
+    pub client: SocketAddr,
+    /// What it connected to.
+    pub local: SocketAddr,
+    /// Bytes behind the header that were read with it.
+    pub rest: Vec<u8>,
+}
+
+/// Why a connection is not served. Nothing is answered: who may not speak PROXY learns nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoOrigin {
+    /// A header is demanded, and the peer is not in `proxy_trusted`.
+    #[error("the peer is not in proxy_trusted")]
+    Untrusted,
+    /// A header is demanded, and there is none.
+    #[error("no PROXY header came")]
+    Missing,
+    /// A header that is not one.
+    #[error("the PROXY header is invalid: {0}")]
+    Invalid(&'static str),
+    /// The connection ended within the header.
+    #[error("the connection ended before a whole PROXY header")]
+    Closed,
+}
+
+/// How long a trusted peer of an `optional` listener may be silent before it is served without a header:
+/// where the server speaks first, a client without one waits for us.
+const OPTIONAL_WAIT: Duration = Duration::from_secs(2);
+
+/// Reads the header, if `listener` takes one from this peer. The caller bounds the time.
+///
+/// # Errors
+/// When the connection must not be served.
+pub async fn origin(
+    stream: &mut TcpStream,
+    listener: &Listener,
+    peer: SocketAddr,
+    local: SocketAddr,
+) -> Result<Origin, NoOrigin> {
+    let own = |rest| Origin { client: canonical(peer), local: canonical(local), rest };
+    match (listener.proxy_protocol, contains(&listener.proxy_trusted, peer)) {
+        (ProxyIn::Off, _) | (ProxyIn::Optional, false) => Ok(own(Vec::new())),
+        (ProxyIn::Required, false) => Err(NoOrigin::Untrusted),
+        (ProxyIn::Required, true) => match read(stream).await? {
+            (None, _) => Err(NoOrigin::Missing),
+            (Some(Header::Local), rest) => Ok(own(rest)),
+            (Some(Header::Proxy { source, destination, .. }), rest) => {
+                Ok(Origin { client: canonical(source), local: canonical(destination), rest })
+            }
+        },
+        (ProxyIn::Optional, true) => {
+            let mut first = [0; 1];
+            if timeout(OPTIONAL_WAIT, stream.peek(&mut first)).await.is_err() {
+                return Ok(own(Vec::new()));
+            }
+            match read(stream).await? {
+                (None | Some(Header::Local), rest) => Ok(own(rest)),
+                (Some(Header::Proxy { source, destination, .. }), rest) => {
+                    Ok(Origin { client: canonical(source), local: canonical(destination), rest })
+                }
+            }
+        }
+    }
+}
+
+/// Whether `address` is in one of `networks`, IPv4-mapped IPv6 taken for IPv4.
+pub(crate) fn contains(networks: &[IpNet], address: SocketAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address.ip().to_canonical()))
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// Reads until there is a header, or cannot be one; what is behind it comes back.
+async fn read(stream: &mut TcpStream) -> Result<(Option<Header>, Vec<u8>), NoOrigin> {
+    let mut bytes = vec![0; 512];
+    let mut length = 0;
+    loop {
+        let n = stream.read(&mut bytes[length..]).await.map_err(|_| NoOrigin::Closed)?;
+        if n == 0 {
+            return Err(NoOrigin::Closed);
+        }
+        length += n;
+        match parse(&bytes[..length]) {
+            Parsed::Header { header, length: header_length } => {
+                return Ok((Some(header), bytes[header_length..length].to_vec()));
+            }
+            Parsed::NotProxy => {
+                bytes.truncate(length);
+                return Ok((None, bytes));
+            }
+            Parsed::Invalid(why) => return Err(NoOrigin::Invalid(why)),
+            // `parse` never says so of MAX_HEADER bytes, so the buffer's bound is kept.
+            Parsed::Incomplete if length == bytes.len() => bytes.resize((2 * length).min(MAX_HEADER), 0),
+            Parsed::Incomplete => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use config::plan::TlsMode;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use wire::protocol::Protocol;
+
+    fn listener(proxy_protocol: ProxyIn, trusted: &str) -> Listener {
+        Listener {
+            name: "imap".into(),
+            protocol: Protocol::Imap,
+            bind: Vec::new(),
+            tls: TlsMode::Plain,
+            proxy_protocol,
+            proxy_trusted: vec![trusted.parse().expect("network")],
+            max_connections: 1,
+            max_connections_per_ip: 1,
+            preauth_timeout: Duration::from_secs(1),
+            max_auth_attempts: 1,
+            trusted_fronts: Vec::new(),
+            trusts_forwarded: false,
+        }
+    }
+
+    async fn ask(listener: &Listener, sent: &[u8]) -> Result<String, NoOrigin> {
+        let door = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let mut client = TcpStream::connect(door.local_addr().expect("address")).await.expect("connect");
+        client.write_all(sent).await.expect("write");
+        client.shutdown().await.expect("shutdown");
+        let (mut stream, _) = door.accept().await.expect("accept");
+        let (peer, local) = ("127.0.0.1:1".parse().expect("peer"), "127.0.0.1:2".parse().expect("local"));
+        let found = origin(&mut stream, listener, peer, local).await?;
+        Ok(format!("{} {} {}", found.client, found.local, found.rest.escape_ascii()))
+    }
+
+    #[tokio::test]
+    async fn who_is_believed() {
+        const V1: &[u8] = b"PROXY TCP4 203.0.113.7 198.51.100.1 4711 993\r\nNOOP";
+        let named = Ok("203.0.113.7:4711 198.51.100.1:993 NOOP".to_owned());
+        let own = |rest: &str| Ok(format!("127.0.0.1:1 127.0.0.1:2 {rest}"));
+        let (us, them) = ("127.0.0.0/8", "10.0.0.0/8");
+        use ProxyIn::{Off, Optional, Required};
+        for (mode, trusted, sent, expected) in [
+            (Off, us, V1, own("")),
+            (Optional, them, V1, own("")),
+            (Optional, us, V1, named.clone()),
+            (Optional, us, b"NOOP", own("NOOP")),
+            (Optional, us, b"PROXY UNKNOWN\r\nx", own("x")),
+            (Required, them, V1, Err(NoOrigin::Untrusted)),
+            (Required, us, V1, named),
+            (Required, us, b"NOOP", Err(NoOrigin::Missing)),
+            (Required, us, b"PROXY TCP4 2", Err(NoOrigin::Closed)),
+        ] {
+            assert_eq!(ask(&listener(mode, trusted), sent).await, expected, "{mode:?} {}", sent.escape_ascii());
+        }
+        let bad = ask(&listener(Required, us), b"PROXY TCP4 x y 1 2\r\n").await;
+        assert!(matches!(bad, Err(NoOrigin::Invalid(_))), "{bad:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_peer_of_an_optional_listener_is_served() {
+        let door = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let _client = TcpStream::connect(door.local_addr().expect("address")).await.expect("connect");
+        let (mut stream, peer) = door.accept().await.expect("accept");
+        let found = origin(&mut stream, &listener(ProxyIn::Optional, "127.0.0.0/8"), peer, peer).await;
+        assert_eq!(found.expect("served").client, peer);
+    }
+}

@@ -1,0 +1,136 @@
+//! How many connections a listener has, altogether and of one address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The places of one listener. A clone counts the same places.
+#[derive(Debug, Clone)]
+pub struct Places {
+    taken: Arc<Mutex<Taken>>,
+}
+
+/// A place that is taken until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Place {
+    taken: Arc<Mutex<Taken>>,
+    key: IpAddr,
+}
+
+/// Which limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// `max_connections`.
+    Listener,
+    /// `max_connections_per_ip`.
+    Address,
+}
+
+/// Bounded by the number of connections: an address is in the map only while it has one.
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+// === impl Places ===
+
+impl Places {
+    /// Places that are all free.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { taken: Arc::default() }
+    }
+
+    /// Takes a place for `address`; a limit of 0 for one address is none.
+    ///
+    /// # Errors
+    /// Which limit is reached.
+    pub fn take(&self, address: IpAddr, limit: usize, limit_per_address: usize) -> Result<Place, Full> {
+        let key = network(address);
+        let mut taken = self.lock();
+        if taken.all >= limit {
+            return Err(Full::Listener);
+        }
+        let own = taken.by_address.get(&key).copied().unwrap_or(0);
+        if limit_per_address != 0 && own >= limit_per_address {
+            return Err(Full::Address);
+        }
+        taken.all += 1;
+        taken.by_address.insert(key, own + 1);
+        Ok(Place { taken: Arc::clone(&self.taken), key })
+    }
+
+    /// How many are taken.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lock().all
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        match taken.by_address.get_mut(&self.key) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                taken.by_address.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// What counts as one address: an IPv6 customer has a /64 and can come from any address in it.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("address")
+    }
+
+    #[test]
+    fn limits_hold_and_places_come_back() {
+        let places = Places::new();
+        let a = places.take(ip("192.0.2.1"), 3, 2).expect("a place");
+        let _b = places.take(ip("::ffff:192.0.2.1"), 3, 2).expect("a place");
+        assert_eq!(places.take(ip("192.0.2.1"), 3, 2).err(), Some(Full::Address));
+        let _c = places.take(ip("2001:db8::1"), 3, 1).expect("a place");
+        assert_eq!(places.take(ip("192.0.2.9"), 3, 2).err(), Some(Full::Listener));
+        drop(a);
+        assert_eq!(places.take(ip("2001:db8::ffff"), 3, 1).err(), Some(Full::Address), "the same /64");
+        let _d = places.take(ip("2001:db8:0:1::1"), 3, 1).expect("another /64");
+        assert_eq!(places.count(), 3);
+    }
+
+    #[test]
+    fn no_address_stays_behind() {
+        let places = Places::new();
+        for n in 0..100 {
+            drop(places.take(IpAddr::from([192, 0, 2, n]), 1, 0));
+        }
+        assert!(places.lock().by_address.is_empty());
+    }
+}

@@ -1,0 +1,178 @@
+//! From the backend's yes to the end of the session.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use bridge::{Limits, Opening, Outcome, Watch, Why};
+use desk::EndReason;
+use tls::Stream;
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use wire::attempt::{Parting, Verdict};
+use wire::imap_boundary::Boundary;
+use wire::protocol::Protocol;
+
+use crate::attempt::{Entered, Times};
+use crate::conversation::Conversation;
+
+/// How long a goodbye may take: a client that does not read must not keep its place.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Follows the server's side of a session, so that an end from outside does not cut a response in two.
+enum Lines {
+    Imap(Boundary),
+    /// Nothing may be said in the middle of other protocols: closing is all there is.
+    Never,
+}
+
+impl Conversation {
+    /// Tells the client yes, moves bytes until the session ends, and logs its end.
+    pub(crate) async fn bridge(mut self, entered: Entered) {
+        self.log_login(&entered);
+        let Entered { leg, reply, ticket, destination, .. } = entered;
+        let mut to_client = self.dialogue.answer(Verdict::Accepted(reply));
+        to_client.extend_from_slice(leg.talk.inbox.unread());
+        let protocol = self.listener.protocol;
+        let idle = self.context.plan.server.bridge_idle;
+        let Some((mut dialogue, client, inbox)) = self.into_parts() else { return };
+        let opening = Opening { to_backend: inbox.unread().to_vec(), to_client };
+        let began = Instant::now();
+        let backend = leg.talk.stream;
+        let course = Box::pin(run(client, backend, opening, Limits::with_idle(idle), Lines::of(protocol), ticket.ended()));
+        let (mut client, backend, outcome) = course.await;
+        finish(&mut client, &backend, &outcome, |why| dialogue.farewell(why)).await;
+        let Outcome { to_backend, to_client, why } = outcome;
+        tracing::info!(
+            %destination,
+            to_backend,
+            to_client,
+            seconds = began.elapsed().as_secs(),
+            why = label(&why),
+            "session ended"
+        );
+        drop(ticket);
+    }
+
+    fn log_login(&self, entered: &Entered) {
+        let Times { hold, route, steps, replay } = entered.times;
+        let accounts = &self.context.live.accounts;
+        let account = entered.ticket.account().map_or("-".into(), |account| accounts.show(account));
+        tracing::info!(
+            %account,
+            client = %entered.visitor.client,
+            destination = %entered.destination,
+            mechanism = %entered.mechanism,
+            tls = self.tls.as_ref().map_or("none", |tls| tls.version),
+            resumed = self.tls.as_ref().is_some_and(|tls| tls.resumed),
+            hold_us = hold.as_micros(),
+            route_us = route.as_micros(),
+            connect_us = steps.connect.as_micros(),
+            backend_tls_us = steps.tls.as_micros(),
+            greeting_us = steps.greeting.as_micros(),
+            replay_us = replay.as_micros(),
+            "login"
+        );
+    }
+}
+
+/// Runs the bridge: by the kernel where both legs are plain sockets.
+async fn run(
+    client: Stream,
+    backend: Stream,
+    opening: Opening,
+    limits: Limits,
+    lines: Lines,
+    end: impl Future<Output = EndReason>,
+) -> (Stream, Stream, Outcome<EndReason>) {
+    let (mut client, mut backend) = match (client.into_plain_tcp(), backend.into_plain_tcp()) {
+        (Ok(mut client), Ok(mut backend)) => {
+            let outcome = bridge::run_tcp(&mut client, &mut backend, opening, limits, lines, end).await;
+            return (Stream::plain(client, Vec::new()), Stream::plain(backend, Vec::new()), outcome);
+        }
+        (client, backend) => (whole(client), whole(backend)),
+    };
+    let outcome = bridge::run(&mut client, &mut backend, opening, limits, lines, end).await;
+    (client, backend, outcome)
+}
+
+fn whole(stream: Result<tokio::net::TcpStream, Stream>) -> Stream {
+    stream.map_or_else(|stream| stream, |tcp| Stream::plain(tcp, Vec::new()))
+}
+
+/// Closes both legs as the outcome asks: with a goodbye where one may be said, with a reset where one came.
+async fn finish(
+    client: &mut Stream,
+    backend: &Stream,
+    outcome: &Outcome<EndReason>,
+    farewell: impl FnOnce(Parting) -> Vec<u8>,
+) {
+    let parting = match &outcome.why {
+        // Nothing can be done about a socket that refuses the option; it is closed in any case.
+        Why::ClientReset => return drop(backend.set_linger_reset()),
+        Why::BackendReset => return drop(client.set_linger_reset()),
+        Why::Ended { by: EndReason::Drain, at_boundary: true } => Some(Parting::ShuttingDown),
+        Why::Ended { at_boundary: true, .. } => Some(Parting::Ended),
+        Why::Idle => Some(Parting::TimedOut),
+        _ => None,
+    };
+    let goodbye = async {
+        if let Some(words) = parting.map(farewell) {
+            client.write_all(&words).await?;
+        }
+        client.shutdown().await
+    };
+    // Whether it was heard or not: the connection is closed.
+    let _ = timeout(GOODBYE, goodbye).await;
+}
+
+fn label(why: &Why<EndReason>) -> &'static str {
+    match why {
+        Why::ClientClosed => "client closed",
+        Why::BackendClosed => "backend closed",
+        Why::Idle => "idle",
+        Why::HalfCloseTimeout => "half-closed for too long",
+        Why::ClientReset => "client reset",
+        Why::BackendReset => "backend reset",
+        Why::ClientError(_) => "client failed",
+        Why::BackendError(_) => "backend failed",
+        Why::Ended { by: EndReason::Drain, .. } => "drained",
+        Why::Ended { by: EndReason::Move, .. } => "moved",
+        Why::Ended { by: EndReason::Kick, .. } => "kicked",
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Imap => Self::Imap(Boundary::default()),
+            _ => Self::Never,
+        }
+    }
+}
+
+impl Watch for Lines {
+    fn to_client(&mut self, bytes: &[u8]) {
+        if let Self::Imap(boundary) = self {
+            boundary.feed(bytes);
+        }
+    }
+
+    fn at_boundary(&self) -> bool {
+        matches!(self, Self::Imap(boundary) if boundary.at_boundary())
+    }
+
+    fn unseen(&self) -> u64 {
+        match self {
+            Self::Imap(boundary) => boundary.unseen(),
+            Self::Never => u64::MAX,
+        }
+    }
+
+    fn skip(&mut self, count: u64) {
+        if let Self::Imap(boundary) = self {
+            boundary.skip(count);
+        }
+    }
+}

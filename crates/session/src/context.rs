@@ -1,0 +1,110 @@
+//! What a session is given: one plan with everything built from it, and the state that outlives plans.
+
+use std::fmt;
+use std::sync::Arc;
+
+use backend::Backends;
+use config::plan::{Name, Plan};
+use desk::Desk;
+use identity::Rules;
+use observe::Accounts;
+use route::Router;
+use tls::{Acceptor, Certificates, PlatformRoots, SetupError, Tickets};
+use tokio::sync::Semaphore;
+use wire::protocol::Protocol;
+use wire::step::Advert;
+
+/// A plan and what was built from it. A reload makes a new one; a session keeps the one it began with.
+pub struct Context {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// TLS towards clients of the mail protocols.
+    pub acceptor: Acceptor,
+    /// The destinations.
+    pub backends: Backends,
+    /// From credentials to identifiers.
+    pub rules: Rules,
+    /// What is advertised, by [`Protocol::index`].
+    adverts: Vec<Arc<Advert>>,
+    /// State that outlives plans.
+    pub live: Live,
+}
+
+/// State that outlives plans. A clone is the same state.
+#[derive(Clone)]
+pub struct Live {
+    /// Accounts: sessions, holds, kicks.
+    pub desk: Desk,
+    /// The mapping.
+    pub router: Arc<Router>,
+    /// How accounts are shown in logs.
+    pub accounts: Arc<Accounts>,
+    /// Ticket keys, the same for all listeners and plans.
+    pub tickets: Arc<Tickets>,
+    /// Roots of the platform, read once.
+    pub roots: PlatformRoots,
+    /// TLS handshakes under way.
+    pub handshakes: Arc<Semaphore>,
+}
+
+/// What cannot be built from a valid plan.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// TLS towards clients.
+    #[error("tls: {0}")]
+    Tls(SetupError),
+    /// TLS towards a destination.
+    #[error("destination.{0}: {1}")]
+    Destination(Name, SetupError),
+}
+
+// === impl Context ===
+
+impl Context {
+    /// Builds a plan's context; `previous` hands on the health of destinations of the same name.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up; the destination is named.
+    pub fn new(
+        plan: Arc<Plan>,
+        certificates: &Arc<Certificates>,
+        live: Live,
+        previous: Option<&Self>,
+    ) -> Result<Self, ContextError> {
+        let acceptor =
+            Acceptor::new(&plan.tls, certificates, &live.tickets, &[]).map_err(ContextError::Tls)?;
+        let backends = Backends::new(&plan, &live.roots, previous.map(|previous| &previous.backends))
+            .map_err(|(name, error)| ContextError::Destination(name, error))?;
+        let rules = Rules::from(&*plan);
+        let adverts = Protocol::ALL.into_iter().map(|protocol| Arc::new(advert(&plan, protocol))).collect();
+        Ok(Self { plan, acceptor, backends, rules, adverts, live })
+    }
+
+    /// What is advertised for `protocol`. Where no host name is configured, greetings show the address that
+    /// the client connected to.
+    pub(crate) fn advert(&self, protocol: Protocol, local: std::net::SocketAddr) -> Arc<Advert> {
+        let advert = &self.adverts[protocol.index()];
+        if self.plan.server.hostname.is_some() {
+            return Arc::clone(advert);
+        }
+        Arc::new(Advert { hostname: format!("[{}]", local.ip()), ..Advert::clone(advert) })
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("plan", &self.plan.path).finish_non_exhaustive()
+    }
+}
+
+fn advert(plan: &Plan, protocol: Protocol) -> Advert {
+    let capabilities = plan.capabilities(protocol);
+    Advert {
+        hostname: plan.server.hostname.clone().unwrap_or_default(),
+        banner: capabilities.banner.clone(),
+        sasl: capabilities.sasl.clone(),
+        capabilities: capabilities.advertise.clone(),
+        implementation: capabilities.implementation.clone(),
+        cleartext_without_tls: capabilities.cleartext_without_tls,
+    }
+}

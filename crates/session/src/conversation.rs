@@ -1,0 +1,115 @@
+//! The client's side of a session before the bridge: its stream, its dialogue, and who it is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use backend::Visitor;
+use config::plan::{Listener, TlsMode};
+use drive::{Broken, Next, Talk};
+use observe::SessionId;
+use tls::{Stream, TlsInfo};
+use wire::attempt::Front;
+use wire::inbox::Inbox;
+use wire::step::{Asked, Channel, Dialogue, Opening};
+
+use crate::context::Context;
+use crate::protocols;
+
+/// A client that has not logged in yet.
+pub(crate) struct Conversation {
+    pub(crate) context: Arc<Context>,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) id: SessionId,
+    /// By socket or PROXY header; a trusted front may name another with its `ID`.
+    pub(crate) client: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<TlsInfo>,
+    pub(crate) dialogue: Box<dyn Dialogue>,
+    /// Absent only while a handshake has the stream, and after one that failed.
+    talk: Option<Talk>,
+}
+
+/// What an unauthenticated client may have waiting here.
+const INBOX: usize = 64 * 1024;
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// Takes over a connection; does the implicit handshake where there is one.
+    pub(crate) async fn begin(
+        context: Arc<Context>,
+        listener: Arc<Listener>,
+        id: SessionId,
+        (client, local): (SocketAddr, SocketAddr),
+        mut stream: Stream,
+    ) -> Result<Self, Broken> {
+        if listener.tls == TlsMode::Implicit {
+            stream = handshake(&context, stream).await?;
+        }
+        let channel = match listener.tls {
+            TlsMode::Implicit => Channel::Encrypted,
+            TlsMode::StartTls => Channel::Upgradable,
+            TlsMode::Plain => Channel::Plain,
+        };
+        let trusts_front =
+            listener.trusted_fronts.iter().any(|network| network.contains(&client.ip().to_canonical()));
+        let advert = context.advert(listener.protocol, local);
+        let opening = Opening { advert, channel, trusts_front };
+        let dialogue = protocols::dialogue(listener.protocol, opening).ok_or(Broken::Closed)?;
+        let tls = stream.tls_info();
+        let talk = Some(Talk::new(stream, INBOX));
+        Ok(Self { context, listener, id, client, local, tls, dialogue, talk })
+    }
+
+    /// What the client asks next. STARTTLS is done on the way.
+    pub(crate) async fn next(&mut self) -> Result<Option<Asked>, Broken> {
+        loop {
+            let talk = self.talk.as_mut().ok_or(Broken::Closed)?;
+            match talk.next(&mut *self.dialogue).await? {
+                Next::Event(asked) => return Ok(Some(asked)),
+                Next::Close => return Ok(None),
+                Next::StartTls => self.upgrade().await?,
+            }
+        }
+    }
+
+    /// Says something.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        let talk = self.talk.as_mut().ok_or(Broken::Closed)?;
+        Ok(talk.write(bytes).await?)
+    }
+
+    /// Gives the connection to the bridge, with what the client has sent behind its credentials.
+    pub(crate) fn into_parts(self) -> Option<(Box<dyn Dialogue>, Stream, Inbox)> {
+        self.talk.map(|talk| (self.dialogue, talk.stream, talk.inbox))
+    }
+
+    /// The client as a backend may learn of it; `front` is what a trusted front said.
+    pub(crate) fn visitor(&self, front: Option<&Front>) -> Visitor {
+        let own_ttl = self.context.plan.server.proxy_ttl;
+        Visitor {
+            client: front.map_or(self.client, |front| front.client),
+            local: front.and_then(|front| front.local).unwrap_or(self.local),
+            tls: self.tls.clone(),
+            session: front.and_then(|front| front.session.clone()).unwrap_or_else(|| self.id.to_string()),
+            ttl: front.and_then(|front| front.ttl).map_or(own_ttl, |ttl| ttl.saturating_sub(1)),
+        }
+    }
+
+    async fn upgrade(&mut self) -> Result<(), Broken> {
+        let talk = self.talk.take().ok_or(Broken::Closed)?;
+        let stream = handshake(&self.context, talk.stream).await?;
+        self.tls = stream.tls_info();
+        let mut talk = Talk::new(stream, INBOX);
+        talk.write(&self.dialogue.secured()).await?;
+        self.talk = Some(talk);
+        Ok(())
+    }
+}
+
+/// A handshake as the server. How many are under way is bounded: they are what a storm of reconnects costs.
+async fn handshake(context: &Context, stream: Stream) -> Result<Stream, Broken> {
+    // The semaphore is never closed; should it be, going on without a permit harms nobody.
+    let _permit = context.live.handshakes.acquire().await;
+    Ok(stream.accept(&context.acceptor).await?)
+}

@@ -1,0 +1,133 @@
+//! A connection from accept to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::plan::{Listener, TlsMode};
+use drive::Broken;
+use listen::Accepted;
+use observe::SessionId;
+use tls::Stream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tracing::Instrument;
+use wire::attempt::{Parting, Verdict};
+use wire::step::{Asked, Channel, Opening};
+
+use crate::attempt::{Entered, Failed};
+use crate::context::Context;
+use crate::conversation::Conversation;
+use crate::protocols;
+
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Serves one connection of `listener` to its end. `draining` resolves when the proxy begins to drain.
+pub async fn serve(
+    context: Arc<Context>,
+    listener: Arc<Listener>,
+    accepted: Accepted,
+    draining: impl Future<Output = ()>,
+) {
+    let id = SessionId::new();
+    let span = tracing::info_span!(
+        "session",
+        %id,
+        listener = %listener.name,
+        protocol = %listener.protocol,
+        peer = %accepted.peer
+    );
+    Box::pin(course(context, listener, id, accepted, draining)).instrument(span).await;
+}
+
+/// Says that there is no room, without waiting for anything: on an encrypted connection there is nothing to
+/// say, since a handshake is the very work that there is no room for.
+pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
+    tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason = ?accepted.place, "turned away");
+    if listener.tls == TlsMode::Implicit {
+        return;
+    }
+    let advert = context.advert(listener.protocol, accepted.local);
+    let opening = Opening { advert, channel: Channel::Plain, trusts_front: false };
+    if let Some(mut dialogue) = protocols::dialogue(listener.protocol, opening) {
+        // A fresh socket takes a line at once; one that does not is closed without it.
+        let _ = accepted.stream.try_write(&dialogue.farewell(Parting::TooBusy));
+    }
+}
+
+async fn course(
+    context: Arc<Context>,
+    listener: Arc<Listener>,
+    id: SessionId,
+    accepted: Accepted,
+    draining: impl Future<Output = ()>,
+) {
+    let Accepted { mut stream, peer, local, place } = accepted;
+    let deadline = Instant::now() + listener.preauth_timeout;
+    if drive::socket::tune(&stream).is_err() {
+        return;
+    }
+    let origin = match timeout_at(deadline, listen::origin(&mut stream, &listener, peer, local)).await {
+        Ok(Ok(origin)) => origin,
+        Ok(Err(reason)) => return tracing::warn!(%reason, "refused: PROXY header"),
+        Err(_) => return tracing::warn!("refused: no PROXY header within preauth_timeout"),
+    };
+    let ends = (origin.client, origin.local);
+    let stream = Stream::plain(stream, origin.rest);
+    let beginning = Box::pin(Conversation::begin(context, Arc::clone(&listener), id, ends, stream));
+    let mut conversation = match timeout_at(deadline, beginning).await {
+        Ok(Ok(conversation)) => conversation,
+        Ok(Err(broken)) => return tracing::debug!(reason = %broken, "no TLS session with the client"),
+        Err(_) => return tracing::debug!("no TLS session with the client within preauth_timeout"),
+    };
+    let entered = tokio::select! {
+        entered = timeout_at(deadline, Box::pin(conversation.until_login())) => entered,
+        () = draining => {
+            conversation.goodbye(Parting::ShuttingDown).await;
+            return;
+        }
+    };
+    match entered {
+        Ok(Ok(Some(entered))) => conversation.bridge(entered).await,
+        Ok(Ok(None)) => tracing::debug!("the client left without a login"),
+        Ok(Err(Broken::Injected)) => tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done"),
+        Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
+        Err(_) => conversation.goodbye(Parting::TimedOut).await,
+    }
+    drop(place);
+}
+
+// === impl Conversation ===
+
+impl Conversation {
+    /// Greets, and talks until somebody has logged in. `None`: the client is through.
+    async fn until_login(&mut self) -> Result<Option<Entered>, Broken> {
+        let greeting = self.dialogue.greet();
+        self.say(&greeting).await?;
+        let mut failures = 0;
+        loop {
+            let attempt = match self.next().await? {
+                Some(Asked::Attempt(attempt)) => attempt,
+                Some(Asked::Response(_) | Asked::Cancelled) | None => return Ok(None),
+            };
+            let verdict = match Box::pin(self.login(attempt)).await {
+                Ok(entered) => return Ok(Some(entered)),
+                Err(Failed::Client(broken)) => return Err(broken),
+                Err(Failed::Verdict(verdict)) => verdict,
+            };
+            failures += u32::from(matches!(verdict, Verdict::Refused(_)));
+            let words = self.dialogue.answer(verdict);
+            self.say(&words).await?;
+            if failures >= self.listener.max_auth_attempts {
+                let words = self.dialogue.farewell(Parting::TooManyFailures);
+                self.say(&words).await?;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Says goodbye; a client that does not listen is left all the same.
+    async fn goodbye(&mut self, why: Parting) {
+        let words = self.dialogue.farewell(why);
+        let _ = timeout(GOODBYE, self.say(&words)).await;
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether an IMAP server's side of a session stands between two responses.
+//!
+//! A goodbye from outside may be written only there: within a line, or within the octets of a literal, it
+//! would be read as a part of a message. Following the stream costs one `memchr` for each line, and nothing
+//! for the octets of a literal, which are passed over by number.
+
+/// Follows the bytes from server to client. Starts at a boundary.
+#[derive(Debug, Clone, Default)]
+pub struct Boundary {
+    /// Octets of a literal that are still to come.
+    literal: u64,
+    /// The end of the line so far: as much as an announcement can need.
+    tail: Tail,
+    within_line: bool,
+}
+
+/// The last bytes of an unfinished line.
+#[derive(Debug, Clone, Default)]
+struct Tail {
+    bytes: [u8; MAX_ANNOUNCEMENT],
+    length: usize,
+}
+
+/// `{`, twenty digits of the largest number, `+`, `}` and CR.
+const MAX_ANNOUNCEMENT: usize = 24;
+
+// === impl Boundary ===
+
+impl Boundary {
+    /// Takes note of the bytes that the client is sent next.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.literal > 0 {
+                let passed = usize::try_from(self.literal).unwrap_or(usize::MAX).min(bytes.len());
+                self.literal -= passed as u64;
+                bytes = &bytes[passed..];
+                continue;
+            }
+            let Some(end) = memchr::memchr(b'\n', bytes) else {
+                self.tail.push(bytes);
+                self.within_line = true;
+                return;
+            };
+            self.tail.push(&bytes[..end]);
+            self.literal = self.tail.announced().unwrap_or(0);
+            // Behind a literal the line goes on, even one of no octets.
+            self.within_line = self.tail.announced().is_some();
+            self.tail.length = 0;
+            bytes = &bytes[end + 1..];
+        }
+    }
+
+    /// Whether the next byte begins a response.
+    #[must_use]
+    pub const fn at_boundary(&self) -> bool {
+        self.literal == 0 && !self.within_line
+    }
+
+    /// Octets of a literal that are still to come: they need not be fed.
+    #[must_use]
+    pub const fn unseen(&self) -> u64 {
+        self.literal
+    }
+
+    /// Passes over `count` octets of a literal.
+    pub const fn skip(&mut self, count: u64) {
+        self.literal = self.literal.saturating_sub(count);
+    }
+}
+
+// === impl Tail ===
+
+impl Tail {
+    fn push(&mut self, bytes: &[u8]) {
+        let kept = &bytes[bytes.len().saturating_sub(MAX_ANNOUNCEMENT)..];
+        let old = self.length.min(MAX_ANNOUNCEMENT - kept.len());
+        self.bytes.copy_within(self.length - old..self.length, 0);
+        self.bytes[old..old + kept.len()].copy_from_slice(kept);
+        self.length = old + kept.len();
+    }
+
+    /// The octets of `{n}`, `{n+}` or `~{n}` at the end (RFC 9051 section 9: literal, literal8).
+    fn announced(&self) -> Option<u64> {
+        let line = &self.bytes[..self.length];
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let inner = line.strip_suffix(b"}")?;
+        let inner = inner.strip_suffix(b"+").unwrap_or(inner);
+        let open = memchr::memrchr(b'{', inner)?;
+        let digits = &inner[open + 1..];
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(digits).ok()?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn after(bytes: &[u8]) -> (bool, u64) {
+        let mut boundary = Boundary::default();
+        boundary.feed(bytes);
+        (boundary.at_boundary(), boundary.unseen())
+    }
+
+    #[test]
+    fn boundaries() {
+        for (bytes, expected) in [
+            (&b""[..], (true, 0)),
+            (b"* OK\r\n", (true, 0)),
+            (b"* OK\r", (false, 0)),
+            (b"* 1 FETCH (BODY[] {5}\r\n", (false, 5)),
+            (b"* 1 FETCH (BODY[] {5}\r\na\r\nb", (false, 1)),
+            (b"* 1 FETCH (BODY[] {5}\r\na\r\nbc", (false, 0)),
+            (b"* 1 FETCH (BODY[] {5}\r\na\r\nbc)\r\n", (true, 0)),
+            (b"* 1 FETCH (BINARY[] ~{2}\r\n\n\n FLAGS ())\r\n", (true, 0)),
+            (b"* 1 FETCH (BODY[] {0}\r\n", (false, 0)),
+            (b"* 1 FETCH (BODY[] {0}\r\n)\r\n", (true, 0)),
+            (b"a OK {5} is no literal\r\n", (true, 0)),
+            (b"a OK {x}\r\n", (true, 0)),
+            (b"{99999999999999999999999999}\r\n", (true, 0)),
+            (b"x {3+}\nabc\n", (true, 0)),
+        ] {
+            assert_eq!(after(bytes), expected, "{}", bytes.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same(
+            text in "([a-z]{0,30}|\\{[0-9]{1,2}\\+?\\}|\r|\n|\r\n){0,40}",
+            size in 1_usize..8,
+        ) {
+            let mut pieces = Boundary::default();
+            for piece in text.as_bytes().chunks(size) {
+                pieces.feed(piece);
+            }
+            prop_assert_eq!((pieces.at_boundary(), pieces.unseen()), after(text.as_bytes()));
+        }
+    }
+}

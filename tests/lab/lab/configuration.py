@@ -1,0 +1,93 @@
+"""The configuration that the tests' proxy runs with: a listener of each kind, and a destination for each way to a backend."""
+
+from .layout import DOMAIN, FORWARDINGS, LEG_NAMES, LEGS, SIDES, UNLUCKY, address, leg_name
+
+# Port names of a side by protocol and leg. ManageSieve has no implicit TLS; a leg that is absent is left out.
+LEG_PORTS = {
+    "imap": {"implicit": "imaps", "starttls": "imap", "plain": "imap"},
+    "pop3": {"implicit": "pop3s", "starttls": "pop3", "plain": "pop3"},
+    "managesieve": {"starttls": "sieve", "plain": "sieve"},
+    "submission": {"implicit": "submissions", "starttls": "submission", "plain": "submission"},
+}
+# Which of them are spoken by the proxy under test.
+SPOKEN = ("imap",)
+
+MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+# Who may send us a PROXY header, and whose ID and XCLIENT we take.
+BALANCERS, FRONTS = "127.3.0.0/16", "127.4.0.0/16"
+# Where a test puts a backend of its own, behind the destinations `scripted` and `scripted-starttls`.
+SCRIPTED_HOST = 30
+OLD, NEW = leg_name("old", "implicit", "proxy"), leg_name("new", "implicit", "proxy")
+
+# Listener -> (port, settings). All of one protocol; `port` is added to the protocol's base.
+LISTENERS = {
+    "implicit": (0, {"tls": "implicit"}),
+    "starttls": (1, {"tls": "starttls"}),
+    "plain": (2, {"tls": "plain"}),
+    "optional": (3, {"tls": "starttls", "proxy_protocol": "optional", "proxy_trusted": [BALANCERS]}),
+    "required": (4, {"tls": "implicit", "proxy_protocol": "required", "proxy_trusted": [BALANCERS]}),
+    "fronted": (5, {"tls": "implicit", "trusted_fronts": [FRONTS]}),
+}
+LISTENER_BASE = {"imap": 1430, "pop3": 1100, "managesieve": 4190, "submission": 5870}
+
+
+def listener_port(protocol, kind):
+    return LISTENER_BASE[protocol] + LISTENERS[kind][0]
+
+
+def configuration(lab, proxy):
+    """As a dict, for tests to change before it is written."""
+    return {
+        "server": {
+            "hostname": f"proxy.{DOMAIN}", "log_level": "trace", "state_dir": proxy.dir / "state",
+            "shutdown_grace": "2s", "backend_timeout": "5s", "host_down_threshold": 0,
+        },
+        "tls": {"certificate": {stem: _certificate(pair, stem) for stem, pair in proxy.pairs.items()}},
+        "listener": {f"{protocol}-{kind}": _listener(proxy, protocol, kind)
+                     for protocol in SPOKEN for kind in LISTENERS},
+        "destination": _destinations(lab),
+        "routing": {"default_destination": OLD, "master_user_separators": ["*", "%"]},
+        "mapping": {"source": "file", "normalize": "lowercase", "file": {"path": proxy.mapping_path}},
+        "capabilities": {protocol: {"sasl": MECHANISMS} for protocol in SPOKEN},
+        # Failures are slowed down, which the tests of failures would feel; all come from one machine.
+        "limits": {"auth_delay_max": "50ms", "logins_in_flight_per_account": 256},
+    }
+
+
+def mapping():
+    """The accounts that are mapped at the start; the rest is where the default destination leads."""
+    table = {address(name): name for name in LEG_NAMES}
+    table |= {address("alice"): OLD, address("bob"): NEW, address("mover"): OLD}
+    return table | {address(name): name for name in UNLUCKY}
+
+
+def _certificate(pair, stem):
+    return {"cert": pair.cert, "key": pair.key, "default": stem == "mail"}
+
+
+def _listener(proxy, protocol, kind):
+    return {"protocol": protocol, "bind": [f"{proxy.host}:{listener_port(protocol, kind)}"], **LISTENERS[kind][1]}
+
+
+def _destinations(lab):
+    """Every way to both sides, and some that cannot work or that a test answers for."""
+    found = {leg_name(side, leg, forwarding): destination(lab.sides[side], leg, forwarding)
+             for side in SIDES for leg in LEGS for forwarding in FORWARDINGS}
+    implicit, starttls = (destination(lab.old, leg, "none") for leg in ("implicit", "starttls"))
+    # Nobody listens there; the other side's CA vouches for nobody here; that port speaks another protocol.
+    found["down"] = implicit | {"host": lab.block.host(99)}
+    found["unproven"] = implicit | {"tls_ca": lab.new.pair.ca}
+    found["plainless"] = starttls | {"protocol": {
+        protocol: leg | {"port": lab.old.port("lmtp")} for protocol, leg in starttls["protocol"].items()}}
+    found["scripted"] = implicit | {"host": lab.block.host(SCRIPTED_HOST)}
+    found["scripted-starttls"] = starttls | {"host": lab.block.host(SCRIPTED_HOST)}
+    return found
+
+
+def destination(side, leg, forwarding):
+    """One way to one side. `proxy` goes to the ports that demand a PROXY header."""
+    legs = {protocol: {"port": side.port(LEG_PORTS[protocol][leg], forwarding == "proxy"), "tls": leg}
+            for protocol in SPOKEN if leg in LEG_PORTS[protocol]}
+    settings = {"host": side.host, "tls_server_name": side.hostname, "tls_ca": side.pair.ca,
+                "forwarding": forwarding, "protocol": legs}
+    return settings | ({"allow_plaintext_auth": True} if leg == "plain" else {})
