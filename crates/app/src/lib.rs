@@ -1,1 +1,11 @@
-//! room app
+//! The whole program: builds the rooms from a plan, opens the doors, reloads, drains.
+//!
+//! What must never happen: a start or a reload that is half done. Everything that can fail is built first,
+//! and swapped in as one.
+
+mod doors;
+mod run;
+mod start;
+
+pub use run::{Ended, Options, run};
+pub use start::{App, StartError};

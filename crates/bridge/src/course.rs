@@ -164,10 +164,10 @@ where
     fn over(&mut self) -> Option<Why<E>> {
         let told_client = self.down.stage() != Stage::Open;
         let at_boundary = !told_client && self.down.is_settled() && self.watch.at_boundary();
-        if at_boundary || told_client {
-            if let Some(Ending { value, .. }) = self.ending.take() {
-                return Some(Why::Ended { by: value, at_boundary });
-            }
+        if (at_boundary || told_client)
+            && let Some(Ending { value, .. }) = self.ending.take()
+        {
+            return Some(Why::Ended { by: value, at_boundary });
         }
         if self.up.stage() != Stage::Done || self.down.stage() != Stage::Done {
             return None;

@@ -204,7 +204,11 @@ impl<K: Way> Flow<K> {
     }
 
     /// Writes what was kept.
-    fn poll_rest<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Result<Poll<()>, Fault> {
+    fn poll_rest<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Result<Poll<()>, Fault> {
         if self.rest.is_empty() {
             return Ok(Poll::Ready(()));
         }
@@ -303,7 +307,17 @@ impl Rest {
 }
 
 #[cfg(test)]
-impl<K> Flow<K> {
+impl<K: Way> Flow<K> {
+    /// A direction with this other way.
+    pub(crate) fn with_way(bulk: K) -> Self {
+        Self { bulk, ..Self::new(Vec::new()) }
+    }
+
+    /// The other way.
+    pub(crate) fn way(&self) -> &K {
+        &self.bulk
+    }
+
     /// Memory held for bytes that wait, in bytes.
     pub(crate) fn kept(&self) -> usize {
         self.rest.bytes.capacity()

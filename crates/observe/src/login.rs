@@ -33,9 +33,9 @@ struct Line<'a> {
     accounts: &'a Accounts,
 }
 
-/// Logs `failure` of `session` at `info`.
+/// Logs `failure` of `session` at `info`, outside every span: those would stand before the message.
 pub fn login_failed(session: SessionId, accounts: &Accounts, failure: &LoginFailure<'_>) {
-    tracing::info!(target: "pointsman::login", %session, "{}", Line { failure, accounts });
+    tracing::info!(target: "pointsman::login", parent: None, %session, "{}", Line { failure, accounts });
 }
 
 // === impl Line ===

@@ -57,6 +57,9 @@ pub enum Problem {
         /// The first few that there are.
         declared: Vec<Name>,
     },
+    /// The file has more entries than fit.
+    #[error("lies beyond what a mapping file can hold; keep that many accounts in SQL or Redis")]
+    TooMany,
     /// The identifier has another destination in an earlier line.
     #[error("maps {} to {destination}, but line {first_line} maps it to {first}: keep one of them", shown(identifier))]
     Contradiction {

@@ -33,3 +33,5 @@ pub mod sasl;
 pub mod secret;
 pub mod step;
 pub mod token;
+#[cfg(test)]
+mod transcript;

@@ -1,0 +1,69 @@
+//! The accept loops, and the count of what they have let in.
+
+use std::sync::Arc;
+
+use config::plan::Listener;
+use listen::{Door, Places, bind};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::start::{App, StartError};
+
+/// Every door of the program.
+pub(crate) struct Doors {
+    /// Sessions and accept loops; drained when it is empty.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the doors close.
+    pub(crate) closing: CancellationToken,
+}
+
+/// Binds everything, then begins to accept: either all doors open or none.
+pub(crate) fn open(app: &Arc<App>) -> Result<Doors, StartError> {
+    let doors = Doors { tasks: TaskTracker::new(), closing: CancellationToken::new() };
+    let mut bound = Vec::new();
+    for listener in &app.context().plan.listeners {
+        bound.push((Arc::clone(listener), bind(listener)?));
+    }
+    for (listener, sockets) in bound {
+        let places = Places::new();
+        for door in sockets {
+            tracing::info!(
+                listener = %listener.name,
+                protocol = %listener.protocol,
+                address = %door.address,
+                "listening"
+            );
+            let entrance = accept(Arc::clone(app), Arc::clone(&listener), door, places.clone(), &doors);
+            doors.tasks.spawn(entrance);
+        }
+    }
+    Ok(doors)
+}
+
+fn accept(
+    app: Arc<App>,
+    bound_as: Arc<Listener>,
+    door: Door,
+    places: Places,
+    doors: &Doors,
+) -> impl Future<Output = ()> + use<> {
+    let (tasks, closing) = (doors.tasks.clone(), doors.closing.clone());
+    async move {
+        loop {
+            let accepted = tokio::select! {
+                accepted = door.accept(&bound_as, &places) => accepted,
+                () = closing.cancelled() => return,
+            };
+            let context = app.context();
+            // A reload may have changed what the listener of this name asks for; its sockets stay.
+            let listener = context.plan.listeners.iter().find(|listener| listener.name == bound_as.name);
+            let listener = Arc::clone(listener.unwrap_or(&bound_as));
+            if accepted.place.is_err() {
+                session::turn_away(&context, &listener, &accepted);
+                continue;
+            }
+            let draining = closing.clone().cancelled_owned();
+            tasks.spawn(session::serve(context, listener, accepted, draining));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One run of the program: start, signals, drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::plan::Plan;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::doors::{self, Doors};
+use crate::start::{App, StartError, log_format};
+
+/// What a run is told beside its plan.
+#[derive(Default)]
+pub struct Options {
+    /// Called once, when every listener is open.
+    pub on_ready: Option<Box<dyn FnOnce() + Send>>,
+    /// Leave the log alone: somebody else has set it up.
+    pub keep_log: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Every session had ended.
+    Drained,
+    /// Sessions were still open when `shutdown_grace` was over, or when a second signal came.
+    Cut {
+        /// How many.
+        sessions: usize,
+    },
+}
+
+/// Runs the proxy until SIGINT or SIGTERM, and drains it.
+///
+/// # Errors
+/// When it cannot start; nothing was served then.
+pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
+    let log = if options.keep_log {
+        None
+    } else {
+        Some(observe::init(&plan.server.log_level, log_format(&plan)).map_err(std::io::Error::other)?)
+    };
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if plan.server.threads > 0 {
+        builder.worker_threads(plan.server.threads);
+    }
+    let runtime = builder.enable_all().build()?;
+    let ended = runtime.block_on(Box::pin(live(plan, options)));
+    // Whatever is left has been given its time.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(log);
+    ended
+}
+
+async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let app = Arc::new(App::new(plan).await?);
+    let doors = doors::open(&app)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    if let Some(on_ready) = options.on_ready {
+        on_ready();
+    }
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => match app.reload().await {
+                Ok(()) => tracing::info!("configuration reloaded"),
+                Err(error) => tracing::error!(%error, "reload refused, everything stays as it was"),
+            },
+        }
+    }
+    let grace = app.context().plan.server.shutdown_grace;
+    tokio::select! {
+        ended = drain(&app, &doors, grace) => Ok(ended),
+        _ = interrupt.recv() => Ok(cut(&app)),
+        _ = terminate.recv() => Ok(cut(&app)),
+    }
+}
+
+/// Closes the doors, sends the sessions home over the grace, and waits for them.
+async fn drain(app: &App, doors: &Doors, grace: Duration) -> Ended {
+    let sessions = app.desk().counts().sessions;
+    tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
+    doors.closing.cancel();
+    doors.tasks.close();
+    // The last fifth of the grace is for goodbyes that take their time.
+    app.desk().drain(grace.mul_f32(0.8));
+    match timeout(grace, doors.tasks.wait()).await {
+        Ok(()) => {
+            tracing::info!("drained");
+            Ended::Drained
+        }
+        Err(_) => cut(app),
+    }
+}
+
+fn cut(app: &App) -> Ended {
+    let sessions = app.desk().counts().sessions;
+    tracing::warn!(sessions, "ended with sessions still open");
+    Ended::Cut { sessions }
+}

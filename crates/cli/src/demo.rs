@@ -1,0 +1,46 @@
+//! `pointsman demo`.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use ::demo::{Account, Folder, Guide, Ports, Server, configuration};
+use app::Options;
+
+/// Runs two small mail servers and the proxy in front of them until Ctrl-C.
+pub(crate) fn demo() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("pointsman: the demo cannot run: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let text = |error: io::Error| error.to_string();
+    let folder = Folder::create().map_err(text)?;
+    let accounts = Account::cast();
+    // A runtime of its own: the servers are other programs, as far as the proxy is concerned.
+    let servers = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(text)?;
+    let old = servers.block_on(Server::start("old", &accounts)).map_err(text)?;
+    let new = servers.block_on(Server::start("new", &accounts)).map_err(text)?;
+    let ports = Ports::pick().map_err(text)?;
+    let path = folder
+        .write_configuration(&configuration(&folder, old.endpoints(), new.endpoints(), ports))
+        .map_err(text)?;
+    let loaded = config::load(&path).map_err(|report| report.render(false))?;
+    let guide = Guide { folder: &folder, ports, accounts: &accounts, servers: [&old, &new] }.to_string();
+    let on_ready = move || {
+        // Whoever closed the pipe does not want to read it.
+        let _ = writeln!(io::stdout(), "{guide}");
+    };
+    let options = Options { on_ready: Some(Box::new(on_ready)), keep_log: false };
+    let ended = app::run(loaded.plan, options).map_err(|error| error.to_string());
+    folder.remove().map_err(text)?;
+    ended.map(|_| ())
+}
