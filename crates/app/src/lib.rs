@@ -4,8 +4,10 @@
 //! and swapped in as one.
 
 mod doors;
+mod mapping;
 mod run;
 mod start;
 
+pub use mapping::check as check_mapping;
 pub use run::{Ended, Options, run};
 pub use start::{App, StartError};

@@ -6,16 +6,22 @@ use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::Desk;
 use observe::Accounts;
-use route::{LoadError, Router};
+use route::store::LoadError;
+use route::{Router, Settings};
 use session::{Context, ContextError, Live};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
+
+use crate::mapping::Mapping;
 
 /// Everything that runs, but for the doors.
 pub struct App {
     context: ArcSwap<Context>,
     live: Live,
+    /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
+    /// Held over a reload: one at a time.
+    mapping: tokio::sync::Mutex<Mapping>,
 }
 
 /// Why the program cannot start, or cannot go over to another plan.
@@ -50,7 +56,9 @@ impl App {
     /// See [`StartError`]. Nothing runs then.
     pub async fn new(plan: Plan) -> Result<Self, StartError> {
         let plan = Arc::new(plan);
-        let router = Arc::new(Router::new(&plan).await?);
+        let mapping = Mapping::open(&plan).await?;
+        let settings = Settings::of(&plan);
+        let router = Arc::new(Router::new(mapping.store(), settings, plan.mapping.cache_max_entries));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let live = Live {
             desk: Desk::new(limits(&plan)),
@@ -67,6 +75,7 @@ impl App {
             context: ArcSwap::from_pointee(context),
             live,
             certificates: Mutex::new((certificates, watch)),
+            mapping: tokio::sync::Mutex::new(mapping),
         })
     }
 
@@ -86,6 +95,7 @@ impl App {
     /// # Errors
     /// See [`StartError`]. Everything stays as it was then.
     pub async fn reload(&self) -> Result<(), StartError> {
+        let mut mapping = self.mapping.lock().await;
         let path = self.context().plan.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path))
             .await
@@ -94,7 +104,9 @@ impl App {
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let context = Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
-        self.live.router.set_plan(&plan).await?;
+        // The last step that can fail: everything behind it is a swap.
+        mapping.adopt(&plan).await?;
+        self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         let watch = certificates.watch();
         self.context.store(Arc::new(context));

@@ -226,7 +226,7 @@ impl Cache {
         };
         if flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
             flights.remove(key);
-            let until = Instant::now() + ttl;
+            let until = after(ttl);
             let kept = Kept { answer: answer.clone(), until, generation: flight.generation };
             self.kept.insert(Arc::clone(key), kept);
         }
@@ -250,6 +250,12 @@ impl Cache {
     fn under_way(&self) -> usize {
         self.flights.iter().map(|part| part.lock().unwrap().len()).sum()
     }
+}
+
+/// The end of a time from now on; one that is longer than a year is a year (the clock has an end too).
+fn after(ttl: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+    Instant::now() + ttl.min(YEAR)
 }
 
 // === impl Kept ===

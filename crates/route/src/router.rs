@@ -286,7 +286,7 @@ impl Inner {
             negative_ttl: parts.settings.negative_ttl,
         };
         // A wait for somebody else's lookup has its own end, should those who make it leave one by one.
-        let patience = 2 * parts.settings.lookup_timeout;
+        let patience = parts.settings.lookup_timeout.saturating_mul(2);
         let looked = timeout(patience, self.cache.answer(key, &terms, || self.ask(parts, key))).await;
         let looked = looked.unwrap_or_else(|_| self.cache.given_up(key));
         let counter = if looked.is_cached { &self.counters.hits } else { &self.counters.misses };

@@ -30,7 +30,7 @@ pub enum Step<E> {
 }
 
 /// A side of a text protocol, fed with what its peer sent.
-pub trait Machine: Send {
+pub trait Machine: Send + Sync {
     /// What it reports to its caller.
     type Event;
 

@@ -1,0 +1,39 @@
+# `make test` is everything that must pass. On Debian 12, as root, it installs what the tests need.
+
+CARGO ?= cargo
+
+.PHONY: test packages fmt lint unit docs policy lab bench demo help
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: packages fmt policy lint unit docs lab ## everything (fast ones first)
+
+packages: ## the Debian packages that the tests with real servers need
+	@tests/lab/install.sh
+
+fmt: ## formatting
+	$(CARGO) fmt --all --check
+
+policy: ## who imports whom, licences, banned crates
+	@python3 tests/policy.py
+
+lint: ## clippy, warnings denied
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+unit: ## unit tests and black-box tests in Rust
+	$(CARGO) test --workspace --locked --quiet
+
+docs: ## documentation builds without a warning
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+lab: ## tests against real Dovecot and Postfix
+	$(CARGO) build --locked --quiet
+	python3 tests/lab/run.py --pointsman target/debug/pointsman
+
+bench: ## latency, throughput and memory, in one run
+	$(CARGO) build --release --locked --quiet
+	python3 tests/lab/bench.py --pointsman target/release/pointsman
+
+demo: ## the demo
+	$(CARGO) run --release --locked -- demo

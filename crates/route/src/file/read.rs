@@ -1,0 +1,80 @@
+//! The file → a table, and the stamp by which a later change is noticed.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::parse::MAX_FILE_BYTES;
+use crate::rules::Rules;
+use crate::store::{LoadError, Loaded};
+use crate::table::Table;
+
+/// A file that was read and is valid.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) text: Vec<u8>,
+    pub(super) table: Table,
+    pub(super) stamp: Stamp,
+}
+
+/// Which version of a file this is. Device and inode change when a file is put in its place, size and times
+/// when it is edited where it is; the time of the last change of status even when the other is set back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+// === impl Stamp ===
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Of what is at `path` now, links followed.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        std::fs::metadata(path).map(|metadata| Self::of(&metadata))
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    pub(super) fn loaded(&self) -> Loaded {
+        Loaded { entries: self.table.len(), domains: self.table.domains(), bytes: self.text.len() }
+    }
+}
+
+/// Reads and judges the file at `path`.
+pub(super) fn read(path: &Path, rules: &Rules) -> Result<Snapshot, LoadError> {
+    let refused = |error| LoadError::Io { path: path.to_owned(), error: Arc::new(error) };
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(refused)?.is_file() {
+        return Err(LoadError::NotAFile(path.to_owned()));
+    }
+    let mut file = File::open(path).map_err(refused)?;
+    // Before the content: what is changed while we read has another stamp, and is read again.
+    let metadata = file.metadata().map_err(refused)?;
+    let too_large = || LoadError::TooLarge { path: path.to_owned(), max: MAX_FILE_BYTES };
+    if metadata.size() > MAX_FILE_BYTES {
+        return Err(too_large());
+    }
+    let mut text = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or_default() + 1);
+    let length = (&mut file).take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(refused)?;
+    if length as u64 > MAX_FILE_BYTES {
+        return Err(too_large());
+    }
+    let parsed = Table::parse(&text, rules);
+    let table = parsed.map_err(|lines| LoadError::Lines { path: path.to_owned(), lines: Arc::new(lines) })?;
+    Ok(Snapshot { text, table, stamp: Stamp::of(&metadata) })
+}
