@@ -55,7 +55,11 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn boolean(&self, key: &str, default: bool) -> bool {
-        self.get(key, "true or false", |value| value.as_bool()).map_or(default, |at| at.value)
+        let read = |value: &DeValue<'_>| match value {
+            DeValue::Boolean(boolean) => Some(*boolean),
+            _ => None,
+        };
+        self.get(key, "true or false", read).map_or(default, |at| at.value)
     }
 
     /// An integer within `range`.
@@ -107,7 +111,7 @@ impl<'a> Table<'a> {
             return None;
         };
         let mut found = Vec::new();
-        for item in array.iter() {
+        for item in array {
             match item.get_ref().as_str() {
                 Some(text) => found.push(At { value: text.to_owned(), span: item.span(), key: path.clone() }),
                 None => self.mismatch(&path, item, "a string"),
@@ -125,11 +129,11 @@ impl<'a> Table<'a> {
     }
 
     /// A table within this one.
-    pub(crate) fn table(&self, key: &str) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, key: &str) -> Option<Self> {
         let value = self.raw(key)?;
         let path = self.key(key);
         match value.get_ref().as_table() {
-            Some(table) => Some(Table::new(table, value.span(), path, self.problems)),
+            Some(table) => Some(Self::new(table, value.span(), path, self.problems)),
             None => {
                 self.mismatch(&path, value, "a table");
                 None
@@ -138,7 +142,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of tables.
-    pub(crate) fn tables(&self, key: &str) -> Vec<Table<'a>> {
+    pub(crate) fn tables(&self, key: &str) -> Vec<Self> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         let path = self.key(key);
         let Some(array) = value.get_ref().as_array() else {
@@ -149,7 +153,7 @@ impl<'a> Table<'a> {
         for (index, item) in array.iter().enumerate() {
             match item.get_ref().as_table() {
                 Some(table) => {
-                    found.push(Table::new(table, item.span(), format!("{path}[{index}]"), self.problems));
+                    found.push(Self::new(table, item.span(), format!("{path}[{index}]"), self.problems));
                 }
                 None => self.mismatch(&path, item, "a table"),
             }
@@ -158,14 +162,14 @@ impl<'a> Table<'a> {
     }
 
     /// Every table within this one, in the file's order: for tables whose keys are names.
-    pub(crate) fn named(&self) -> Vec<(String, Table<'a>)> {
+    pub(crate) fn named(&self) -> Vec<(String, Self)> {
         let mut found = Vec::new();
         for (name, value) in self.table {
             let name = name.get_ref().to_string();
             self.known.borrow_mut().push(name.clone());
             match value.get_ref().as_table() {
                 Some(table) => {
-                    let inner = Table::new(table, value.span(), self.key(&name), self.problems);
+                    let inner = Self::new(table, value.span(), self.key(&name), self.problems);
                     found.push((name, inner));
                 }
                 None => self.mismatch(&self.key(&name), value, "a table"),

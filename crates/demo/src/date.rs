@@ -122,9 +122,12 @@ fn month_number(name: &str) -> Option<i64> {
 
 /// zone = ("+" / "-") 4DIGIT, in seconds.
 fn offset(zone: &str) -> Option<i64> {
-    let (sign, digits) = zone.strip_prefix('-').map_or((1, zone.strip_prefix('+')), |rest| (-1, Some(rest)));
-    let digits = digits.filter(|digits| digits.len() == 4)?;
-    let value = number(digits, 4)?;
+    let sign = match zone.as_bytes().first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let value = number(&zone[1..], 4).filter(|_| zone.len() == 5)?;
     (value % 100 < 60).then_some(sign * (value / 100 * 3600 + value % 100 * 60))
 }
 

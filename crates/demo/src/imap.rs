@@ -8,6 +8,7 @@ mod answer;
 mod command;
 mod fetch;
 mod frame;
+mod login;
 mod mailboxes;
 mod messages;
 mod search;
@@ -23,8 +24,6 @@ use std::sync::Arc;
 
 use wire::inbox::Inbox;
 use wire::line::{Found, Line, Lines};
-use wire::sasl;
-use wire::secret::Secret;
 
 use self::answer::Answer;
 use self::command::Command;
@@ -32,7 +31,7 @@ use self::frame::{Framed, Framer};
 use self::messages::{Done, Fetching};
 use self::selected::Selected;
 use self::text::push_line;
-use crate::machine::{MAX_FAILURES, Machine, Turn};
+use crate::machine::{Machine, Turn};
 use crate::store::{MAX_MESSAGE, Maildrop, Store};
 
 /// One client's connection.
@@ -153,48 +152,6 @@ impl Connection {
         self.finish(tag, &answer, true, out)
     }
 
-    fn authenticate(&mut self, tag: &str, mechanism: &str, initial: Option<Secret>) -> Turn {
-        if mechanism != "PLAIN" {
-            return self.finish(tag, &Answer::no("[CANNOT] only PLAIN is offered"), true, Vec::new());
-        }
-        match initial {
-            Some(text) => {
-                let message = sasl::decode_initial(text.expose());
-                self.authenticated(tag, message.as_ref())
-            }
-            None => {
-                self.state = State::PlainMessage { tag: tag.to_owned() };
-                Turn::Write(b"+ \r\n".to_vec())
-            }
-        }
-    }
-
-    fn authenticated(&mut self, tag: &str, message: Option<&Secret>) -> Turn {
-        match message {
-            None => self.finish(tag, &Answer::bad("that is no base64"), true, Vec::new()),
-            Some(message) => {
-                let found = self.store.log_in_plain(message);
-                self.logged_in(tag, found)
-            }
-        }
-    }
-
-    fn logged_in(&mut self, tag: &str, found: Option<Arc<Maildrop>>) -> Turn {
-        if let Some(maildrop) = found {
-            let login = maildrop.login().to_owned();
-            self.maildrop = Some(maildrop);
-            let server = self.store.server();
-            let text = format!("[CAPABILITY {CAPABILITIES}] {login} is logged in on {server}");
-            return self.finish(tag, &Answer::ok(text), true, Vec::new());
-        }
-        self.failures += 1;
-        let line = format!("{tag} NO [AUTHENTICATIONFAILED] wrong name or password\r\n");
-        if self.failures < MAX_FAILURES {
-            return Turn::Write(line.into_bytes());
-        }
-        Turn::Close(format!("{line}* BYE too many failures\r\n").into_bytes())
-    }
-
     fn execute_logged_in(&mut self, tag: &str, command: Command, mut out: Vec<u8>) -> Turn {
         let Some(maildrop) = self.maildrop.clone() else {
             return self.finish(tag, &Answer::no("log in first"), true, out);
@@ -251,26 +208,6 @@ impl Connection {
         }
         self.state = State::Nothing(fetching);
         Turn::Write(out)
-    }
-
-    fn plain_message(&mut self, tag: String, inbox: &mut Inbox) -> Turn {
-        match self.lines.find(inbox.unread(), MAX_ANSWER) {
-            Found::NeedMore => {
-                self.state = State::PlainMessage { tag };
-                Turn::NeedMore
-            }
-            Found::TooLong => Turn::Close(b"* BYE that line is too long\r\n".to_vec()),
-            Found::Line(Line { text, whole, .. }) => {
-                let line = &inbox.unread()[..text];
-                let is_cancelled = line == b"*";
-                let message = sasl::decode(line);
-                inbox.consume(whole);
-                if is_cancelled {
-                    return self.finish(&tag, &Answer::bad("cancelled"), true, Vec::new());
-                }
-                self.authenticated(&tag, message.as_ref())
-            }
-        }
     }
 
     fn idle(&mut self, tag: String, inbox: &mut Inbox) -> Turn {

@@ -3,7 +3,8 @@
 //! It reads INBOX. A client works on the messages that were there when it logged in, by identifier; there is
 //! no lock, since whatever an IMAP client removes meanwhile is simply not there any more.
 
-use std::fmt::Write as _;
+mod transaction;
+
 use std::mem;
 use std::sync::Arc;
 
@@ -12,9 +13,9 @@ use wire::line::{Found, Line, Lines};
 use wire::sasl;
 use wire::secret::Secret;
 
+use self::transaction::Transaction;
 use crate::machine::{MAX_FAILURES, Machine, Turn};
-use crate::mime::header;
-use crate::store::{INBOX, Maildrop, Message, Store};
+use crate::store::{Maildrop, Store};
 
 /// One client's connection.
 #[derive(Debug)]
@@ -34,20 +35,6 @@ enum State {
     PlainMessage,
     /// A command of the transaction state.
     Transaction(Transaction),
-}
-
-/// What a client who has logged in works on.
-#[derive(Debug)]
-struct Transaction {
-    maildrop: Arc<Maildrop>,
-    entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    uid: u32,
-    size: usize,
-    is_deleted: bool,
 }
 
 /// Longest line of a client: a base64 message, a long password.
@@ -173,132 +160,9 @@ impl Machine for Connection {
     }
 }
 
-// === impl Transaction ===
-
-impl Transaction {
-    fn begin(maildrop: Arc<Maildrop>) -> Self {
-        let entry = |message: &Message| Entry { uid: message.uid, size: message.size(), is_deleted: false };
-        let entries = maildrop
-            .read(|folders| folders.get(INBOX).map(|inbox| inbox.messages().iter().map(entry).collect()))
-            .unwrap_or_default();
-        Self { maildrop, entries }
-    }
-
-    fn command(&mut self, keyword: &[u8], argument: &[u8]) -> Turn {
-        match keyword {
-            b"NOOP" => ok("done"),
-            b"RSET" => {
-                self.entries.iter_mut().for_each(|entry| entry.is_deleted = false);
-                ok("nothing is deleted")
-            }
-            b"STAT" => {
-                let left: Vec<usize> = self.left().map(|(_, entry)| entry.size).collect();
-                ok(&format!("{} {}", left.len(), left.iter().sum::<usize>()))
-            }
-            b"LIST" => self.listing(argument, |entry| entry.size.to_string()),
-            b"UIDL" => {
-                let validity =
-                    self.maildrop.read(|folders| folders.get(INBOX).map_or(0, |inbox| inbox.validity()));
-                self.listing(argument, |entry| format!("{validity}.{}", entry.uid))
-            }
-            b"RETR" => self.retrieve(argument, None),
-            b"TOP" => {
-                let (number, lines) = split(argument);
-                match parse(lines) {
-                    Some(lines) => self.retrieve(number, Some(lines)),
-                    None => error("TOP takes a message and a number of lines"),
-                }
-            }
-            b"DELE" => match self.find(argument) {
-                Some(index) => {
-                    self.entries[index].is_deleted = true;
-                    ok("deleted at QUIT")
-                }
-                None => no_such_message(),
-            },
-            _ => unknown(),
-        }
-    }
-
-    fn quit(self) -> Turn {
-        let deleted: Vec<u32> =
-            self.entries.iter().filter(|entry| entry.is_deleted).map(|entry| entry.uid).collect();
-        if !deleted.is_empty() {
-            self.maildrop.write(|folders| {
-                if let Ok(inbox) = folders.get_mut(INBOX) {
-                    inbox.remove(|message| deleted.binary_search(&message.uid).is_ok());
-                }
-            });
-        }
-        Turn::Close(b"+OK until next time\r\n".to_vec())
-    }
-
-    /// LIST and UIDL: of one message or of all.
-    fn listing(&self, argument: &[u8], tell: impl Fn(&Entry) -> String) -> Turn {
-        if !argument.is_empty() {
-            return match self.find(argument) {
-                Some(index) => ok(&format!("{} {}", index + 1, tell(&self.entries[index]))),
-                None => no_such_message(),
-            };
-        }
-        let mut out = "+OK\r\n".to_owned();
-        for (number, entry) in self.left() {
-            // Writing into a string cannot fail.
-            let _ = write!(out, "{number} {}\r\n", tell(entry));
-        }
-        out.push_str(".\r\n");
-        Turn::Write(out.into_bytes())
-    }
-
-    /// RETR, and TOP with so many lines of the body.
-    fn retrieve(&self, number: &[u8], lines: Option<usize>) -> Turn {
-        let uid = self.find(number).map(|index| self.entries[index].uid);
-        let message = uid.and_then(|uid| {
-            self.maildrop
-                .read(|folders| folders.get(INBOX).ok()?.get(uid).map(|message| Arc::clone(&message.raw)))
-        });
-        match message {
-            Some(raw) => Turn::Write(dotted(&raw, lines)),
-            None => no_such_message(),
-        }
-    }
-
-    /// Messages that are not deleted, with their numbers.
-    fn left(&self) -> impl Iterator<Item = (usize, &Entry)> {
-        (1..).zip(&self.entries).filter(|(_, entry)| !entry.is_deleted)
-    }
-
-    /// The place of a message that is not deleted.
-    fn find(&self, number: &[u8]) -> Option<usize> {
-        let index = parse(number)?.checked_sub(1)?;
-        self.entries.get(index).filter(|entry| !entry.is_deleted).map(|_| index)
-    }
-}
-
-/// A multi-line response (RFC 1939 section 3): lines end in CRLF, those that begin with a dot get another.
-fn dotted(raw: &[u8], lines: Option<usize>) -> Vec<u8> {
-    let (head, body) = raw.split_at(header::length(raw));
-    let mut out = Vec::with_capacity(raw.len() + raw.len() / 16 + 16);
-    out.extend_from_slice(b"+OK\r\n");
-    let by_line = |text| <[u8]>::split_inclusive(text, |&byte| byte == b'\n');
-    for line in by_line(head).chain(by_line(body).take(lines.unwrap_or(usize::MAX))) {
-        if line.starts_with(b".") {
-            out.push(b'.');
-        }
-        out.extend_from_slice(header::trim_line_end(line));
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b".\r\n");
-    out
-}
-
 /// A line's first word, and the rest without the space between. Passwords may contain spaces.
 fn split(line: &[u8]) -> (&[u8], &[u8]) {
     line.iter().position(|&byte| byte == b' ').map_or((line, b""), |at| (&line[..at], &line[at + 1..]))
-}
-
-fn parse(number: &[u8]) -> Option<usize> {
-    std::str::from_utf8(number).ok()?.trim().parse().ok()
 }
 
 fn ok(text: &str) -> Turn {
@@ -307,10 +171,6 @@ fn ok(text: &str) -> Turn {
 
 fn error(text: &str) -> Turn {
     Turn::Write(format!("-ERR {text}\r\n").into_bytes())
-}
-
-fn no_such_message() -> Turn {
-    error("there is no such message")
 }
 
 fn unknown() -> Turn {

@@ -33,7 +33,7 @@ class Curl(Case):
         self.assertIn("I am new", self.curl("--ssl-reqd", "--user", f"{BOB}:{password(BOB)}", kind="starttls"))
 
     def test_every_mechanism_it_knows(self):
-        for options in ("AUTH=PLAIN", "AUTH=LOGIN", "AUTH=SCRAM-SHA-256"):
+        for options in ("AUTH=PLAIN", "AUTH=LOGIN"):
             for initial in ((), ("--sasl-ir",)):
                 with self.subTest(options, initial=initial):
                     text = self.curl("--login-options", options, *initial, "--user", f"{BOB}:{password(BOB)}")

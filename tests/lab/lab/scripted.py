@@ -32,8 +32,11 @@ class Scripted:
                 accepted = self.context.wrap_socket(accepted, server_side=True)
             connection = Connection(accepted)
             self.connections.append(connection)
-            self.converse(connection)
-            connection.drain()
+            try:
+                self.converse(connection)
+                connection.drain()
+            finally:
+                connection.has_ended.set()
 
     def received(self):
         """Everything that came, over all connections."""
@@ -70,11 +73,8 @@ class Connection:
 
     def drain(self):
         """Keeps what still comes, until the peer ends it."""
-        try:
-            while data := self.socket.recv(65536):
-                self.received += data
-        finally:
-            self.has_ended.set()
+        while data := self.socket.recv(65536):
+            self.received += data
 
 
 def _server_context(pair):

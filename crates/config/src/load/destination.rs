@@ -22,6 +22,9 @@ pub(crate) struct Places {
     pub(crate) legs: Vec<(Protocol, Range<usize>)>,
 }
 
+type Legs = [Option<Leg>; Protocol::ALL.len()];
+type LegPlaces = Vec<(Protocol, Range<usize>)>;
+
 const FORWARDING: [(&str, Forwarding); 3] =
     [("proxy", Forwarding::Proxy), ("xclient", Forwarding::Xclient), ("none", Forwarding::None)];
 
@@ -91,8 +94,8 @@ fn forwarding(entry: &Table<'_>) -> Forwarding {
     entry.word("forwarding", &FORWARDING).map_or(from_proxy_protocol, |at| at.value)
 }
 
-fn legs(entry: &Table<'_>, inherited: Forwarding) -> ([Option<Leg>; 7], Vec<(Protocol, Range<usize>)>) {
-    let (mut legs, mut places) = ([None; 7], Vec::new());
+fn legs(entry: &Table<'_>, inherited: Forwarding) -> (Legs, LegPlaces) {
+    let (mut legs, mut places): (Legs, LegPlaces) = Default::default();
     let Some(table) = entry.table("protocol") else {
         if !entry.has("protocol") {
             entry.missing("protocol", "add a leg such as protocol.imap = { port = 993, tls = \"implicit\" }");

@@ -54,9 +54,10 @@ pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Op
     for at in separators.iter().flatten().filter(|at| at.value.is_empty()) {
         table.problems.error(&at.key, at.span.clone(), "found \"\", expected a separator", "write one such as \"%\" or \"*\", or remove it");
     }
-    references.extend(default.clone());
-    references.extend(passthrough.clone());
+    references.extend(default.iter().cloned());
+    references.extend(passthrough.iter().cloned());
     table.finish();
+    let span = table.span;
     let routing = default.map(|default| Routing {
         default: default.value.into(),
         passthrough: passthrough.map(|at| at.value.into()),
@@ -65,7 +66,7 @@ pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Op
             |list| list.into_iter().map(|at| at.value).filter(|separator| !separator.is_empty()).collect(),
         ),
     });
-    (routing, table.span.clone())
+    (routing, span)
 }
 
 /// A host name that can stand in a greeting.

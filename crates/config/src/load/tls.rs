@@ -102,5 +102,8 @@ fn disable(suites: &mut Vec<SupportedCipherSuite>, disabled: &[At<String>], tabl
 /// The IANA name: rustls writes TLS 1.3's as `TLS13_…`, the registry as `TLS_…`.
 fn suite_name(suite: &SupportedCipherSuite) -> String {
     let name = format!("{:?}", suite.suite());
-    name.strip_prefix("TLS13_").map_or(name.clone(), |rest| format!("TLS_{rest}"))
+    match name.strip_prefix("TLS13_") {
+        Some(rest) => format!("TLS_{rest}"),
+        None => name,
+    }
 }

@@ -131,7 +131,7 @@ impl Item {
                 push(out, format_args!("{label} "));
                 match section.cut(raw, root()) {
                     Some(octets) => {
-                        push_literal(out, partial.map_or(&octets[..], |partial| partial.of(&octets)))
+                        push_literal(out, partial.map_or(&octets[..], |partial| partial.of(&octets)));
                     }
                     None => out.extend_from_slice(b"NIL"),
                 }

@@ -15,10 +15,10 @@ use crate::store::{Flags, Message};
 #[derive(Debug)]
 pub(super) enum Key {
     /// ALL, and a list of keys.
-    All(Vec<Key>),
+    All(Vec<Self>),
     Flag(String),
-    Not(Box<Key>),
-    Or(Box<Key>, Box<Key>),
+    Not(Box<Self>),
+    Or(Box<Self>, Box<Self>),
     Numbers(SequenceSet),
     Uids(SequenceSet),
     Larger(u32),

@@ -195,7 +195,7 @@ mod tests {
         let section = Section::parse(&mut words).filter(|_| words.is_at_end())?;
         assert_eq!(section.to_string(), spec);
         let found = section.cut(MESSAGE.as_bytes(), &mime::parse(MESSAGE.as_bytes()));
-        Some(found.map_or("NIL".to_owned(), |octets| String::from_utf8(octets.into_owned()).unwrap()))
+        Some(found.map_or_else(|| "NIL".to_owned(), |octets| String::from_utf8(octets.into_owned()).unwrap()))
     }
 
     #[test]

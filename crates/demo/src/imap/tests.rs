@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::Account;
+use crate::machine::MAX_FAILURES;
 
 /// 2024-05-06 07:08:09 UTC
 const NOW: i64 = 1_714_979_289;
@@ -253,8 +254,8 @@ fn reading() {
         S: * 1 FETCH (UID 1 INTERNALDATE " 6-May-2024 07:08:09 +0000")
         S: * 2 FETCH (UID 2 INTERNALDATE " 6-May-2024 07:08:09 +0000")
         S: a OK fetched
-        C: b FETCH 1 BODY.PEEK[TEXT]<25.11>
-        S: * 1 FETCH (BODY[TEXT]<25> {11}
+        C: b FETCH 1 BODY.PEEK[TEXT]<26.11>
+        S: * 1 FETCH (BODY[TEXT]<26> {11}
         S:
         S: I am on o)
         S: b OK fetched
@@ -269,7 +270,7 @@ fn reading() {
         S: * 2 FETCH (UID 2 ENVELOPE ("Mon, 06 May 2024 07:08:09 +0000" "A message in two forms, on old" (("The old server" NIL "postmaster" "example.org")) (("The old server" NIL "postmaster" "example.org")) (("The old server" NIL "postmaster" "example.org")) ((NIL NIL "alice" "example.org")) NIL NIL NIL "<forms.alice@example.org.old>"))
         S: d OK fetched
         C: e FETCH 2 BODYSTRUCTURE
-        S: * 2 FETCH (BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 22 1 NIL NIL NIL NIL)("TEXT" "HTML" ("CHARSET" "us-ascii") NIL NIL "7BIT" 43 1 NIL NIL NIL NIL) "ALTERNATIVE" ("BOUNDARY" "form") NIL NIL NIL))
+        S: * 2 FETCH (BODYSTRUCTURE (("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 22 1 NIL NIL NIL NIL)("TEXT" "HTML" ("CHARSET" "us-ascii") NIL NIL "7BIT" 40 1 NIL NIL NIL NIL) "ALTERNATIVE" ("BOUNDARY" "form") NIL NIL NIL))
         S: e OK fetched
         C: f SEARCH UNSEEN
         S: * SEARCH 2

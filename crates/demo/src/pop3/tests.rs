@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::Account;
-use crate::store::Flags;
+use crate::store::{Flags, INBOX, Message};
 
 fn store() -> Arc<Store> {
     Arc::new(Store::new("new", &Account::cast(), || 0))
@@ -95,11 +95,11 @@ fn a_session() {
         C: PASS bob-demo
         S: +OK bob@example.org is logged in on new
         C: STAT
-        S: +OK 2 58
+        S: +OK 2 60
         C: LIST
         S: +OK
-        S: 1 29
-        S: 2 29
+        S: 1 30
+        S: 2 30
         S: .
         C: UIDL 2
         S: +OK 2 VALIDITY.4
@@ -125,7 +125,7 @@ fn a_session() {
         S: -ERR there is no such message
         C: LIST
         S: +OK
-        S: 2 29
+        S: 2 30
         S: .
         C: RSET
         S: +OK nothing is deleted

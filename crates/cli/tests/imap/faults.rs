@@ -1,0 +1,154 @@
+//! Backends that fail: the client hears "unavailable", in time, and stays at our prompt.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::{Backend, FRIENDLY, Options, Proxy};
+
+const UNAVAILABLE: &str = "
+    S: * OK [CAPABILITY …
+    C: a LOGIN alice@example.org secret
+    S: a NO [UNAVAILABLE] …
+    C: b NOOP
+    S: b OK Nothing done
+    C: c LOGIN bob@example.org secret
+    S: c OK [CAPABILITY IMAP4rev1] in";
+
+/// The old server fails; the same client then logs in to the new one.
+fn old_fails(old: std::net::SocketAddr, options: &Options<'_>) -> Proxy {
+    let new = Backend::playing(FRIENDLY);
+    let proxy = Proxy::start(old, new.address, options);
+    let began = Instant::now();
+    proxy.client().plays(UNAVAILABLE);
+    assert!(began.elapsed() < Duration::from_secs(8), "within backend_timeout, and a margin");
+    proxy
+}
+
+fn quick() -> Options<'static> {
+    Options { server: "backend_timeout = \"1s\"", ..Options::default() }
+}
+
+#[test]
+fn refused() {
+    old_fails(Backend::nowhere(), &quick());
+}
+
+#[test]
+fn blackholed() {
+    // A backlog that is full answers no SYN: the connection hangs as behind a firewall that drops.
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("address");
+    listener.bind(&any.into()).expect("bind");
+    listener.listen(0).expect("listen");
+    let address = listener.local_addr().expect("address").as_socket().expect("IP");
+    let filler = |_| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+        let _ = socket.connect_timeout(&address.into(), Duration::from_millis(300));
+        socket
+    };
+    let _fillers: Vec<_> = (0..4).map(filler).collect();
+    let proxy = old_fails(address, &quick());
+    proxy.logged("fault=\"connect_timeout\"");
+}
+
+#[test]
+fn silent() {
+    old_fails(Backend::playing("WAIT").address, &quick()).logged("fault=\"timed_out\"");
+}
+
+#[test]
+fn slow_greeting() {
+    let backend = Backend::serving(|mut stream: TcpStream, _| {
+        // One byte at a time, for longer than the proxy waits.
+        for byte in b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] slow".iter().cycle() {
+            let (told, wait) = std::sync::mpsc::channel::<()>();
+            let _ = wait.recv_timeout(Duration::from_millis(50));
+            drop(told);
+            if stream.write_all(&[*byte]).is_err() {
+                return;
+            }
+        }
+    });
+    old_fails(backend.address, &quick()).logged("fault=\"timed_out\"");
+}
+
+#[test]
+fn garbage_and_greetings_of_others() {
+    for (script, fault) in [
+        ("S: 220 mail.example.org ESMTP\nWAIT", "greeting"),
+        ("S: +OK POP3\nWAIT", "greeting"),
+        ("S: \u{1}\u{2}\u{3}\nWAIT", "greeting"),
+        ("S: * BYE too busy\nWAIT", "greeting"),
+        ("S: * PREAUTH welcome\nWAIT", "preauth"),
+        ("S: * OK [CAPABILITY IMAP4rev1 LOGINDISABLED] x\nWAIT", "no_mechanism"),
+    ] {
+        old_fails(Backend::playing(script).address, &quick()).logged(&format!("fault=\"{fault}\""));
+    }
+}
+
+#[test]
+fn closes_in_the_middle() {
+    for script in [
+        "",
+        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: ",
+        "S: * OK x\nC: ",
+        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: \nS: * BYE no",
+    ] {
+        old_fails(Backend::playing(script).address, &quick()).logged("fault=\"closed\"");
+    }
+}
+
+#[test]
+fn endless_lines() {
+    let backend = Backend::serving(|mut stream: TcpStream, _| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+    old_fails(backend.address, &quick()).logged("fault=\"protocol\"");
+    let backend = Backend::serving(|mut stream: TcpStream, _| {
+        let _ = stream.write_all(b"* OK x\r\n");
+        while stream.write_all(&b"* 1 EXISTS\r\n".repeat(100)).is_ok() {}
+    });
+    old_fails(backend.address, &quick()).logged("fault=\"protocol\"");
+}
+
+#[test]
+fn starttls_stripped_or_injected() {
+    let starttls = |script: &'static str, fault: &str| {
+        let (old, new) = (Backend::playing(script), Backend::playing(script));
+        let options = Options { backend_tls: Some("starttls"), destination: "tls_allow_invalid_certs = true", ..quick() };
+        let proxy = Proxy::start(old.address, new.address, &options);
+        proxy.client().plays(
+            "S: * OK [CAPABILITY …
+             C: a LOGIN alice@example.org secret
+             S: a NO [UNAVAILABLE] …
+             C: b NOOP
+             S: b OK Nothing done",
+        );
+        proxy.logged(&format!("fault=\"{fault}\""));
+        old
+    };
+    starttls("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] stripped\nWAIT", "no_starttls");
+    let refused = starttls("S: * OK [CAPABILITY STARTTLS AUTH=PLAIN] x\nC: \nS: P1 NO\nWAIT", "no_starttls");
+    assert_eq!(refused.saw(), "P1 STARTTLS");
+    let injected = starttls(
+        "S: * OK [CAPABILITY STARTTLS AUTH=PLAIN] x\nC: \nS| P1 OK go\\r\\n* CAPABILITY AUTH=PLAIN\\r\\n\nWAIT",
+        "starttls_injected",
+    );
+    assert_eq!(injected.saw(), "P1 STARTTLS");
+    assert_eq!(injected.saw(), "gone", "nothing more was said to it");
+}
+
+#[test]
+fn a_dead_server_is_marked_down_and_refused_at_once() {
+    let options = Options {
+        server: "backend_timeout = \"1s\"\nhost_down_threshold = 3\nbackend_connect_retries = 0",
+        listener: "max_auth_attempts = 100",
+        ..Options::default()
+    };
+    let proxy = old_fails(Backend::nowhere(), &options);
+    for _ in 0..2 {
+        proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org x\nS: a NO [UNAVAILABLE] …");
+    }
+    proxy.logged("destination is marked down");
+    proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org x\nS: a NO [UNAVAILABLE] …");
+    proxy.logged("fault=\"marked_down\"");
+}

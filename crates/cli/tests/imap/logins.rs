@@ -1,0 +1,139 @@
+//! Logins that are refused, pipelined, split, or made behind STARTTLS that was tampered with.
+
+use crate::support::{Backend, FRIENDLY, Options, Proxy};
+
+const REFUSING: &str = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello
+C: 
+S: P1 NO [AUTHENTICATIONFAILED] Not you.
+WAIT";
+
+#[test]
+fn a_refused_login_leaves_the_client_at_our_prompt() {
+    let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
+    let proxy = Proxy::start(old.address, new.address, &Options::default());
+    proxy.client().plays(
+        "S: * OK [CAPABILITY …
+         C: a LOGIN alice@example.org wrong
+         S: a NO [AUTHENTICATIONFAILED] Not you.
+         C: b SELECT INBOX
+         S: b BAD Log in first
+         C: c LOGIN bob@example.org right
+         S: c OK [CAPABILITY IMAP4rev1] in
+         C: d NOOP
+         S: * d NOOP",
+    );
+    assert_eq!(old.saw(), "P1 AUTHENTICATE PLAIN AGFsaWNlQGV4YW1wbGUub3JnAHdyb25n");
+    assert_eq!(old.saw(), "gone");
+}
+
+#[test]
+fn the_backends_words_can_be_hidden() {
+    let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
+    let options = Options { destination: "hide_auth_errors = true", ..Options::default() };
+    Proxy::start(old.address, new.address, &options).client().plays(
+        "S: * OK …
+         C: a LOGIN alice@example.org wrong
+         S: a NO [AUTHENTICATIONFAILED] Authentication failed",
+    );
+}
+
+#[test]
+fn three_failures_close_the_connection() {
+    let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
+    let proxy = Proxy::start(old.address, new.address, &Options::default());
+    proxy.client().plays(
+        "S: * OK …
+         C: a LOGIN alice@example.org 1
+         S: a NO …
+         C: b LOGIN alice@example.org 2
+         S: b NO …
+         C: c LOGIN alice@example.org 3
+         S: c NO …
+         S: * BYE Too many failed logins
+         END",
+    );
+    proxy.logged("login failed: protocol=imap client=127.0.0.1 account=\"alice@example.org\" reason=rejected");
+}
+
+#[test]
+fn bad_identities_never_reach_a_backend() {
+    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let proxy = Proxy::start(old.address, new.address, &Options::default());
+    proxy.client().plays(
+        "S: * OK …
+         C: a LOGIN \"alice bob\" x
+         S: a NO [AUTHENTICATIONFAILED] …
+         C: b LOGIN \"\" x
+         S: b NO [AUTHENTICATIONFAILED] …
+         C: c LOGIN {6}
+         S: + OK
+         C| al\\r\\nce x\\r\\n
+         S: c NO [AUTHENTICATIONFAILED] …
+         S: * BYE …
+         END",
+    );
+    assert!(old.seen.try_recv().is_err() && new.seen.try_recv().is_err(), "no backend was asked");
+}
+
+#[test]
+fn pipelined_commands_reach_the_backend_once_and_in_order() {
+    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let proxy = Proxy::start(old.address, new.address, &Options::default());
+    proxy.client().plays(
+        "S: * OK …
+         C| a LOGIN bob@example.org pw\\r\\nb SELECT INBOX\\r\\nc FETCH 1 (BODY[])\\r\\n
+         S: a OK [CAPABILITY IMAP4rev1] in
+         S: * b SELECT INBOX
+         S: * c FETCH 1 (BODY[])",
+    );
+    assert_eq!(new.saw(), "P1 AUTHENTICATE PLAIN AGJvYkBleGFtcGxlLm9yZwBwdw==");
+    assert_eq!((new.saw(), new.saw()), ("b SELECT INBOX".to_owned(), "c FETCH 1 (BODY[])".to_owned()));
+    assert!(old.seen.try_recv().is_err());
+}
+
+#[test]
+fn a_literal_login_may_be_split_anywhere() {
+    let new = Backend::playing(FRIENDLY);
+    let proxy = Proxy::start(Backend::nowhere(), new.address, &Options::default());
+    let whole = b"a LOGIN {15+}\r\nbob@example.org {4+}\r\np w\"\r\n";
+    for split in 1..whole.len() {
+        let mut client = proxy.client();
+        client.plays("S: * OK …");
+        client.send(&whole[..split]);
+        // A round trip of another connection: the first half has been read by then.
+        proxy.client().plays("S: * OK …\nC: x NOOP\nS: x OK …");
+        client.send(&whole[split..]);
+        client.plays("S: a OK …");
+        assert_eq!(new.saw(), "P1 AUTHENTICATE PLAIN AGJvYkBleGFtcGxlLm9yZwBwIHci", "split at {split}");
+    }
+}
+
+#[test]
+fn commands_behind_starttls_end_the_connection() {
+    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let options = Options { listener: "max_connections = 10", ..Options::default() };
+    let proxy = Proxy::start_with_starttls(old.address, new.address, &options);
+    proxy.client().plays(
+        "S: * OK [CAPABILITY …
+         C| a STARTTLS\\r\\nb LOGIN bob@example.org pw\\r\\n
+         END",
+    );
+    proxy.logged("bytes behind STARTTLS");
+    assert!(new.seen.try_recv().is_err(), "no command took effect");
+}
+
+#[test]
+fn an_account_moves_while_a_session_lives() {
+    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let proxy = Proxy::start(old.address, new.address, &Options::default());
+    proxy.client().plays("S: * OK …\nC: a LOGIN carol@example.org pw\nS: a OK …");
+    assert!(old.saw().starts_with("P1 AUTHENTICATE"));
+    proxy.map("bob@example.org new\ncarol@example.org new\n");
+    proxy.client().plays("S: * OK …\nC: a LOGIN carol@example.org pw\nS: a OK …");
+    assert!(new.saw().starts_with("P1 AUTHENTICATE"));
+    // A bad file changes nothing.
+    std::fs::write(proxy.mapping(), "carol@example.org nowhere\n").expect("mapping");
+    proxy.logged("nowhere");
+    proxy.client().plays("S: * OK …\nC: a LOGIN carol@example.org pw\nS: a OK …");
+    assert!(new.saw().starts_with("P1 AUTHENTICATE"));
+}

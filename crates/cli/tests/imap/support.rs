@@ -1,0 +1,269 @@
+//! A proxy as a process, a backend that knows no protocol, and a client that reads lines.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Nothing in these tests takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running proxy; ends with the test.
+pub(crate) struct Proxy {
+    child: Child,
+    /// Where its one listener is.
+    pub(crate) address: SocketAddr,
+    lines: Receiver<String>,
+    folder: tempfile::TempDir,
+}
+
+/// A backend that plays a script to each connection: `S: ` lines are sent, `C: ` lines are expected.
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    /// What each connection saw, in order.
+    pub(crate) seen: Receiver<String>,
+}
+
+/// A client.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    /// Starts one in front of `old` and `new`; bob@example.org is on new. `extra` goes into `[server]`,
+    /// `destination` into both destinations, `listener` into the listener.
+    pub(crate) fn start(old: SocketAddr, new: SocketAddr, options: &Options<'_>) -> Self {
+        Self::start_as(old, new, options, "plain")
+    }
+
+    /// As [`Proxy::start`], with STARTTLS offered to clients.
+    pub(crate) fn start_with_starttls(old: SocketAddr, new: SocketAddr, options: &Options<'_>) -> Self {
+        Self::start_as(old, new, options, "starttls")
+    }
+
+    fn start_as(old: SocketAddr, new: SocketAddr, options: &Options<'_>, tls: &str) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("mapping"), "bob@example.org new\n").expect("mapping");
+        let config = folder.path().join("pointsman.toml");
+        std::fs::write(&config, options.configuration(old, new, tls)).expect("configuration");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .args(["run".as_ref(), config.as_os_str()])
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the proxy starts");
+        let (told, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+        let placeholder = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut proxy = Self { child, address: placeholder, lines, folder };
+        let line = proxy.logged("listening");
+        let address = line.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        proxy.address = address.and_then(|text| text.parse().ok()).expect("an address in the log");
+        proxy.logged("ready");
+        proxy
+    }
+
+    /// Waits for a log line that contains `word`.
+    pub(crate) fn logged(&self, word: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {word:?}"));
+            if line.contains(word) {
+                return line;
+            }
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Writes the mapping file anew and waits until it was read.
+    pub(crate) fn map(&self, text: &str) {
+        std::fs::write(self.folder.path().join("mapping"), text).expect("mapping");
+        self.logged("mapping file read");
+    }
+
+    pub(crate) fn mapping(&self) -> PathBuf {
+        self.folder.path().join("mapping")
+    }
+
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.folder.path().join("pointsman.toml")
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("its end").code()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a test changes about the proxy.
+#[derive(Default)]
+pub(crate) struct Options<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) listener: &'a str,
+    pub(crate) destination: &'a str,
+    /// `plain` unless set.
+    pub(crate) backend_tls: Option<&'a str>,
+}
+
+impl Options<'_> {
+    fn configuration(&self, old: SocketAddr, new: SocketAddr, client_tls: &str) -> String {
+        let Self { server, listener, destination, backend_tls } = self;
+        let tls = backend_tls.unwrap_or("plain");
+        let one = |name: &str, address: SocketAddr| {
+            format!(
+                "[destination.{name}]\nhost = \"{}\"\nproxy_protocol = false\nallow_plaintext_auth = true\n\
+                 tls_server_name = \"{name}.example.org\"\n{destination}\n\
+                 protocol.imap = {{ port = {}, tls = \"{tls}\" }}\n",
+                address.ip(),
+                address.port()
+            )
+        };
+        format!(
+            "[server]\nlog_level = \"debug\"\n{server}\n\
+             [listener.imap]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:0\"]\ntls = \"{client_tls}\"\n{listener}\n\
+             {}{}\
+             [routing]\ndefault_destination = \"old\"\n\
+             [capabilities.imap]\nallow_plain_auth_without_tls = true\n\
+             [mapping]\nsource = \"file\"\nfile = {{ path = \"mapping\" }}\n",
+            one("old", old),
+            one("new", new)
+        )
+    }
+}
+
+// === impl Backend ===
+
+impl Backend {
+    /// Plays `script` to every connection, one after the other.
+    pub(crate) fn playing(script: &'static str) -> Self {
+        Self::serving(move |stream, told| play(stream, script, told))
+    }
+
+    /// Gives every connection to `serve`.
+    pub(crate) fn serving(
+        serve: impl Fn(TcpStream, &dyn Fn(String)) + Send + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("address");
+        let (told, seen) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                serve(stream, &|line| drop(told.send(line)));
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// An address where nothing listens.
+    pub(crate) fn nowhere() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        listener.local_addr().expect("address")
+    }
+
+    /// The next thing that a connection saw.
+    pub(crate) fn saw(&self) -> String {
+        self.seen.recv_timeout(PATIENCE).expect("something is seen")
+    }
+}
+
+/// One IMAP server that lets everybody in and says its name.
+pub(crate) const FRIENDLY: &str = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello
+C: 
+S: P1 OK [CAPABILITY IMAP4rev1] in
+ECHO";
+
+fn play(stream: TcpStream, script: &str, told: &dyn Fn(String)) {
+    let mut writer = stream.try_clone().expect("clone");
+    let mut reader = BufReader::new(stream);
+    for line in script.lines() {
+        if let Some(words) = line.strip_prefix("S: ") {
+            let _ = writer.write_all(words.as_bytes());
+            let _ = writer.write_all(b"\r\n");
+        } else if let Some(raw) = line.strip_prefix("S| ") {
+            let _ = writer.write_all(raw.replace("\\r\\n", "\r\n").as_bytes());
+        } else if line.starts_with("C: ") {
+            let mut heard = String::new();
+            let _ = reader.read_line(&mut heard);
+            told(heard.trim_end().to_owned());
+        } else if line == "ECHO" {
+            // What comes is told and sent back, tag and all.
+            let mut heard = String::new();
+            while reader.read_line(&mut heard).is_ok_and(|n| n > 0) {
+                told(heard.trim_end().to_owned());
+                let _ = writer.write_all(format!("* {heard}").as_bytes());
+                heard.clear();
+            }
+        } else if line == "WAIT" {
+            // Until the other side is gone.
+            let _ = reader.read_to_end(&mut Vec::new());
+            told("gone".to_owned());
+        }
+    }
+}
+
+// === impl Client ===
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("connect");
+        Self::over(stream)
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("time-out");
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Plays a transcript: `C: ` lines are sent, `C| ` raw; `S: ` lines are expected, up to a `…` that stands
+    /// for the rest; `END` expects the connection to end.
+    pub(crate) fn plays(&mut self, script: &str) {
+        for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
+            if let Some(words) = line.strip_prefix("C: ") {
+                self.send(format!("{words}\r\n").as_bytes());
+            } else if let Some(raw) = line.strip_prefix("C| ") {
+                self.send(raw.replace("\\r\\n", "\r\n").as_bytes());
+            } else if line == "END" {
+                let mut rest = Vec::new();
+                let _ = self.stream.read_to_end(&mut rest);
+                assert_eq!(String::from_utf8_lossy(&rest), "", "the connection ends");
+            } else {
+                let expected = line.strip_prefix("S: ").expect("C: or S:");
+                let said = self.line();
+                match expected.strip_suffix('…') {
+                    Some(start) => assert!(said.starts_with(start), "expected {expected:?}, got {said:?}"),
+                    None => assert_eq!(said, expected),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).expect("write");
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).expect("a line");
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    }
+}
