@@ -47,7 +47,7 @@ fn bind(preferred: u16) -> io::Result<TcpListener> {
 /// The text of `pointsman.toml` for a proxy in front of two [`crate::Server`]s.
 #[must_use]
 pub fn configuration(folder: &Folder, old: Endpoints, new: Endpoints, ports: Ports) -> String {
-    let Ports { imaps, imap, pop3s } = ports;
+    let listeners = listeners(ports);
     let (certificate, key) = (quoted(&folder.certificate()), quoted(&folder.key()));
     let (state, mapping) = (quoted(folder.path()), quoted(&folder.mapping()));
     let (old, new) = (destination("old", old), destination("new", new));
@@ -63,7 +63,25 @@ cert = {certificate}
 key = {key}
 default = true
 
-[listener.imaps]
+{listeners}
+{old}
+{new}
+[routing]
+default_destination = "old"
+
+[mapping]
+source = "file"
+
+[mapping.file]
+path = {mapping}
+watch = true
+"#
+    )
+}
+
+fn listeners(Ports { imaps, imap, pop3s }: Ports) -> String {
+    format!(
+        r#"[listener.imaps]
 protocol = "imap"
 bind = ["127.0.0.1:{imaps}"]
 tls = "implicit"
@@ -77,18 +95,6 @@ tls = "starttls"
 protocol = "pop3"
 bind = ["127.0.0.1:{pop3s}"]
 tls = "implicit"
-
-{old}
-{new}
-[routing]
-default_destination = "old"
-
-[mapping]
-source = "file"
-
-[mapping.file]
-path = {mapping}
-watch = true
 "#
     )
 }

@@ -71,6 +71,7 @@ impl Guide<'_> {
         writeln!(f, "   echo '{login} new' >> {mapping}\n")?;
         writeln!(f, "3. Read again. It says: I am on new.\n")?;
         writeln!(f, "   {read}\n")?;
+        writeln!(f, "To move it back, delete that line from the mapping file.\n")?;
         writeln!(f, "More to try:\n")?;
         writeln!(f, "   {curl} 'pop3s://localhost:{pop3s}/1'")?;
         writeln!(f, "   openssl s_client -quiet -CAfile {authority} -connect localhost:{imaps}")?;

@@ -20,7 +20,6 @@ use crate::table::Desk;
 #[must_use = "dropping the hold releases its accounts"]
 pub struct Hold {
     desk: Desk,
-    id: u64,
     accounts: Vec<Arc<str>>,
     figures: Arc<Figures>,
 }
@@ -63,7 +62,7 @@ impl Desk {
             return Err(HoldError::TooMany(identifiers.len()));
         }
         let id = self.next_hold();
-        let mut hold = Hold { desk: self.clone(), id, accounts: Vec::new(), figures: Arc::default() };
+        let mut hold = Hold { desk: self.clone(), accounts: Vec::new(), figures: Arc::default() };
         for identifier in identifiers {
             let name: Arc<str> = Arc::from(*identifier);
             let mut shard = self.shard_of(&name);

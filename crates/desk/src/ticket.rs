@@ -248,8 +248,8 @@ impl SessionTicket {
             return Instant::now();
         };
         // Fibonacci hashing: neighbouring ids, which belong to logins of one moment, land far apart.
-        let [.., high, low] = self.id.wrapping_mul(0x9E37_79B9_7F4A_7C15).reverse_bits().to_le_bytes();
-        let share = u32::from(u16::from_le_bytes([high, low]));
+        let [high, low, ..] = self.id.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+        let share = u32::from(u16::from_be_bytes([high, low]));
         drain.began + drain.spread / (1 << 16) * share
     }
 }

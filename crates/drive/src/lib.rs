@@ -131,6 +131,8 @@ impl Talk {
             return Err(Broken::Closed);
         }
         self.inbox.filled(n);
+        // How much, never what.
+        tracing::trace!(bytes = n, "received");
         Ok(())
     }
 }

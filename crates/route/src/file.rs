@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use config::plan::Name;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::commit::Request;
@@ -51,6 +51,8 @@ struct Inner {
     path: PathBuf,
     state: ArcSwap<State>,
     epoch: AtomicU64,
+    /// Rung after each new epoch.
+    renewed: Notify,
     /// Writes that wait for the next rewrite. The lock is for pushing and taking only.
     waiting: Mutex<Vec<Request>>,
     /// Held by whoever reads or rewrites the file.
@@ -97,6 +99,7 @@ impl FileStore {
             state: ArcSwap::from_pointee(State::of(snapshot, Arc::new(rules))),
             path,
             epoch: AtomicU64::new(0),
+            renewed: Notify::new(),
             waiting: Mutex::default(),
             turn: Arc::default(),
             before,
@@ -130,13 +133,26 @@ impl FileStore {
         self.inner.state.load().table.get(key).cloned()
     }
 
+    /// Resolves with the epoch once it is beyond `seen`: the file was taken over anew since.
+    pub async fn epoch_after(&self, seen: u64) -> u64 {
+        loop {
+            // Created before the look, so that no bell falls between look and wait.
+            let renewed = self.inner.renewed.notified();
+            let epoch = self.inner.epoch.load(Ordering::Acquire);
+            if epoch > seen {
+                return epoch;
+            }
+            renewed.await;
+        }
+    }
+
     /// Reads the file again, by the rules that are there.
     ///
     /// # Errors
     /// Why it was not taken over; the table is as it was.
     pub async fn reload(&self) -> Result<Loaded, LoadError> {
-        let rules = Arc::clone(&self.inner.state.load().rules);
-        self.load_by(rules).await
+        let turn = self.turn().await;
+        self.load_by(self.rules(), turn).await
     }
 
     /// Reads the file again by other rules, and keeps to them from now on.
@@ -144,11 +160,10 @@ impl FileStore {
     /// # Errors
     /// Why the file is not valid by them; table and rules are as they were.
     pub async fn adopt(&self, rules: Rules) -> Result<Loaded, LoadError> {
-        self.load_by(Arc::new(rules)).await
+        self.load_by(Arc::new(rules), self.turn().await).await
     }
 
-    async fn load_by(&self, rules: Arc<Rules>) -> Result<Loaded, LoadError> {
-        let turn = self.turn().await;
+    async fn load_by(&self, rules: Arc<Rules>, turn: OwnedMutexGuard<()>) -> Result<Loaded, LoadError> {
         let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || {
             let loaded = inner.load(rules);
@@ -156,6 +171,11 @@ impl FileStore {
             loaded
         });
         task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
+    }
+
+    /// The rules of the moment; they stay while one has the turn.
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.inner.state.load().rules)
     }
 
     async fn turn(&self) -> OwnedMutexGuard<()> {
@@ -230,6 +250,7 @@ impl Inner {
         if is_news {
             // After the swap: whoever reads the new epoch finds the new table.
             self.epoch.fetch_add(1, Ordering::AcqRel);
+            self.renewed.notify_waiters();
         }
     }
 

@@ -150,8 +150,8 @@ mod tests {
         assert!(bad.errors[999].to_string().contains("but line 1 maps"), "{}", bad.errors[999]);
     }
 
-    /// The promise of docs/: at most 100 bytes an entry at a million entries of 25 bytes. The time is a bound
-    /// for unoptimised code on a busy machine; optimised, it takes a tenth of it.
+    /// The promise: at most 100 bytes an entry at a million entries of 25 bytes, read within a second. The
+    /// time here is a bound for unoptimised code on a busy machine.
     #[test]
     fn a_million_accounts_are_small_and_soon_read() {
         let text: String = (0..1_000_000).map(|n| format!("user{n:07}@example1.org\tnew\n").replace("1.o", "01.o")).collect();

@@ -366,3 +366,6 @@ fn shared(parts: &Parts, key: &str, name: &Name) -> Name {
     );
     if name.len() <= MAX_KEPT { Arc::clone(name) } else { Arc::from("(a name that is too long)") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,17 @@ impl Line {
     }
 }
 
+/// Whether a line is an HTTP request: a browser's, made to carry commands to a mail server (cross-protocol
+/// scripting). Its body must not be read as commands, so the connection ends at once.
+#[must_use]
+pub fn is_http_request(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let method = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    !method.is_empty() && method.iter().all(u8::is_ascii_uppercase) && version.starts_with(b"HTTP/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +92,21 @@ mod tests {
             (b"123456789", Found::TooLong),
         ] {
             assert_eq!(Lines::new().find(unread, 8), expected, "{:?}", unread.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn browsers_are_known_by_their_request_line() {
+        for (line, expected) in [
+            (&b"GET / HTTP/1.1\r\n"[..], true),
+            (b"POST /x y HTTP/1.0\n", true),
+            (b"PRI * HTTP/2.0", true),
+            (b"a LOGIN HTTP/1.1 x", false),
+            (b"a NOOP\r\n", false),
+            (b" HTTP/1.1", false),
+            (b"", false),
+        ] {
+            assert_eq!(is_http_request(line), expected, "{}", line.escape_ascii());
         }
     }
 

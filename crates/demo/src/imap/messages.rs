@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::answer::Answer;
 use super::command::OnMessages;
 use super::fetch::{self, Item};
+use super::search::Key;
 use super::selected::Selected;
 use super::text::{push, push_line};
 use crate::store::{Flags, Maildrop, Message};
@@ -42,12 +43,7 @@ pub(super) fn execute(
     command: OnMessages,
     out: &mut Vec<u8>,
 ) -> Done {
-    let writes = match &command {
-        OnMessages::Expunge { .. } | OnMessages::Store { .. } => true,
-        OnMessages::Copy { removes, .. } => *removes,
-        _ => false,
-    };
-    if writes && selected.is_read_only() {
+    if writes(&command) && selected.is_read_only() {
         return answered(Answer::no("[READ-ONLY] the mailbox was opened with EXAMINE"), true);
     }
     match command {
@@ -63,10 +59,7 @@ pub(super) fn execute(
             answered(Answer::ok("removed"), false)
         }
         OnMessages::Search { by_uid, key } => {
-            let found = maildrop.read(|folders| selected.search(folders, &key, by_uid));
-            push(out, format_args!("* SEARCH"));
-            found.iter().for_each(|number| push(out, format_args!(" {number}")));
-            out.extend_from_slice(b"\r\n");
+            search(maildrop, selected, &key, by_uid, out);
             answered(Answer::ok("searched"), !by_uid)
         }
         OnMessages::Store { by_uid, set, change } => {
@@ -84,6 +77,24 @@ pub(super) fn execute(
             answered(answer, !by_uid && !removes)
         }
     }
+}
+
+/// Whether the command changes the selected mailbox.
+fn writes(command: &OnMessages) -> bool {
+    match command {
+        OnMessages::Expunge { .. } | OnMessages::Store { .. } => true,
+        OnMessages::Copy { removes, .. } => *removes,
+        _ => false,
+    }
+}
+
+/// mailbox-data = "SEARCH" *(SP nz-number)
+fn search(maildrop: &Maildrop, selected: &Selected, key: &Key, by_uid: bool, out: &mut Vec<u8>) {
+    push(out, format_args!("* SEARCH"));
+    for number in maildrop.read(|folders| selected.search(folders, key, by_uid)) {
+        push(out, format_args!(" {number}"));
+    }
+    out.extend_from_slice(b"\r\n");
 }
 
 fn answered(answer: Answer, by_number: bool) -> Done {

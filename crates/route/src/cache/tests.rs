@@ -1,0 +1,130 @@
+use std::future::pending;
+
+use tokio::time::advance;
+
+use super::*;
+
+const TERMS: Terms =
+    Terms { generation: 0, positive_ttl: Duration::from_secs(600), negative_ttl: Duration::from_secs(30) };
+
+fn found(name: &str) -> Answer {
+    Answer::Found(name.into())
+}
+
+/// Asks for `key`; the store says `said`. Tells whether the store was asked.
+async fn ask(cache: &Cache, key: &str, said: Result<Option<&str>, StoreError>) -> (Answer, bool) {
+    let said = said.map(|name| name.map(Name::from));
+    let looked = cache.answer(key, &TERMS, || async { said }).await;
+    (looked.answer, !looked.is_cached)
+}
+
+fn down() -> Result<Option<&'static str>, StoreError> {
+    Err(StoreError::Unreachable("refused".into()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_believed_for_their_time() {
+    let cache = Cache::new(10);
+    assert_eq!(ask(&cache, "a", Ok(Some("new"))).await, (found("new"), true));
+    assert_eq!(ask(&cache, "b", Ok(None)).await, (Answer::Absent, true));
+    assert_eq!(ask(&cache, "c", down()).await, (Answer::Down { last: None }, true));
+    advance(Duration::from_millis(4_999)).await;
+    assert_eq!(ask(&cache, "c", Ok(None)).await, (Answer::Down { last: None }, false));
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(ask(&cache, "c", Ok(None)).await, (Answer::Absent, true));
+    advance(Duration::from_millis(24_999)).await;
+    assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (Answer::Absent, false));
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (found("new"), true));
+    advance(Duration::from_millis(569_999)).await;
+    assert_eq!(ask(&cache, "a", Ok(None)).await, (found("new"), false));
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(ask(&cache, "a", Ok(None)).await, (Answer::Absent, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_found_answer_outlives_its_time_and_every_outage() {
+    let cache = Cache::new(10);
+    ask(&cache, "a", Ok(Some("new"))).await;
+    for _ in 0..3 {
+        advance(Duration::from_secs(600)).await;
+        assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: Some("new".into()) }, true));
+    }
+    assert_eq!(cache.last_known("a"), found("new"));
+    assert_eq!(cache.given_up("a").answer, Answer::Down { last: Some("new".into()) });
+    advance(DOWN_TTL).await;
+    assert_eq!(ask(&cache, "a", Ok(None)).await, (Answer::Absent, true));
+    assert_eq!(cache.last_known("a"), Answer::Absent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn invalidated_flushed_and_written_answers_are_asked_anew_and_kept_for_an_outage() {
+    let cache = Cache::new(10);
+    ask(&cache, "a", Ok(Some("old"))).await;
+    cache.invalidate("a");
+    assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: Some("old".into()) }, true));
+    cache.learn("a", Some(&"new".into()));
+    assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: Some("new".into()) }, true));
+    cache.learn("a", None);
+    assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: None }, true));
+    cache.invalidate("nobody");
+    assert_eq!((cache.len(), cache.is_empty()), (1, false));
+
+    let terms = |generation| Terms { generation, ..TERMS };
+    let asked = cache.answer("b", &terms(cache.flushes()), || async { Ok(Some("new".into())) }).await;
+    assert!(!asked.is_cached);
+    cache.flush();
+    let asked = cache.answer("b", &terms(cache.flushes()), || async { Ok(None) }).await;
+    assert_eq!((asked.answer, asked.is_cached), (Answer::Absent, false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_lets_the_next_one_ask_and_leaves_nothing_behind() {
+    let cache = Arc::new(Cache::new(10));
+    let first = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move { cache.answer("a", &TERMS, pending).await }
+    });
+    tokio::task::yield_now().await;
+    let second = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move { cache.answer("a", &TERMS, || async { Ok(Some("new".into())) }).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(cache.under_way(), 1, "both are on one flight");
+    first.abort();
+    assert!(first.await.is_err());
+    assert_eq!(second.await.unwrap().answer, found("new"));
+    assert_eq!(cache.under_way(), 0);
+
+    let alone = tokio::spawn({
+        let cache = Arc::clone(&cache);
+        async move { cache.answer("b", &TERMS, pending).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(cache.under_way(), 1);
+    alone.abort();
+    assert!(alone.await.is_err());
+    assert_eq!(cache.under_way(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_bounded_and_may_keep_nothing() {
+    for bound in [0, 1, 100] {
+        let cache = Cache::new(bound);
+        for number in 0..2_000 {
+            ask(&cache, &format!("user{number}"), Ok(Some("new"))).await;
+            assert!(cache.len() <= bound, "{} > {bound}", cache.len());
+        }
+        assert_eq!(cache.under_way(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_without_end_ends_in_a_year() {
+    let terms = Terms { positive_ttl: Duration::MAX, ..TERMS };
+    let cache = Cache::new(10);
+    cache.answer("a", &terms, || async { Ok(Some("new".into())) }).await;
+    advance(Duration::from_secs(300 * 24 * 3_600)).await;
+    assert_eq!(ask(&cache, "a", Ok(None)).await, (found("new"), false));
+}

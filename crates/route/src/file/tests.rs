@@ -1,0 +1,453 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::*;
+use crate::line::BadLines;
+use crate::store::BadIdentifier;
+
+/// Longer than anything here takes; not a measure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const TEXT: &str = "# people\n\nalice\told\nbob old\n# end";
+
+fn rules() -> Rules {
+    Rules::new(["new", "old"].map(Name::from), true, false)
+}
+
+fn folder(text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mapping");
+    fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+fn open(path: &Path) -> FileStore {
+    FileStore::open(path, rules()).unwrap()
+}
+
+/// A store that does `before` before each step on the disk.
+fn probed(path: &Path, before: impl Fn(Step) -> io::Result<()> + Send + Sync + 'static) -> FileStore {
+    FileStore::open_with(path.to_owned(), rules(), Box::new(before)).unwrap()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn names(folder: &TempDir) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder.path()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn at(store: &FileStore, key: &str) -> Option<String> {
+    store.get(key).map(|name| name.to_string())
+}
+
+async fn apply(store: &FileStore, changes: &[(&str, Option<&str>)]) -> Result<usize, StoreError> {
+    let changes = changes.iter().map(|(identifier, destination)| Change {
+        identifier: (*identifier).into(),
+        destination: destination.map(Name::from),
+    });
+    store.apply(changes.collect()).await.map(|applied| applied.changed)
+}
+
+#[test]
+fn an_empty_file_is_fine_and_a_missing_one_is_not() {
+    let (folder, path) = folder("");
+    assert_eq!(open(&path).loaded(), Loaded::default());
+    let missing = folder.path().join("nothing");
+    let error = FileStore::open(&missing, rules()).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the mapping file /") && error.contains("nothing: No such file"), "{error}");
+    let error = FileStore::open(folder.path(), rules()).unwrap_err();
+    assert!(matches!(error, LoadError::NotAFile(_)), "{error}");
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_lines() {
+    let (_folder, path) = folder("alice new\nbob nwe\n");
+    let error = FileStore::open(&path, rules()).unwrap_err();
+    let LoadError::Lines { lines, .. } = &error else { panic!("{error}") };
+    assert_eq!(lines.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [2]);
+    assert_eq!(FileStore::check(&path, &rules()).unwrap_err().to_string(), error.to_string());
+    assert!(error.to_string().contains("is not valid: line 2 names the destination \"nwe\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_write_is_in_the_file_and_the_rest_of_it_is_as_it_was() {
+    let (folder, path) = folder(TEXT);
+    let store = open(&path);
+    assert_eq!(apply(&store, &[("Alice", Some("new")), ("carol", Some("new")), ("bob", None)]).await.unwrap(), 3);
+    assert_eq!(read(&path), "# people\n\nalice\tnew\n# end\ncarol\tnew\n");
+    assert_eq!((at(&store, "alice"), at(&store, "bob")), (Some("new".into()), None));
+    assert_eq!(store.loaded(), Loaded { entries: 2, domains: 0, bytes: read(&path).len() });
+    assert_eq!(store.epoch(), 0, "who writes through us invalidates by itself");
+    assert_eq!(names(&folder), BTreeSet::from(["mapping".to_owned()]));
+    assert_eq!(open(&path).loaded(), store.loaded());
+}
+
+#[tokio::test]
+async fn what_changes_nothing_writes_nothing() {
+    let (_folder, path) = folder(TEXT);
+    let store = probed(&path, |step| panic!("{step:?}"));
+    assert_eq!(apply(&store, &[]).await.unwrap(), 0);
+    assert_eq!(apply(&store, &[("alice", Some("old")), ("nobody", None)]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn all_or_nothing() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    let bad = apply(&store, &[("alice", Some("new")), ("a b", Some("new"))]).await.unwrap_err();
+    assert!(matches!(&bad, StoreError::BadIdentifier { identifier, .. } if &**identifier == "a b"), "{bad}");
+    let bad = apply(&store, &[("alice", Some("new")), ("#bob", None)]).await.unwrap_err();
+    assert!(matches!(bad, StoreError::BadIdentifier { reason: BadIdentifier::Comment, .. }), "{bad}");
+    let bad = apply(&store, &[("alice", Some("new")), ("bob", Some("nwe"))]).await.unwrap_err();
+    assert_eq!(bad.to_string(), r#""nwe" is not a declared destination; declared are: new, old"#);
+    assert_eq!((read(&path).as_str(), at(&store, "alice")), (TEXT, Some("old".into())));
+}
+
+#[tokio::test]
+async fn an_edit_by_hand_is_merged_and_a_bad_one_is_not_overwritten() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    fs::write(&path, "alice new\n# by hand\ndora old\n").unwrap();
+    assert_eq!(apply(&store, &[("carol", Some("new"))]).await.unwrap(), 1);
+    assert_eq!(read(&path), "alice new\n# by hand\ndora old\ncarol\tnew\n");
+    assert_eq!((at(&store, "alice"), at(&store, "dora")), (Some("new".into()), Some("old".into())));
+    assert_eq!(store.epoch(), 1, "more has changed than was written");
+
+    fs::write(&path, "alice nwe\n").unwrap();
+    let error = apply(&store, &[("carol", Some("old"))]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreadable(LoadError::Lines { .. })), "{error}");
+    assert!(error.to_string().contains("line 1 names the destination \"nwe\""), "{error}");
+    assert_eq!((read(&path).as_str(), at(&store, "carol")), ("alice nwe\n", Some("new".into())));
+
+    fs::remove_file(&path).unwrap();
+    let error = apply(&store, &[("carol", Some("old"))]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unreadable(LoadError::Io { .. })), "{error}");
+    assert!(!path.exists(), "a file that was taken away is not made anew with one line");
+}
+
+#[tokio::test]
+async fn an_edit_between_reading_and_renaming_is_merged_too() {
+    let (_folder, path) = folder(TEXT);
+    let edits = Arc::new(AtomicUsize::new(0));
+    let store = probed(&path, {
+        let (path, edits) = (path.clone(), Arc::clone(&edits));
+        move |step| {
+            if step == Step::Rename && edits.fetch_add(1, Ordering::SeqCst) == 0 {
+                fs::write(&path, "dora old\n")?;
+            }
+            Ok(())
+        }
+    });
+    assert_eq!(apply(&store, &[("carol", Some("new"))]).await.unwrap(), 1);
+    assert_eq!(read(&path), "dora old\ncarol\tnew\n");
+    assert_eq!((at(&store, "dora"), at(&store, "alice")), (Some("old".into()), None));
+
+    let number = AtomicUsize::new(0);
+    let store = probed(&path, {
+        let path = path.clone();
+        move |step| match step {
+            Step::Rename => fs::write(&path, format!("user{} old\n", number.fetch_add(1, Ordering::SeqCst))),
+            _ => Ok(()),
+        }
+    });
+    let error = apply(&store, &[("carol", Some("old"))]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Busy(_)), "{error}");
+    assert_eq!(read(&path), "user2 old\n", "three rounds, then the hand has won");
+}
+
+/// At whatever step the disk refuses, the old file and the old table stay, and nothing is left beside them.
+#[tokio::test]
+async fn a_step_that_fails_changes_nothing() {
+    for failing in [Step::Create, Step::Write, Step::Sync, Step::Rename] {
+        let (folder, path) = folder(TEXT);
+        let store = probed(&path, move |step| match step {
+            step if step == failing => Err(io::Error::from_raw_os_error(28)),
+            _ => Ok(()),
+        });
+        let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
+        assert!(matches!(error, StoreError::NoSpace(_)), "{failing:?}: {error}");
+        assert_eq!((read(&path).as_str(), at(&store, "alice")), (TEXT, Some("old".into())), "{failing:?}");
+        assert_eq!(names(&folder), BTreeSet::from(["mapping".to_owned()]), "{failing:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_synced_is_told_and_the_table_follows_the_file() {
+    let (_folder, path) = folder(TEXT);
+    let store = probed(&path, |step| match step {
+        Step::SyncFolder => Err(io::Error::from_raw_os_error(5)),
+        _ => Ok(()),
+    });
+    let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotDurable { .. }), "{error}");
+    assert_eq!((read(&path), at(&store, "alice")), (TEXT.replace("alice\told", "alice\tnew"), Some("new".into())));
+}
+
+#[tokio::test]
+async fn errors_of_the_system_have_their_kind() {
+    for (code, kind) in [(28, "NoSpace"), (122, "NoSpace"), (30, "ReadOnly"), (13, "ReadOnly"), (16, "ReadOnly"), (5, "Io")] {
+        let (_folder, path) = folder(TEXT);
+        let store = probed(&path, move |_| Err(io::Error::from_raw_os_error(code)));
+        let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
+        assert!(format!("{error:?}").starts_with(kind), "{code}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn mode_and_links_are_kept() {
+    let (folder, path) = folder(TEXT);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().join("real");
+    fs::rename(&path, &target).unwrap();
+    symlink(&target, &path).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    let store = open(&path);
+    apply(&store, &[("alice", Some("new"))]).await.unwrap();
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+    assert_eq!(read(&target), TEXT.replace("alice\told", "alice\tnew"));
+    assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, 0o640);
+    assert_eq!((names(&folder).len(), names(&elsewhere).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_owner_is_kept_where_we_may() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (_folder, path) = folder(TEXT);
+    std::os::unix::fs::chown(&path, Some(12_345), Some(23_456)).unwrap();
+    apply(&open(&path), &[("alice", Some("new"))]).await.unwrap();
+    let metadata = fs::metadata(&path).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid()), (12_345, 23_456));
+}
+
+#[tokio::test]
+async fn a_leftover_of_a_crash_and_a_link_in_its_place_do_not_matter() {
+    let (folder, path) = folder(TEXT);
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    symlink(&victim, folder.path().join(".mapping.pointsman-new")).unwrap();
+    apply(&open(&path), &[("alice", Some("new"))]).await.unwrap();
+    assert_eq!(read(&victim), "untouched");
+    assert_eq!(names(&folder), BTreeSet::from(["mapping".to_owned(), "victim".to_owned()]));
+}
+
+/// A store whose first rewrite stops before its first step until the returned sender is used or dropped.
+fn stopped(path: &Path, renames: &Arc<AtomicUsize>) -> (FileStore, mpsc::Sender<()>, tokio::sync::mpsc::UnboundedReceiver<()>) {
+    let (go, gate) = mpsc::channel();
+    let (arrived, arrivals) = tokio::sync::mpsc::unbounded_channel();
+    let gate = Mutex::new(Some(gate));
+    let renames = Arc::clone(renames);
+    let store = probed(path, move |step| {
+        if step == Step::Rename {
+            renames.fetch_add(1, Ordering::SeqCst);
+        }
+        if step == Step::Create && let Some(gate) = gate.lock().unwrap().take() {
+            arrived.send(()).unwrap();
+            let _ = gate.recv();
+        }
+        Ok(())
+    });
+    (store, go, arrivals)
+}
+
+fn set(store: &FileStore, identifier: String) -> tokio::task::JoinHandle<Result<usize, StoreError>> {
+    let store = store.clone();
+    tokio::spawn(async move { apply(&store, &[(&identifier, Some("new"))]).await })
+}
+
+async fn until_waiting(store: &FileStore, count: usize) {
+    while store.inner.waiting.lock().unwrap().len() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_writes_at_once_cost_two_rewrites() {
+    let (_folder, path) = folder("");
+    let renames = Arc::default();
+    let (store, go, mut arrivals) = stopped(&path, &renames);
+    let mut writes = vec![set(&store, "user0".into())];
+    arrivals.recv().await.unwrap();
+    writes.extend((1..100).map(|number| set(&store, format!("user{number}"))));
+    until_waiting(&store, 99).await;
+    drop(go);
+    for write in writes {
+        assert_eq!(write.await.unwrap().unwrap(), 1);
+    }
+    assert_eq!(renames.load(Ordering::SeqCst), 2);
+    assert_eq!(open(&path).loaded().entries, 100);
+    assert_eq!(store.loaded().entries, 100);
+}
+
+#[tokio::test]
+async fn one_bad_request_does_not_spoil_the_others_of_its_rewrite() {
+    let (_folder, path) = folder("");
+    let (store, go, mut arrivals) = stopped(&path, &Arc::default());
+    let first = set(&store, "user0".into());
+    arrivals.recv().await.unwrap();
+    let (bad, good) = (set(&store, "a b".into()), set(&store, "carol".into()));
+    until_waiting(&store, 2).await;
+    drop(go);
+    assert_eq!((first.await.unwrap().unwrap(), good.await.unwrap().unwrap()), (1, 1));
+    assert!(matches!(bad.await.unwrap(), Err(StoreError::BadIdentifier { .. })));
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_turn_changes_nothing_and_who_leaves_after_does_not_stop_others() {
+    let (_folder, path) = folder("");
+    let (store, go, mut arrivals) = stopped(&path, &Arc::default());
+    let leader = set(&store, "leader".into());
+    arrivals.recv().await.unwrap();
+    let (leaves, stays) = (set(&store, "leaves".into()), set(&store, "stays".into()));
+    until_waiting(&store, 2).await;
+    leader.abort();
+    leaves.abort();
+    assert!(leader.await.is_err() && leaves.await.is_err());
+    drop(go);
+    assert_eq!(stays.await.unwrap().unwrap(), 1);
+    assert_eq!(read(&path), "leader\tnew\nstays\tnew\n");
+}
+
+#[tokio::test]
+async fn waiting_writes_are_bounded() {
+    let (_folder, path) = folder("");
+    let (store, go, mut arrivals) = stopped(&path, &Arc::default());
+    let first = set(&store, "user0".into());
+    arrivals.recv().await.unwrap();
+    let large: Vec<_> = (0..MAX_WAITING).map(|number| Change::set(format!("many{number}"), "new")).collect();
+    let many = tokio::spawn({
+        let store = store.clone();
+        async move { store.apply(large).await }
+    });
+    until_waiting(&store, 1).await;
+    let refused = apply(&store, &[("one-more", Some("new"))]).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Busy(_)), "{refused}");
+    drop(go);
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+    assert_eq!(many.await.unwrap().unwrap(), Applied { changed: MAX_WAITING });
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_process_that_writes_is_waited_for_and_not_for_ever() {
+    let (folder, path) = folder("");
+    let store = open(&path);
+    let other = fs::File::open(folder.path()).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
+    assert_eq!(error.to_string(), "the mapping store is busy: another process is writing the mapping file; try again");
+    drop(other);
+    assert_eq!(apply(&store, &[("alice", Some("new"))]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn reload_takes_over_what_is_valid() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    fs::write(&path, "@a.example new\nalice new\n").unwrap();
+    assert_eq!(store.reload().await.unwrap(), Loaded { entries: 2, domains: 1, bytes: 25 });
+    assert_eq!((at(&store, "alice"), store.epoch()), (Some("new".into()), 1));
+    fs::write(&path, "alice\n\nbob nwe\n").unwrap();
+    let LoadError::Lines { lines, .. } = store.reload().await.unwrap_err() else { panic!() };
+    assert_eq!(lines.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!((at(&store, "alice"), store.epoch()), (Some("new".into()), 1));
+}
+
+#[tokio::test]
+async fn other_rules_are_adopted_only_with_a_file_that_keeps_them() {
+    let (_folder, path) = folder("Alice new\n");
+    let store = open(&path);
+    let fewer = Rules::new([Name::from("old")], true, false);
+    let error = store.adopt(fewer).await.unwrap_err();
+    assert!(matches!(&error, LoadError::Lines { lines, .. } if **lines != BadLines::default()), "{error}");
+    assert_eq!(at(&store, "alice"), Some("new".into()));
+    store.adopt(Rules::new(["new", "third"].map(Name::from), false, false)).await.unwrap();
+    assert_eq!((at(&store, "alice"), at(&store, "Alice")), (None, Some("new".into())));
+    assert_eq!(apply(&store, &[("Bob", Some("third"))]).await.unwrap(), 1);
+    assert_eq!(read(&path), "Alice new\nBob\tthird\n");
+}
+
+#[tokio::test]
+async fn lists_in_pages() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    let page = Store::list(&store, 0, 1).await.unwrap();
+    assert_eq!((page.entries.len(), &*page.entries[0].identifier, page.next), (1, "alice", Some(1)));
+    let page = Store::list(&store, 1, usize::MAX).await.unwrap();
+    assert_eq!((&*page.entries[0].identifier, &*page.entries[0].destination, page.next), ("bob", "old", None));
+}
+
+/// Waits until the watch has brought `key` to `destination`.
+async fn until_at(store: &FileStore, key: &str, destination: Option<&str>) {
+    let there = async {
+        loop {
+            let epoch = store.epoch();
+            if at(store, key).as_deref() == destination {
+                return;
+            }
+            store.epoch_after(epoch).await;
+        }
+    };
+    timeout(PATIENCE, there).await.expect("the watch takes the edit over");
+}
+
+#[tokio::test]
+async fn edits_are_picked_up_and_bad_ones_are_not() {
+    let (folder, path) = folder(TEXT);
+    let store = open(&path);
+    let watch = store.watch();
+    fs::write(&path, "alice new\n").unwrap();
+    until_at(&store, "alice", Some("new")).await;
+    // Renamed into place, as editors do.
+    let other = folder.path().join("other");
+    fs::write(&other, "alice old\n").unwrap();
+    fs::rename(&other, &path).unwrap();
+    until_at(&store, "alice", Some("old")).await;
+    // A bad one, then a good one: the good one is the next that is seen.
+    let epoch = store.epoch();
+    fs::write(&path, "alice nwe\n").unwrap();
+    let mut refused = None;
+    store.look(&mut refused).await;
+    assert!(refused.is_some());
+    assert_eq!((at(&store, "alice"), store.epoch()), (Some("old".into()), epoch));
+    fs::write(&path, "alice new\n").unwrap();
+    until_at(&store, "alice", Some("new")).await;
+    drop(watch);
+}
+
+/// As Kubernetes swaps a volume: the file is a link through a link, and the inner one is turned.
+#[tokio::test]
+async fn a_turned_link_is_an_edit() {
+    let folder = tempfile::tempdir().unwrap();
+    for (version, text) in [("..1", "alice old\n"), ("..2", "alice new\n")] {
+        fs::create_dir(folder.path().join(version)).unwrap();
+        fs::write(folder.path().join(version).join("mapping"), text).unwrap();
+    }
+    let path = folder.path().join("mapping");
+    symlink("..1", folder.path().join("..data")).unwrap();
+    symlink("..data/mapping", &path).unwrap();
+    let store = open(&path);
+    let _watch = store.watch();
+    symlink("..2", folder.path().join("..data_tmp")).unwrap();
+    fs::rename(folder.path().join("..data_tmp"), folder.path().join("..data")).unwrap();
+    until_at(&store, "alice", Some("new")).await;
+}
+
+#[tokio::test]
+async fn our_own_writes_are_no_edits() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    apply(&store, &[("alice", Some("new"))]).await.unwrap();
+    store.look(&mut None).await;
+    assert_eq!(store.epoch(), 0);
+}

@@ -46,7 +46,9 @@ impl FileStore {
     }
 
     /// Takes the file over if it is another one than the one that was taken over, or refused, last.
-    async fn look(&self, refused: &mut Option<Stamp>) {
+    pub(super) async fn look(&self, refused: &mut Option<Stamp>) {
+        // In our turn, so that a write under way is not taken for somebody else's.
+        let turn = self.turn().await;
         let path = self.path().to_owned();
         let Ok(Ok(stamp)) = tokio::task::spawn_blocking(move || Stamp::at(&path)).await else {
             // Gone for a moment, perhaps between two steps of a replacement: there is nothing to take over.
@@ -55,7 +57,7 @@ impl FileStore {
         if stamp == self.inner.state.load().stamp || Some(stamp) == *refused {
             return;
         }
-        match self.reload().await {
+        match self.load_by(self.rules(), turn).await {
             Ok(_) => *refused = None,
             Err(error) => {
                 tell_refused(&error);

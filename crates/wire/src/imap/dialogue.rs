@@ -5,7 +5,7 @@ use super::frame::{Bounds, Framed, Framer};
 use super::id;
 use crate::attempt::{Attempt, Credential, Mechanism, Parting, Told, Verdict};
 use crate::inbox::Inbox;
-use crate::line::{Found, Lines};
+use crate::line::{Found, Lines, is_http_request};
 use crate::sasl::{self, Exchange, Progress};
 use crate::secret::Secret;
 use crate::step::{Asked, Channel, Machine, Opening, Step};
@@ -71,7 +71,11 @@ impl Dialogue {
             Framed::NeedMore => Step::NeedMore,
             Framed::Announced { line_end } => self.announced(&inbox.unread()[..line_end]),
             Framed::Whole(length) => {
-                let parsed = command::parse(&inbox.unread()[..length]);
+                let frame = &inbox.unread()[..length];
+                if is_http_request(frame) {
+                    return self.close(b"* BAD This is IMAP\r\n".to_vec(), "Not a mail client");
+                }
+                let parsed = command::parse(frame);
                 inbox.consume(length);
                 self.command(parsed)
             }

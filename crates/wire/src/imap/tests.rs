@@ -266,6 +266,16 @@ fn bounds_of_what_a_client_may_send() {
 }
 
 #[test]
+fn a_browser_is_shown_the_door() {
+    encrypted(
+        "C: POST / HTTP/1.1
+         S: * BAD This is IMAP
+         S: * BYE Not a mail client
+         END",
+    );
+}
+
+#[test]
 fn literal_minus_is_honoured_where_it_is_advertised() {
     let advert = Advert { capabilities: vec!["LITERAL-".to_owned()], ..advert() };
     let opening = Opening { advert: Arc::new(advert), ..opening(Channel::Encrypted) };
