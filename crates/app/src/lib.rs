@@ -5,6 +5,7 @@
 
 mod doors;
 mod mapping;
+mod process;
 mod run;
 mod start;
 

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::doors::{self, Doors};
+use crate::process;
 use crate::start::{App, StartError, log_format};
 
 /// What a run is told beside its plan.
@@ -41,6 +42,8 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     } else {
         Some(observe::init(&plan.server.log_level, log_format(&plan)).map_err(std::io::Error::other)?)
     };
+    process::raise_descriptors();
+    process::forbid_dumps();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if plan.server.threads > 0 {
         builder.worker_threads(plan.server.threads);

@@ -1,90 +1,127 @@
-//! Certificates and keys from PEM files, checked against each other.
+//! Reads certificate chains and keys from files, at start and at every renewal.
+//!
+//! At a renewal another program may still be writing: half a pair must never be taken for a pair.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
 
-/// What a leaf certificate says.
+/// What is read out of the leaf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// DNS names of the SANs, else the CN; lower case.
+    /// Its subject alternative names (DNS names and addresses), else its common name; lower case.
     pub subjects: Vec<String>,
-    /// SHA-256 of the certificate.
+    /// Of its DER form.
     pub sha256: [u8; 32],
     /// End of validity, seconds since 1970.
     pub not_after: i64,
 }
 
+/// Bytes of a file: far more than any chain, far less than what would hurt.
+const MAX_FILE: u64 = 1 << 20;
+
 /// Reads a chain and its key, and makes sure that they belong together.
 ///
 /// # Errors
-/// In words: which file, what is wrong with it, what was expected.
+/// In words: which file is at fault, and what is wrong with it.
 pub fn read_pair(cert: &Path, key: &Path) -> Result<(Arc<CertifiedKey>, Leaf), String> {
     let chain = read_chain(cert)?;
-    let leaf = leaf(&chain[0]).map_err(|why| format!("{}: {why}", cert.display()))?;
+    let leaf = chain.first().ok_or_else(|| format!("{} holds no certificate", cert.display()))?;
+    let leaf = Leaf::of(leaf).map_err(|error| format!("{}: {error}", cert.display()))?;
     let private = read_key(key)?;
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let signing = provider
-        .key_provider
-        .load_private_key(private)
-        .map_err(|error| format!("{}: the key cannot be used: {error}", key.display()))?;
-    let pair = CertifiedKey::new(chain, signing);
-    pair.keys_match().map_err(|_| {
-        format!("the key in {} does not belong to the certificate in {}", key.display(), cert.display())
+    let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider()).map_err(|error| {
+        if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
+            format!("the key in {} does not belong to the certificate in {}", key.display(), cert.display())
+        } else {
+            format!("the key in {} cannot be used: {error}", key.display())
+        }
     })?;
     Ok((Arc::new(pair), leaf))
 }
 
-/// Reads every certificate in a PEM file; at least one.
+/// Reads every certificate of a PEM file; at least one.
 ///
 /// # Errors
 /// In words, with the file.
 pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let chain = chain.map_err(|error| format!("{} is not PEM: {error}", path.display()))?;
+    let chain = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("{} is not whole PEM: {error}", path.display()))?;
     if chain.is_empty() {
-        return Err(format!("{} holds no certificate; expected PEM blocks, leaf first", path.display()));
+        return Err(format!("{} holds no certificate", path.display()));
     }
     Ok(chain)
 }
 
-/// Reads the first private key in a PEM file.
+/// Reads the first private key of a PEM file.
 ///
 /// # Errors
 /// In words, with the file.
 pub fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let bytes = zeroize::Zeroizing::new(
-        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?,
-    );
-    PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| {
-        format!("{} holds no private key: {error}; expected PEM (PKCS#8, PKCS#1 or SEC1, not encrypted)", path.display())
-    })
+    PrivateKeyDer::from_pem_slice(&read(path)?)
+        .map_err(|error| format!("{} holds no private key in PEM: {error}", path.display()))
 }
 
-fn leaf(der: &CertificateDer<'_>) -> Result<Leaf, String> {
-    let (_, certificate) =
-        X509Certificate::from_der(der).map_err(|error| format!("the first certificate cannot be read: {error}"))?;
-    let names = certificate.subject_alternative_name().ok().flatten();
-    let mut subjects: Vec<String> = names
-        .iter()
-        .flat_map(|extension| &extension.value.general_names)
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        })
-        .collect();
-    if subjects.is_empty() {
-        let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
-        subjects.extend(common.map(str::to_ascii_lowercase));
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(format!(
+            "{} is larger than {MAX_FILE} bytes: no certificate chain or key is",
+            path.display()
+        ));
     }
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
-    let mut sha256 = [0; 32];
-    sha256.copy_from_slice(digest.as_ref());
-    Ok(Leaf { subjects, sha256, not_after: certificate.validity().not_after.timestamp() })
+    Ok(bytes)
 }
+
+// === impl Leaf ===
+
+impl Leaf {
+    fn of(der: &CertificateDer<'_>) -> Result<Self, String> {
+        let (_, leaf) =
+            X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;
+        let mut subjects: Vec<String> = match leaf.subject_alternative_name() {
+            Ok(Some(names)) => names.value.general_names.iter().filter_map(name).collect(),
+            Ok(None) => Vec::new(),
+            Err(error) => return Err(format!("its subject alternative names cannot be read: {error}")),
+        };
+        if subjects.is_empty() {
+            let common_names = leaf.subject().iter_common_name();
+            subjects =
+                common_names.filter_map(|name| name.as_str().ok()).map(str::to_ascii_lowercase).collect();
+        }
+        Ok(Self { subjects, sha256: sha256(der), not_after: leaf.validity().not_after.timestamp() })
+    }
+}
+
+fn name(general: &GeneralName<'_>) -> Option<String> {
+    match general {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => {
+            let v4 = <[u8; 4]>::try_from(*bytes).map(std::net::IpAddr::from);
+            let v6 = <[u8; 16]>::try_from(*bytes).map(std::net::IpAddr::from);
+            v4.or(v6).ok().map(|address| address.to_string())
+        }
+        _ => None,
+    }
+}
+
+fn sha256(der: &CertificateDer<'_>) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
+    hash
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `table` | [`Desk`]: the sharded table, limits, listing, kicks, drain |
+//! | `table` | [`Desk`]: the sharded table, limits, listing |
+//! | `order` | kick, delay, drain: orders from outside |
 //! | `account` | what is known of one account, and the rules that hold under its lock |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
@@ -26,10 +27,15 @@
 mod account;
 mod hold;
 mod live;
+mod order;
 mod table;
 mod ticket;
 
 pub use hold::{Figures, Hold, HoldError};
 pub use live::{EndReason, SessionInfo, Traffic};
-pub use table::{Busy, Counts, Desk, Kicked, Limits, MAX_DELAY};
+pub use order::{Kicked, MAX_DELAY};
+pub use table::{Busy, Counts, Desk, Limits};
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The desk itself: accounts in shards, each shard under one short lock; limits, listing, kicks, drain.
+//! The desk itself: accounts in shards, each shard under one short lock; limits, listing.
 //!
 //! Keys are chosen by strangers, so the maps hash with SipHash, and an entry lives only as long as something
 //! of its account is in use: the table is bounded by logins, sessions, holds and delays, which all have bounds
@@ -9,14 +9,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
 use wire::protocol::Protocol;
 
 use crate::account::Account;
-use crate::live::{EndReason, Live, SessionInfo};
+use crate::live::{Live, SessionInfo};
+use crate::order::Drain;
 use crate::ticket::LoginTicket;
 
 /// The live state of all accounts. A clone is the same desk.
@@ -45,15 +45,6 @@ pub enum Busy {
     Connections,
 }
 
-/// What a kick met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kicked {
-    /// Sessions that were told to end.
-    pub sessions: usize,
-    /// Logins under way, which are routed afresh.
-    pub logins: usize,
-}
-
 /// How full the desk is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -64,9 +55,6 @@ pub struct Counts {
     /// Sessions, those without an account included.
     pub sessions: usize,
 }
-
-/// The longest delay of new logins that can be asked for.
-pub const MAX_DELAY: Duration = Duration::from_secs(120);
 
 /// Enough that a hundred thousand logins a second rarely meet at one lock.
 const SHARDS: usize = 64;
@@ -82,13 +70,6 @@ pub(crate) struct Inner {
     logins_in_flight: AtomicUsize,
     connections: AtomicUsize,
     pub(crate) drain: OnceLock<Drain>,
-}
-
-/// Set once, when the proxy begins to drain.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Drain {
-    pub(crate) began: Instant,
-    pub(crate) spread: Duration,
 }
 
 /// A part of the table.
@@ -154,74 +135,12 @@ impl Desk {
 
     /// Begins a login, or a passed-through connection, whose account is not known: listed and counted, but
     /// under no account's rules.
-    #[must_use]
     pub fn begin_anonymous(&self, protocol: Protocol, client: IpAddr) -> LoginTicket {
         // By address, so that the shards share them.
         let mut shard = self.shard_at(self.inner.hasher.hash_one(client));
         shard.anonymous_logins += 1;
         drop(shard);
         LoginTicket::new(self.clone(), None, protocol, client, 0)
-    }
-
-    /// Ends every session of an account and has its logins under way routed afresh.
-    pub fn kick(&self, identifier: &str) -> Kicked {
-        let mut shard = self.shard_of(identifier);
-        let generation = self.next_generation();
-        let Some(account) = shard.accounts.get_mut(identifier) else {
-            return Kicked::default();
-        };
-        account.generation = generation;
-        Kicked { sessions: account.ring_all(EndReason::Kick), logins: account.logins }
-    }
-
-    /// Ends every session that `matches`, and has every login under way routed afresh, whoever's it is: where
-    /// it will lead is not known yet, and being routed twice harms nobody. `matches` is called under a lock
-    /// and must not call the desk.
-    pub fn kick_where(&self, matches: impl Fn(&SessionInfo) -> bool) -> Kicked {
-        let mut kicked = Kicked::default();
-        for mut shard in self.shards() {
-            for account in shard.accounts.values_mut().filter(|account| account.logins > 0) {
-                account.generation = self.next_generation();
-                kicked.logins += account.logins;
-            }
-            let met = shard.live().filter(|live| matches(&live.info));
-            kicked.sessions += met.filter(|live| live.bell.ring(EndReason::Kick)).count();
-        }
-        kicked
-    }
-
-    /// Has the account's logins under way routed afresh: to be called after its mapping changed.
-    pub fn bump(&self, identifier: &str) {
-        let mut shard = self.shard_of(identifier);
-        if let Some(account) = shard.accounts.get_mut(identifier) {
-            account.generation = self.next_generation();
-        }
-    }
-
-    /// New logins of the account wait for `delay` (at most [`MAX_DELAY`]), then are routed by what the
-    /// mapping says then. The last call counts; zero ends a delay.
-    pub fn delay(&self, identifier: &str, delay: Duration) {
-        let now = Instant::now();
-        let mut shard = self.shard_of(identifier);
-        // Entries that only a past delay kept go here: there is nobody else who would look at them.
-        shard.accounts.retain(|_, account| !account.is_idle(now));
-        let account = self.entry(&mut shard, &Arc::from(identifier));
-        account.delayed_until = Some(now + delay.min(MAX_DELAY));
-        account.wake();
-        self.tidy(&mut shard, identifier);
-    }
-
-    /// Tells every session, and every one that is confirmed later, to end: each at its own moment within
-    /// `spread` from now, so that their clients do not all come back at once. Later calls change nothing.
-    pub fn drain(&self, spread: Duration) {
-        if self.inner.drain.set(Drain { began: Instant::now(), spread }).is_err() {
-            return;
-        }
-        for shard in self.shards() {
-            for live in shard.live() {
-                live.bell.ring(EndReason::Drain);
-            }
-        }
     }
 
     /// Every session, in no order.
@@ -273,7 +192,7 @@ impl Desk {
         lock(&self.inner.shards[index])
     }
 
-    fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+    pub(crate) fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
         self.inner.shards.iter().map(lock)
     }
 

@@ -124,7 +124,10 @@ mod tests {
             (&[("bob", Some("new"))], text.replace("bob old", "bob new")),
             (&[("bob", None)], text.replace(" bob old\n", "")),
             (&[("alice@example.org", Some("new"))], text.replace("\t old  ", "\t new  ")),
-            (&[("dora", Some("new")), ("carol", Some("old"))], text.replace("carol new", "carol old\ndora\tnew\n")),
+            (
+                &[("dora", Some("new")), ("carol", Some("old"))],
+                text.replace("carol new", "carol old\ndora\tnew\n"),
+            ),
             (&[("dora", Some("new")), ("dora", None)], text.to_owned()),
             (&[("@x", Some("new")), ("a", Some("old"))], format!("{text}\n@x\tnew\na\told\n")),
         ] {

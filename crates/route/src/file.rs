@@ -25,9 +25,7 @@ use self::commit::Request;
 use self::read::{Snapshot, Stamp};
 use self::replace::Step;
 use crate::rules::Rules;
-use crate::store::{
-    Applied, Boxed, Change, Listing, LoadError, Loaded, MAX_PAGE, Store, StoreError,
-};
+use crate::store::{Applied, Boxed, Change, Listing, LoadError, Loaded, MAX_PAGE, Store, StoreError};
 use crate::table::Table;
 
 mod commit;

@@ -61,7 +61,10 @@ pub enum Problem {
     #[error("lies beyond what a mapping file can hold; keep that many accounts in SQL or Redis")]
     TooMany,
     /// The identifier has another destination in an earlier line.
-    #[error("maps {} to {destination}, but line {first_line} maps it to {first}: keep one of them", shown(identifier))]
+    #[error(
+        "maps {} to {destination}, but line {first_line} maps it to {first}: keep one of them",
+        shown(identifier)
+    )]
     Contradiction {
         /// Normalised.
         identifier: String,

@@ -110,7 +110,8 @@ mod tests {
     fn reads_what_is_there() {
         let text = b"\xef\xbb\xbf# moved in May\r\n\r\nAlice@Example.org\tnew\r\n  bob old\n@example.net new";
         let table = Table::parse(text, &rules(true)).unwrap();
-        let found: Vec<_> = table.list(0, 9).entries.iter().map(|e| format!("{} {}", e.identifier, e.destination)).collect();
+        let found: Vec<_> =
+            table.list(0, 9).entries.iter().map(|e| format!("{} {}", e.identifier, e.destination)).collect();
         assert_eq!(found, ["alice@example.org new", "bob old", "@example.net new"]);
         assert_eq!((table.len(), table.domains()), (3, 1));
         assert_eq!(table.get("Alice@Example.org"), None, "the caller folds");
@@ -129,7 +130,8 @@ mod tests {
                 format!("line 3 {contradicts}"),
                 "line 4 is not UTF-8".to_owned(),
                 format!("line 7 has 3 fields, {two} (a comment needs a line of its own)"),
-                "line 8 names the destination \"nowhere\", which is not declared; declared are: new, old".to_owned(),
+                "line 8 names the destination \"nowhere\", which is not declared; declared are: new, old"
+                    .to_owned(),
                 format!("line 9 {contradicts}"),
             ]
         );
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_file_of_nothing_but_errors_is_bounded() {
-        let text = b"alice new\n".iter().chain(b"alice old\n".repeat(5_000).iter()).copied().collect::<Vec<_>>();
+        let text =
+            b"alice new\n".iter().chain(b"alice old\n".repeat(5_000).iter()).copied().collect::<Vec<_>>();
         let bad = Table::parse(&text, &rules(true)).expect_err("contradictions");
         assert_eq!((bad.errors.len(), bad.count()), (BadLines::MAX, 5_000));
         assert!(bad.errors[999].to_string().contains("but line 1 maps"), "{}", bad.errors[999]);
@@ -154,7 +157,9 @@ mod tests {
     /// time here is a bound for unoptimised code on a busy machine.
     #[test]
     fn a_million_accounts_are_small_and_soon_read() {
-        let text: String = (0..1_000_000).map(|n| format!("user{n:07}@example1.org\tnew\n").replace("1.o", "01.o")).collect();
+        let text: String = (0..1_000_000)
+            .map(|n| format!("user{n:07}@example1.org\tnew\n").replace("1.o", "01.o"))
+            .collect();
         assert_eq!(text.lines().next().map(str::len), Some("user0000000@example01.org".len() + 4));
         let began = Instant::now();
         let table = Table::parse(text.as_bytes(), &rules(true)).unwrap();

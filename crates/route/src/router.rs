@@ -5,16 +5,23 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::plan::{Name, Plan};
 use tokio::time::timeout;
 
+use self::stats::Counters;
 use crate::cache::{Answer, Cache, Looked, Terms};
 use crate::rules::{Rules, domain_key};
 use crate::store::{Applied, Change, Listing, LoadError, Loaded, Store, StoreError, shown};
+
+mod stats;
+mod why;
+
+pub use self::stats::Stats;
+pub use self::why::{Resolution, Why};
 
 /// Finds the destination of an account. A clone is the same router.
 #[derive(Clone, Debug)]
@@ -37,52 +44,6 @@ pub struct Settings {
     pub lookup_timeout: Duration,
 }
 
-/// Where an account is, and how we know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolution {
-    /// Always declared.
-    pub destination: Name,
-    /// How we know.
-    pub why: Why,
-    /// Whether the answer came out of memory.
-    pub cached: bool,
-}
-
-/// Why an account has its destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// It has an entry.
-    Entry,
-    /// Its domain has an entry.
-    Domain,
-    /// It has none: the default.
-    Default,
-    /// The store could not be asked.
-    StoreDown {
-        /// From an answer that is past its time; else the default.
-        stale: bool,
-    },
-    /// The store names a destination that is not declared: the default.
-    Undeclared,
-}
-
-/// Counters since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Lookups answered from memory.
-    pub hits: u64,
-    /// Lookups that had to wait for the store.
-    pub misses: u64,
-    /// Store lookups that failed.
-    pub store_errors: u64,
-    /// Resolutions without the store's word: [`Why::StoreDown`].
-    pub store_down: u64,
-    /// Resolutions whose answer was no declared destination.
-    pub undeclared: u64,
-    /// Entries in the cache at this moment.
-    pub cache_entries: usize,
-}
-
 /// What the clones of a router share.
 #[derive(Debug)]
 struct Inner {
@@ -100,15 +61,6 @@ struct Parts {
     settings: Settings,
     /// Added to the cache's generation: answers found under other parts are not believed.
     base: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    store_errors: AtomicU64,
-    store_down: AtomicU64,
-    undeclared: AtomicU64,
 }
 
 /// Between the bases of two plans; more than flushes and epochs ever come to.
@@ -155,7 +107,9 @@ impl Router {
         let domain = match domain_key(identifier).filter(|_| parts.settings.rules.domains) {
             None => Looked { answer: Answer::Absent, is_cached: true },
             // Another wait for a store that does not answer helps nobody: only what is in memory counts.
-            Some(domain) if is_down => Looked { answer: self.inner.cache.last_known(domain), is_cached: true },
+            Some(domain) if is_down => {
+                Looked { answer: self.inner.cache.last_known(domain), is_cached: true }
+            }
             Some(domain) => self.inner.look(&parts, domain).await,
         };
         let is_cached = exact.is_cached && domain.is_cached;
@@ -223,16 +177,7 @@ impl Router {
     /// The counters at this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counters = &self.inner.counters;
-        Stats {
-            hits: read(&counters.hits),
-            misses: read(&counters.misses),
-            store_errors: read(&counters.store_errors),
-            store_down: read(&counters.store_down),
-            undeclared: read(&counters.undeclared),
-            cache_entries: self.inner.cache.len(),
-        }
+        self.inner.counters.read(self.inner.cache.len())
     }
 }
 
@@ -249,29 +194,6 @@ impl Settings {
             negative_ttl: plan.mapping.negative_ttl,
             lookup_timeout: plan.mapping.lookup_timeout,
         }
-    }
-}
-
-// === impl Why ===
-
-impl Why {
-    /// Name in logs and metrics.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Entry => "entry",
-            Self::Domain => "domain",
-            Self::Default => "default",
-            Self::StoreDown { stale: true } => "store_down_stale",
-            Self::StoreDown { stale: false } => "store_down",
-            Self::Undeclared => "undeclared",
-        }
-    }
-
-    /// Whether the default destination was taken for want of a better one.
-    #[must_use]
-    pub const fn is_default(self) -> bool {
-        matches!(self, Self::Default | Self::StoreDown { stale: false } | Self::Undeclared)
     }
 }
 

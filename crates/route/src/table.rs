@@ -96,7 +96,9 @@ impl Table {
                     return listing;
                 }
                 if let Some(destination) = self.destinations.get(usize::from(destination)) {
-                    listing.entries.push(Entry { identifier: key.into(), destination: Arc::clone(destination) });
+                    listing
+                        .entries
+                        .push(Entry { identifier: key.into(), destination: Arc::clone(destination) });
                 }
             }
             number += 1;

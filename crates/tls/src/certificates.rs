@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
+use config::certificate::read_pair;
 use config::plan::{Certificate, Name, Tls};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-use crate::pair::read_pair;
 use crate::self_signed;
 use crate::setup::SetupError;
 use crate::verify::sha256;

@@ -19,7 +19,6 @@ mod choice;
 mod connector;
 mod error;
 mod info;
-mod pair;
 mod prefixed;
 mod roots;
 mod self_signed;

@@ -95,7 +95,8 @@ class Pieces(Case):
         self.dial().script(LOGIN_SELECT_FETCH, side="new", user=BOB, password=ACCOUNTS[BOB].decode())
 
     def test_cut_in_two_at_every_byte(self):
-        login = f"a LOGIN {{{len(ALICE)}+}}\r\n{ALICE} {{{len(NAMES['password'])}+}}\r\n{NAMES['password']}\r\nb NOOP\r\n".encode()
+        user, password = ALICE.encode(), ACCOUNTS[ALICE]
+        login = b"a LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\nb NOOP\r\n" % (len(user), user, len(password), password)
         for position in range(1, len(login)):
             with self.subTest(position=position), self.dial() as talk:
                 talk.send_alone(login[:position])

@@ -27,7 +27,7 @@ class Logs(Case):
         for proxy in base.PROXIES:
             self.assertEqual(proxy.document["server"]["log_level"], "trace")
         log = self.proxy.log()
-        for word in (" DEBUG ", address("alice")):
+        for word in (" TRACE ", " DEBUG ", address("alice")):
             self.assertTrue(word in log, f"no {word} in a log of {len(log)} characters")
 
 

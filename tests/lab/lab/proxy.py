@@ -4,7 +4,7 @@ import os
 import signal
 
 from . import certificates, toml
-from .configuration import configuration, listener_port, mapping
+from .configuration import LISTENERS, configuration, listener_port, mapping
 from .endpoint import Endpoint
 from .layout import DOMAIN
 from .process import Daemon
@@ -72,8 +72,8 @@ class Proxy:
     # What tests look at.
 
     def endpoint(self, kind="implicit", protocol="imap"):
-        ca = self.pairs["mail"].ca
-        return Endpoint(self.host, listener_port(protocol, kind), kind in ("implicit", "required", "fronted"), ca, f"mail.{DOMAIN}")
+        port, is_implicit = listener_port(protocol, kind), LISTENERS[kind][1]["tls"] == "implicit"
+        return Endpoint(self.host, port, is_implicit, self.pairs["mail"].ca, f"mail.{DOMAIN}")
 
     def log(self):
         return self.log_path.read_text(errors="replace")

@@ -63,7 +63,7 @@ pub(super) async fn claim(path: &Path) -> Claim {
 /// `None` while another process has it.
 fn try_claim(path: &Path) -> io::Result<Option<File>> {
     let real = path.canonicalize()?;
-    let folder = File::open(real.parent().unwrap_or(Path::new("/")))?;
+    let folder = File::open(real.parent().unwrap_or_else(|| Path::new("/")))?;
     match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(folder)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -191,7 +191,12 @@ fn merge(batch: Vec<Request>, table: &mut Table, rules: &Rules) -> (Vec<Waiting>
 }
 
 /// One request: judged as a whole before anything of it is changed.
-fn change(changes: &[Change], table: &mut Table, rules: &Rules, edits: &mut Edits) -> Result<Applied, StoreError> {
+fn change(
+    changes: &[Change],
+    table: &mut Table,
+    rules: &Rules,
+    edits: &mut Edits,
+) -> Result<Applied, StoreError> {
     let judged: Result<Vec<_>, _> = changes.iter().map(|change| judge(change, rules)).collect();
     let mut applied = Applied::default();
     for (key, destination) in judged? {
@@ -207,11 +212,13 @@ fn change(changes: &[Change], table: &mut Table, rules: &Rules, edits: &mut Edit
     Ok(applied)
 }
 
-fn judge<'c>(change: &'c Change, rules: &Rules) -> Result<(std::borrow::Cow<'c, str>, Option<u16>), StoreError> {
-    let key = rules.writable_key(&change.identifier).map_err(|reason| StoreError::BadIdentifier {
-        identifier: Arc::clone(&change.identifier),
-        reason,
-    })?;
+fn judge<'c>(
+    change: &'c Change,
+    rules: &Rules,
+) -> Result<(std::borrow::Cow<'c, str>, Option<u16>), StoreError> {
+    let key = rules
+        .writable_key(&change.identifier)
+        .map_err(|reason| StoreError::BadIdentifier { identifier: Arc::clone(&change.identifier), reason })?;
     let Some(name) = &change.destination else {
         return Ok((key, None));
     };
@@ -229,7 +236,10 @@ fn answer_applied(waiting: Vec<Waiting>) {
     }
 }
 
-fn answer_all(replies: impl Iterator<Item = oneshot::Sender<Result<Applied, StoreError>>>, error: &StoreError) {
+fn answer_all(
+    replies: impl Iterator<Item = oneshot::Sender<Result<Applied, StoreError>>>,
+    error: &StoreError,
+) {
     for reply in replies {
         let _ = reply.send(Err(error.clone()));
     }

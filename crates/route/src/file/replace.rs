@@ -44,7 +44,8 @@ pub(super) fn replace(
     text: &[u8],
     before: &dyn Fn(Step) -> io::Result<()>,
 ) -> io::Result<Replaced> {
-    let folder = old.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        old.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let scrap = Scrap(scrap_path(folder, old));
     let metadata = std::fs::metadata(old)?;
     before(Step::Create)?;

@@ -64,7 +64,10 @@ fn an_empty_file_is_fine_and_a_missing_one_is_not() {
     assert_eq!(open(&path).loaded(), Loaded::default());
     let missing = folder.path().join("nothing");
     let error = FileStore::open(&missing, rules()).unwrap_err().to_string();
-    assert!(error.starts_with("cannot read the mapping file /") && error.contains("nothing: No such file"), "{error}");
+    assert!(
+        error.starts_with("cannot read the mapping file /") && error.contains("nothing: No such file"),
+        "{error}"
+    );
     let error = FileStore::open(folder.path(), rules()).unwrap_err();
     assert!(matches!(error, LoadError::NotAFile(_)), "{error}");
 }
@@ -83,7 +86,10 @@ fn a_bad_file_is_refused_with_its_lines() {
 async fn a_write_is_in_the_file_and_the_rest_of_it_is_as_it_was() {
     let (folder, path) = folder(TEXT);
     let store = open(&path);
-    assert_eq!(apply(&store, &[("Alice", Some("new")), ("carol", Some("new")), ("bob", None)]).await.unwrap(), 3);
+    assert_eq!(
+        apply(&store, &[("Alice", Some("new")), ("carol", Some("new")), ("bob", None)]).await.unwrap(),
+        3
+    );
     assert_eq!(read(&path), "# people\n\nalice\tnew\n# end\ncarol\tnew\n");
     assert_eq!((at(&store, "alice"), at(&store, "bob")), (Some("new".into()), None));
     assert_eq!(store.loaded(), Loaded { entries: 2, domains: 0, bytes: read(&path).len() });
@@ -190,12 +196,17 @@ async fn a_folder_that_cannot_be_synced_is_told_and_the_table_follows_the_file()
     });
     let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
     assert!(matches!(error, StoreError::NotDurable { .. }), "{error}");
-    assert_eq!((read(&path), at(&store, "alice")), (TEXT.replace("alice\told", "alice\tnew"), Some("new".into())));
+    assert_eq!(
+        (read(&path), at(&store, "alice")),
+        (TEXT.replace("alice\told", "alice\tnew"), Some("new".into()))
+    );
 }
 
 #[tokio::test]
 async fn errors_of_the_system_have_their_kind() {
-    for (code, kind) in [(28, "NoSpace"), (122, "NoSpace"), (30, "ReadOnly"), (13, "ReadOnly"), (16, "ReadOnly"), (5, "Io")] {
+    for (code, kind) in
+        [(28, "NoSpace"), (122, "NoSpace"), (30, "ReadOnly"), (13, "ReadOnly"), (16, "ReadOnly"), (5, "Io")]
+    {
         let (_folder, path) = folder(TEXT);
         let store = probed(&path, move |_| Err(io::Error::from_raw_os_error(code)));
         let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
@@ -243,7 +254,10 @@ async fn a_leftover_of_a_crash_and_a_link_in_its_place_do_not_matter() {
 }
 
 /// A store whose first rewrite stops before its first step until the returned sender is used or dropped.
-fn stopped(path: &Path, renames: &Arc<AtomicUsize>) -> (FileStore, mpsc::Sender<()>, tokio::sync::mpsc::UnboundedReceiver<()>) {
+fn stopped(
+    path: &Path,
+    renames: &Arc<AtomicUsize>,
+) -> (FileStore, mpsc::Sender<()>, tokio::sync::mpsc::UnboundedReceiver<()>) {
     let (go, gate) = mpsc::channel();
     let (arrived, arrivals) = tokio::sync::mpsc::unbounded_channel();
     let gate = Mutex::new(Some(gate));
@@ -252,7 +266,9 @@ fn stopped(path: &Path, renames: &Arc<AtomicUsize>) -> (FileStore, mpsc::Sender<
         if step == Step::Rename {
             renames.fetch_add(1, Ordering::SeqCst);
         }
-        if step == Step::Create && let Some(gate) = gate.lock().unwrap().take() {
+        if step == Step::Create
+            && let Some(gate) = gate.lock().unwrap().take()
+        {
             arrived.send(()).unwrap();
             let _ = gate.recv();
         }
@@ -345,7 +361,10 @@ async fn another_process_that_writes_is_waited_for_and_not_for_ever() {
     let other = fs::File::open(folder.path()).unwrap();
     rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
-    assert_eq!(error.to_string(), "the mapping store is busy: another process is writing the mapping file; try again");
+    assert_eq!(
+        error.to_string(),
+        "the mapping store is busy: another process is writing the mapping file; try again"
+    );
     drop(other);
     assert_eq!(apply(&store, &[("alice", Some("new"))]).await.unwrap(), 1);
 }
@@ -384,7 +403,10 @@ async fn lists_in_pages() {
     let page = Store::list(&store, 0, 1).await.unwrap();
     assert_eq!((page.entries.len(), &*page.entries[0].identifier, page.next), (1, "alice", Some(1)));
     let page = Store::list(&store, 1, usize::MAX).await.unwrap();
-    assert_eq!((&*page.entries[0].identifier, &*page.entries[0].destination, page.next), ("bob", "old", None));
+    assert_eq!(
+        (&*page.entries[0].identifier, &*page.entries[0].destination, page.next),
+        ("bob", "old", None)
+    );
 }
 
 /// Waits until the watch has brought `key` to `destination`.

@@ -93,7 +93,8 @@ fn watcher(path: &Path, told: mpsc::Sender<()>) -> notify::Result<RecommendedWat
 fn folders(path: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = path.canonicalize().unwrap_or_else(|_| absolute.clone());
-    let mut folders: Vec<_> = [absolute, real].iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
+    let mut folders: Vec<_> =
+        [absolute, real].iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
     folders.dedup();
     folders
 }

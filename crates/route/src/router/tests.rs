@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, advance};
@@ -113,7 +114,12 @@ async fn resolved(router: &Router, identifier: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn exact_over_domain_over_default() {
-    let store = Scripted::new(&[("alice@a.example", "new"), ("@a.example", "old"), ("@b.example", "new"), ("eve", "gone")]);
+    let store = Scripted::new(&[
+        ("alice@a.example", "new"),
+        ("@a.example", "old"),
+        ("@b.example", "new"),
+        ("eve", "gone"),
+    ]);
     let router = router(&store);
     for (identifier, expected) in [
         ("alice@a.example", "new entry"),
@@ -280,7 +286,8 @@ async fn a_write_whose_caller_leaves_is_still_heard_of() {
     assert_eq!(resolved(&router, "alice").await, "old entry");
     {
         let mut write = Box::pin(router.apply(vec![Change::set("alice", "new")]));
-        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context))).await;
+        let polled =
+            std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context))).await;
         assert!(polled.is_pending());
     }
     for _ in 0..10 {

@@ -1,0 +1,46 @@
+//! What the router counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Lookups answered from memory.
+    pub hits: u64,
+    /// Lookups that had to wait for the store.
+    pub misses: u64,
+    /// Store lookups that failed.
+    pub store_errors: u64,
+    /// Resolutions without the store's word: [`Why::StoreDown`].
+    pub store_down: u64,
+    /// Resolutions whose answer was no declared destination.
+    pub undeclared: u64,
+    /// Entries in the cache at this moment.
+    pub cache_entries: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) store_errors: AtomicU64,
+    pub(super) store_down: AtomicU64,
+    pub(super) undeclared: AtomicU64,
+}
+
+// === impl Counters ===
+
+impl Counters {
+    /// The counters at this moment, each by itself.
+    pub(super) fn read(&self, cache_entries: usize) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Stats {
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            store_errors: read(&self.store_errors),
+            store_down: read(&self.store_down),
+            undeclared: read(&self.undeclared),
+            cache_entries,
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! POP3's server side, up to the login: the AUTHORIZATION state (RFC 1939 section 4).
+
+use super::command::{self, Command, Mistake};
+use crate::attempt::{Attempt, Credential, Mechanism, Parting, Told, Verdict};
+use crate::inbox::Inbox;
+use crate::line::{Found, Lines, is_http_request};
+use crate::sasl::{self, Exchange, Progress};
+use crate::secret::Secret;
+use crate::step::{Asked, Channel, Machine, Opening, Step};
+use crate::xclient;
+
+/// Longest command line; Dovecot's is the same. `AUTH` may carry a token and have [`sasl::MAX_LINE`].
+const MAX_LINE: usize = 8 * 1024;
+/// Unknown commands after which we hang up: not a mail client.
+const MAX_UNKNOWN: u32 = 10;
+
+/// The server, as the client sees it before its backend is known.
+#[derive(Debug)]
+pub struct Dialogue {
+    opening: Opening,
+    lines: Lines,
+    unknown: u32,
+    told: Told,
+    /// The last `USER`, until its `PASS`.
+    user: Option<Secret>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    ExpectCommand,
+    /// A line of our own part of a SASL exchange.
+    ExpectSasl(Exchange),
+    /// An attempt is out.
+    ExpectVerdict,
+    /// A backend's challenge was passed on.
+    ExpectResponse,
+    /// Logged in, or goodbye was said.
+    Over,
+}
+
+// === impl Dialogue ===
+
+impl Dialogue {
+    /// A dialogue before its greeting.
+    #[must_use]
+    pub fn new(opening: Opening) -> Self {
+        Self {
+            opening,
+            lines: Lines::new(),
+            unknown: 0,
+            told: Told::default(),
+            user: None,
+            state: State::ExpectCommand,
+        }
+    }
+
+    fn feed_command(&mut self, inbox: &mut Inbox) -> Step<Asked> {
+        let limit = if command::is_auth(inbox.unread()) { sasl::MAX_LINE } else { MAX_LINE };
+        let found = match self.lines.find(inbox.unread(), limit) {
+            Found::NeedMore if !inbox.is_full() => return Step::NeedMore,
+            Found::NeedMore | Found::TooLong => return self.close("Command line too long"),
+            Found::Line(found) => found,
+        };
+        let line = &inbox.unread()[..found.text];
+        let parsed = command::parse(line);
+        // Only of what is no command of ours: a password may end in `HTTP/1.1`.
+        if matches!(parsed, Ok(Command::Unknown)) && is_http_request(line) {
+            return self.close("This is POP3");
+        }
+        inbox.consume(found.whole);
+        self.command(parsed)
+    }
+
+    fn command(&mut self, parsed: Result<Command, Mistake>) -> Step<Asked> {
+        let command = match parsed {
+            Ok(command) => command,
+            Err(Mistake::Arguments) => return err("Error in command arguments"),
+            Err(Mistake::ForbiddenByte) => return err("A byte that no command may hold"),
+        };
+        match command {
+            Command::Capa => write(self.capabilities()),
+            Command::Noop => ok("Nothing done"),
+            Command::Quit => {
+                self.state = State::Over;
+                Step::Close(b"+OK Logging out\r\n".to_vec())
+            }
+            Command::Stls => self.stls(),
+            Command::User(name) => self.user(name),
+            Command::Pass(password) => self.pass(password),
+            Command::Mechanisms => write(self.mechanisms()),
+            Command::Auth { mechanism, initial } => self.auth(mechanism, initial.as_ref()),
+            Command::Apop => err("APOP is not offered here"),
+            Command::Xclient(arguments) if self.opening.trusts_front => self.xclient(&arguments),
+            Command::NotOffered => err("This extension is not offered here"),
+            Command::TooEarly => err("Log in first"),
+            Command::Xclient(_) | Command::Unknown => self.unknown(),
+        }
+    }
+
+    fn unknown(&mut self) -> Step<Asked> {
+        self.unknown += 1;
+        if self.unknown < MAX_UNKNOWN { err("Unknown command") } else { self.close("Too many unknown commands") }
+    }
+
+    fn stls(&mut self) -> Step<Asked> {
+        match self.opening.channel {
+            Channel::Upgradable => Step::StartTls(Secret::copy_of(b"+OK Begin TLS negotiation now\r\n")),
+            Channel::Encrypted => err("The connection is encrypted already"),
+            Channel::Plain => err("STLS is not available"),
+        }
+    }
+
+    /// `USER` is refused where its `PASS` would be: before the password is sent.
+    fn user(&mut self, name: Secret) -> Step<Asked> {
+        if !self.takes_passwords() {
+            return self.refusal_of_password();
+        }
+        self.user = Some(name);
+        ok("Send the password")
+    }
+
+    fn pass(&mut self, password: Secret) -> Step<Asked> {
+        if !self.takes_passwords() {
+            return self.refusal_of_password();
+        }
+        match self.user.take() {
+            Some(user) => self.attempt(Credential::Password { user, password }),
+            None => err("No user name: send USER first"),
+        }
+    }
+
+    fn auth(&mut self, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<Asked> {
+        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism)) else {
+            return err("Unsupported authentication mechanism");
+        };
+        if !self.is_permitted(mechanism) {
+            return self.refusal_of_password();
+        }
+        match initial.map(|text| sasl::decode_initial(text.expose())) {
+            Some(None) => err("Invalid base64 in the initial response"),
+            Some(decoded) => self.exchange(Exchange::begin(mechanism, decoded)),
+            None => self.exchange(Exchange::begin(mechanism, None)),
+        }
+    }
+
+    fn xclient(&mut self, arguments: &[u8]) -> Step<Asked> {
+        let Some(front) = xclient::front(arguments) else {
+            return err("Error in XCLIENT attributes");
+        };
+        self.told.front = Some(front);
+        ok("Updated")
+    }
+
+    fn exchange(&mut self, progress: Progress) -> Step<Asked> {
+        match progress {
+            Progress::Done(credential) => self.attempt(credential),
+            Progress::Prompt(exchange, prompt) => {
+                self.state = State::ExpectSasl(exchange);
+                write(continuation(prompt))
+            }
+        }
+    }
+
+    fn attempt(&mut self, credential: Credential) -> Step<Asked> {
+        self.user = None;
+        self.state = State::ExpectVerdict;
+        Step::Event(Asked::Attempt(Attempt { credential, told: self.told.clone() }))
+    }
+
+    /// A line of a SASL exchange: base64, or `*` (RFC 5034 section 4).
+    fn feed_response(&mut self, inbox: &mut Inbox) -> Step<Asked> {
+        let found = match self.lines.find(inbox.unread(), sasl::MAX_LINE) {
+            Found::NeedMore if !inbox.is_full() => return Step::NeedMore,
+            Found::NeedMore | Found::TooLong => return self.close("Response too long"),
+            Found::Line(found) => found,
+        };
+        let text = &inbox.unread()[..found.text];
+        let is_cancelled = text == b"*";
+        let decoded = sasl::decode(text);
+        inbox.consume(found.whole);
+        match (std::mem::replace(&mut self.state, State::ExpectCommand), decoded) {
+            (State::ExpectSasl(exchange), Some(response)) => self.exchange(exchange.answer(response)),
+            (State::ExpectSasl(_), None) if is_cancelled => err(CANCELLED),
+            (State::ExpectSasl(_), None) => err("Invalid base64 in the response"),
+            (_, Some(response)) => {
+                self.state = State::ExpectVerdict;
+                Step::Event(Asked::Response(response))
+            }
+            // Undecodable words cancel the exchange just as `*` does: the backend must not see them.
+            (_, None) => {
+                self.state = State::ExpectVerdict;
+                Step::Event(Asked::Cancelled)
+            }
+        }
+    }
+
+    fn close(&mut self, why: &str) -> Step<Asked> {
+        self.state = State::Over;
+        Step::Close(line("-ERR", why))
+    }
+
+    /// Whether `USER` and `PASS` are taken: some password mechanism is offered, and may be used on this channel.
+    fn takes_passwords(&self) -> bool {
+        self.permitted().any(|mechanism| matches!(mechanism, Mechanism::Plain | Mechanism::Login))
+    }
+
+    fn permitted(&self) -> impl Iterator<Item = Mechanism> {
+        self.opening.advert.sasl.iter().copied().filter(|mechanism| self.is_permitted(*mechanism))
+    }
+
+    fn is_permitted(&self, mechanism: Mechanism) -> bool {
+        let is_safe = self.opening.channel == Channel::Encrypted || self.opening.advert.cleartext_without_tls;
+        is_safe || !mechanism.is_cleartext()
+    }
+
+    fn refusal_of_password(&self) -> Step<Asked> {
+        err(match self.opening.channel {
+            Channel::Encrypted => "Password login is not offered here",
+            Channel::Upgradable => "Use STLS first",
+            Channel::Plain => "Password login needs an encrypted connection",
+        })
+    }
+
+    /// RFC 2449 section 5. What every server can do, since the backend is not known yet.
+    fn capabilities(&self) -> Vec<u8> {
+        let mut words: Vec<String> =
+            ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"].map(str::to_owned).to_vec();
+        words.extend(self.opening.advert.capabilities.iter().cloned());
+        if self.opening.channel == Channel::Upgradable {
+            words.push("STLS".to_owned());
+        }
+        if self.takes_passwords() {
+            words.push("USER".to_owned());
+        }
+        let sasl: Vec<&str> = self.permitted().map(Mechanism::name).collect();
+        if !sasl.is_empty() {
+            words.push(format!("SASL {}", sasl.join(" ")));
+        }
+        listing("Capability list follows", words.iter().map(String::as_str))
+    }
+
+    fn mechanisms(&self) -> Vec<u8> {
+        listing("Mechanisms follow", self.permitted().map(Mechanism::name))
+    }
+}
+
+impl Machine for Dialogue {
+    type Event = Asked;
+
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<Asked> {
+        match &self.state {
+            State::ExpectCommand => self.feed_command(inbox),
+            State::ExpectSasl(_) | State::ExpectResponse => self.feed_response(inbox),
+            State::ExpectVerdict => Step::NeedMore,
+            State::Over => Step::Close(Vec::new()),
+        }
+    }
+
+    fn secured(&mut self) -> Vec<u8> {
+        // RFC 2595 section 4: what was learnt before the handshake is forgotten.
+        self.opening.channel = Channel::Encrypted;
+        *self = Self::new(self.opening.clone());
+        Vec::new()
+    }
+}
+
+impl crate::step::Dialogue for Dialogue {
+    fn greet(&mut self) -> Vec<u8> {
+        let code = if self.opening.trusts_front { "[XCLIENT] " } else { "" };
+        format!("+OK {code}{}\r\n", self.opening.advert.banner).into_bytes()
+    }
+
+    fn answer(&mut self, verdict: Verdict) -> Vec<u8> {
+        if !matches!(self.state, State::ExpectVerdict) {
+            return Vec::new();
+        }
+        self.state = State::ExpectCommand;
+        match verdict {
+            Verdict::Accepted(reply) => {
+                self.state = State::Over;
+                [reply.before, reply.last].concat()
+            }
+            Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
+            Verdict::Refused(None) => line("-ERR", "[AUTH] Authentication failed"),
+            Verdict::Unavailable => {
+                line("-ERR", "[SYS/TEMP] The mail server cannot be reached right now, try again later")
+            }
+            Verdict::Cancelled => line("-ERR", CANCELLED),
+        }
+    }
+
+    fn challenge(&mut self, data: &[u8]) -> Vec<u8> {
+        if matches!(self.state, State::ExpectVerdict) {
+            self.state = State::ExpectResponse;
+        }
+        continuation(data)
+    }
+
+    fn farewell(&mut self, why: Parting) -> Vec<u8> {
+        self.state = State::Over;
+        let words = match why {
+            Parting::TimedOut => "Login took too long",
+            Parting::TooManyFailures => "Too many failed logins",
+            Parting::TooBusy => "[SYS/TEMP] Too many connections, try again later",
+            Parting::ShuttingDown => "[SYS/TEMP] The server is shutting down, connect again",
+            Parting::Ended => "[SYS/TEMP] The session was ended, connect again",
+            Parting::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
+        };
+        line("-ERR", words)
+    }
+}
+
+const CANCELLED: &str = "Authentication cancelled";
+
+/// A multi-line response (RFC 1939 section 3). No word of ours begins with a dot.
+fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut out = line("+OK", title);
+    for word in words {
+        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b".\r\n");
+    out
+}
+
+fn line(status: &str, words: &str) -> Vec<u8> {
+    format!("{status} {words}\r\n").into_bytes()
+}
+
+fn continuation(data: &[u8]) -> Vec<u8> {
+    let mut out = Secret::copy_of(b"+ ");
+    sasl::encode_into(&mut out, data);
+    out.extend(b"\r\n");
+    out.expose().to_vec()
+}
+
+fn ok(words: &str) -> Step<Asked> {
+    write(line("+OK", words))
+}
+
+fn err(words: &str) -> Step<Asked> {
+    write(line("-ERR", words))
+}
+
+fn write(bytes: Vec<u8>) -> Step<Asked> {
+    Step::Write(Secret::new(bytes))
+}
