@@ -145,11 +145,7 @@ impl Dialogue {
     }
 
     fn xclient(&mut self, arguments: &[u8]) -> Step<Asked> {
-        let Some(front) = xclient::front(arguments) else {
-            return err("Error in XCLIENT attributes");
-        };
-        self.told.front = Some(front);
-        ok("Updated")
+        if xclient::take(&mut self.told, arguments) { ok("Updated") } else { err("Error in XCLIENT attributes") }
     }
 
     fn exchange(&mut self, progress: Progress) -> Step<Asked> {

@@ -1,0 +1,65 @@
+//! A good configuration, with places to put something bad.
+
+use std::path::{Path, PathBuf};
+
+use pointsman_config as config;
+
+/// Valid as it stands: the comments are places for what a test adds.
+pub(crate) const BASE: &str = r#"
+[server]
+hostname = "mail.example.org"
+[listener.imap]
+protocol = "imap"
+bind = ["127.0.0.1:10993"]
+tls = "implicit"
+#imap
+[destination.old]
+host = "old.example.org"
+protocol.imap = { port = 993, tls = "implicit" } #old
+[destination.new]
+host = "new.example.org"
+protocol.imap = { port = 993, tls = "implicit" }
+[routing]
+default_destination = "old"
+#passthrough
+[mapping]
+source = "file"
+[mapping.file]
+path = "mapping"
+#listener
+#tls
+#oauth
+#route
+#capabilities
+#admin
+"#;
+
+/// A folder with two pairs of certificate and key.
+pub(crate) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        for name in ["", "other-"] {
+            let made = rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).expect("certificate");
+            let write = |file: &str, text: String| std::fs::write(folder.path().join(file), text).expect("write");
+            write(&format!("{name}cert.pem"), made.cert.pem());
+            write(&format!("{name}key.pem"), made.signing_key.serialize_pem());
+        }
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+/// The errors of a text: key and message.
+pub(crate) fn found(text: &str) -> Vec<(String, String)> {
+    let folder = Folder::new();
+    let Err(report) = config::parse(&folder.path("c.toml"), text.to_owned()) else {
+        return Vec::new();
+    };
+    let errors = report.diagnostics.iter().filter(|one| one.severity == config::Severity::Error);
+    errors.map(|one| (one.key.clone(), one.message.clone())).collect()
+}
