@@ -134,7 +134,7 @@ fn limits(plan: &Plan) -> desk::Limits {
 fn accounts(plan: &Plan) -> Accounts {
     match plan.server.log_identifiers {
         LogIdentifiers::Full => Accounts::Full,
-        LogIdentifiers::Hash => Accounts::Hash(observe::account::HashKey::random()),
+        LogIdentifiers::Hash => Accounts::Hash(Box::new(observe::account::HashKey::random())),
     }
 }
 

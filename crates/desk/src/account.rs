@@ -72,7 +72,7 @@ impl Account {
 
     /// Whether a login that was looked up in `generation` may be bridged.
     pub(crate) fn is_current(&self, generation: u64) -> bool {
-        self.held.is_none()
+        self.held.is_none() && self.generation == generation
     }
 
     /// Whether the entry can go.

@@ -64,7 +64,8 @@ fn letters(bytes: [u8; BYTES]) -> [u8; LETTERS] {
     let mut place = 5 * LETTERS;
     [(); LETTERS].map(|()| {
         place -= 5;
-        ALPHABET[usize::from((bits >> place) as u8 & 31)]
+        let [.., low] = (bits >> place).to_be_bytes();
+        ALPHABET[usize::from(low & 31)]
     })
 }
 

@@ -19,7 +19,7 @@ use crate::conversation::Conversation;
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Follows the server's side of a session, so that an end from outside does not cut a response in two.
-enum Lines {
+pub(crate) enum Lines {
     Imap(Boundary),
     /// Nothing may be said in the middle of other protocols: closing is all there is.
     Never,
@@ -41,15 +41,7 @@ impl Conversation {
         let course = Box::pin(run(client, backend, opening, Limits::with_idle(idle), Lines::of(protocol), ticket.ended()));
         let (mut client, backend, outcome) = course.await;
         finish(&mut client, &backend, &outcome, |why| dialogue.farewell(why)).await;
-        let Outcome { to_backend, to_client, why } = outcome;
-        tracing::info!(
-            %destination,
-            to_backend,
-            to_client,
-            seconds = began.elapsed().as_secs(),
-            why = label(&why),
-            "session ended"
-        );
+        log_end(&destination, began, &outcome);
         drop(ticket);
     }
 
@@ -76,7 +68,7 @@ impl Conversation {
 }
 
 /// Runs the bridge: by the kernel where both legs are plain sockets.
-async fn run(
+pub(crate) async fn run(
     client: Stream,
     backend: Stream,
     opening: Opening,
@@ -100,7 +92,7 @@ fn whole(stream: Result<tokio::net::TcpStream, Stream>) -> Stream {
 }
 
 /// Closes both legs as the outcome asks: with a goodbye where one may be said, with a reset where one came.
-async fn finish(
+pub(crate) async fn finish(
     client: &mut Stream,
     backend: &Stream,
     outcome: &Outcome<EndReason>,
@@ -123,6 +115,19 @@ async fn finish(
     };
     // Whether it was heard or not: the connection is closed.
     let _ = timeout(GOODBYE, goodbye).await;
+}
+
+/// The one line at a session's end.
+pub(crate) fn log_end(destination: &str, began: Instant, outcome: &Outcome<EndReason>) {
+    let Outcome { to_backend, to_client, why } = outcome;
+    tracing::info!(
+        destination,
+        to_backend,
+        to_client,
+        seconds = began.elapsed().as_secs(),
+        why = label(why),
+        "session ended"
+    );
 }
 
 fn label(why: &Why<EndReason>) -> &'static str {

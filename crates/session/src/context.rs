@@ -87,7 +87,17 @@ impl Context {
         if self.plan.server.hostname.is_some() {
             return Arc::clone(advert);
         }
-        Arc::new(Advert { hostname: format!("[{}]", local.ip()), ..Advert::clone(advert) })
+        Arc::new(Advert { hostname: self.hostname(local), ..Advert::clone(advert) })
+    }
+
+    /// Our name in greetings: the configured one, else the address that the client connected to (an address
+    /// literal, RFC 5321 section 4.1.3).
+    pub(crate) fn hostname(&self, local: std::net::SocketAddr) -> String {
+        let literal = || match local.ip().to_canonical() {
+            std::net::IpAddr::V4(ip) => format!("[{ip}]"),
+            std::net::IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+        };
+        self.plan.server.hostname.clone().unwrap_or_else(literal)
     }
 }
 

@@ -108,7 +108,7 @@ impl Conversation {
 }
 
 /// A handshake as the server. How many are under way is bounded: they are what a storm of reconnects costs.
-async fn handshake(context: &Context, stream: Stream) -> Result<Stream, Broken> {
+pub(crate) async fn handshake(context: &Context, stream: Stream) -> Result<Stream, Broken> {
     // The semaphore is never closed; should it be, going on without a permit harms nobody.
     let _permit = context.live.handshakes.acquire().await;
     Ok(stream.accept(&context.acceptor).await?)

@@ -9,6 +9,7 @@ mod attempt;
 mod bridged;
 mod context;
 mod conversation;
+mod passthrough;
 mod protocols;
 mod serve;
 

@@ -7,6 +7,7 @@ use wire::step::{Dialogue, Errand, Opening, Replay};
 pub(crate) fn dialogue(protocol: Protocol, opening: Opening) -> Option<Box<dyn Dialogue>> {
     match protocol {
         Protocol::Imap => Some(Box::new(wire::imap::Dialogue::new(opening))),
+        Protocol::Pop3 => Some(Box::new(wire::pop3::Dialogue::new(opening))),
         _ => None,
     }
 }
@@ -15,6 +16,7 @@ pub(crate) fn dialogue(protocol: Protocol, opening: Opening) -> Option<Box<dyn D
 pub(crate) fn replay(protocol: Protocol, errand: Errand) -> Option<Box<dyn Replay>> {
     match protocol {
         Protocol::Imap => Some(Box::new(wire::imap::Replay::new(errand))),
+        Protocol::Pop3 => Some(Box::new(wire::pop3::Replay::new(errand))),
         _ => None,
     }
 }

@@ -11,11 +11,13 @@ use tls::Stream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 use wire::attempt::{Parting, Verdict};
+use wire::passthrough::farewell;
 use wire::step::{Asked, Channel, Opening};
 
 use crate::attempt::{Entered, Failed};
 use crate::context::Context;
 use crate::conversation::Conversation;
+use crate::passthrough::Passage;
 use crate::protocols;
 
 /// How long a goodbye may take.
@@ -48,10 +50,10 @@ pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
     }
     let advert = context.advert(listener.protocol, accepted.local);
     let opening = Opening { advert, channel: Channel::Plain, trusts_front: false };
-    if let Some(mut dialogue) = protocols::dialogue(listener.protocol, opening) {
-        // A fresh socket takes a line at once; one that does not is closed without it.
-        let _ = accepted.stream.try_write(&dialogue.farewell(Parting::TooBusy));
-    }
+    let words = protocols::dialogue(listener.protocol, opening)
+        .map_or_else(|| farewell(Parting::TooBusy).to_vec(), |mut dialogue| dialogue.farewell(Parting::TooBusy));
+    // A fresh socket takes a line at once; one that does not is closed without it.
+    let _ = accepted.stream.try_write(&words);
 }
 
 async fn course(
@@ -73,6 +75,11 @@ async fn course(
     };
     let ends = (origin.client, origin.local);
     let stream = Stream::plain(stream, origin.rest);
+    if !listener.protocol.carries_credentials() {
+        pass(context, listener, id, ends, stream, deadline).await;
+        drop(place);
+        return;
+    }
     let beginning = Box::pin(Conversation::begin(context, Arc::clone(&listener), id, ends, stream));
     let mut conversation = match timeout_at(deadline, beginning).await {
         Ok(Ok(conversation)) => conversation,
@@ -94,6 +101,26 @@ async fn course(
         Err(_) => conversation.goodbye(Parting::TimedOut).await,
     }
     drop(place);
+}
+
+/// A connection of SMTP or LMTP.
+async fn pass(
+    context: Arc<Context>,
+    listener: Arc<Listener>,
+    id: SessionId,
+    ends: (std::net::SocketAddr, std::net::SocketAddr),
+    stream: Stream,
+    deadline: Instant,
+) {
+    let beginning = Box::pin(Passage::begin(context, listener, id, ends, stream));
+    let Ok(Ok(mut passage)) = timeout_at(deadline, beginning).await else {
+        return tracing::debug!("no TLS session with the client");
+    };
+    match timeout_at(deadline, Box::pin(passage.open())).await {
+        Ok(Some(opened)) => passage.bridge(opened).await,
+        Ok(None) => {}
+        Err(_) => tracing::warn!("no leg to the destination within preauth_timeout"),
+    }
 }
 
 // === impl Conversation ===

@@ -13,7 +13,10 @@
 //! | [`attempt`] | what a login is made of, and what becomes of it |
 //! | [`line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
 //! | [`imap`] | IMAP before the bridge |
+//! | [`passthrough`] | SMTP and LMTP before the splice |
 //! | [`imap_boundary`] | where a bridged IMAP session may be cut |
+//! | [`pop3`] | POP3 before the bridge |
+//! | [`xclient`] | who the client is, told and heard over SMTP, POP3 and ManageSieve |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
 //! | [`token`] | the account that a bearer token shows |
 //! | [`proxy`] | the PROXY protocol, in and out |
@@ -27,6 +30,8 @@ pub mod imap_boundary;
 pub mod inbox;
 pub mod line;
 pub mod names;
+pub mod passthrough;
+pub mod pop3;
 pub mod protocol;
 pub mod proxy;
 pub mod sasl;
@@ -35,3 +40,4 @@ pub mod step;
 pub mod token;
 #[cfg(test)]
 mod transcript;
+pub mod xclient;

@@ -10,6 +10,7 @@ mod replay;
 mod response;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use dialogue::Dialogue;
 pub use replay::Replay;

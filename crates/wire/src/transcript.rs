@@ -21,7 +21,7 @@ pub(crate) fn play_dialogue(make: impl Fn() -> Box<dyn Dialogue>, script: &str) 
         let mut dialogue = make();
         let mut player = Player::new(script, chunk, "C");
         player.said.extend(dialogue.greet());
-        player.play(&mut *dialogue, shown_asked, |dialogue, words| answer(dialogue, words));
+        player.play(&mut *dialogue, shown_asked, answer);
     }
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn play_replay(make: impl Fn() -> Box<dyn Replay>, script: &str) {
     for chunk in [usize::MAX, 1] {
         let mut replay = make();
         let mut player = Player::new(script, chunk, "S");
-        player.play(&mut *replay, shown_heard, |replay, words| command(replay, words));
+        player.play(&mut *replay, shown_heard, command);
     }
 }
 
@@ -64,7 +64,7 @@ impl<'a> Player<'a> {
         let mut happened: Option<String> = None;
         for (index, line) in std::mem::take(&mut self.lines).into_iter().enumerate() {
             let place = format!("line {} of the script ({line}), fed {} bytes at a time", index + 1, self.chunk);
-            let (mark, rest) = line.split_at(line.find([':', '|']).map_or(line.len().min(1), |at| if at == 1 { 1 } else { line.len().min(1) }));
+            let (mark, rest) = line.split_at(line.len().min(1));
             match (mark, line) {
                 (_, "TLS" | "END") => {
                     assert_eq!(happened.take().as_deref(), Some(line), "{place}; it said {}", self.said.escape_ascii());

@@ -42,7 +42,9 @@ pub fn attributes(style: Style, announced: &[u8], forward: &Forward, told: &Told
         ("TTL", forward.ttl.to_string()),
         ("CLIENT-TRANSPORT", if forward.encrypted { "TLS" } else { "insecure" }.to_owned()),
     ];
-    if style == Style::Smtp && let Some(helo) = told.helo.as_deref().and_then(fit_helo) {
+    if style == Style::Smtp
+        && let Some(helo) = told.helo.as_deref().and_then(fit_helo)
+    {
         pairs.push(("HELO", helo.to_owned()));
         pairs.push(("PROTO", if told.extended { "ESMTP" } else { "SMTP" }.to_owned()));
     }
@@ -94,21 +96,26 @@ pub fn take(told: &mut Told, arguments: &[u8]) -> bool {
         return true;
     };
     // A new address is a new client: nothing of the one before may stick to it.
-    let known = if heard.addr.is_some() { None } else { told.front.take() };
-    let front = known.unwrap_or(Front { client: SocketAddr::new(ip, 0), local: None, session: None, ttl: None });
-    let local = heard.destaddr.map(|ip| SocketAddr::new(ip, heard.destport.unwrap_or(0)));
-    told.front = Some(Front {
-        client: SocketAddr::new(ip, heard.port.unwrap_or(front.client.port())),
-        local: local.or(front.local),
-        session: heard.session.or(front.session),
-        ttl: heard.ttl.or(front.ttl),
-    });
+    if heard.addr.is_some() {
+        told.front = None;
+    }
+    let client = SocketAddr::new(ip, 0);
+    let front = told.front.get_or_insert(Front { client, local: None, session: None, ttl: None });
+    if let Some(port) = heard.port {
+        front.client.set_port(port);
+    }
+    if let Some(ip) = heard.destaddr {
+        front.local = Some(SocketAddr::new(ip, heard.destport.unwrap_or(0)));
+    }
+    front.session = heard.session.or_else(|| front.session.take());
+    front.ttl = heard.ttl.or(front.ttl);
     true
 }
 
 /// A session id that can be repeated anywhere: in logs, in `ID`, in XCLIENT.
 pub(crate) fn is_session_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_.".contains(&byte))
+    (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_.".contains(&byte))
 }
 
 /// The attributes of one command.
@@ -207,7 +214,13 @@ mod tests {
         let four = "203.0.113.7:4711";
         let six = "[2001:db8::7]:4711";
         for (style, announced, client, helo, expected) in [
-            (Style::Smtp, &b"NAME ADDR PROTO HELO LOGIN"[..], four, &b"[10.0.0.1]"[..], Some("ADDR=203.0.113.7 HELO=[10.0.0.1] PROTO=ESMTP")),
+            (
+                Style::Smtp,
+                &b"NAME ADDR PROTO HELO LOGIN"[..],
+                four,
+                &b"[10.0.0.1]"[..],
+                Some("ADDR=203.0.113.7 HELO=[10.0.0.1] PROTO=ESMTP"),
+            ),
             (Style::Smtp, b"addr PORT", six, b"x", Some("ADDR=IPV6:2001:db8::7 PORT=4711")),
             (Style::Smtp, b"ADDR", "[::ffff:203.0.113.7]:1", b"x", Some("ADDR=203.0.113.7")),
             (Style::Smtp, b"HELO", four, b"a+b=c", Some("HELO=a+2Bb+3Dc")),
@@ -216,7 +229,13 @@ mod tests {
             (Style::Smtp, b"HELO", four, b"\xc3\xa9", None),
             (Style::Smtp, b"HELO", four, b"", None),
             (Style::Smtp, b"LOGIN NAME", four, b"x", None),
-            (Style::Bare, b"ADDR SESSION TTL", six, b"x", Some("ADDR=2001:db8::7 SESSION=abcdefgh23456723 TTL=6")),
+            (
+                Style::Bare,
+                b"ADDR SESSION TTL",
+                six,
+                b"x",
+                Some("ADDR=2001:db8::7 SESSION=abcdefgh23456723 TTL=6"),
+            ),
             (
                 Style::Bare,
                 b"",
@@ -241,7 +260,10 @@ mod tests {
         let mut told = Told::default();
         assert!(take(&mut told, b"FORWARD=eA== LOGIN=admin"));
         assert_eq!(told.front, None);
-        assert!(take(&mut told, b"addr=IPV6:2001:db8::7 PORT=4711 DESTADDR=192.0.2.1 SESSION=a+2Fb+x TTL=5 NAME=[UNAVAILABLE]"));
+        assert!(take(
+            &mut told,
+            b"addr=IPV6:2001:db8::7 PORT=4711 DESTADDR=192.0.2.1 SESSION=a+2Fb+x TTL=5 NAME=[UNAVAILABLE]"
+        ));
         let mut expected = Front {
             client: "[2001:db8::7]:4711".parse().expect("address"),
             local: Some("192.0.2.1:0".parse().expect("address")),

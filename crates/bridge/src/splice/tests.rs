@@ -143,7 +143,11 @@ async fn a_waiting_direction_holds_no_pipe() {
         }) => unreachable!(),
     }
     // One more poll, with nothing to read: what was lent has been given back.
-    poll_fn(|cx| Poll::Ready(flow.poll(cx, &mut from, &mut to, &mut tap).unwrap())).await;
+    poll_fn(|cx| {
+        flow.poll(cx, &mut from, &mut to, &mut tap).unwrap();
+        Poll::Ready(())
+    })
+    .await;
     assert!(tap.skipped > 0 && received == sent);
     assert!(!flow.way().is_under_way());
     assert_eq!((flow.kept(), flow.way().inside()), (0, 0));

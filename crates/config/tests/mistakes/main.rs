@@ -79,7 +79,7 @@ const RULES: &[Rule] = &[
     ("host = \"old.example.org\"", "host = \"127.0.0.1\"\ntls_server_name = \"x\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "destination.old.protocol.submission.port", "a loop"),
     ("bind = [\"127.0.0.1:10993\"]", "bind = []", "listener.imap.bind", "missing"),
     ("#imap", "preauth_timeout = \"30\"", "listener.imap.preauth_timeout", "expected a duration"),
-    ("protocol = \"imap\"", "protocol = \"pop3\"", "listener.imap.protocol", "not built yet"),
+    ("protocol = \"imap\"", "protocol = \"http\"", "listener.imap.protocol", "not built yet"),
     // Mapping.
     ("source = \"file\"", "source = \"redis\"", "mapping.source", "there is no [mapping.redis]"),
     ("[mapping.file]\npath = \"mapping\"", "", "mapping.source", "there is no [mapping.file]"),

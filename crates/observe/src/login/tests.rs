@@ -41,7 +41,7 @@ fn banned(line: &str) -> Option<String> {
 
 #[test]
 fn the_line_has_its_form() {
-    let hashed = Accounts::Hash(HashKey::new(b"Jefe"));
+    let hashed = Accounts::Hash(Box::new(HashKey::new(b"Jefe")));
     for (accounts, account, expected) in [
         (&Accounts::Full, &b"alice@example.com"[..], r#"account="alice@example.com" reason=rejected"#),
         (&Accounts::Full, b"a\" reason=x\r\n\xff", r#"account="a\" reason=x\r\n\xff" reason=rejected"#),
@@ -64,6 +64,7 @@ fn mapped_addresses_are_told_as_ipv4() {
 
 #[test]
 fn the_filter_finds_the_client_in_both_forms() {
+    let time = Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap();
     for client in ["203.0.113.7", "2001:db8::1"] {
         for format in [Format::Text, Format::Json] {
             let logged = lines("info", None, format, |_| {
@@ -73,7 +74,6 @@ fn the_filter_finds_the_client_in_both_forms() {
             assert_eq!(banned(&logged).as_deref(), Some(client), "{logged}");
             assert_eq!(banned(&format!("mx pointsman[7]: {logged}")).as_deref(), Some(client), "{logged}");
             // fail2ban takes the time out of the line before it looks.
-            let time = Regex::new(r"\d{4}-\d\d-\d\dT[0-9:.]+Z").unwrap();
             assert_eq!(banned(&time.replace(&logged, "")).as_deref(), Some(client), "{logged}");
             let spanned = lines("info", None, format, |_| {
                 let _span = tracing::info_span!(target: "pointsman_session", "session", id = "x").entered();

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::command::IdField;
 use crate::attempt::{Front, Told};
 use crate::step::Forward;
+use crate::xclient::is_session_id;
 
 /// Takes the fields of a client's `ID` into `told`. Fields that begin with `x-` are a front's: they are
 /// believed when `trusts_front`, and never kept among the client's own.
@@ -62,11 +63,6 @@ fn front(fields: &[IdField]) -> Option<Front> {
     })
 }
 
-/// A session id that can be repeated anywhere: in logs, in `ID`, in XCLIENT.
-fn is_session_id(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_.".contains(&byte))
-}
-
 fn is_private(name: &[u8]) -> bool {
     name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"x-"))
 }
@@ -104,7 +100,11 @@ mod tests {
     #[test]
     fn a_backend_is_told_of_the_client() {
         let told = Told {
-            id: vec![field("name", Some("Mail \"x\\y\"")), field("os", None), field("vendor", Some("a\r\nb NOOP"))],
+            id: vec![
+                field("name", Some("Mail \"x\\y\"")),
+                field("os", None),
+                field("vendor", Some("a\r\nb NOOP")),
+            ],
             ..Told::default()
         };
         assert_eq!(

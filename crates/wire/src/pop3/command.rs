@@ -100,7 +100,9 @@ mod tests {
             Err(mistake) => format!("{mistake:?}"),
             Ok(Command::User(name)) => format!("USER <{}>", text(&name)),
             Ok(Command::Pass(password)) => format!("PASS <{}>", text(&password)),
-            Ok(Command::Auth { mechanism, initial }) => format!("AUTH {mechanism:?} {:?}", initial.as_ref().map(text)),
+            Ok(Command::Auth { mechanism, initial }) => {
+                format!("AUTH {mechanism:?} {:?}", initial.as_ref().map(text))
+            }
             Ok(Command::Xclient(arguments)) => format!("XCLIENT <{}>", arguments.escape_ascii()),
             Ok(other) => format!("{other:?}"),
         }
@@ -154,6 +156,12 @@ mod tests {
 
     #[test]
     fn what_an_unfinished_line_shows() {
-        assert!(is_auth(b"AUTH X") && is_auth(b"auth ") && !is_auth(b"AUTH") && !is_auth(b"AUTHX ") && !is_auth(b""));
+        assert!(
+            is_auth(b"AUTH X")
+                && is_auth(b"auth ")
+                && !is_auth(b"AUTH")
+                && !is_auth(b"AUTHX ")
+                && !is_auth(b"")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! POP3's server side, up to the login: the AUTHORIZATION state (RFC 1939 section 4).
 
 use super::command::{self, Command, Mistake};
+use super::words;
 use crate::attempt::{Attempt, Credential, Mechanism, Parting, Told, Verdict};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines, is_http_request};
@@ -100,7 +101,11 @@ impl Dialogue {
 
     fn unknown(&mut self) -> Step<Asked> {
         self.unknown += 1;
-        if self.unknown < MAX_UNKNOWN { err("Unknown command") } else { self.close("Too many unknown commands") }
+        if self.unknown < MAX_UNKNOWN {
+            err("Unknown command")
+        } else {
+            self.close("Too many unknown commands")
+        }
     }
 
     fn stls(&mut self) -> Step<Asked> {
@@ -131,7 +136,8 @@ impl Dialogue {
     }
 
     fn auth(&mut self, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<Asked> {
-        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism)) else {
+        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism))
+        else {
             return err("Unsupported authentication mechanism");
         };
         if !self.is_permitted(mechanism) {
@@ -145,7 +151,11 @@ impl Dialogue {
     }
 
     fn xclient(&mut self, arguments: &[u8]) -> Step<Asked> {
-        if xclient::take(&mut self.told, arguments) { ok("Updated") } else { err("Error in XCLIENT attributes") }
+        if xclient::take(&mut self.told, arguments) {
+            ok("Updated")
+        } else {
+            err("Error in XCLIENT attributes")
+        }
     }
 
     fn exchange(&mut self, progress: Progress) -> Step<Asked> {
@@ -153,7 +163,7 @@ impl Dialogue {
             Progress::Done(credential) => self.attempt(credential),
             Progress::Prompt(exchange, prompt) => {
                 self.state = State::ExpectSasl(exchange);
-                write(continuation(prompt))
+                write(words::continuation(prompt))
             }
         }
     }
@@ -177,7 +187,7 @@ impl Dialogue {
         inbox.consume(found.whole);
         match (std::mem::replace(&mut self.state, State::ExpectCommand), decoded) {
             (State::ExpectSasl(exchange), Some(response)) => self.exchange(exchange.answer(response)),
-            (State::ExpectSasl(_), None) if is_cancelled => err(CANCELLED),
+            (State::ExpectSasl(_), None) if is_cancelled => err(words::CANCELLED),
             (State::ExpectSasl(_), None) => err("Invalid base64 in the response"),
             (_, Some(response)) => {
                 self.state = State::ExpectVerdict;
@@ -193,7 +203,7 @@ impl Dialogue {
 
     fn close(&mut self, why: &str) -> Step<Asked> {
         self.state = State::Over;
-        Step::Close(line("-ERR", why))
+        Step::Close(words::line("-ERR", why))
     }
 
     /// Whether `USER` and `PASS` are taken: some password mechanism is offered, and may be used on this channel.
@@ -220,24 +230,24 @@ impl Dialogue {
 
     /// RFC 2449 section 5. What every server can do, since the backend is not known yet.
     fn capabilities(&self) -> Vec<u8> {
-        let mut words: Vec<String> =
+        let mut list: Vec<String> =
             ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"].map(str::to_owned).to_vec();
-        words.extend(self.opening.advert.capabilities.iter().cloned());
+        list.extend(self.opening.advert.capabilities.iter().cloned());
         if self.opening.channel == Channel::Upgradable {
-            words.push("STLS".to_owned());
+            list.push("STLS".to_owned());
         }
         if self.takes_passwords() {
-            words.push("USER".to_owned());
+            list.push("USER".to_owned());
         }
         let sasl: Vec<&str> = self.permitted().map(Mechanism::name).collect();
         if !sasl.is_empty() {
-            words.push(format!("SASL {}", sasl.join(" ")));
+            list.push(format!("SASL {}", sasl.join(" ")));
         }
-        listing("Capability list follows", words.iter().map(String::as_str))
+        words::listing("Capability list follows", list.iter().map(String::as_str))
     }
 
     fn mechanisms(&self) -> Vec<u8> {
-        listing("Mechanisms follow", self.permitted().map(Mechanism::name))
+        words::listing("Mechanisms follow", self.permitted().map(Mechanism::name))
     }
 }
 
@@ -271,72 +281,30 @@ impl crate::step::Dialogue for Dialogue {
         if !matches!(self.state, State::ExpectVerdict) {
             return Vec::new();
         }
-        self.state = State::ExpectCommand;
-        match verdict {
-            Verdict::Accepted(reply) => {
-                self.state = State::Over;
-                [reply.before, reply.last].concat()
-            }
-            Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
-            Verdict::Refused(None) => line("-ERR", "[AUTH] Authentication failed"),
-            Verdict::Unavailable => {
-                line("-ERR", "[SYS/TEMP] The mail server cannot be reached right now, try again later")
-            }
-            Verdict::Cancelled => line("-ERR", CANCELLED),
-        }
+        let is_over = matches!(verdict, Verdict::Accepted(_));
+        self.state = if is_over { State::Over } else { State::ExpectCommand };
+        words::verdict(verdict)
     }
 
     fn challenge(&mut self, data: &[u8]) -> Vec<u8> {
         if matches!(self.state, State::ExpectVerdict) {
             self.state = State::ExpectResponse;
         }
-        continuation(data)
+        words::continuation(data)
     }
 
     fn farewell(&mut self, why: Parting) -> Vec<u8> {
         self.state = State::Over;
-        let words = match why {
-            Parting::TimedOut => "Login took too long",
-            Parting::TooManyFailures => "Too many failed logins",
-            Parting::TooBusy => "[SYS/TEMP] Too many connections, try again later",
-            Parting::ShuttingDown => "[SYS/TEMP] The server is shutting down, connect again",
-            Parting::Ended => "[SYS/TEMP] The session was ended, connect again",
-            Parting::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
-        };
-        line("-ERR", words)
+        words::farewell(why)
     }
-}
-
-const CANCELLED: &str = "Authentication cancelled";
-
-/// A multi-line response (RFC 1939 section 3). No word of ours begins with a dot.
-fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> Vec<u8> {
-    let mut out = line("+OK", title);
-    for word in words {
-        out.extend_from_slice(word.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b".\r\n");
-    out
-}
-
-fn line(status: &str, words: &str) -> Vec<u8> {
-    format!("{status} {words}\r\n").into_bytes()
-}
-
-fn continuation(data: &[u8]) -> Vec<u8> {
-    let mut out = Secret::copy_of(b"+ ");
-    sasl::encode_into(&mut out, data);
-    out.extend(b"\r\n");
-    out.expose().to_vec()
 }
 
 fn ok(words: &str) -> Step<Asked> {
-    write(line("+OK", words))
+    write(words::line("+OK", words))
 }
 
 fn err(words: &str) -> Step<Asked> {
-    write(line("-ERR", words))
+    write(words::line("-ERR", words))
 }
 
 fn write(bytes: Vec<u8>) -> Step<Asked> {

@@ -1,0 +1,113 @@
+//! SMTP and LMTP: no dialogue, no account. The connection goes whole to one destination.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use backend::{Leg, Visitor};
+use bridge::{Limits, Opening};
+use config::plan::{Listener, TlsMode};
+use desk::SessionTicket;
+use observe::SessionId;
+use tls::Stream;
+use tokio::io::AsyncWriteExt;
+use wire::attempt::{Parting, Told};
+use wire::fault::Fault;
+use wire::passthrough::{Replay, farewell};
+use wire::step::Errand;
+
+use crate::bridged::{self, Lines};
+use crate::context::Context;
+use crate::conversation::handshake;
+
+/// A connection that passes through, before it is spliced.
+pub(crate) struct Passage {
+    pub(crate) context: Arc<Context>,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) visitor: Visitor,
+    stream: Stream,
+}
+
+/// A passage whose backend is there.
+pub(crate) struct Opened {
+    leg: Leg,
+    ticket: SessionTicket,
+    destination: Arc<str>,
+}
+
+// === impl Passage ===
+
+impl Passage {
+    /// Takes over a connection; does the implicit handshake where there is one.
+    pub(crate) async fn begin(
+        context: Arc<Context>,
+        listener: Arc<Listener>,
+        id: SessionId,
+        (client, local): (std::net::SocketAddr, std::net::SocketAddr),
+        mut stream: Stream,
+    ) -> Result<Self, drive::Broken> {
+        if listener.tls == TlsMode::Implicit {
+            stream = handshake(&context, stream).await?;
+        }
+        let visitor = Visitor {
+            client,
+            local,
+            tls: stream.tls_info(),
+            session: id.to_string(),
+            ttl: context.plan.server.proxy_ttl,
+        };
+        Ok(Self { context, listener, visitor, stream })
+    }
+
+    /// Opens the leg. The client is told when there is none.
+    pub(crate) async fn open(&mut self) -> Option<Opened> {
+        let opened = self.try_open().await;
+        if let Err(fault) = &opened {
+            tracing::warn!(fault = fault.label(), "the destination could not be used for a pass-through");
+            // Heard or not: the connection is closed.
+            let _ = self.stream.write_all(farewell(Parting::Unavailable)).await;
+            let _ = self.stream.shutdown().await;
+        }
+        opened.ok()
+    }
+
+    async fn try_open(&self) -> Result<Opened, Fault> {
+        let protocol = self.listener.protocol;
+        // The configuration is refused without it, so this is a plan that the listener does not belong to.
+        let name = self.context.plan.routing.passthrough.clone().ok_or(Fault::Unreachable)?;
+        let backend = self.context.backends.get(&name).ok_or(Fault::Unreachable)?;
+        let hostname = self.context.hostname(self.visitor.local);
+        let deadline = tokio::time::Instant::now() + backend.timeout();
+        let ticket = self.context.live.desk.begin_anonymous(protocol, self.visitor.client.ip());
+        let machine = |forward, _starttls| -> Box<dyn wire::step::Replay> {
+            // STARTTLS is between the client and the backend: it passes through like everything else.
+            let errand = Errand { starttls: false, forward, told: Told::default(), hostname: hostname.clone() };
+            Box::new(Replay::new(protocol, errand))
+        };
+        let leg = Box::pin(backend.open(protocol, &self.visitor, deadline, machine)).await?;
+        let ticket = ticket.confirm(Arc::clone(&name)).map_err(|_| Fault::Unreachable)?;
+        Ok(Opened { leg, ticket, destination: name })
+    }
+
+    /// Moves bytes until the connection ends, and logs its end.
+    pub(crate) async fn bridge(self, opened: Opened) {
+        let Opened { leg, ticket, destination } = opened;
+        tracing::info!(
+            client = %self.visitor.client,
+            %destination,
+            tls = self.visitor.tls.as_ref().map_or("none", |tls| tls.version),
+            connect_us = leg.steps.connect.as_micros(),
+            greeting_us = leg.steps.greeting.as_micros(),
+            "passing through"
+        );
+        let began = Instant::now();
+        let opening = Opening { to_backend: Vec::new(), to_client: leg.talk.inbox.unread().to_vec() };
+        let limits = Limits::with_idle(self.context.plan.server.bridge_idle);
+        let course =
+            Box::pin(bridged::run(self.stream, leg.talk.stream, opening, limits, Lines::Never, ticket.ended()));
+        let (mut client, backend, outcome) = course.await;
+        // In the middle of somebody's mail nothing may be said: closing is all there is.
+        bridged::finish(&mut client, &backend, &outcome, |_| Vec::new()).await;
+        bridged::log_end(&destination, began, &outcome);
+        drop(ticket);
+    }
+}

@@ -1,0 +1,57 @@
+//! What POP3 clients are told, in POP3's words (RFC 1939 section 3, RFC 2449 section 8, RFC 3206).
+
+use crate::attempt::{Parting, Verdict};
+use crate::sasl;
+use crate::secret::Secret;
+
+pub(super) const CANCELLED: &str = "Authentication cancelled";
+
+/// A status line.
+pub(super) fn line(status: &str, words: &str) -> Vec<u8> {
+    format!("{status} {words}\r\n").into_bytes()
+}
+
+/// A multi-line response (RFC 1939 section 3). No word of ours begins with a dot.
+pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut out = line("+OK", title);
+    for word in words {
+        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b".\r\n");
+    out
+}
+
+/// A challenge (RFC 5034 section 4).
+pub(super) fn continuation(data: &[u8]) -> Vec<u8> {
+    let mut out = Secret::copy_of(b"+ ");
+    sasl::encode_into(&mut out, data);
+    out.extend(b"\r\n");
+    out.expose().to_vec()
+}
+
+/// The end of a login.
+pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
+    match verdict {
+        Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
+        Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
+        Verdict::Refused(None) => line("-ERR", "[AUTH] Authentication failed"),
+        Verdict::Unavailable => {
+            line("-ERR", "[SYS/TEMP] The mail server cannot be reached right now, try again later")
+        }
+        Verdict::Cancelled => line("-ERR", CANCELLED),
+    }
+}
+
+/// Goodbye.
+pub(super) fn farewell(why: Parting) -> Vec<u8> {
+    let words = match why {
+        Parting::TimedOut => "Login took too long",
+        Parting::TooManyFailures => "Too many failed logins",
+        Parting::TooBusy => "[SYS/TEMP] Too many connections, try again later",
+        Parting::ShuttingDown => "[SYS/TEMP] The server is shutting down, connect again",
+        Parting::Ended => "[SYS/TEMP] The session was ended, connect again",
+        Parting::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
+    };
+    line("-ERR", words)
+}
