@@ -44,7 +44,9 @@ impl Mapping {
         let loaded = store.loaded();
         tracing::info!(file = %path.display(), entries = loaded.entries, domains = loaded.domains, "mapping read");
         if loaded.domains > 0 && !plan.mapping.domains {
-            tracing::warn!("the mapping has entries for whole domains, which do nothing without mapping.domains = true");
+            tracing::warn!(
+                "the mapping has entries for whole domains, which do nothing without mapping.domains = true"
+            );
         }
         let watch = watches.then(|| store.watch());
         Ok(Self { store, path, watch })

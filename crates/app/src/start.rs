@@ -103,7 +103,8 @@ impl App {
             .map_err(StartError::Config)?;
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let context = Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
+        let context =
+            Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
         self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));

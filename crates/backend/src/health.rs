@@ -160,7 +160,9 @@ impl Rule {
     pub(crate) fn of(server: &Server) -> Self {
         Self {
             threshold: server.host_down_threshold,
-            min_clients: usize::try_from(server.host_down_min_clients).unwrap_or(MAX_SOURCES).min(MAX_SOURCES),
+            min_clients: usize::try_from(server.host_down_min_clients)
+                .unwrap_or(MAX_SOURCES)
+                .min(MAX_SOURCES),
             cooldown: server.host_down_cooldown,
         }
     }

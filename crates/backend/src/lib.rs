@@ -44,15 +44,20 @@ impl Backends {
     ///
     /// # Errors
     /// When a destination's TLS settings cannot be used; the destination is named.
-    pub fn new(plan: &Plan, roots: &PlatformRoots, previous: Option<&Self>) -> Result<Self, (Name, SetupError)> {
+    pub fn new(
+        plan: &Plan,
+        roots: &PlatformRoots,
+        previous: Option<&Self>,
+    ) -> Result<Self, (Name, SetupError)> {
         let own: Arc<[SocketAddr]> =
             plan.listeners.iter().flat_map(|listener| listener.bind.iter().copied()).collect();
         let mut by_name = BTreeMap::new();
         for (name, destination) in &plan.destinations {
             let connectors = connectors(destination, roots).map_err(|error| (Arc::clone(name), error))?;
-            let health = previous
-                .and_then(|previous| previous.by_name.get(name))
-                .map_or_else(|| Arc::new(std::array::from_fn(|_| Health::default())), |old| Arc::clone(&old.health));
+            let health = previous.and_then(|previous| previous.by_name.get(name)).map_or_else(
+                || Arc::new(std::array::from_fn(|_| Health::default())),
+                |old| Arc::clone(&old.health),
+            );
             let backend = Backend {
                 destination: Arc::clone(destination),
                 connectors,

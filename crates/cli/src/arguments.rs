@@ -32,7 +32,11 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Print the JSON Schema of the configuration, for editors.
-    Schema,
+    Schema {
+        /// Print every key as a Markdown page instead
+        #[arg(long)]
+        reference: bool,
+    },
     /// See the main job with nothing installed: two small mail servers and a proxy in front.
     Demo,
 }

@@ -35,9 +35,13 @@ pub(crate) fn check(named: Option<&Path>, json: bool) -> ExitCode {
     if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Prints the JSON Schema.
-pub(crate) fn schema() -> ExitCode {
-    println!("not yet");
+/// Prints the JSON Schema, or the reference page.
+pub(crate) fn schema(reference: bool) -> ExitCode {
+    if reference {
+        print!("{}", config::reference());
+    } else {
+        println!("{:#}", config::schema());
+    }
     ExitCode::SUCCESS
 }
 

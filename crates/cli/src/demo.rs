@@ -22,11 +22,8 @@ fn run() -> Result<(), String> {
     let folder = Folder::create().map_err(text)?;
     let accounts = Account::cast();
     // A runtime of its own: the servers are other programs, as far as the proxy is concerned.
-    let servers = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(text)?;
+    let servers =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(text)?;
     let old = servers.block_on(Server::start("old", &accounts)).map_err(text)?;
     let new = servers.block_on(Server::start("new", &accounts)).map_err(text)?;
     let ports = Ports::pick().map_err(text)?;

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     match (command, config) {
         (Some(Command::Run { config }), _) => run::run(config.as_deref()),
         (Some(Command::Check { config, json }), _) => check::check(config.as_deref(), json),
-        (Some(Command::Schema), _) => check::schema(),
+        (Some(Command::Schema { reference }), _) => check::schema(reference),
         (Some(Command::Demo), _) => demo::demo(),
         (None, config) => run::run(config.as_deref()),
     }

@@ -38,13 +38,18 @@ pub fn read_pair(cert: &Path, key: &Path) -> Result<(Arc<CertifiedKey>, Leaf), S
     let leaf = chain.first().ok_or_else(|| format!("{} holds no certificate", cert.display()))?;
     let leaf = Leaf::of(leaf).map_err(|error| format!("{}: {error}", cert.display()))?;
     let private = read_key(key)?;
-    let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider()).map_err(|error| {
-        if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
-            format!("the key in {} does not belong to the certificate in {}", key.display(), cert.display())
-        } else {
-            format!("the key in {} cannot be used: {error}", key.display())
-        }
-    })?;
+    let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider())
+        .map_err(|error| {
+            if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
+                format!(
+                    "the key in {} does not belong to the certificate in {}",
+                    key.display(),
+                    cert.display()
+                )
+            } else {
+                format!("the key in {} cannot be used: {error}", key.display())
+            }
+        })?;
     Ok((Arc::new(pair), leaf))
 }
 

@@ -29,7 +29,13 @@ fn references(draft: &Draft, problems: &Problems) {
         }
         let names: Vec<_> = declared().collect();
         let help = closest(&at.value, declared()).map_or_else(
-            || format!("declare [destination.{}], or name one of: {}", at.value.escape_debug(), names.join(", ")),
+            || {
+                format!(
+                    "declare [destination.{}], or name one of: {}",
+                    at.value.escape_debug(),
+                    names.join(", ")
+                )
+            },
             |name| format!("did you mean \"{name}\"?"),
         );
         let message = format!("found \"{}\", which is no declared destination", at.value.escape_debug());
@@ -43,10 +49,17 @@ fn listeners(draft: &Draft, problems: &Problems) {
         let protocol = listener.protocol;
         if !built::PROTOCOLS.contains(&protocol) {
             let message = format!("listeners for \"{protocol}\" are not built yet");
-            problems.error(&key("protocol"), places.protocol.clone(), message, "remove this listener until they are");
+            problems.error(
+                &key("protocol"),
+                places.protocol.clone(),
+                message,
+                "remove this listener until they are",
+            );
         }
         if !protocol.carries_credentials() && listener.tls == TlsMode::StartTls {
-            let message = format!("found \"starttls\" on a listener for \"{protocol}\", expected \"plain\" or \"implicit\"");
+            let message = format!(
+                "found \"starttls\" on a listener for \"{protocol}\", expected \"plain\" or \"implicit\""
+            );
             let help = "write \"plain\": STARTTLS passes through, between client and backend";
             problems.error(&key("tls"), places.tls.clone(), message, help);
         }
@@ -95,7 +108,12 @@ fn passthrough(draft: &Draft, problems: &Problems) {
         let protocol = listener.protocol;
         let Some(name) = &draft.plan.routing.passthrough else {
             let message = format!("the key is missing, and [{}] needs it", places.path);
-            problems.error(key, draft.routing.clone(), message, "name the destination that takes mail, usually the new server");
+            problems.error(
+                key,
+                draft.routing.clone(),
+                message,
+                "name the destination that takes mail, usually the new server",
+            );
             continue;
         };
         if draft.plan.destinations.get(name).is_some_and(|destination| destination.leg(protocol).is_none()) {
@@ -159,7 +177,8 @@ fn loops(
         let found = destination.hosts.iter().filter_map(|host| host.parse().ok()).find(is_ours);
         if let Some(ip) = found {
             let key = format!("{}.protocol.{protocol}.port", places.path);
-            let message = format!("{} is one of this proxy's own listeners: a loop", SocketAddr::new(ip, leg.port));
+            let message =
+                format!("{} is one of this proxy's own listeners: a loop", SocketAddr::new(ip, leg.port));
             problems.error(&key, span.clone(), message, "give the address and port of the server itself");
         }
     }

@@ -130,11 +130,23 @@ impl std::error::Error for Report {}
 // === impl Problems ===
 
 impl Problems {
-    pub(crate) fn error(&self, key: &str, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error(
+        &self,
+        key: &str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.push(Severity::Error, key, span, message.into(), help.into());
     }
 
-    pub(crate) fn warning(&self, key: &str, span: Range<usize>, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn warning(
+        &self,
+        key: &str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.push(Severity::Warning, key, span, message.into(), help.into());
     }
 

@@ -8,10 +8,15 @@ pub mod built;
 pub mod certificate;
 mod check;
 mod diagnostic;
+pub mod keys;
 mod load;
 pub mod plan;
 mod read;
+mod reference;
+mod schema;
 mod value;
 
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use load::{Loaded, load, parse};
+pub use reference::reference;
+pub use schema::schema;

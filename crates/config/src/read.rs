@@ -36,7 +36,12 @@ pub(crate) struct At<T> {
 // === impl Table ===
 
 impl<'a> Table<'a> {
-    pub(crate) fn new(table: &'a DeTable<'a>, span: Range<usize>, path: String, problems: &'a Problems) -> Self {
+    pub(crate) fn new(
+        table: &'a DeTable<'a>,
+        span: Range<usize>,
+        path: String,
+        problems: &'a Problems,
+    ) -> Self {
         Self { table, span, path, problems, known: RefCell::default() }
     }
 
@@ -45,9 +50,9 @@ impl<'a> Table<'a> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Whether `key` was written.
+    /// Whether `key` was written. Who asks knows the key.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.table.get(key).is_some()
+        self.raw(key).is_some()
     }
 
     pub(crate) fn string(&self, key: &str) -> Option<At<String>> {
@@ -75,7 +80,8 @@ impl<'a> Table<'a> {
 
     pub(crate) fn duration(&self, key: &str, default: Duration) -> Duration {
         let expected = "a duration such as \"45s\": an integer and ms, s, m, h or d";
-        self.get(key, expected, |value| value.as_str().and_then(value::duration)).map_or(default, |at| at.value)
+        self.get(key, expected, |value| value.as_str().and_then(value::duration))
+            .map_or(default, |at| at.value)
     }
 
     pub(crate) fn size(&self, key: &str, default: usize) -> usize {
@@ -94,9 +100,16 @@ impl<'a> Table<'a> {
             Some((_, found)) => Some(At { value: *found, span, key }),
             None => {
                 let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-                let help = closest(&value, words.iter().map(|(word, _)| *word))
-                    .map_or_else(|| format!("write one of {}", all.join(", ")), |word| format!("did you mean \"{word}\"?"));
-                self.problems.error(&key, span, format!("found \"{value}\", expected one of {}", all.join(", ")), help);
+                let help = closest(&value, words.iter().map(|(word, _)| *word)).map_or_else(
+                    || format!("write one of {}", all.join(", ")),
+                    |word| format!("did you mean \"{word}\"?"),
+                );
+                self.problems.error(
+                    &key,
+                    span,
+                    format!("found \"{value}\", expected one of {}", all.join(", ")),
+                    help,
+                );
                 None
             }
         }
@@ -125,7 +138,8 @@ impl<'a> Table<'a> {
         if self.table.get(key).is_some_and(|value| value.get_ref().is_array()) {
             return self.strings(key);
         }
-        self.get(key, "a string or a list of strings", |value| value.as_str().map(str::to_owned)).map(|at| vec![at])
+        self.get(key, "a string or a list of strings", |value| value.as_str().map(str::to_owned))
+            .map(|at| vec![at])
     }
 
     /// A table within this one.

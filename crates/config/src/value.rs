@@ -53,7 +53,8 @@ pub(crate) fn secret(text: &str, folder: &Path) -> Result<Secret, String> {
 
 /// A secret that is a file's whole content, but for one line end.
 pub(crate) fn secret_file(path: &Path) -> Result<Secret, String> {
-    let mut bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let mut bytes =
+        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     if bytes.len() > MAX_SECRET_FILE {
         bytes.zeroize();
         return Err(format!("{} is larger than {MAX_SECRET_FILE} bytes: not a secret", path.display()));
@@ -120,7 +121,10 @@ mod tests {
         assert_eq!(read("as it is"), Ok(b"as it is".to_vec()));
         assert_eq!(read("file:token"), Ok(b"s3cret ".to_vec()));
         assert!(read("file:none").is_err_and(|why| why.contains("none")));
-        assert_eq!(read("env:PATH").ok().as_deref(), std::env::var("PATH").ok().as_deref().map(str::as_bytes));
+        assert_eq!(
+            read("env:PATH").ok().as_deref(),
+            std::env::var("PATH").ok().as_deref().map(str::as_bytes)
+        );
         assert!(read("env:POINTSMAN_NOT_SET").is_err_and(|why| why.contains("POINTSMAN_NOT_SET")));
     }
 }

@@ -55,7 +55,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The first address that cannot be had.
 pub fn bind(listener: &Listener) -> Result<Vec<Door>, BindError> {
     let bind_one = |address: &SocketAddr| {
-        open(*address).map_err(|error| BindError { listener: listener.name.to_string(), address: *address, error })
+        open(*address).map_err(|error| BindError {
+            listener: listener.name.to_string(),
+            address: *address,
+            error,
+        })
     };
     listener.bind.iter().map(bind_one).collect()
 }

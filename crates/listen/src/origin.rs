@@ -167,7 +167,12 @@ mod tests {
             (Required, us, b"NOOP", Err(NoOrigin::Missing)),
             (Required, us, b"PROXY TCP4 2", Err(NoOrigin::Closed)),
         ] {
-            assert_eq!(ask(&listener(mode, trusted), sent).await, expected, "{mode:?} {}", sent.escape_ascii());
+            assert_eq!(
+                ask(&listener(mode, trusted), sent).await,
+                expected,
+                "{mode:?} {}",
+                sent.escape_ascii()
+            );
         }
         let bad = ask(&listener(Required, us), b"PROXY TCP4 x y 1 2\r\n").await;
         assert!(matches!(bad, Err(NoOrigin::Invalid(_))), "{bad:?}");

@@ -201,7 +201,7 @@ impl Cache {
         if let Some(answer) = self.believed(key, generation) {
             return Err(answer);
         }
-        let under_way = flights.get_key_value(key).filter(|(_, flight)| flight.generation < u64::MAX);
+        let under_way = flights.get_key_value(key).filter(|(_, flight)| flight.generation == generation);
         let (key, flight) = under_way.map_or_else(
             || (Arc::from(key), Arc::new(Flight { landed: OnceCell::new(), generation })),
             |(key, flight)| (Arc::clone(key), Arc::clone(flight)),

@@ -66,7 +66,9 @@ impl Conversation {
         };
         let visitor = self.visitor(attempt.told.front.as_ref());
         if visitor.ttl == 0 {
-            tracing::error!("refused as a loop: the forwarding TTL is used up; a destination leads back here");
+            tracing::error!(
+                "refused as a loop: the forwarding TTL is used up; a destination leads back here"
+            );
             return Err(Failed::Verdict(Verdict::Unavailable));
         }
         let ticket = self.ticket(&identity, &visitor)?;
@@ -245,6 +247,9 @@ impl Conversation {
 const fn is_spent(credential: &Credential) -> bool {
     matches!(
         credential,
-        Credential::Sasl { mechanism: Mechanism::ScramSha1 | Mechanism::ScramSha256 | Mechanism::ScramSha512, .. }
+        Credential::Sasl {
+            mechanism: Mechanism::ScramSha1 | Mechanism::ScramSha256 | Mechanism::ScramSha512,
+            ..
+        }
     )
 }

@@ -38,7 +38,14 @@ impl Conversation {
         let opening = Opening { to_backend: inbox.unread().to_vec(), to_client };
         let began = Instant::now();
         let backend = leg.talk.stream;
-        let course = Box::pin(run(client, backend, opening, Limits::with_idle(idle), Lines::of(protocol), ticket.ended()));
+        let course = Box::pin(run(
+            client,
+            backend,
+            opening,
+            Limits::with_idle(idle),
+            Lines::of(protocol),
+            ticket.ended(),
+        ));
         let (mut client, backend, outcome) = course.await;
         finish(&mut client, &backend, &outcome, |why| dialogue.farewell(why)).await;
         log_end(&destination, began, &outcome);

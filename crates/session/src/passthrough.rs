@@ -80,7 +80,8 @@ impl Passage {
         let ticket = self.context.live.desk.begin_anonymous(protocol, self.visitor.client.ip());
         let machine = |forward, _starttls| -> Box<dyn wire::step::Replay> {
             // STARTTLS is between the client and the backend: it passes through like everything else.
-            let errand = Errand { starttls: false, forward, told: Told::default(), hostname: hostname.clone() };
+            let errand =
+                Errand { starttls: false, forward, told: Told::default(), hostname: hostname.clone() };
             Box::new(Replay::new(protocol, errand))
         };
         let leg = Box::pin(backend.open(protocol, &self.visitor, deadline, machine)).await?;
@@ -102,8 +103,14 @@ impl Passage {
         let began = Instant::now();
         let opening = Opening { to_backend: Vec::new(), to_client: leg.talk.inbox.unread().to_vec() };
         let limits = Limits::with_idle(self.context.plan.server.bridge_idle);
-        let course =
-            Box::pin(bridged::run(self.stream, leg.talk.stream, opening, limits, Lines::Never, ticket.ended()));
+        let course = Box::pin(bridged::run(
+            self.stream,
+            leg.talk.stream,
+            opening,
+            limits,
+            Lines::Never,
+            ticket.ended(),
+        ));
         let (mut client, backend, outcome) = course.await;
         // In the middle of somebody's mail nothing may be said: closing is all there is.
         bridged::finish(&mut client, &backend, &outcome, |_| Vec::new()).await;

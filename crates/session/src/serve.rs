@@ -50,8 +50,10 @@ pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
     }
     let advert = context.advert(listener.protocol, accepted.local);
     let opening = Opening { advert, channel: Channel::Plain, trusts_front: false };
-    let words = protocols::dialogue(listener.protocol, opening)
-        .map_or_else(|| farewell(Parting::TooBusy).to_vec(), |mut dialogue| dialogue.farewell(Parting::TooBusy));
+    let words = protocols::dialogue(listener.protocol, opening).map_or_else(
+        || farewell(Parting::TooBusy).to_vec(),
+        |mut dialogue| dialogue.farewell(Parting::TooBusy),
+    );
     // A fresh socket takes a line at once; one that does not is closed without it.
     let _ = accepted.stream.try_write(&words);
 }
@@ -96,7 +98,9 @@ async fn course(
     match entered {
         Ok(Ok(Some(entered))) => conversation.bridge(entered).await,
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
-        Ok(Err(Broken::Injected)) => tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done"),
+        Ok(Err(Broken::Injected)) => {
+            tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done")
+        }
         Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
         Err(_) => conversation.goodbye(Parting::TimedOut).await,
     }

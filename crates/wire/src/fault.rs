@@ -77,7 +77,12 @@ impl Fault {
     pub const fn is_retryable(self) -> bool {
         matches!(
             self,
-            Self::Dns | Self::Refused | Self::Unreachable | Self::ConnectTimeout | Self::Closed | Self::TimedOut
+            Self::Dns
+                | Self::Refused
+                | Self::Unreachable
+                | Self::ConnectTimeout
+                | Self::Closed
+                | Self::TimedOut
         )
     }
 

@@ -79,7 +79,9 @@ impl Replay {
         let text = inbox.unread()[..line.text].to_vec();
         let is_last = text.get(3).is_none_or(|&byte| byte != b'-');
         self.line_count = if is_last { 0 } else { self.line_count + 1 };
-        if !text.get(..3).is_some_and(|code| code.iter().all(u8::is_ascii_digit)) || self.line_count > MAX_LINES {
+        if !text.get(..3).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
+            || self.line_count > MAX_LINES
+        {
             let fault = if self.greeting.is_empty() { Fault::Greeting } else { Fault::Protocol };
             return Some(self.broken(fault));
         }

@@ -25,15 +25,8 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every protocol, in the order in which documents list them; the index is [`Protocol::index`].
-    pub const ALL: [Self; 7] = [
-        Self::Imap,
-        Self::Pop3,
-        Self::ManageSieve,
-        Self::Submission,
-        Self::Smtp,
-        Self::Lmtp,
-        Self::Http,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Imap, Self::Pop3, Self::ManageSieve, Self::Submission, Self::Smtp, Self::Lmtp, Self::Http];
 
     /// The name in configuration, logs and metrics.
     #[must_use]

@@ -115,7 +115,9 @@ impl Way {
     pub fn choose(credential: &Credential, offered: &Offered) -> Option<Self> {
         let has = |mechanism| offered.sasl.contains(&mechanism);
         match credential {
-            Credential::Password { user, password } if has(Mechanism::Plain) => Some(Self::plain(user, password)),
+            Credential::Password { user, password } if has(Mechanism::Plain) => {
+                Some(Self::plain(user, password))
+            }
             Credential::Password { user, password } => {
                 Self::without_plain(user.expose(), password.expose(), offered)
             }
@@ -271,7 +273,8 @@ mod tests {
     #[test]
     fn ways_to_replay() {
         use Mechanism::{Login, OAuthBearer, Plain, ScramSha256};
-        let password = || Credential::Password { user: Secret::copy_of(b"u"), password: Secret::copy_of(b"p") };
+        let password =
+            || Credential::Password { user: Secret::copy_of(b"u"), password: Secret::copy_of(b"p") };
         for (credential, offered, native, expected) in [
             (password(), &[Plain, Login][..], true, "PLAIN \\x00u\\x00p false"),
             (password(), &[Login], true, "native u p"),

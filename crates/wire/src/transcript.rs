@@ -37,7 +37,10 @@ pub(crate) fn play_replay(make: impl Fn() -> Box<dyn Replay>, script: &str) {
 /// An attempt with a user name and a password.
 pub(crate) fn password(user: &str, password: &str) -> Attempt {
     let secret = |text: &str| Secret::copy_of(&unescape(text));
-    Attempt { credential: Credential::Password { user: secret(user), password: secret(password) }, told: Told::default() }
+    Attempt {
+        credential: Credential::Password { user: secret(user), password: secret(password) },
+        told: Told::default(),
+    }
 }
 
 struct Player<'a> {
@@ -63,23 +66,38 @@ impl<'a> Player<'a> {
     ) {
         let mut happened: Option<String> = None;
         for (index, line) in std::mem::take(&mut self.lines).into_iter().enumerate() {
-            let place = format!("line {} of the script ({line}), fed {} bytes at a time", index + 1, self.chunk);
+            let place =
+                format!("line {} of the script ({line}), fed {} bytes at a time", index + 1, self.chunk);
             let (mark, rest) = line.split_at(line.len().min(1));
             match (mark, line) {
                 (_, "TLS" | "END") => {
-                    assert_eq!(happened.take().as_deref(), Some(line), "{place}; it said {}", self.said.escape_ascii());
+                    assert_eq!(
+                        happened.take().as_deref(),
+                        Some(line),
+                        "{place}; it said {}",
+                        self.said.escape_ascii()
+                    );
                     if line == "TLS" {
                         self.said.extend(machine.secured());
                         happened = self.go_on(machine, &shown);
                     }
                 }
-                ("=", _) => assert_eq!(happened.take().as_deref(), Some(rest.trim_start()), "{place}; it said {}", self.said.escape_ascii()),
+                ("=", _) => assert_eq!(
+                    happened.take().as_deref(),
+                    Some(rest.trim_start()),
+                    "{place}; it said {}",
+                    self.said.escape_ascii()
+                ),
                 (">", _) => {
                     self.said.extend(act(machine, rest.trim_start()));
                     happened = self.go_on(machine, &shown);
                 }
                 (who, _) if who == self.peer => {
-                    let bytes = if let Some(raw) = rest.strip_prefix("| ") { unescape(raw) } else { [&unescape(rest.strip_prefix(": ").unwrap_or_default())[..], b"\r\n"].concat() };
+                    let bytes = if let Some(raw) = rest.strip_prefix("| ") {
+                        unescape(raw)
+                    } else {
+                        [&unescape(rest.strip_prefix(": ").unwrap_or_default())[..], b"\r\n"].concat()
+                    };
                     for piece in bytes.chunks(self.chunk.min(bytes.len()).max(1)) {
                         assert_eq!(happened, None, "{place}");
                         assert_eq!(self.inbox.receive(piece), piece.len(), "{place}: the inbox is full");
@@ -87,9 +105,14 @@ impl<'a> Player<'a> {
                     }
                 }
                 _ => {
-                    let expected = [&unescape(rest.strip_prefix(": ").unwrap_or_default())[..], b"\r\n"].concat();
+                    let expected =
+                        [&unescape(rest.strip_prefix(": ").unwrap_or_default())[..], b"\r\n"].concat();
                     let said = self.said.get(..expected.len()).unwrap_or(&self.said);
-                    assert_eq!(said.escape_ascii().to_string(), expected.escape_ascii().to_string(), "{place}");
+                    assert_eq!(
+                        said.escape_ascii().to_string(),
+                        expected.escape_ascii().to_string(),
+                        "{place}"
+                    );
                     self.said.drain(..expected.len());
                 }
             }
@@ -98,7 +121,11 @@ impl<'a> Player<'a> {
         assert_eq!(self.said.escape_ascii().to_string(), "", "said after the script");
     }
 
-    fn go_on<M: Machine + ?Sized>(&mut self, machine: &mut M, shown: &impl Fn(&M::Event) -> String) -> Option<String> {
+    fn go_on<M: Machine + ?Sized>(
+        &mut self,
+        machine: &mut M,
+        shown: &impl Fn(&M::Event) -> String,
+    ) -> Option<String> {
         loop {
             match machine.feed(&mut self.inbox) {
                 Step::NeedMore => return None,
@@ -141,7 +168,7 @@ fn shown_heard(heard: &Heard) -> String {
     }
 }
 
-fn answer(dialogue: &mut dyn Dialogue, words: &str) -> Vec<u8> {
+fn answer(dialogue: &mut (dyn Dialogue + 'static), words: &str) -> Vec<u8> {
     let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
     let reply = || {
         let (before, last) = rest.split_once('|').unwrap_or(("", rest));
@@ -163,7 +190,7 @@ fn answer(dialogue: &mut dyn Dialogue, words: &str) -> Vec<u8> {
     }
 }
 
-fn command(replay: &mut dyn Replay, words: &str) -> Vec<u8> {
+fn command(replay: &mut (dyn Replay + 'static), words: &str) -> Vec<u8> {
     let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
     let step = match verb {
         "respond" => return replay.respond(Secret::copy_of(&unescape(rest))).expose().to_vec(),
@@ -174,7 +201,10 @@ fn command(replay: &mut dyn Replay, words: &str) -> Vec<u8> {
         name => {
             let mechanism = crate::attempt::Mechanism::from_name(name.as_bytes()).expect("a mechanism");
             let initial = Secret::copy_of(&unescape(rest));
-            replay.authenticate(&Attempt { credential: Credential::Sasl { mechanism, initial }, told: Told::default() })
+            replay.authenticate(&Attempt {
+                credential: Credential::Sasl { mechanism, initial },
+                told: Told::default(),
+            })
         }
     };
     match step {

@@ -43,7 +43,8 @@ fn blackholed() {
     listener.listen(0).expect("listen");
     let address = listener.local_addr().expect("address").as_socket().expect("IP");
     let filler = |_| {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
         let _ = socket.connect_timeout(&address.into(), Duration::from_millis(300));
         socket
     };
@@ -101,7 +102,8 @@ fn closes_in_the_middle() {
 
 #[test]
 fn endless_lines() {
-    let backend = Backend::serving(|mut stream: TcpStream, _| while stream.write_all(&[b'x'; 4096]).is_ok() {});
+    let backend =
+        Backend::serving(|mut stream: TcpStream, _| while stream.write_all(&[b'x'; 4096]).is_ok() {});
     old_fails(backend.address, &quick()).logged("fault=\"protocol\"");
     let backend = Backend::serving(|mut stream: TcpStream, _| {
         let _ = stream.write_all(b"* OK x\r\n");
@@ -114,7 +116,11 @@ fn endless_lines() {
 fn starttls_stripped_or_injected() {
     let starttls = |script: &'static str, fault: &str| {
         let (old, new) = (Backend::playing(script), Backend::playing(script));
-        let options = Options { backend_tls: Some("starttls"), destination: "tls_allow_invalid_certs = true", ..quick() };
+        let options = Options {
+            backend_tls: Some("starttls"),
+            destination: "tls_allow_invalid_certs = true",
+            ..quick()
+        };
         let proxy = Proxy::start(old.address, new.address, &options);
         proxy.client().plays(
             "S: * OK [CAPABILITY …

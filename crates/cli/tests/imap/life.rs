@@ -69,11 +69,15 @@ fn a_drain_says_goodbye_and_exits_with_0() {
 fn a_reload_is_whole_or_not_at_all() {
     let (proxy, new) = proxy(&Options::default());
     let good = std::fs::read_to_string(proxy.configuration()).expect("configuration");
-    std::fs::write(proxy.configuration(), good.replace("default_destination", "default_destinatoin")).expect("write");
+    std::fs::write(proxy.configuration(), good.replace("default_destination", "default_destinatoin"))
+        .expect("write");
     proxy.signal("HUP");
     proxy.logged("reload refused");
-    std::fs::write(proxy.configuration(), format!("{good}\n")
-        .replace("[capabilities.imap]", "[capabilities.imap]\nbanner = \"reloaded\"")).expect("write");
+    std::fs::write(
+        proxy.configuration(),
+        format!("{good}\n").replace("[capabilities.imap]", "[capabilities.imap]\nbanner = \"reloaded\""),
+    )
+    .expect("write");
     proxy.signal("HUP");
     proxy.logged("configuration reloaded");
     let mut client = proxy.client();

@@ -52,7 +52,8 @@ fn three_failures_close_the_connection() {
          S: * BYE Too many failed logins
          END",
     );
-    proxy.logged("login failed: protocol=imap client=127.0.0.1 account=\"alice@example.org\" reason=rejected");
+    proxy
+        .logged("login failed: protocol=imap client=127.0.0.1 account=\"alice@example.org\" reason=rejected");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A proxy as a process, a backend that knows no protocol, and a client that reads lines.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -160,9 +160,7 @@ impl Backend {
     }
 
     /// Gives every connection to `serve`.
-    pub(crate) fn serving(
-        serve: impl Fn(TcpStream, &dyn Fn(String)) + Send + 'static,
-    ) -> Self {
+    pub(crate) fn serving(serve: impl Fn(TcpStream, &dyn Fn(String)) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
         let (told, seen) = channel();

@@ -25,9 +25,13 @@ pub(super) fn read(root: &Table<'_>) -> Vec<Capabilities> {
 fn defaults(protocol: Protocol) -> Capabilities {
     let advertise = match protocol {
         Protocol::Imap => "IMAP4rev2 IMAP4rev1 ENABLE SASL-IR LITERAL+ ID UTF8=ACCEPT",
-        Protocol::Submission => "ENHANCEDSTATUSCODES 8BITMIME BINARYMIME SMTPUTF8 PIPELINING CHUNKING REQUIRETLS SIZE",
+        Protocol::Submission => {
+            "ENHANCEDSTATUSCODES 8BITMIME BINARYMIME SMTPUTF8 PIPELINING CHUNKING REQUIRETLS SIZE"
+        }
         // What a Sieve script may require; both servers of this field have these (RFC 5228, 3894, 5229, 5230, 5232).
-        Protocol::ManageSieve => "fileinto reject envelope body copy variables vacation imap4flags relational",
+        Protocol::ManageSieve => {
+            "fileinto reject envelope body copy variables vacation imap4flags relational"
+        }
         _ => "",
     };
     Capabilities {
@@ -65,13 +69,20 @@ fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
         capabilities.advertise = words.into_iter().filter_map(|at| line(entry, at)).collect();
         capabilities.advertise_is_set = true;
     }
-    if protocol == Protocol::ManageSieve && let Some(name) = entry.string("implementation") {
+    if protocol == Protocol::ManageSieve
+        && let Some(name) = entry.string("implementation")
+    {
         capabilities.implementation = line(entry, name).unwrap_or(capabilities.implementation);
     }
     capabilities.learn = entry.boolean("learn", false);
     if capabilities.learn && !built::LEARN {
         let message = "asking the destinations what they offer is not built yet: the written or default list is advertised";
-        entry.problems.warning(&entry.key("learn"), entry.span.clone(), message, "write the list that both servers offer");
+        entry.problems.warning(
+            &entry.key("learn"),
+            entry.span.clone(),
+            message,
+            "write the list that both servers offer",
+        );
     }
     entry.finish();
     capabilities
@@ -88,8 +99,10 @@ fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
             }
             Some(mechanism) => found.push(mechanism),
             None => {
-                let help = closest(&at.value.to_ascii_uppercase(), known.into_iter())
-                    .map_or_else(|| format!("known are {}", known.join(", ")), |word| format!("did you mean \"{word}\"?"));
+                let help = closest(&at.value.to_ascii_uppercase(), known.into_iter()).map_or_else(
+                    || format!("known are {}", known.join(", ")),
+                    |word| format!("did you mean \"{word}\"?"),
+                );
                 let message = format!("found \"{}\", expected a SASL mechanism", at.value.escape_debug());
                 entry.problems.error(&at.key, at.span.clone(), message, help);
             }
@@ -100,11 +113,17 @@ fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
 
 /// Text that goes onto a protocol's line.
 fn line(entry: &Table<'_>, at: At<String>) -> Option<String> {
-    let is_fit = at.value.len() <= 400 && at.value.chars().all(|c| (' '..='~').contains(&c) && c != '"' && c != '\\');
+    let is_fit =
+        at.value.len() <= 400 && at.value.chars().all(|c| (' '..='~').contains(&c) && c != '"' && c != '\\');
     if is_fit {
         return Some(at.value);
     }
     let message = "found text that cannot stand on a protocol line";
-    entry.problems.error(&at.key, at.span, message, "use printable ASCII without quotes and backslashes, at most 400 characters");
+    entry.problems.error(
+        &at.key,
+        at.span,
+        message,
+        "use printable ASCII without quotes and backslashes, at most 400 characters",
+    );
     None
 }

@@ -32,7 +32,10 @@ const FORWARDING: [(&str, Forwarding); 3] =
 pub(super) fn read(root: &Table<'_>, folder: &Path) -> (BTreeMap<Name, Arc<Destination>>, Vec<Places>) {
     let Some(table) = root.table("destination") else {
         if !root.has("destination") {
-            root.missing("destination", "add a [destination.NAME] with host and protocol legs for the source and for the new server");
+            root.missing(
+                "destination",
+                "add a [destination.NAME] with host and protocol legs for the source and for the new server",
+            );
         }
         return (BTreeMap::new(), Vec::new());
     };
@@ -133,7 +136,12 @@ fn verify(entry: &Table<'_>, folder: &Path) -> Verify {
     let chosen = usize::from(invalid) + usize::from(!pins.is_empty()) + usize::from(ca.is_some());
     if chosen > 1 {
         let message = "more than one of tls_allow_invalid_certs, tls_pinned_cert_sha256 and tls_ca is set";
-        entry.problems.error(&entry.path, entry.span.clone(), message, "keep the strictest that fits, and remove the others");
+        entry.problems.error(
+            &entry.path,
+            entry.span.clone(),
+            message,
+            "keep the strictest that fits, and remove the others",
+        );
     }
     if invalid {
         let help = "anyone in between can read every password: use tls_pinned_cert_sha256 or tls_ca instead";
@@ -148,7 +156,12 @@ fn verify(entry: &Table<'_>, folder: &Path) -> Verify {
     match certificate::read_chain(&folder.join(&ca.value)) {
         Ok(roots) => Verify::Roots(roots),
         Err(why) => {
-            entry.problems.error(&ca.key, ca.span, why, "give a PEM file with the roots that signed the server's certificate");
+            entry.problems.error(
+                &ca.key,
+                ca.span,
+                why,
+                "give a PEM file with the roots that signed the server's certificate",
+            );
             Verify::Platform
         }
     }
@@ -199,7 +212,12 @@ fn source_ips(entry: &Table<'_>) -> Vec<IpAddr> {
         let found = at.value.parse();
         if found.is_err() {
             let message = format!("found \"{}\", expected an IP address", at.value.escape_debug());
-            entry.problems.error(&at.key, at.span, message, "write a local address without a port, such as \"192.0.2.5\"");
+            entry.problems.error(
+                &at.key,
+                at.span,
+                message,
+                "write a local address without a port, such as \"192.0.2.5\"",
+            );
         }
         found.ok()
     };

@@ -57,9 +57,18 @@ fn route(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpRout
             from.map(|from| HttpTarget::Extract { from, fallback })
         }
         (destination, _) => {
-            let found = if destination.is_some() { "both destination and extract" } else { "neither destination nor extract" };
+            let found = if destination.is_some() {
+                "both destination and extract"
+            } else {
+                "neither destination nor extract"
+            };
             let message = format!("found {found}, expected one of them");
-            entry.problems.error(&entry.path, entry.span.clone(), message, "pin the path to a destination, or extract the account");
+            entry.problems.error(
+                &entry.path,
+                entry.span.clone(),
+                message,
+                "pin the path to a destination, or extract the account",
+            );
             None
         }
     };
@@ -70,13 +79,19 @@ fn route(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpRout
             Some(HttpRoute { pattern: pattern.value, matcher: glob.compile_matcher(), target: target? })
         }
         Ok(_) => {
-            let message = format!("found \"{}\", expected a pattern that begins with /", pattern.value.escape_debug());
+            let message =
+                format!("found \"{}\", expected a pattern that begins with /", pattern.value.escape_debug());
             entry.problems.error(&pattern.key, pattern.span, message, "begin it with /");
             None
         }
         Err(error) => {
             let message = format!("the pattern is no glob: {}", error.kind());
-            entry.problems.error(&pattern.key, pattern.span, message, "`*` stands for one segment, `**` for any number");
+            entry.problems.error(
+                &pattern.key,
+                pattern.span,
+                message,
+                "`*` stands for one segment, `**` for any number",
+            );
             None
         }
     }
@@ -88,18 +103,21 @@ fn extract_from(entry: &Table<'_>) -> Option<ExtractFrom> {
     if !entry.has("from") {
         entry.missing("from", "write \"authorization\", \"query\", \"header\" or \"body\"");
     }
-    let needed = |key: &str| {
-        let found = entry.string(key);
+    let (param, header, regex) = (entry.string("param"), entry.string("header"), entry.string("regex"));
+    let needed = |key: &str, found: Option<At<String>>| {
         if found.is_none() && !entry.has(key) {
             entry.missing(key, "the place is named by this key");
         }
         found
     };
-    let found = match from?.value {
-        "authorization" => Some(ExtractFrom::Authorization),
-        "query" => needed("param").map(|at| ExtractFrom::Query(at.value)),
-        "header" => needed("header").map(|at| ExtractFrom::Header(at.value.to_ascii_lowercase())),
-        _ => needed("regex").and_then(|at| body(entry, &at)),
+    let found = match from.map(|at| at.value) {
+        None => None,
+        Some("authorization") => Some(ExtractFrom::Authorization),
+        Some("query") => needed("param", param).map(|at| ExtractFrom::Query(at.value)),
+        Some("header") => {
+            needed("header", header).map(|at| ExtractFrom::Header(at.value.to_ascii_lowercase()))
+        }
+        Some(_) => needed("regex", regex).and_then(|at| body(entry, &at)),
     };
     entry.finish();
     found
@@ -116,7 +134,12 @@ fn body(entry: &Table<'_>, at: &At<String>) -> Option<ExtractFrom> {
         }
         Err(error) => {
             let message = format!("the pattern is no regular expression: {error}");
-            entry.problems.error(&at.key, at.span.clone(), message, "see https://docs.rs/regex for the syntax");
+            entry.problems.error(
+                &at.key,
+                at.span.clone(),
+                message,
+                "see https://docs.rs/regex for the syntax",
+            );
             None
         }
     }

@@ -43,8 +43,18 @@ pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<Places>) {
 
 fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
     let protocols = Protocol::ALL.map(|protocol| (protocol.name(), protocol));
-    let protocol = required(entry, "protocol", entry.word("protocol", &protocols), "name what is spoken, such as \"imap\"");
-    let tls = required(entry, "tls", entry.word("tls", &TLS_MODES), "write \"implicit\", \"starttls\" or \"plain\"");
+    let protocol = required(
+        entry,
+        "protocol",
+        entry.word("protocol", &protocols),
+        "name what is spoken, such as \"imap\"",
+    );
+    let tls = required(
+        entry,
+        "tls",
+        entry.word("tls", &TLS_MODES),
+        "write \"implicit\", \"starttls\" or \"plain\"",
+    );
     let bind = addresses(entry, "bind");
     let modes = [("off", ProxyIn::Off), ("optional", ProxyIn::Optional), ("required", ProxyIn::Required)];
     let proxy = entry.word("proxy_protocol", &modes);
@@ -54,9 +64,16 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
         && proxy_trusted.is_empty()
     {
         let help = "add proxy_trusted = [\"192.0.2.0/24\"] with the networks of your load balancers";
-        entry.problems.error(&proxy.key, proxy.span.clone(), "proxy_protocol is on, and proxy_trusted names nobody", help);
+        entry.problems.error(
+            &proxy.key,
+            proxy.span.clone(),
+            "proxy_protocol is on, and proxy_trusted names nobody",
+            help,
+        );
     }
-    let count = |key, default, min| usize::try_from(entry.integer(key, default, min..=10_000_000)).unwrap_or(usize::MAX);
+    let count = |key, default, min| {
+        usize::try_from(entry.integer(key, default, min..=10_000_000)).unwrap_or(usize::MAX)
+    };
     let max_connections = count("max_connections", 8192, 1);
     let max_connections_per_ip = count("max_connections_per_ip", 256, 0);
     let preauth_timeout = entry.duration("preauth_timeout", Duration::from_secs(30));
@@ -108,10 +125,16 @@ pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<At<SocketAddr>> {
 /// CIDRs; a bare address is a network of one.
 pub(super) fn networks(entry: &Table<'_>, key: &str) -> Vec<IpNet> {
     let parse = |at: At<String>| {
-        let found = at.value.parse().or_else(|_| at.value.parse().map(|ip: std::net::IpAddr| IpNet::from(ip)));
+        let found =
+            at.value.parse().or_else(|_| at.value.parse().map(|ip: std::net::IpAddr| IpNet::from(ip)));
         if found.is_err() {
             let message = format!("found \"{}\", expected a network", at.value.escape_debug());
-            entry.problems.error(&at.key, at.span, message, "write CIDR, such as \"192.0.2.0/24\" or \"2001:db8::/32\"");
+            entry.problems.error(
+                &at.key,
+                at.span,
+                message,
+                "write CIDR, such as \"192.0.2.0/24\" or \"2001:db8::/32\"",
+            );
         }
         found.ok()
     };

@@ -68,7 +68,11 @@ fn file(entry: &Table<'_>, folder: &Path) -> Option<Source> {
 }
 
 fn redis(entry: &Table<'_>, folder: &Path) -> Option<Source> {
-    let url = url(entry, folder, &["redis://", "rediss://", "redis+unix://", "unix://", "redis-sentinel://", "rediss-sentinel://"]);
+    let url = url(
+        entry,
+        folder,
+        &["redis://", "rediss://", "redis+unix://", "unix://", "redis-sentinel://", "rediss-sentinel://"],
+    );
     let key_prefix = entry.string("key_prefix").map_or_else(|| "route:".to_owned(), |at| at.value);
     let pool_size = usize::try_from(entry.integer("pool_size", 16, 1..=1024)).unwrap_or(16);
     let channel = entry.string("channel").map_or_else(|| "pointsman".to_owned(), |at| at.value);
@@ -85,7 +89,15 @@ fn sql(entry: &Table<'_>, folder: &Path) -> Option<Source> {
     let pool_size = usize::try_from(entry.integer("pool_size", 16, 1..=1024)).unwrap_or(16);
     let channel = optional("channel").unwrap_or_else(|| "pointsman".to_owned());
     entry.finish();
-    Some(Source::Sql { url: url?, query: query?.value, upsert_query, delete_query, list_query, pool_size, channel })
+    Some(Source::Sql {
+        url: url?,
+        query: query?.value,
+        upsert_query,
+        delete_query,
+        list_query,
+        pool_size,
+        channel,
+    })
 }
 
 fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<wire::secret::Secret> {
@@ -99,7 +111,12 @@ fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<wire::secre
             None
         }
         Err(why) => {
-            entry.problems.error(&at.key, at.span, why, "write the URL itself, \"env:NAME\" or \"file:PATH\"");
+            entry.problems.error(
+                &at.key,
+                at.span,
+                why,
+                "write the URL itself, \"env:NAME\" or \"file:PATH\"",
+            );
             None
         }
     }

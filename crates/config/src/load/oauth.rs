@@ -43,7 +43,12 @@ fn resolve(
     let client_secret = entry.string("client_secret").and_then(|at| match value::secret(&at.value, folder) {
         Ok(secret) => Some(secret),
         Err(why) => {
-            entry.problems.error(&at.key, at.span, why, "write the secret itself, \"env:NAME\" or \"file:PATH\"");
+            entry.problems.error(
+                &at.key,
+                at.span,
+                why,
+                "write the secret itself, \"env:NAME\" or \"file:PATH\"",
+            );
             None
         }
     });
@@ -56,22 +61,35 @@ fn resolve(
         entry.missing("url", "introspection and userinfo need the endpoint's URL");
     }
     if !with.is_empty() && !built::RESOLVE {
-        let message = "asking whose an opaque token is is not built yet: such logins go to the default destination";
-        entry.problems.warning(&entry.key("with"), entry.span.clone(), message, "nothing needs to be changed");
+        let message =
+            "asking whose an opaque token is is not built yet: such logins go to the default destination";
+        entry.problems.warning(
+            &entry.key("with"),
+            entry.span.clone(),
+            message,
+            "nothing needs to be changed",
+        );
     }
-    let destination = destination.map(|at| at.value.into()).or_else(|| routing.map(|routing| routing.default.clone()))?;
+    let destination =
+        destination.map(|at| at.value.into()).or_else(|| routing.map(|routing| routing.default.clone()))?;
     let url = url.map(|at| at.value);
     let resolve = Resolve { with, destination, url, client_id, client_secret, ttl, negative_ttl, timeout };
     (!resolve.with.is_empty()).then_some(resolve)
 }
 
 fn ways(entry: &Table<'_>) -> Vec<ResolveWith> {
-    let known =
-        [("jmap", ResolveWith::Jmap), ("introspection", ResolveWith::Introspection), ("userinfo", ResolveWith::Userinfo)];
+    let known = [
+        ("jmap", ResolveWith::Jmap),
+        ("introspection", ResolveWith::Introspection),
+        ("userinfo", ResolveWith::Userinfo),
+    ];
     let parse = |at: At<String>| {
         let found = known.iter().find(|(word, _)| *word == at.value).map(|(_, way)| *way);
         if found.is_none() {
-            let message = format!("found \"{}\", expected \"jmap\", \"introspection\" or \"userinfo\"", at.value.escape_debug());
+            let message = format!(
+                "found \"{}\", expected \"jmap\", \"introspection\" or \"userinfo\"",
+                at.value.escape_debug()
+            );
             entry.problems.error(&at.key, at.span, message, "list the ways to ask, first success wins");
         }
         found

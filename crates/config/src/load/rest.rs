@@ -58,7 +58,12 @@ pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<Str
     }
     if !built::MOVES {
         let message = "moves are not built yet: these keys are checked and not used";
-        table.problems.warning(&table.path, table.span.clone(), message, "move accounts by changing their line in the mapping file");
+        table.problems.warning(
+            &table.path,
+            table.span.clone(),
+            message,
+            "move accounts by changing their line in the mapping file",
+        );
     }
     table.finish();
     moves

@@ -11,7 +11,8 @@ use crate::read::{At, Table};
 pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     let mut server = Server::default();
     let Some(table) = root.table("server") else { return server };
-    let count = |key, default, max| u32::try_from(table.integer(key, u64::from(default), 0..=max)).unwrap_or(default);
+    let count =
+        |key, default, max| u32::try_from(table.integer(key, u64::from(default), 0..=max)).unwrap_or(default);
     server.threads = usize::try_from(table.integer("threads", 0, 0..=1024)).unwrap_or(0);
     server.hostname = table.string("hostname").and_then(|at| hostname(&table, at));
     server.shutdown_grace = table.duration("shutdown_grace", server.shutdown_grace);
@@ -28,7 +29,8 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     server.log_format = table.word("log_format", &formats).map_or(LogFormat::Text, |at| at.value);
     let identifiers = [("full", LogIdentifiers::Full), ("hash", LogIdentifiers::Hash)];
-    server.log_identifiers = table.word("log_identifiers", &identifiers).map_or(LogIdentifiers::Full, |at| at.value);
+    server.log_identifiers =
+        table.word("log_identifiers", &identifiers).map_or(LogIdentifiers::Full, |at| at.value);
     if let Some(state_dir) = table.string("state_dir") {
         server.state_dir = folder.join(state_dir.value);
         server.state_dir_is_set = true;
@@ -47,12 +49,20 @@ pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Op
     };
     let default = table.string("default_destination");
     if !table.has("default_destination") {
-        table.missing("default_destination", "name the source: the server that holds every account not in the mapping");
+        table.missing(
+            "default_destination",
+            "name the source: the server that holds every account not in the mapping",
+        );
     }
     let passthrough = table.string("smtp_passthrough_destination");
     let separators = table.strings("master_user_separators");
     for at in separators.iter().flatten().filter(|at| at.value.is_empty()) {
-        table.problems.error(&at.key, at.span.clone(), "found \"\", expected a separator", "write one such as \"%\" or \"*\", or remove it");
+        table.problems.error(
+            &at.key,
+            at.span.clone(),
+            "found \"\", expected a separator",
+            "write one such as \"%\" or \"*\", or remove it",
+        );
     }
     references.extend(default.iter().cloned());
     references.extend(passthrough.iter().cloned());
@@ -78,7 +88,12 @@ fn hostname(table: &Table<'_>, at: At<String>) -> Option<String> {
         return Some(at.value);
     }
     let message = format!("found \"{}\", expected a host name", at.value.escape_debug());
-    table.problems.error(&at.key, at.span, message, "write the public host name, such as \"mail.example.org\"");
+    table.problems.error(
+        &at.key,
+        at.span,
+        message,
+        "write the public host name, such as \"mail.example.org\"",
+    );
     None
 }
 

@@ -63,9 +63,8 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
         cert_path,
         key_path,
         subjects_are_set: subjects.is_some(),
-        subjects: subjects.map_or(leaf.subjects, |list| {
-            list.into_iter().map(|at| at.value.to_ascii_lowercase()).collect()
-        }),
+        subjects: subjects
+            .map_or(leaf.subjects, |list| list.into_iter().map(|at| at.value.to_ascii_lowercase()).collect()),
         is_default,
         key: pair,
         sha256: leaf.sha256,
@@ -76,8 +75,14 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
 fn check_defaults(certificates: &[Arc<Certificate>], table: &Table<'_>) {
     let defaults: Vec<_> = certificates.iter().filter(|one| one.is_default).map(|one| &*one.name).collect();
     if defaults.len() > 1 {
-        let message = format!("found {} defaults ({}), expected at most one", defaults.len(), defaults.join(", "));
-        table.problems.error(&table.path, table.span.clone(), message, "keep `default = true` on one certificate only");
+        let message =
+            format!("found {} defaults ({}), expected at most one", defaults.len(), defaults.join(", "));
+        table.problems.error(
+            &table.path,
+            table.span.clone(),
+            message,
+            "keep `default = true` on one certificate only",
+        );
     }
 }
 
@@ -89,13 +94,23 @@ fn disable(suites: &mut Vec<SupportedCipherSuite>, disabled: &[At<String>], tabl
             suites.retain(|suite| name(suite) != at.value);
             continue;
         }
-        let help = closest(&at.value, known.iter().map(String::as_str))
-            .map_or_else(|| format!("known are {}", known.join(", ")), |word| format!("did you mean \"{word}\"?"));
-        let message = format!("found \"{}\", expected the standard name of a cipher suite", at.value.escape_debug());
+        let help = closest(&at.value, known.iter().map(String::as_str)).map_or_else(
+            || format!("known are {}", known.join(", ")),
+            |word| format!("did you mean \"{word}\"?"),
+        );
+        let message =
+            format!("found \"{}\", expected the standard name of a cipher suite", at.value.escape_debug());
         table.problems.error(&at.key, at.span.clone(), message, help);
     }
-    if suites.is_empty() && let Some(first) = disabled.first() {
-        table.problems.error(&first.key, first.span.clone(), "every cipher suite is disabled", "leave at least one");
+    if suites.is_empty()
+        && let Some(first) = disabled.first()
+    {
+        table.problems.error(
+            &first.key,
+            first.span.clone(),
+            "every cipher suite is disabled",
+            "leave at least one",
+        );
     }
 }
 

@@ -41,8 +41,10 @@ impl Folder {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("folder");
         for name in ["", "other-"] {
-            let made = rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).expect("certificate");
-            let write = |file: &str, text: String| std::fs::write(folder.path().join(file), text).expect("write");
+            let made =
+                rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).expect("certificate");
+            let write =
+                |file: &str, text: String| std::fs::write(folder.path().join(file), text).expect("write");
             write(&format!("{name}cert.pem"), made.cert.pem());
             write(&format!("{name}key.pem"), made.signing_key.serialize_pem());
         }

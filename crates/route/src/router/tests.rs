@@ -213,30 +213,43 @@ async fn a_hundred_logins_make_one_lookup() {
     assert_eq!(store.lookups(), 1);
 }
 
-/// A lookup that has read the old answer is overtaken by `change`, and must not be believed afterwards.
-async fn overtaken(change: impl AsyncFnOnce(&Router, &Arc<Scripted>)) {
-    let store = Scripted::new(&[("alice", "old")]);
-    let router = router(&store);
-    store.hold_answers();
-    let login = tokio::spawn({
-        let router = router.clone();
-        async move { resolved(&router, "alice").await }
-    });
-    while store.lookups() == 0 {
+/// Waits until the store was asked `count` times.
+async fn until_asked(store: &Scripted, count: u64) {
+    for _ in 0..1_000 {
+        if store.lookups() == count {
+            return;
+        }
         tokio::task::yield_now().await;
     }
-    change(&router, &store).await;
-    let later = tokio::spawn({
-        let router = router.clone();
-        async move { resolved(&router, "alice").await }
-    });
-    while store.lookups() == 1 {
-        tokio::task::yield_now().await;
+    panic!("asked {} times, expected {count}", store.lookups());
+}
+
+fn log_in(router: &Router) -> tokio::task::JoinHandle<String> {
+    let router = router.clone();
+    tokio::spawn(async move { resolved(&router, "alice").await })
+}
+
+/// A lookup that has read the old answer is overtaken by `change`, and must not be believed afterwards:
+/// neither when it lands alone, nor by a login that comes while it is still under way.
+async fn overtaken(change: impl AsyncFn(&Router, &Arc<Scripted>)) {
+    for comes_meanwhile in [false, true] {
+        let store = Scripted::new(&[("alice", "old")]);
+        let router = router(&store);
+        store.hold_answers();
+        let early = log_in(&router);
+        until_asked(&store, 1).await;
+        change(&router, &store).await;
+        let meanwhile = comes_meanwhile.then(|| log_in(&router));
+        until_asked(&store, if comes_meanwhile { 2 } else { 1 }).await;
+        store.let_answers_go();
+        assert_eq!(early.await.unwrap(), "old entry", "it began before");
+        if let Some(meanwhile) = meanwhile {
+            assert_eq!(meanwhile.await.unwrap(), "new entry", "it did not join the one that began before");
+            assert_eq!(resolved(&router, "alice").await, "new entry!");
+        } else {
+            assert_eq!(resolved(&router, "alice").await, "new entry", "the early answer was not kept");
+        }
     }
-    store.let_answers_go();
-    assert_eq!(login.await.unwrap(), "old entry", "it began before");
-    assert_eq!(later.await.unwrap(), "new entry", "it did not join the one that began before");
-    assert_eq!(resolved(&router, "alice").await, "new entry!", "the later answer is kept, not the earlier");
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,10 +55,42 @@ pub(super) enum Mistake {
 
 /// Commands that RFC 9051 knows in a later state, and those of common extensions.
 const TOO_EARLY: [&str; 36] = [
-    "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB",
-    "NAMESPACE", "STATUS", "APPEND", "IDLE", "DONE", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH", "FETCH",
-    "STORE", "COPY", "MOVE", "UID", "CHECK", "SORT", "THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA",
-    "GETACL", "MYRIGHTS", "GETMETADATA", "SETMETADATA", "NOTIFY", "COMPRESS",
+    "ENABLE",
+    "SELECT",
+    "EXAMINE",
+    "CREATE",
+    "DELETE",
+    "RENAME",
+    "SUBSCRIBE",
+    "UNSUBSCRIBE",
+    "LIST",
+    "LSUB",
+    "NAMESPACE",
+    "STATUS",
+    "APPEND",
+    "IDLE",
+    "DONE",
+    "CLOSE",
+    "UNSELECT",
+    "EXPUNGE",
+    "SEARCH",
+    "FETCH",
+    "STORE",
+    "COPY",
+    "MOVE",
+    "UID",
+    "CHECK",
+    "SORT",
+    "THREAD",
+    "GETQUOTA",
+    "GETQUOTAROOT",
+    "SETQUOTA",
+    "GETACL",
+    "MYRIGHTS",
+    "GETMETADATA",
+    "SETMETADATA",
+    "NOTIFY",
+    "COMPRESS",
 ];
 
 /// Parses one whole frame, its last line end included.
@@ -267,7 +299,9 @@ mod tests {
             Err(Mistake::Arguments { tag }) => format!("{} bad", tag.escape_ascii()),
             Ok(Command { tag, verb }) => {
                 let verb = match verb {
-                    Verb::Login { user, password } => format!("LOGIN <{}> <{}>", text(&user), text(&password)),
+                    Verb::Login { user, password } => {
+                        format!("LOGIN <{}> <{}>", text(&user), text(&password))
+                    }
                     Verb::Authenticate { mechanism, initial } => {
                         format!("AUTHENTICATE {mechanism:?} {:?}", initial.as_ref().map(text))
                     }

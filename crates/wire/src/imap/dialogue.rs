@@ -89,7 +89,8 @@ impl Dialogue {
 
     fn bounds(&self, unread: &[u8]) -> Bounds {
         let line = if command::is_authenticate(unread) { MAX_WHOLE } else { MAX_LINE };
-        let has = |name: &str| self.opening.advert.capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
+        let has =
+            |name: &str| self.opening.advert.capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
         let unasked = if has("LITERAL-") && !has("LITERAL+") { MAX_LITERAL_MINUS } else { MAX_WHOLE };
         Bounds { line, whole: MAX_WHOLE, unasked }
     }
@@ -167,8 +168,14 @@ impl Dialogue {
         self.attempt(tag, Credential::Password { user, password })
     }
 
-    fn authenticate(&mut self, tag: Vec<u8>, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<Asked> {
-        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism)) else {
+    fn authenticate(
+        &mut self,
+        tag: Vec<u8>,
+        mechanism: Option<Mechanism>,
+        initial: Option<&Secret>,
+    ) -> Step<Asked> {
+        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism))
+        else {
             return write(line(&tag, "NO [CANNOT] Unsupported authentication mechanism"));
         };
         if !self.is_permitted(mechanism) {
@@ -214,7 +221,9 @@ impl Dialogue {
         let decoded = sasl::decode(text);
         inbox.consume(found.whole);
         match (std::mem::replace(&mut self.state, State::ExpectCommand), decoded) {
-            (State::ExpectSasl { tag, exchange }, Some(response)) => self.exchange(tag, exchange.answer(response)),
+            (State::ExpectSasl { tag, exchange }, Some(response)) => {
+                self.exchange(tag, exchange.answer(response))
+            }
             (State::ExpectSasl { tag, .. }, None) if is_cancelled => write(line(&tag, CANCELLED)),
             (State::ExpectSasl { tag, .. }, None) => write(line(&tag, NOT_BASE64)),
             (State::ExpectResponse { tag }, Some(response)) => {
@@ -245,9 +254,9 @@ impl Dialogue {
 
     /// Whether `LOGIN` is taken: some password mechanism is offered, and may be used on this channel.
     fn takes_passwords(&self) -> bool {
-        [Mechanism::Plain, Mechanism::Login].iter().any(|mechanism| {
-            self.opening.advert.sasl.contains(mechanism) && self.is_permitted(*mechanism)
-        })
+        [Mechanism::Plain, Mechanism::Login]
+            .iter()
+            .any(|mechanism| self.opening.advert.sasl.contains(mechanism) && self.is_permitted(*mechanism))
     }
 
     fn is_permitted(&self, mechanism: Mechanism) -> bool {

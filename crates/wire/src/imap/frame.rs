@@ -102,9 +102,9 @@ pub(super) fn announcement(line: &[u8]) -> Option<Announcement> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let octets = digits.iter().fold(0_usize, |n, digit| {
-        n.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
-    });
+    let octets = digits
+        .iter()
+        .fold(0_usize, |n, digit| n.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
     Some(Announcement { octets, synchronising, length: line.len() - open })
 }
 

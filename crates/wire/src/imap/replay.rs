@@ -49,7 +49,9 @@ enum State {
     ExpectId,
     Ready,
     /// A login is out; later challenges go to the client when `relayed`.
-    ExpectVerdict { relayed: bool },
+    ExpectVerdict {
+        relayed: bool,
+    },
     Over,
 }
 

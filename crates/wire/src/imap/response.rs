@@ -60,7 +60,9 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
     };
     let (tag, from_status) = (&line[..space], &line[space + 1..]);
     match status(from_status) {
-        Some((status @ (Status::Ok | Status::No | Status::Bad), _)) => Response::Done { tag, status, from_status },
+        Some((status @ (Status::Ok | Status::No | Status::Bad), _)) => {
+            Response::Done { tag, status, from_status }
+        }
         _ => Response::Nonsense,
     }
 }
@@ -74,7 +76,9 @@ pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
 /// Whether a `NO` means "not now" rather than "not you" (RFC 9051 section 7.1).
 pub(super) fn is_not_now(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {
-        [&b"UNAVAILABLE"[..], b"INUSE", b"LIMIT", b"SERVERBUG"].iter().any(|name| code.eq_ignore_ascii_case(name))
+        [&b"UNAVAILABLE"[..], b"INUSE", b"LIMIT", b"SERVERBUG"]
+            .iter()
+            .any(|name| code.eq_ignore_ascii_case(name))
     })
 }
 
@@ -140,7 +144,10 @@ mod tests {
     #[test]
     fn responses() {
         for (line, expected) in [
-            (&b"* OK [CAPABILITY IMAP4rev1] ready"[..], Response::Status(Status::Ok, b"[CAPABILITY IMAP4rev1] ready")),
+            (
+                &b"* OK [CAPABILITY IMAP4rev1] ready"[..],
+                Response::Status(Status::Ok, b"[CAPABILITY IMAP4rev1] ready"),
+            ),
             (b"* OK", Response::Status(Status::Ok, b"")),
             (b"* bye too busy", Response::Status(Status::Bye, b"too busy")),
             (b"* CAPABILITY IMAP4rev1", Response::Untagged(b"CAPABILITY IMAP4rev1")),
@@ -159,7 +166,9 @@ mod tests {
 
     #[test]
     fn capabilities_and_codes() {
-        let found = Capabilities::parse(b"CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=PLAIN auth=xoauth2 AUTH=NTLM ID");
+        let found = Capabilities::parse(
+            b"CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=PLAIN auth=xoauth2 AUTH=NTLM ID",
+        );
         let expected = Capabilities {
             sasl: vec![Mechanism::Plain, Mechanism::XOAuth2],
             sasl_ir: true,

@@ -254,13 +254,20 @@ fn goodbyes() {
 fn bounds_of_what_a_client_may_send() {
     // One byte more than a line may have: nothing is waited for.
     let long = "x".repeat(8 * 1024 + 1 - "a LOGIN alice ".len());
-    encrypted(&format!("C: a LOGIN alice {long}\nS: a BAD Command line or literal too long\nS: * BYE Too long\nEND").replace("C: a", "C| a"));
+    encrypted(
+        &format!(
+            "C: a LOGIN alice {long}\nS: a BAD Command line or literal too long\nS: * BYE Too long\nEND"
+        )
+        .replace("C: a", "C| a"),
+    );
     encrypted("C: a LOGIN {70000}\nS: a BAD Command line or literal too long\nS: * BYE Too long\nEND");
     encrypted("C: a LOGIN {70000+}\nS: a BAD Command line or literal too long\nS: * BYE Too long\nEND");
     // A token fits where a password would not.
     let token = "A".repeat(40_000);
     let shown = "\\x00".repeat(30_000);
-    encrypted(&format!("C: a AUTHENTICATE XOAUTH2 {token}\n= XOAUTH2 {shown}\n> refused\nS: a NO [AUTHENTICATIONFAILED] Authentication failed"));
+    encrypted(&format!(
+        "C: a AUTHENTICATE XOAUTH2 {token}\n= XOAUTH2 {shown}\n> refused\nS: a NO [AUTHENTICATIONFAILED] Authentication failed"
+    ));
     let unknown = "C: a FOO\nS: a BAD Unknown command\n".repeat(10);
     encrypted(&format!("{unknown}S: * BYE Too many unknown commands\nEND"));
 }
@@ -297,7 +304,8 @@ fn replay(starttls: bool, forward: bool, script: &str) {
         ttl: 6,
         encrypted: true,
     });
-    let errand = || Errand { starttls, forward: forward.clone(), told: Told::default(), hostname: "proxy".to_owned() };
+    let errand =
+        || Errand { starttls, forward: forward.clone(), told: Told::default(), hostname: "proxy".to_owned() };
     play_replay(|| Box::new(Replay::new(errand())), script);
 }
 

@@ -1,7 +1,7 @@
 //! POP3's server side, up to the login: the AUTHORIZATION state (RFC 1939 section 4).
 
 use super::command::{self, Command, Mistake};
-use super::words;
+use super::words::{self, err, ok, write};
 use crate::attempt::{Attempt, Credential, Mechanism, Parting, Told, Verdict};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines, is_http_request};
@@ -297,16 +297,4 @@ impl crate::step::Dialogue for Dialogue {
         self.state = State::Over;
         words::farewell(why)
     }
-}
-
-fn ok(words: &str) -> Step<Asked> {
-    write(words::line("+OK", words))
-}
-
-fn err(words: &str) -> Step<Asked> {
-    write(words::line("-ERR", words))
-}
-
-fn write(bytes: Vec<u8>) -> Step<Asked> {
-    Step::Write(Secret::new(bytes))
 }

@@ -3,6 +3,7 @@
 use crate::attempt::{Parting, Verdict};
 use crate::sasl;
 use crate::secret::Secret;
+use crate::step::{Asked, Step};
 
 pub(super) const CANCELLED: &str = "Authentication cancelled";
 
@@ -54,4 +55,16 @@ pub(super) fn farewell(why: Parting) -> Vec<u8> {
         Parting::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
     };
     line("-ERR", words)
+}
+
+pub(super) fn ok(words: &str) -> Step<Asked> {
+    write(line("+OK", words))
+}
+
+pub(super) fn err(words: &str) -> Step<Asked> {
+    write(line("-ERR", words))
+}
+
+pub(super) fn write(bytes: Vec<u8>) -> Step<Asked> {
+    Step::Write(Secret::new(bytes))
 }
