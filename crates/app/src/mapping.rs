@@ -33,7 +33,7 @@ impl Mapping {
     /// Opens what `plan` asks for.
     pub(crate) async fn open(plan: &Plan) -> Result<Self, LoadError> {
         // The configuration refuses every other source until it is built.
-        let (path, watches) = path(plan).unwrap_or((Path::new(""), false));
+        let (path, watches) = path(plan).unwrap_or_else(|| (Path::new(""), false));
         let path = path.to_owned();
         let (rules, opened) = (Rules::of(plan), path.clone());
         let task = tokio::task::spawn_blocking(move || FileStore::open(opened, rules));

@@ -251,3 +251,6 @@ impl Tap for Unwatched {
 
     fn skip(&mut self, _: u64) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,8 @@ impl Conversation {
     fn log_login(&self, entered: &Entered) {
         let Times { hold, route, steps, replay } = entered.times;
         let accounts = &self.context.live.accounts;
-        let account = entered.ticket.account().map_or("-".into(), |account| accounts.show(account));
+        let account = entered.ticket.account().map(|account| accounts.show(account));
+        let account = account.as_deref().unwrap_or("-");
         tracing::info!(
             %account,
             client = %entered.visitor.client,

@@ -99,7 +99,7 @@ async fn course(
         Ok(Ok(Some(entered))) => conversation.bridge(entered).await,
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
         Ok(Err(Broken::Injected)) => {
-            tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done")
+            tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done");
         }
         Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
         Err(_) => conversation.goodbye(Parting::TimedOut).await,

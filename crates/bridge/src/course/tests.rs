@@ -1,0 +1,60 @@
+use std::future::pending;
+use std::mem::size_of_val;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+use super::*;
+use crate::bulk::Copied;
+use crate::{run, run_tcp};
+
+const LIMITS: Limits = Limits::with_idle(Duration::from_secs(1800));
+
+/// The whole price of a session that waits, its streams apart.
+#[tokio::test]
+async fn a_waiting_session_is_small() {
+    let (mut client, mut backend) = duplex(1);
+    let size = size_of_val(&run(&mut client, &mut backend, Opening::default(), LIMITS, (), pending::<()>()));
+    assert!(size <= 800, "{size} bytes");
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (one, other) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
+    let (mut one, mut other) = (one.unwrap(), other.unwrap().0);
+    let size = size_of_val(&run_tcp(&mut one, &mut other, Opening::default(), LIMITS, (), pending::<()>()));
+    assert!(size <= 960, "{size} bytes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_session_keeps_nothing() {
+    let (mut client, mut at_client) = duplex(100);
+    let (mut backend, mut at_backend) = duplex(100);
+    let mut course: Course<'_, _, _, Copied, (), ()> = Course {
+        client: &mut at_client,
+        backend: &mut at_backend,
+        up: Flow::new(vec![b'o'; 150]),
+        down: Flow::new(Vec::with_capacity(5000)),
+        watch: (),
+        limits: LIMITS,
+        last_byte: Instant::now(),
+        closing: None,
+        ending: None,
+    };
+    let mut end = pin!(pending());
+    let mut alarm = pin!(sleep_until(course.deadline()));
+    backend.write_all(&[b'x'; 100]).await.unwrap();
+    let mut course_poll = |cx: &mut Context<'_>| {
+        assert!(course.poll(cx, end.as_mut(), alarm.as_mut()).is_pending());
+        Poll::Ready((course.up.kept(), course.down.kept()))
+    };
+    // Half of the opening waits; what the client has taken takes no memory.
+    assert_eq!(poll_fn(&mut course_poll).await, (150, 0));
+    backend.write_all(&[b'x'; 100]).await.unwrap();
+    client.read_exact(&mut [0; 40]).await.unwrap();
+    // Of the next hundred the client took forty: sixty are kept, in sixty bytes.
+    assert_eq!(poll_fn(&mut course_poll).await, (150, 60));
+    client.read_exact(&mut [0; 100]).await.unwrap();
+    backend.read_exact(&mut [0; 100]).await.unwrap();
+    assert_eq!(poll_fn(&mut course_poll).await, (0, 0));
+    client.read_exact(&mut [0; 60]).await.unwrap();
+    backend.read_exact(&mut [0; 50]).await.unwrap();
+}

@@ -1,0 +1,444 @@
+//! The bridge between streams in memory, with a clock that the tests turn: order, ends and waits.
+
+use std::future::{Future, pending, ready};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use pointsman_bridge::{BOUNDARY_WAIT, HALF_CLOSE, Limits, Opening, Outcome, Watch, Why, run};
+use tokio::io::{
+    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, DuplexStream, ReadBuf, duplex,
+};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, advance, timeout};
+
+const IDLE: Duration = Duration::from_secs(1800);
+const LIMITS: Limits = Limits::with_idle(IDLE);
+/// More than the bridge keeps of one direction, which is one read.
+const KEPT: usize = 32 * 1024;
+
+/// A session with its two peers in the test's hands.
+struct Session {
+    client: DuplexStream,
+    backend: DuplexStream,
+    end: oneshot::Sender<&'static str>,
+    bridge: JoinHandle<Outcome<&'static str>>,
+}
+
+/// Cuts at line feeds.
+#[derive(Default)]
+struct Lines {
+    inside: bool,
+}
+
+impl Watch for Lines {
+    fn to_client(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.inside = *last != b'\n';
+        }
+    }
+
+    fn at_boundary(&self) -> bool {
+        !self.inside
+    }
+}
+
+fn begin(opening: Opening, watch: impl Watch + Send + 'static, buffer: usize) -> Session {
+    let (client, mut at_client) = duplex(buffer);
+    let (backend, mut at_backend) = duplex(buffer);
+    let (end, ended) = oneshot::channel();
+    let bridge = tokio::spawn(async move {
+        let end = async { ended.await.unwrap_or("nobody can end it") };
+        run(&mut at_client, &mut at_backend, opening, LIMITS, watch, end).await
+    });
+    Session { client, backend, end, bridge }
+}
+
+async fn read(stream: &mut DuplexStream, expected: &str) {
+    let mut bytes = vec![0; expected.len()];
+    stream.read_exact(&mut bytes).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&bytes), expected);
+}
+
+async fn read_to_end(stream: &mut DuplexStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text
+}
+
+/// Lets every task run until none can: with the clock paused, time moves only then.
+async fn settle() {
+    assert!(timeout(Duration::from_nanos(1), pending::<()>()).await.is_err());
+}
+
+fn text(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_opening_comes_first_and_once() {
+    let opening = Opening { to_backend: text("b SELECT INBOX\r\n"), to_client: text("* 3 EXISTS\r\n") };
+    let mut session = begin(opening, (), 64);
+    session.client.write_all(b"c NOOP\r\n").await.unwrap();
+    session.backend.write_all(b"b OK\r\n").await.unwrap();
+    session.client.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut session.backend).await, "b SELECT INBOX\r\nc NOOP\r\n");
+    session.backend.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut session.client).await, "* 3 EXISTS\r\nb OK\r\n");
+    assert_eq!(
+        session.bridge.await.unwrap(),
+        Outcome { to_backend: 24, to_client: 18, why: Why::ClientClosed }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_close_leaves_the_other_direction_open() {
+    let mut session = begin(Opening::default(), (), 64);
+    session.backend.write_all(b"* BYE\r\n").await.unwrap();
+    session.backend.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut session.client).await, "* BYE\r\n");
+    session.client.write_all(b"late\r\n").await.unwrap();
+    read(&mut session.backend, "late\r\n").await;
+    session.client.shutdown().await.unwrap();
+    assert_eq!(session.bridge.await.unwrap().why, Why::BackendClosed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_closed_session_ends_in_time() {
+    for client_closes in [true, false] {
+        let mut session = begin(Opening::default(), (), 64);
+        advance(Duration::from_secs(100)).await;
+        let start = Instant::now();
+        let (closing, other) = if client_closes {
+            (&mut session.client, &mut session.backend)
+        } else {
+            (&mut session.backend, &mut session.client)
+        };
+        closing.shutdown().await.unwrap();
+        assert_eq!(read_to_end(other).await, "");
+        // Bytes do not lengthen it.
+        advance(HALF_CLOSE - Duration::from_secs(1)).await;
+        other.write_all(b"x").await.unwrap();
+        assert_eq!(session.bridge.await.unwrap().why, Why::HalfCloseTimeout);
+        assert_eq!(start.elapsed().as_secs(), HALF_CLOSE.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_ends_it_and_bytes_lengthen_it() {
+    let mut session = begin(Opening::default(), (), 64);
+    let start = Instant::now();
+    settle().await;
+    advance(IDLE - Duration::from_secs(1)).await;
+    session.client.write_all(b"x").await.unwrap();
+    read(&mut session.backend, "x").await;
+    advance(IDLE - Duration::from_secs(1)).await;
+    session.backend.write_all(b"y").await.unwrap();
+    read(&mut session.client, "y").await;
+    assert_eq!(session.bridge.await.unwrap(), Outcome { to_backend: 1, to_client: 1, why: Why::Idle });
+    assert_eq!(start.elapsed().as_secs(), 3 * IDLE.as_secs() - 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_too_large_to_add_is_no_limit() {
+    let (mut client, _client) = duplex(64);
+    let (mut backend, _backend) = duplex(64);
+    let limits = Limits::with_idle(Duration::MAX);
+    let end = tokio::time::sleep(Duration::from_secs(10_000_000));
+    let outcome = run(&mut client, &mut backend, Opening::default(), limits, (), end).await;
+    assert_eq!(outcome.why, Why::Ended { by: (), at_boundary: true });
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_nobody_takes_are_silence() {
+    let mut session = begin(Opening::default(), (), 64);
+    let start = Instant::now();
+    session.client.write_all(&[b'x'; 200]).await.unwrap();
+    assert_eq!(session.bridge.await.unwrap(), Outcome { to_backend: 64, to_client: 0, why: Why::Idle });
+    assert_eq!(start.elapsed().as_secs(), IDLE.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_comes_at_once_between_lines() {
+    let mut session = begin(Opening::default(), Lines::default(), 64);
+    session.backend.write_all(b"* 1 EXISTS\r\n").await.unwrap();
+    read(&mut session.client, "* 1 EXISTS\r\n").await;
+    let start = Instant::now();
+    session.end.send("kick").unwrap();
+    assert_eq!(session.bridge.await.unwrap().why, Why::Ended { by: "kick", at_boundary: true });
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_waits_for_the_end_of_the_line() {
+    let opening = Opening { to_client: text("* 1 EX"), ..Opening::default() };
+    let mut session = begin(opening, Lines::default(), 64);
+    read(&mut session.client, "* 1 EX").await;
+    session.end.send("move").unwrap();
+    settle().await;
+    // Nothing more is asked of the backend.
+    session.client.write_all(b"a NOOP\r\n").await.unwrap();
+    advance(BOUNDARY_WAIT - Duration::from_secs(1)).await;
+    session.backend.write_all(b"ISTS\r\n").await.unwrap();
+    let outcome = session.bridge.await.unwrap();
+    let why = Why::Ended { by: "move", at_boundary: true };
+    assert_eq!(outcome, Outcome { to_backend: 0, to_client: 12, why });
+    read(&mut session.client, "ISTS\r\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_does_not_wait_for_ever() {
+    for (backend_says, client_buffer) in [("no line end", 64), ("more than the client takes\r\n", 4)] {
+        let (_client, mut at_client) = duplex(client_buffer);
+        let (mut backend, mut at_backend) = duplex(64);
+        backend.write_all(backend_says.as_bytes()).await.unwrap();
+        let start = Instant::now();
+        let end = tokio::time::sleep(Duration::from_secs(5));
+        let outcome =
+            run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, Lines::default(), end).await;
+        assert_eq!(outcome.why, Why::Ended { by: (), at_boundary: false });
+        assert_eq!(start.elapsed().as_secs(), 5 + BOUNDARY_WAIT.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_after_the_goodbye_is_not_at_a_boundary() {
+    let mut session = begin(Opening::default(), (), 64);
+    session.backend.shutdown().await.unwrap();
+    assert_eq!(read_to_end(&mut session.client).await, "");
+    session.end.send("drain").unwrap();
+    assert_eq!(session.bridge.await.unwrap().why, Why::Ended { by: "drain", at_boundary: false });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_was_there_before_writes_the_opening() {
+    let (mut client, mut at_client) = duplex(64);
+    let (mut backend, mut at_backend) = duplex(64);
+    let opening = Opening { to_backend: text("up"), to_client: text("down") };
+    let outcome = run(&mut at_client, &mut at_backend, opening, LIMITS, (), ready(7)).await;
+    let why = Why::Ended { by: 7, at_boundary: true };
+    assert_eq!(outcome, Outcome { to_backend: 2, to_client: 4, why });
+    read(&mut client, "down").await;
+    read(&mut backend, "up").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn buffering_streams_are_flushed() {
+    let (mut client, at_client) = duplex(64);
+    let (mut backend, at_backend) = duplex(64);
+    tokio::spawn(async move {
+        let (mut client, mut backend) = (BufWriter::new(at_client), BufWriter::new(at_backend));
+        run(&mut client, &mut backend, Opening::default(), LIMITS, (), pending::<()>()).await
+    });
+    client.write_all(b"a NOOP\r\n").await.unwrap();
+    read(&mut backend, "a NOOP\r\n").await;
+    backend.write_all(b"a OK\r\n").await.unwrap();
+    read(&mut client, "a OK\r\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_holds_back_the_sender() {
+    const BUFFER: usize = 1000;
+    let mut session = begin(Opening::default(), (), BUFFER);
+    let flood = vec![b'x'; 10 * KEPT];
+    let mut accepted = 0;
+    while let Ok(written) = timeout(Duration::from_millis(1), session.backend.write(&flood[accepted..])).await
+    {
+        accepted += written.unwrap();
+    }
+    // Two buffers of the test's own, and at most one read between them.
+    assert!((2 * BUFFER..=2 * BUFFER + KEPT).contains(&accepted), "{accepted}");
+    let mut received = vec![0; accepted];
+    session.client.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, flood[..accepted]);
+}
+
+/// Fails in the ways that sockets and TLS do.
+struct Failing {
+    says: &'static [u8],
+    reads: Option<io::ErrorKind>,
+    writes: Option<io::ErrorKind>,
+}
+
+impl AsyncRead for Failing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.says.is_empty() {
+            buffer.put_slice(std::mem::take(&mut self.says));
+            return Poll::Ready(Ok(()));
+        }
+        self.reads.map_or(Poll::Pending, |kind| Poll::Ready(Err(kind.into())))
+    }
+}
+
+impl AsyncWrite for Failing {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.writes.map_or(Ok(bytes.len()), |kind| Err(kind.into())))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.writes.map_or(Ok(()), |kind| Err(kind.into())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_name_their_side() {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, TimedOut, UnexpectedEof,
+    };
+    for (reads, writes, client, backend) in [
+        (Some(ConnectionReset), None, Why::ClientReset, Why::BackendReset),
+        (Some(ConnectionAborted), None, Why::ClientReset, Why::BackendReset),
+        (None, Some(BrokenPipe), Why::ClientReset, Why::BackendReset),
+        (Some(TimedOut), None, Why::ClientError(TimedOut), Why::BackendError(TimedOut)),
+        (None, Some(TimedOut), Why::ClientError(TimedOut), Why::BackendError(TimedOut)),
+        (Some(InvalidData), None, Why::ClientError(InvalidData), Why::BackendError(InvalidData)),
+        (Some(UnexpectedEof), None, Why::HalfCloseTimeout, Why::HalfCloseTimeout),
+    ] {
+        for (expected, is_client) in [(client, true), (backend, false)] {
+            let (mut peer, mut at_peer) = duplex(64);
+            let mut failing = Failing { says: b"last words", reads, writes };
+            peer.write_all(b"x").await.unwrap();
+            let end = pending::<()>();
+            let outcome = if is_client {
+                run(&mut failing, &mut at_peer, Opening::default(), LIMITS, (), end).await
+            } else {
+                run(&mut at_peer, &mut failing, Opening::default(), LIMITS, (), end).await
+            };
+            assert_eq!(outcome.why, expected, "{reads:?} {writes:?}");
+            drop(at_peer);
+            if !is_client {
+                assert_eq!(read_to_end(&mut peer).await, "last words", "{reads:?} {writes:?}");
+            }
+        }
+    }
+}
+
+/// Reads and writes a few bytes at a time, and now and then nothing: as a script says, over and over.
+struct Choppy {
+    inner: DuplexStream,
+    script: Vec<usize>,
+    at: usize,
+}
+
+impl Choppy {
+    /// How many bytes this time; after 0, the task must be woken again.
+    fn next(&mut self, cx: &Context<'_>) -> usize {
+        self.at = (self.at + 1) % self.script.len();
+        if self.script[self.at] == 0 {
+            cx.waker().wake_by_ref();
+        }
+        self.script[self.at]
+    }
+}
+
+impl AsyncRead for Choppy {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let most = self.next(cx);
+        if most == 0 {
+            return Poll::Pending;
+        }
+        let mut part = buffer.take(most);
+        std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
+        let read = part.filled().len();
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Choppy {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let most = self.next(cx).min(bytes.len());
+        if most == 0 {
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.inner).poll_write(cx, &bytes[..most])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// One peer: sends everything and closes, while it receives until the other has.
+async fn exchange(stream: DuplexStream, sent: Vec<u8>) -> Vec<u8> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut received = Vec::new();
+    let (written, read) = tokio::join!(
+        async {
+            writer.write_all(&sent).await?;
+            writer.shutdown().await
+        },
+        reader.read_to_end(&mut received)
+    );
+    written.and(read.map(drop)).unwrap();
+    received
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+mod property {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// At least one length above 0, or nothing would ever move.
+    fn scripts() -> impl Strategy<Value = Vec<usize>> {
+        (vec(0_usize..2000, 0..8), 1_usize..70_000).prop_map(|(mut script, last)| {
+            script.push(last);
+            script
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_byte_arrives_in_order(
+            up in vec(any::<u8>(), 0..100_000),
+            down in vec(any::<u8>(), 0..100_000),
+            opened in 0_usize..40_000,
+            client_script in scripts(),
+            backend_script in scripts(),
+            buffer in 1_usize..70_000,
+        ) {
+            let (up_opening, up_rest) = up.split_at(opened.min(up.len()));
+            let (down_opening, down_rest) = down.split_at(opened.min(down.len()));
+            let opening = Opening { to_backend: up_opening.to_vec(), to_client: down_opening.to_vec() };
+            let (client, at_client) = duplex(buffer);
+            let (backend, at_backend) = duplex(buffer);
+            let mut at_client = Choppy { inner: at_client, script: client_script, at: 0 };
+            let mut at_backend = Choppy { inner: at_backend, script: backend_script, at: 0 };
+            let (outcome, at_client_end, at_backend_end) = block_on(async {
+                tokio::join!(
+                    run(&mut at_client, &mut at_backend, opening, LIMITS, (), pending::<()>()),
+                    exchange(client, up_rest.to_vec()),
+                    exchange(backend, down_rest.to_vec()),
+                )
+            });
+            prop_assert!(at_client_end == down && at_backend_end == up);
+            prop_assert_eq!((outcome.to_backend, outcome.to_client), (up.len() as u64, down.len() as u64));
+            prop_assert!(matches!(outcome.why, Why::ClientClosed | Why::BackendClosed));
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The bridge between real sockets, by copying and by splice(2): the same bytes, the same ends.
+
+use std::future::pending;
+use std::time::Duration;
+
+use pointsman_bridge::{Limits, Opening, Outcome, Watch, Why, run, run_tcp};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+const LIMITS: Limits = Limits::with_idle(Duration::from_secs(60));
+
+/// Both ways of moving bytes.
+const WAYS: [Way; 3] = [Way::Copied, Way::Spliced, Way::SplicedWhereUnseen];
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Copied,
+    Spliced,
+    SplicedWhereUnseen,
+}
+
+/// Wants to see 1000 bytes of every million, and counts them all.
+struct Partly {
+    at: u64,
+}
+
+impl Watch for Partly {
+    fn to_client(&mut self, bytes: &[u8]) {
+        self.at += bytes.len() as u64;
+    }
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+
+    fn unseen(&self) -> u64 {
+        (1_000_000 - self.at % 1_000_000).saturating_sub(1000)
+    }
+
+    fn skip(&mut self, count: u64) {
+        assert!(count <= self.unseen());
+        self.at += count;
+    }
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (one, other) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    (one.unwrap(), other.unwrap().0)
+}
+
+/// The client's socket, the backend's, and the bridge between them.
+async fn begin(way: Way, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<Outcome<()>>) {
+    let (client, mut at_client) = pair().await;
+    let (backend, mut at_backend) = pair().await;
+    let bridge = tokio::spawn(async move {
+        let (client, backend, end) = (&mut at_client, &mut at_backend, pending());
+        match way {
+            Way::Copied => run(client, backend, opening, LIMITS, (), end).await,
+            Way::Spliced => run_tcp(client, backend, opening, LIMITS, (), end).await,
+            Way::SplicedWhereUnseen => run_tcp(client, backend, opening, LIMITS, Partly { at: 0 }, end).await,
+        }
+    });
+    (client, backend, bridge)
+}
+
+/// Bytes that differ from each other at every distance a lost or doubled buffer could have.
+fn pattern(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        })
+        .collect()
+}
+
+async fn exchange(mut stream: TcpStream, sent: Vec<u8>) -> Vec<u8> {
+    let (mut reader, mut writer) = stream.split();
+    let mut received = Vec::new();
+    let (written, read) = tokio::join!(
+        async {
+            writer.write_all(&sent).await?;
+            writer.shutdown().await
+        },
+        reader.read_to_end(&mut received)
+    );
+    written.and(read.map(drop)).unwrap();
+    received
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_megabytes_both_ways() {
+    const LENGTH: usize = 50_000_000;
+    let (up, down) = (pattern(LENGTH, 1), pattern(LENGTH, 2));
+    for way in WAYS {
+        let opening = Opening { to_backend: up[..1000].to_vec(), to_client: down[..999].to_vec() };
+        let (client, backend, bridge) = begin(way, opening).await;
+        let client = tokio::spawn(exchange(client, up[1000..].to_vec()));
+        let backend = tokio::spawn(exchange(backend, down[999..].to_vec()));
+        assert!(client.await.unwrap() == down, "{way:?}: the client's bytes");
+        assert!(backend.await.unwrap() == up, "{way:?}: the backend's bytes");
+        let outcome = bridge.await.unwrap();
+        assert_eq!((outcome.to_backend, outcome.to_client), (LENGTH as u64, LENGTH as u64), "{way:?}");
+        assert!(matches!(outcome.why, Why::ClientClosed | Why::BackendClosed), "{way:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_everything() {
+    let sent = pattern(6_000_000, 3);
+    for way in WAYS {
+        let (mut client, mut backend, bridge) = begin(way, Opening::default()).await;
+        let expected = sent.clone();
+        let backend = tokio::spawn(async move {
+            backend.write_all(&expected).await.unwrap();
+            backend.shutdown().await.unwrap();
+            backend
+        });
+        let mut received = Vec::new();
+        let mut piece = vec![0; 1500];
+        loop {
+            // The bridge and the sender run dry before each small read.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            match client.read(&mut piece).await.unwrap() {
+                0 => break,
+                length => received.extend_from_slice(&piece[..length]),
+            }
+        }
+        assert!(received == sent, "{way:?}");
+        client.shutdown().await.unwrap();
+        assert_eq!(bridge.await.unwrap().why, Why::BackendClosed, "{way:?}");
+        drop(backend.await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_half_close_is_passed_on() {
+    for way in WAYS {
+        let (mut client, mut backend, bridge) = begin(way, Opening::default()).await;
+        client.write_all(b"a LOGOUT\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut heard = String::new();
+        backend.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "a LOGOUT\r\n");
+        backend.write_all(b"* BYE\r\na OK\r\n").await.unwrap();
+        drop(backend);
+        heard.clear();
+        client.read_to_string(&mut heard).await.unwrap();
+        assert_eq!(heard, "* BYE\r\na OK\r\n");
+        assert_eq!(
+            bridge.await.unwrap(),
+            Outcome { to_backend: 10, to_client: 13, why: Why::ClientClosed },
+            "{way:?}"
+        );
+    }
+}
+
+/// Drops `stream` so that its peer is reset.
+fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+}
+
+#[tokio::test]
+async fn a_reset_is_told_from_a_close() {
+    for way in WAYS {
+        let (client, _backend, bridge) = begin(way, Opening::default()).await;
+        reset(client);
+        assert_eq!(bridge.await.unwrap().why, Why::ClientReset, "{way:?}");
+        let (_client, backend, bridge) = begin(way, Opening::default()).await;
+        reset(backend);
+        assert_eq!(bridge.await.unwrap().why, Why::BackendReset, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reset_amid_bulk_is_seen() {
+    for way in WAYS {
+        let (mut client, mut backend, bridge) = begin(way, Opening::default()).await;
+        let sender = tokio::spawn(async move {
+            let flood = vec![b'x'; 64 * 1024];
+            while backend.write_all(&flood).await.is_ok() {}
+        });
+        let mut taken = vec![0; 5_000_000];
+        client.read_exact(&mut taken).await.unwrap();
+        reset(client);
+        let outcome = bridge.await.unwrap();
+        assert_eq!(outcome.why, Why::ClientReset, "{way:?}");
+        assert!(outcome.to_client >= 5_000_000);
+        sender.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn many_sessions_share_one_worker() {
+    let mut sessions = Vec::new();
+    for session in 0..50 {
+        let (client, backend, bridge) = begin(Way::Spliced, Opening::default()).await;
+        let (up, down) = (pattern(300_000, session), pattern(400_000, !session));
+        let client = tokio::spawn(exchange(client, up.clone()));
+        let backend = tokio::spawn(exchange(backend, down.clone()));
+        sessions.push((client, backend, bridge, up, down));
+    }
+    for (client, backend, bridge, up, down) in sessions {
+        assert!(client.await.unwrap() == down && backend.await.unwrap() == up);
+        assert_eq!(bridge.await.unwrap().to_client, down.len() as u64);
+    }
+}
