@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::bulk::{Bulk, Fault, Given, Taken, Way};
+use crate::rest::Rest;
 use crate::scratch;
 
 /// Rounds of one poll: then the other direction, and the worker's other sessions, have their turn.
@@ -37,13 +38,6 @@ pub(crate) enum Stage {
     Done,
 }
 
-/// Bytes that have been read and not written. Empty, it holds no memory.
-#[derive(Debug, Default)]
-struct Rest {
-    bytes: Vec<u8>,
-    written: usize,
-}
-
 /// Looks at the bytes of a direction as they pass.
 pub(crate) trait Tap {
     /// Whether the source may be read.
@@ -68,13 +62,7 @@ enum Round {
 impl<K: Way> Flow<K> {
     /// A direction that writes `opening` before anything else.
     pub(crate) fn new(opening: Vec<u8>) -> Self {
-        Self {
-            stage: Stage::Open,
-            rest: Rest { bytes: opening, written: 0 },
-            unflushed: false,
-            given: 0,
-            bulk: K::default(),
-        }
+        Self { stage: Stage::Open, rest: Rest::new(opening), unflushed: false, given: 0, bulk: K::default() }
     }
 
     /// Bytes that the sink has taken.
@@ -165,7 +153,7 @@ impl<K: Way> Flow<K> {
             }
             tap.see(bytes);
             let written = self.write(cx, to, bytes)?;
-            self.rest = Rest::of(&bytes[written..]);
+            self.rest = Rest::new(bytes[written..].to_vec());
             if buffer.remaining() == 0 {
                 self.bulk.begin();
             }
@@ -189,7 +177,7 @@ impl<K: Way> Flow<K> {
                 Poll::Pending => return Ok(Round::Wait),
                 Poll::Ready(given) => match given? {
                     Given::Bytes(count) => self.given += count,
-                    Given::Rescued(bytes) => self.rest = Rest { bytes, written: 0 },
+                    Given::Rescued(bytes) => self.rest = Rest::new(bytes),
                 },
             }
             return Ok(Round::More);
@@ -214,7 +202,8 @@ impl<K: Way> Flow<K> {
         }
         // Taken out and put back, so that a failure drops it: nothing may be written behind a gap.
         let mut rest = std::mem::take(&mut self.rest);
-        rest.written += self.write(cx, to, &rest.bytes[rest.written..])?;
+        let written = self.write(cx, to, rest.bytes())?;
+        rest.advance(written);
         if rest.is_empty() {
             return Ok(Poll::Ready(()));
         }
@@ -293,19 +282,6 @@ impl<K: Way> Flow<K> {
     }
 }
 
-// === impl Rest ===
-
-impl Rest {
-    /// A copy with no more memory than it needs; none at all for no bytes.
-    fn of(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.to_vec(), written: 0 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.written == self.bytes.len()
-    }
-}
-
 #[cfg(test)]
 impl<K: Way> Flow<K> {
     /// A direction with this other way.
@@ -320,6 +296,6 @@ impl<K: Way> Flow<K> {
 
     /// Memory held for bytes that wait, in bytes.
     pub(crate) fn kept(&self) -> usize {
-        self.rest.bytes.capacity()
+        self.rest.capacity()
     }
 }

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `course` | one session: who closed, how long silence may last, when it ends from outside |
 //! | `flow` | one direction: read, write on, keep what is left, shut down |
-//! | `scratch` | the worker's buffer |
+//! | `scratch`, `rest` | the worker's buffer; what a slow side has not taken |
 //! | `bulk`, `splice`, `pipe` | the way past user space between two plain sockets |
 
 use std::future::Future;
@@ -27,6 +27,7 @@ mod course;
 mod flow;
 #[cfg(target_os = "linux")]
 mod pipe;
+mod rest;
 mod scratch;
 #[cfg(target_os = "linux")]
 mod splice;

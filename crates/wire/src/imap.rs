@@ -6,7 +6,6 @@
 
 mod command;
 mod dialogue;
-mod frame;
 mod id;
 mod replay;
 mod response;

@@ -122,9 +122,31 @@ mod tests {
             (b"a OK {x}\r\n", (true, 0)),
             (b"{99999999999999999999999999}\r\n", (true, 0)),
             (b"x {3+}\nabc\n", (true, 0)),
+            (b"+ idling\r\n", (true, 0)),
+            (b"* X {10}\r\n{1} {2}\r\n{", (false, 0)),
+            (b"* X {1}\r\na {2}\r\nbc {3}\r\nde", (false, 1)),
+            (b"* X {18446744073709551615}\r\n", (false, u64::MAX)),
+            (b"* X {5} \r\n", (true, 0)),
+            (b"* X {5}}\r\n", (true, 0)),
+            (b"* X {-1}\r\n", (true, 0)),
+            (b"* X {+}\r\n", (true, 0)),
+            (b"{5}\r\n", (false, 5)),
+            (b"* a line longer than an announcement {4}\r\nabcd, and again longer {1}\r\n", (false, 1)),
         ] {
             assert_eq!(after(bytes), expected, "{}", bytes.escape_ascii());
         }
+    }
+
+    #[test]
+    fn literals_may_be_passed_over_by_number() {
+        let mut boundary = Boundary::default();
+        boundary.feed(b"* 1 FETCH (BODY[] {1000000000000}\r\nabc");
+        boundary.skip(999_999_999_990);
+        assert_eq!((boundary.at_boundary(), boundary.unseen()), (false, 7));
+        boundary.feed(b"1234567)");
+        assert_eq!((boundary.at_boundary(), boundary.unseen()), (false, 0));
+        boundary.feed(b"\r\n");
+        assert!(boundary.at_boundary());
     }
 
     proptest! {

@@ -16,6 +16,7 @@
 //! | [`passthrough`] | SMTP and LMTP before the splice |
 //! | [`imap_boundary`] | where a bridged IMAP session may be cut |
 //! | [`pop3`] | POP3 before the bridge |
+//! | [`managesieve`] | ManageSieve before the bridge |
 //! | [`xclient`] | who the client is, told and heard over SMTP, POP3 and ManageSieve |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
 //! | [`token`] | the account that a bearer token shows |
@@ -24,11 +25,13 @@
 
 pub mod attempt;
 pub mod fault;
+mod frame;
 pub mod identifier;
 pub mod imap;
 pub mod imap_boundary;
 pub mod inbox;
 pub mod line;
+pub mod managesieve;
 pub mod names;
 pub mod passthrough;
 pub mod pop3;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wire::protocol::Protocol;
 
 use super::listener::TLS_MODES;
+use crate::built;
 use crate::certificate;
 use crate::plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
 use crate::read::{At, Table};
@@ -228,6 +229,11 @@ fn health_interval(entry: &Table<'_>) -> Option<std::time::Duration> {
     // "off" is what it is when it is not written.
     if !entry.has("health_interval") || entry.string("health_interval").is_some_and(|at| at.value == "off") {
         return None;
+    }
+    if !built::HEALTH_CHECKS {
+        let message = "active checks are not built yet: health is learnt from logins";
+        let help = "nothing needs to be changed";
+        entry.problems.warning(&entry.key("health_interval"), entry.span.clone(), message, help);
     }
     Some(entry.duration("health_interval", std::time::Duration::from_secs(30)))
 }

@@ -1,6 +1,6 @@
 //! The few commands that exist before a login, parsed from one whole frame (RFC 9051 section 9).
 
-use super::frame::announcement;
+use crate::frame::announcement;
 use crate::attempt::Mechanism;
 use crate::secret::Secret;
 

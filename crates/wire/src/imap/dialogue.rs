@@ -1,9 +1,9 @@
 //! IMAP's server side, up to the login (RFC 9051 sections 6.1 and 6.2).
 
 use super::command::{self, Command, Mistake, Verb};
-use super::frame::{Bounds, Framed, Framer};
 use super::id;
 use crate::attempt::{Attempt, Credential, Mechanism, Parting, Told, Verdict};
+use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines, is_http_request};
 use crate::sasl::{self, Exchange, Progress};

@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 
-use super::frame::{Bounds, Framed, Framer};
 use super::id;
 use super::response::{self, Capabilities, Response, Status};
 use crate::attempt::{Attempt, Reply};
 use crate::fault::Fault;
+use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
 use crate::sasl::{self, Way};
 use crate::secret::Secret;

@@ -1,4 +1,5 @@
-//! Where a command or a response ends: lines, and the literals at their ends.
+//! Where a command or a response ends: lines, and the literals at their ends (RFC 9051 section 4.3, RFC 5804
+//! section 1.2). IMAP and ManageSieve share it.
 //!
 //! Framing comes before parsing, so that a command that makes no sense is still skipped as a whole and the
 //! bytes of its literals are never taken for commands.
@@ -7,7 +8,7 @@ use crate::line::{Found, Lines};
 
 /// Finds the end of the command (or response) at the front of an inbox.
 #[derive(Debug, Default)]
-pub(super) struct Framer {
+pub(crate) struct Framer {
     lines: Lines,
     /// Where the current line begins: behind the last literal.
     line_start: usize,
@@ -17,7 +18,7 @@ pub(super) struct Framer {
 
 /// What may be framed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Longest line, in bytes, literals not counted.
     pub line: usize,
     /// Longest whole, in bytes.
@@ -28,7 +29,7 @@ pub(super) struct Bounds {
 
 /// What [`Framer::next`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framed {
+pub(crate) enum Framed {
     /// Not whole yet.
     NeedMore,
     /// A synchronising literal was announced at the end of the line that ends here.
@@ -44,7 +45,7 @@ pub(super) enum Framed {
 
 /// The announcement at the end of a line: literal = "{" number ["+"] "}" CRLF
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Announcement {
+pub(crate) struct Announcement {
     /// Octets to come.
     pub octets: usize,
     /// Whether the sender waits for a continuation.
@@ -58,7 +59,7 @@ pub(super) struct Announcement {
 impl Framer {
     /// Goes on from where it was; `unread` must begin where it began last time.
     /// [`Framed::Announced`] is told once for each literal.
-    pub(super) fn next(&mut self, unread: &[u8], bounds: Bounds) -> Framed {
+    pub(crate) fn next(&mut self, unread: &[u8], bounds: Bounds) -> Framed {
         loop {
             if unread.len() < self.literal_end {
                 return Framed::NeedMore;
@@ -94,7 +95,7 @@ impl Framer {
 
 /// The literal that `line` (without its line end) announces, if it does. A number too large for any bound is
 /// an announcement too: of more than we take.
-pub(super) fn announcement(line: &[u8]) -> Option<Announcement> {
+pub(crate) fn announcement(line: &[u8]) -> Option<Announcement> {
     let inner = line.strip_suffix(b"}")?;
     let open = memchr::memrchr(b'{', inner)?;
     let number = &inner[open + 1..];
