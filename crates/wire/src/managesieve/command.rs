@@ -86,7 +86,8 @@ fn arguments(verb: &[u8], words: &mut Cursor<'_>) -> Option<Command> {
         b"AUTHENTICATE" => {
             words.space()?;
             let mechanism = Mechanism::from_name(words.string()?.expose());
-            let initial = if words.is_at_end() { None } else { Some(words.space().and_then(|()| words.string())?) };
+            let initial =
+                if words.is_at_end() { None } else { Some(words.space().and_then(|()| words.string())?) };
             Command::Authenticate { mechanism, initial }
         }
         b"XCLIENT" => {
@@ -178,6 +179,10 @@ mod tests {
 
     #[test]
     fn what_an_unfinished_line_shows() {
-        assert!(is_authenticate(b"authenticate \"X") && !is_authenticate(b"AUTHENTICATE") && !is_authenticate(b"x"));
+        assert!(
+            is_authenticate(b"authenticate \"X")
+                && !is_authenticate(b"AUTHENTICATE")
+                && !is_authenticate(b"x")
+        );
     }
 }

@@ -47,7 +47,13 @@ impl Dialogue {
     /// A dialogue before its greeting.
     #[must_use]
     pub fn new(opening: Opening) -> Self {
-        Self { opening, framer: Framer::default(), unknown: 0, told: Told::default(), state: State::ExpectCommand }
+        Self {
+            opening,
+            framer: Framer::default(),
+            unknown: 0,
+            told: Told::default(),
+            state: State::ExpectCommand,
+        }
     }
 
     fn feed_command(&mut self, inbox: &mut Inbox) -> Step<Asked> {
@@ -107,14 +113,17 @@ impl Dialogue {
 
     fn starttls(&mut self) -> Step<Asked> {
         match self.opening.channel {
-            Channel::Upgradable => Step::StartTls(Secret::new(words::line("OK \"Begin TLS negotiation now\""))),
+            Channel::Upgradable => {
+                Step::StartTls(Secret::new(words::line("OK \"Begin TLS negotiation now\"")))
+            }
             Channel::Encrypted => write_line("NO \"The connection is encrypted already\""),
             Channel::Plain => write_line("NO \"STARTTLS is not available\""),
         }
     }
 
     fn authenticate(&mut self, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<Asked> {
-        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism)) else {
+        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism))
+        else {
             return write_line("NO \"Unsupported authentication mechanism\"");
         };
         if !self.is_permitted(mechanism) {

@@ -151,7 +151,12 @@ mod tests {
             (b"(TAG \"y\") \"done\"", false, false),
             (b"(TAGS \"x\")", false, false),
         ] {
-            assert_eq!((is_not_now(text), has_tag(text, b"x")), (not_now, has_tag_x), "{}", text.escape_ascii());
+            assert_eq!(
+                (is_not_now(text), has_tag(text, b"x")),
+                (not_now, has_tag_x),
+                "{}",
+                text.escape_ascii()
+            );
         }
     }
 

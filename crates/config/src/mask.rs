@@ -1,0 +1,146 @@
+//! Hides what may be a secret before a file's text is kept or shown.
+//!
+//! A report quotes lines of the file, and a line may hold a token. The text is searched as text, not as TOML:
+//! a file that cannot be parsed holds secrets too, and so do a misspelt key and a comment. Every byte and
+//! every character keeps its place, so that spans and columns stay true.
+
+use std::ops::Range;
+
+use crate::keys::{KEYS, Kind};
+use crate::read::closest;
+
+/// Parts of words that a misspelt key for a secret has.
+const TELLING: [&str; 6] = ["tok", "secr", "pass", "pw", "url", "cred"];
+
+/// The text with every value that may be a secret starred out. `env:NAME` and `file:PATH` stay: they are
+/// where a secret is, not what it is.
+pub(crate) fn mask(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut at = 0;
+    for (equals, _) in text.match_indices('=') {
+        if equals < at || !is_secret(key_before(text, equals)) {
+            continue;
+        }
+        let value = value_after(text, equals + 1);
+        masked.push_str(&text[at..value.start]);
+        masked.extend(text[value.clone()].chars().map(star));
+        at = value.end;
+    }
+    masked.push_str(&text[at..]);
+    masked
+}
+
+/// Whether a key of that name (without the tables before it) holds a secret, or was meant to.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let mut known = KEYS.iter().filter(|key| last(key.path) == name).peekable();
+    if known.peek().is_some() {
+        return known.any(|key| key.kind == Kind::Secret);
+    }
+    let lower = name.to_ascii_lowercase();
+    let secrets = KEYS.iter().filter(|key| key.kind == Kind::Secret).map(|key| last(key.path));
+    TELLING.iter().any(|part| lower.contains(part)) || closest(&lower, secrets).is_some()
+}
+
+/// The last name of a path.
+pub(crate) fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// The name that stands before an equals sign; quotes are not part of it.
+fn key_before(text: &str, equals: usize) -> &str {
+    let before = text[..equals].trim_end_matches([' ', '\t', '"', '\'']);
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    before.rfind(|c| !is_part(c)).map_or(before, |at| {
+        let next = before[at..].chars().next().map_or(1, char::len_utf8);
+        &before[at + next..]
+    })
+}
+
+/// What is to be starred out of the value that begins at `from` or behind spaces.
+fn value_after(text: &str, from: usize) -> Range<usize> {
+    let start = from + text[from..].len() - text[from..].trim_start_matches([' ', '\t']).len();
+    let rest = &text[start..];
+    for (open, close) in [("\"\"\"", "\"\"\""), ("'''", "'''"), ("[", "]"), ("{", "}")] {
+        if let Some(inner) = rest.strip_prefix(open) {
+            let inner_start = start + open.len();
+            return inner_start..inner_start + inner.find(close).unwrap_or(inner.len());
+        }
+    }
+    let line = rest.find('\n').map_or(rest, |end| &rest[..end]);
+    let Some(quote) = line.chars().next().filter(|&c| c == '"' || c == '\'') else {
+        return start..start + line.len();
+    };
+    let inner = &line[1..];
+    let end = inner_end(inner, quote);
+    if inner.starts_with("env:") || inner.starts_with("file:") {
+        return start..start;
+    }
+    start + 1..start + 1 + end
+}
+
+/// Where a string of one line ends; a string that does not ends with its line.
+fn inner_end(inner: &str, quote: char) -> usize {
+    let mut is_escaped = false;
+    for (at, c) in inner.char_indices() {
+        if c == quote && !is_escaped {
+            return at;
+        }
+        is_escaped = quote == '"' && c == '\\' && !is_escaped;
+    }
+    inner.len()
+}
+
+/// A star of as many bytes as the character; line ends stay.
+const fn star(c: char) -> char {
+    match (c, c.len_utf8()) {
+        ('\n' | '\r', _) => c,
+        (_, 1) => '*',
+        (_, 2) => '\u{d7}',
+        (_, 3) => '\u{2022}',
+        _ => '\u{10102}',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_starred_out() {
+        for (text, expected) in [
+            ("bearer_token = \"abc\" # x", "bearer_token = \"***\" # x"),
+            ("bearer_token = \"a\\\"c\" # x", "bearer_token = \"****\" # x"),
+            ("admin.bearer_token='abc'", "admin.bearer_token='***'"),
+            ("\"bearer_token\" = \"abc\"", "\"bearer_token\" = \"***\""),
+            ("bearer_token = \"abc", "bearer_token = \"***"),
+            ("bearer_token = abc\nx = 1", "bearer_token = ***\nx = 1"),
+            ("bearer_token = \"\"\"a\nbc\"\"\" # x", "bearer_token = \"\"\"*\n**\"\"\" # x"),
+            ("bearer_token = [\n\"ab\"]\n", "bearer_token = [\n****]\n"),
+            ("password = \"é€𝄞a\"", "password = \"×•𐄂*\""),
+            ("sql = { url = \"ab\", query = \"q\" }", "sql = { url = \"**\", query = \"q\" }"),
+            ("#password = \"ab\"", "#password = \"**\""),
+            ("bearer_tokne = \"ab\"", "bearer_tokne = \"**\""),
+            ("clientsecret = \"ab\"", "clientsecret = \"**\""),
+            ("password = \"env:NAME\"", "password = \"env:NAME\""),
+            ("password = \"file:name\"", "password = \"file:name\""),
+            ("bearer_token_file = \"name\"", "bearer_token_file = \"name\""),
+            ("min_token_len = 32", "min_token_len = 32"),
+            ("host = \"a=b\"", "host = \"a=b\""),
+            ("=", "="),
+            ("password=", "password="),
+            ("", ""),
+        ] {
+            assert_eq!(mask(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_place_is_kept() {
+        use proptest::prelude::*;
+        proptest!(|(text in "([a-z]{0,3}|password|url|=|\"|'|\\\\| |\n|[|\\]|\\{|\\}|é|𝄞|#|\"\"\"){0,40}")| {
+            let masked = mask(&text);
+            let places = |text: &str| text.char_indices().map(|(at, c)| (at, c == '\n')).collect::<Vec<_>>();
+            prop_assert_eq!(places(&text), places(&masked));
+        });
+    }
+}
