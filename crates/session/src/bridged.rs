@@ -21,8 +21,8 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Follows the server's side of a session, so that an end from outside does not cut a response in two.
 pub(crate) enum Lines {
     Imap(Boundary),
-    /// Nothing may be said in the middle of other protocols: closing is all there is.
-    Never,
+    /// Other protocols have no words for the middle of a session: they are closed, and at once.
+    Unseen,
 }
 
 impl Conversation {
@@ -47,7 +47,8 @@ impl Conversation {
             ticket.ended(),
         ));
         let (mut client, backend, outcome) = course.await;
-        finish(&mut client, &backend, &outcome, |why| dialogue.farewell(why)).await;
+        let farewell = |why| if protocol == Protocol::Imap { dialogue.farewell(why) } else { Vec::new() };
+        finish(&mut client, &backend, &outcome, farewell).await;
         log_end(&destination, began, &outcome);
         drop(ticket);
     }
@@ -112,7 +113,6 @@ pub(crate) async fn finish(
         Why::BackendReset => return drop(client.set_linger_reset()),
         Why::Ended { by: EndReason::Drain, at_boundary: true } => Some(Parting::ShuttingDown),
         Why::Ended { at_boundary: true, .. } => Some(Parting::Ended),
-        Why::Idle => Some(Parting::TimedOut),
         _ => None,
     };
     let goodbye = async {
@@ -160,7 +160,7 @@ impl Lines {
     fn of(protocol: Protocol) -> Self {
         match protocol {
             Protocol::Imap => Self::Imap(Boundary::default()),
-            _ => Self::Never,
+            _ => Self::Unseen,
         }
     }
 }
@@ -173,13 +173,16 @@ impl Watch for Lines {
     }
 
     fn at_boundary(&self) -> bool {
-        matches!(self, Self::Imap(boundary) if boundary.at_boundary())
+        match self {
+            Self::Imap(boundary) => boundary.at_boundary(),
+            Self::Unseen => true,
+        }
     }
 
     fn unseen(&self) -> u64 {
         match self {
             Self::Imap(boundary) => boundary.unseen(),
-            Self::Never => u64::MAX,
+            Self::Unseen => u64::MAX,
         }
     }
 

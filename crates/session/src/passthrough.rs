@@ -108,7 +108,7 @@ impl Passage {
             leg.talk.stream,
             opening,
             limits,
-            Lines::Never,
+            Lines::Unseen,
             ticket.ended(),
         ));
         let (mut client, backend, outcome) = course.await;

@@ -1,7 +1,7 @@
 //! The few commands that exist before a login, parsed from one whole frame (RFC 9051 section 9).
 
-use crate::frame::announcement;
 use crate::attempt::Mechanism;
+use crate::frame::announcement;
 use crate::secret::Secret;
 
 /// Longest tag. The grammar knows no limit; a response repeats the tag, so we need one.
