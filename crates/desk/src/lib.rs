@@ -1,7 +1,7 @@
 //! The live state of accounts: logins under way, sessions, holds, delays, kicks.
 //!
 //! The room exists so that one lock per account decides, in one instant, whether a login that was routed a
-//! moment ago may still be bridged. A mapping that changes in between makes the login [`Outdated`]; it is
+//! moment ago may still be bridged. A mapping that changes in between makes the login [`Unconfirmed::Outdated`]; it is
 //! routed afresh, and never ends up on the server that its account has just left.
 //!
 //! What must never happen here: a lock that is held over an await; a [`SessionTicket`] whose account was held,

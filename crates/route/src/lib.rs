@@ -10,8 +10,8 @@
 //! | [`router`] | [`Router`]: the rules; what every other room calls |
 //! | [`cache`] | answers with deadlines, one lookup per identifier |
 //! | [`store`] | [`Store`]: what a store is asked, [`Change`], errors |
-//! | [`file`] | [`FileStore`]: lines in a file, written safely, watched |
-//! | [`table`], [`line`], [`rules`] | a file in memory; its lines; what they are judged by |
+//! | [`mod@file`] | [`FileStore`]: lines in a file, written safely, watched |
+//! | [`table`], [`mod@line`], [`rules`] | a file in memory; its lines; what they are judged by |
 
 pub mod cache;
 pub mod file;

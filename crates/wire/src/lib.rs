@@ -11,7 +11,7 @@
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`step`] | the shape of a machine: [`step::Step`], [`step::Dialogue`], [`step::Replay`] |
 //! | [`attempt`] | what a login is made of, and what becomes of it |
-//! | [`line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
+//! | [`mod@line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
 //! | [`imap`] | IMAP before the bridge |
 //! | [`passthrough`] | SMTP and LMTP before the splice |
 //! | [`imap_boundary`] | where a bridged IMAP session may be cut |

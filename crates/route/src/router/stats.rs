@@ -11,7 +11,7 @@ pub struct Stats {
     pub misses: u64,
     /// Store lookups that failed.
     pub store_errors: u64,
-    /// Resolutions without the store's word: [`Why::StoreDown`].
+    /// Resolutions without the store's word: [`crate::Why::StoreDown`].
     pub store_down: u64,
     /// Resolutions whose answer was no declared destination.
     pub undeclared: u64,
