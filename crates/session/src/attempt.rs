@@ -57,14 +57,14 @@ enum Outcome {
 impl Conversation {
     /// Carries out one login. The attempt, and with it the credential, ends with this call.
     pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
+        let visitor = self.visitor(attempt.told.front.as_ref());
         let identity = match self.context.rules.identify(&attempt.credential) {
             Ok(identity) => identity,
             Err(refusal) => {
-                self.log_failure(b"", refusal.label());
+                self.log_failure(&visitor, b"", refusal.label());
                 return Err(Failed::Verdict(Verdict::Refused(None)));
             }
         };
-        let visitor = self.visitor(attempt.told.front.as_ref());
         if visitor.ttl == 0 {
             tracing::error!(
                 "refused as a loop: the forwarding TTL is used up; a destination leads back here"
@@ -81,7 +81,7 @@ impl Conversation {
             None => Ok(desk.begin_anonymous(protocol, visitor.client.ip())),
             Some(identifier) => {
                 desk.begin(identifier.as_str(), protocol, visitor.client.ip()).map_err(|busy| {
-                    self.log_failure(identifier.as_str().as_bytes(), "busy");
+                    self.log_failure(visitor, identifier.as_str().as_bytes(), "busy");
                     tracing::warn!(reason = %busy, "login turned away");
                     Failed::Verdict(Verdict::Unavailable)
                 })
@@ -173,7 +173,7 @@ impl Conversation {
             Outcome::Fault(fault) => Err(self.unavailable(backend, fault)),
             Outcome::Client(broken) => Err(Failed::Client(broken)),
             Outcome::Verdict(Verdict::Refused(reply)) => {
-                self.log_failure(account.as_deref().unwrap_or_default().as_bytes(), "rejected");
+                self.log_failure(visitor, account.as_deref().unwrap_or_default().as_bytes(), "rejected");
                 let reply = reply.filter(|_| !backend.destination().hide_auth_errors);
                 Err(Failed::Verdict(Verdict::Refused(reply)))
             }
@@ -232,10 +232,11 @@ impl Conversation {
         Failed::Verdict(Verdict::Unavailable)
     }
 
-    fn log_failure(&self, account: &[u8], reason: &str) {
+    /// The client is the real one, also behind a front: whoever bans by this line must not ban the front.
+    fn log_failure(&self, visitor: &Visitor, account: &[u8], reason: &str) {
         let failure = observe::LoginFailure {
             protocol: self.listener.protocol.name(),
-            client: self.client.ip(),
+            client: visitor.client.ip(),
             account,
             reason,
         };

@@ -8,6 +8,7 @@ use config::plan::{Listener, TlsMode};
 use drive::{Broken, Next, Talk};
 use observe::SessionId;
 use tls::{Stream, TlsInfo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::attempt::Front;
 use wire::inbox::Inbox;
 use wire::step::{Asked, Channel, Dialogue, Opening};
@@ -31,6 +32,9 @@ pub(crate) struct Conversation {
 
 /// What an unauthenticated client may have waiting here.
 const INBOX: usize = 64 * 1024;
+
+/// Reads of a kilobyte that a client that was said goodbye to may still send.
+const MAX_THROWN_READS: usize = 256;
 
 // === impl Conversation ===
 
@@ -77,6 +81,22 @@ impl Conversation {
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         let talk = self.talk.as_mut().ok_or(Broken::Closed)?;
         Ok(talk.write(bytes).await?)
+    }
+
+    /// Closes the connection so that the last words arrive: TLS says goodbye, and what the client is still
+    /// sending is read and thrown away, since a socket that is closed over unread bytes resets the connection
+    /// and takes our words with it. The caller bounds the time.
+    pub(crate) async fn close(mut self) {
+        let Some(talk) = self.talk.as_mut() else { return };
+        if talk.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut thrown = [0; 1024];
+        for _ in 0..MAX_THROWN_READS {
+            if !matches!(talk.stream.read(&mut thrown).await, Ok(n) if n > 0) {
+                return;
+            }
+        }
     }
 
     /// Gives the connection to the bridge, with what the client has sent behind its credentials.

@@ -92,11 +92,15 @@ async fn course(
         entered = timeout_at(deadline, Box::pin(conversation.until_login())) => entered,
         () = draining => {
             conversation.goodbye(Parting::ShuttingDown).await;
-            return;
+            Ok(Ok(None))
         }
     };
     match entered {
-        Ok(Ok(Some(entered))) => conversation.bridge(entered).await,
+        Ok(Ok(Some(entered))) => {
+            conversation.bridge(entered).await;
+            drop(place);
+            return;
+        }
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
         Ok(Err(Broken::Injected)) => {
             tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done");
@@ -104,6 +108,8 @@ async fn course(
         Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
         Err(_) => conversation.goodbye(Parting::TimedOut).await,
     }
+    // Heard or not: the connection is closed, and its place is free.
+    let _ = timeout(GOODBYE, Box::pin(conversation.close())).await;
     drop(place);
 }
 
