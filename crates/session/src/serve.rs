@@ -22,6 +22,8 @@ use crate::protocols;
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a client has to close its side after it: a round trip, and some.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves one connection of `listener` to its end. `draining` resolves when the proxy begins to drain.
 pub async fn serve(
@@ -109,7 +111,7 @@ async fn course(
         Err(_) => conversation.goodbye(Parting::TimedOut).await,
     }
     // Heard or not: the connection is closed, and its place is free.
-    let _ = timeout(GOODBYE, Box::pin(conversation.close())).await;
+    let _ = timeout(LINGER, Box::pin(conversation.close())).await;
     drop(place);
 }
 
