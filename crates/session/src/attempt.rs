@@ -107,6 +107,12 @@ impl Conversation {
             times.hold = began.elapsed();
             let (destination, backend) = self.route(&ticket, &mut times).await?;
             let (leg, reply) = self.replay(attempt, &ticket, &backend, &visitor, &mut times).await?;
+            if self.has_moved(&ticket, &destination).await {
+                if is_spent(&attempt.credential) {
+                    return Err(Failed::Verdict(Verdict::Unavailable));
+                }
+                continue;
+            }
             match ticket.confirm(Arc::clone(&destination)) {
                 Ok(ticket) => {
                     let mechanism = attempt.mechanism();
@@ -141,6 +147,14 @@ impl Conversation {
             Some(backend) => Ok((destination, Arc::clone(backend))),
             // The mapping is of a newer plan than this session.
             None => Err(Failed::Verdict(Verdict::Unavailable)),
+        }
+    }
+
+    /// Whether the mapping was changed by hand (which leaves no mark at the desk) while the backend was asked.
+    async fn has_moved(&self, ticket: &LoginTicket, destination: &str) -> bool {
+        match ticket.account() {
+            Some(account) => *self.context.live.router.resolve(account).await.destination != *destination,
+            None => false,
         }
     }
 

@@ -138,3 +138,26 @@ fn an_account_moves_while_a_session_lives() {
     proxy.client().plays("S: * OK …\nC: a LOGIN carol@example.org pw\nS: a OK …");
     assert!(new.saw().starts_with("P1 AUTHENTICATE"));
 }
+
+#[test]
+fn a_login_that_is_overtaken_by_a_move_ends_on_the_new_server() {
+    use std::io::{BufRead, BufReader, Write};
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let old = Backend::serving(move |mut stream, told| {
+        let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] slow\r\n");
+        let mut heard = String::new();
+        let _ = BufReader::new(stream.try_clone().expect("clone")).read_line(&mut heard);
+        told("asked".to_owned());
+        let _ = gate.recv();
+        let _ = stream.write_all(b"P1 OK in, on the old one\r\n");
+    });
+    let new = Backend::playing(FRIENDLY);
+    let proxy = Proxy::start(old.address, new.address, &Options::default());
+    let mut client = proxy.client();
+    client.plays("S: * OK …\nC: a LOGIN carol@example.org pw");
+    assert_eq!(old.saw(), "asked");
+    proxy.map("carol@example.org new\n");
+    open.send(()).expect("the old server waits");
+    client.plays("S: a OK [CAPABILITY IMAP4rev1] in");
+    assert!(new.saw().starts_with("P1 AUTHENTICATE"));
+}
