@@ -48,6 +48,8 @@ class Case(unittest.TestCase):
 
     needs_proxy = True
     maxDiff = None
+    # Who dials, unless the test says otherwise.
+    client = Imap
 
     @property
     def lab(self):
@@ -65,12 +67,13 @@ class Case(unittest.TestCase):
     def new(self):
         return LAB.new
 
-    def dial(self, kind="implicit", client=Imap, proxy=None, **how):
+    def dial(self, kind="implicit", client=None, proxy=None, **how):
         """A conversation with a listener of the proxy, from an address that nobody else has."""
-        return self.dial_endpoint((proxy or PROXY).endpoint(kind), client, **how)
+        client = client or self.client
+        return self.dial_endpoint((proxy or PROXY).endpoint(kind, client.protocol), client, **how)
 
-    def dial_endpoint(self, endpoint, client=Imap, source=None, **how):
-        talk = client(endpoint, source or fresh(), **how)
+    def dial_endpoint(self, endpoint, client=None, source=None, **how):
+        talk = (client or self.client)(endpoint, source or fresh(), **how)
         self.addCleanup(talk.close)
         return talk
 
@@ -81,10 +84,10 @@ class Case(unittest.TestCase):
         return proxy
 
     def assert_ok(self, words):
-        self.assertRegex(words, r"^OK\b")
+        self.assertRegex(words, r"^\+?OK\b")
 
     def assert_no(self, words):
-        self.assertRegex(words, r"^NO\b")
+        self.assertRegex(words, r"^(NO|-ERR)\b")
 
     def assert_at(self, talk, side):
         """The session is bridged to that side: its mailbox says so."""

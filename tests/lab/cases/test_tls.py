@@ -28,6 +28,7 @@ def unverifying(version=None):
 class Unverified(Talk):
     """Does its handshake with any certificate and the context that was set."""
 
+    protocol = "imap"
     context = unverifying()
 
     def handshake(self, context=None, session=None):

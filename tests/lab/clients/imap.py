@@ -10,7 +10,7 @@ from .talk import Talk
 class Imap(Talk):
     """`command` gives (the tagged line's words, the lines before it)."""
 
-    count = 0
+    protocol, count = "imap", 0
 
     def command(self, words):
         tag = self.next_tag()

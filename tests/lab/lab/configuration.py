@@ -10,7 +10,7 @@ LEG_PORTS = {
     "submission": {"implicit": "submissions", "starttls": "submission", "plain": "submission"},
 }
 # Which of them are spoken by the proxy under test.
-SPOKEN = ("imap",)
+SPOKEN = ("imap", "pop3")
 
 MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
 # Who may send us a PROXY header, and whose ID and XCLIENT we take.
@@ -28,7 +28,9 @@ LISTENERS = {
     "required": (4, {"tls": "implicit", "proxy_protocol": "required", "proxy_trusted": [BALANCERS]}),
     "fronted": (5, {"tls": "implicit", "trusted_fronts": [FRONTS]}),
 }
-LISTENER_BASE = {"imap": 1430, "pop3": 1100, "managesieve": 4190, "submission": 5870}
+LISTENER_BASE = {"imap": 1430, "pop3": 1100, "managesieve": 4190, "submission": 5870, "smtp": 2500, "lmtp": 2400}
+# What passes through, and the listeners that there can be for it: STARTTLS is the backend's.
+PASSING, PASSING_LISTENERS = ("smtp", "lmtp"), ("implicit", "plain")
 
 
 def listener_port(protocol, kind):
@@ -52,6 +54,20 @@ def configuration(lab, proxy):
         # Failures are slowed down, which the tests of failures would feel; all come from one machine.
         "limits": {"auth_delay_max": "50ms", "logins_in_flight_per_account": 256},
     }
+
+
+def passing(host, side, forwarding):
+    """A change of the configuration: nothing but SMTP and LMTP listeners, all of which lead to `host`."""
+    legs = {protocol: {"port": side.port(protocol, forwarding == "proxy"), "tls": "plain"} for protocol in PASSING}
+
+    def change(document):
+        bind = document["listener"]["imap-implicit"]["bind"][0].partition(":")[0]
+        document["listener"] = {
+            f"{protocol}-{kind}": {"protocol": protocol, "bind": [f"{bind}:{listener_port(protocol, kind)}"], "tls": kind}
+            for protocol in PASSING for kind in PASSING_LISTENERS}
+        document["destination"]["mail"] = {"host": host, "forwarding": forwarding, "protocol": legs}
+        document["routing"]["smtp_passthrough_destination"] = "mail"
+    return change
 
 
 def mapping():

@@ -1,0 +1,50 @@
+"""Every way in by every way out by every mechanism, for one protocol: its cases name the client and the ways to log in."""
+
+import itertools
+
+from clients.addresses import fresh
+from lab.layout import ACCOUNTS, FORWARDINGS, LEGS, SIDES, address, leg_name
+
+from .base import Case
+
+# What our session ids look like (base32); Dovecot's own have 12 to 16 characters of base64.
+SESSION_ID = r"^[A-Za-z2-7]{16}$"
+
+
+class Matrix(Case):
+    """Its tests are made by `fill`, one for each listener, leg and forwarding."""
+
+    # Dovecot's name of what takes the login, and way -> function of (talk, user, password).
+    service, ways = None, {}
+    # The forwardings by which it takes the address that the client connected to.
+    tells_local = ("proxy", "xclient")
+
+    def one_cell(self, listener, side, leg, forwarding, way):
+        account, source, since = address(leg_name(side, leg, forwarding)), fresh(), self.lab.sides[side].logs.mark()
+        talk = self.dial(listener, source=source).secure()
+        self.assert_ok(self.ways[way](talk, account, ACCOUNTS[account]))
+        self.assert_at(talk, side)
+        is_told = forwarding != "none"
+        entry = self.lab.sides[side].logs.wait(
+            since, what="Login", user=account, service=self.service,
+            client=source if is_told else "127.0.0.1", **({"port": talk.local_port} if is_told else {}))
+        self.assertEqual(entry["is_tls"], leg != "plain")
+        self.assertEqual(entry["local"], self.proxy.host if forwarding in self.tells_local else self.lab.sides[side].host)
+        if forwarding == "xclient":
+            self.assertRegex(entry["session"], SESSION_ID)
+            self.assertIn(entry["session"], self.proxy.log())
+        talk.logout()
+
+
+def fill(case):
+    for listener, leg, forwarding in itertools.product(("implicit", "starttls"), LEGS, FORWARDINGS):
+        setattr(case, f"test_{listener}_to_{leg}_{forwarding}", _cell_test(listener, leg, forwarding))
+    return case
+
+
+def _cell_test(listener, leg, forwarding):
+    def test(self):
+        for side, way in itertools.product(SIDES, self.ways):
+            with self.subTest(side=side, way=way):
+                self.one_cell(listener, side, leg, forwarding, way)
+    return test
