@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::mask::mask;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
@@ -40,7 +42,7 @@ pub struct Diagnostic {
 pub struct Report {
     /// The file.
     pub path: PathBuf,
-    /// Its text; empty when it could not be read.
+    /// Its text, secrets starred out; empty when it could not be read.
     text: String,
     /// In the order of the file.
     pub diagnostics: Vec<Diagnostic>,
@@ -55,9 +57,10 @@ pub(crate) struct Problems {
 // === impl Report ===
 
 impl Report {
-    pub(crate) fn new(path: &Path, text: String, mut diagnostics: Vec<Diagnostic>) -> Self {
+    /// `is_toml`: whether the text could be parsed.
+    pub(crate) fn new(path: &Path, text: &str, is_toml: bool, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
-        Self { path: path.to_owned(), text, diagnostics }
+        Self { path: path.to_owned(), text: mask(text, is_toml), diagnostics }
     }
 
     /// How many errors there are; warnings do not count.

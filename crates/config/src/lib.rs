@@ -10,6 +10,7 @@ mod check;
 mod diagnostic;
 pub mod keys;
 mod load;
+mod mask;
 pub mod plan;
 mod read;
 mod reference;

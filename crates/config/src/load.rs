@@ -11,9 +11,13 @@ mod rest;
 mod server;
 mod tls;
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use ::toml::de::DeTable;
+use zeroize::Zeroizing;
 
 pub(crate) use self::destination::Places as DestinationPlaces;
 use crate::check;
@@ -30,15 +34,22 @@ pub struct Loaded {
     pub warnings: Report,
 }
 
+/// Bytes of a file: far more than any deployment needs, far less than what would hurt.
+const MAX_FILE: u64 = 8 << 20;
+
 /// Everything that was read, with the places that the cross rules need.
 pub(crate) struct Draft {
     pub(crate) plan: Plan,
     pub(crate) listeners: Vec<listener::Places>,
     pub(crate) destinations: Vec<destination::Places>,
+    /// The name of every destination, those that could not be read included.
+    pub(crate) declared: Vec<String>,
     /// References to destinations by name, from anywhere.
     pub(crate) references: Vec<At<String>>,
     /// Where `[routing]` stands.
     pub(crate) routing: std::ops::Range<usize>,
+    /// Where the management API listens.
+    pub(crate) admin_bind: Vec<At<SocketAddr>>,
 }
 
 /// Reads and validates the file at `path`.
@@ -46,7 +57,7 @@ pub(crate) struct Draft {
 /// # Errors
 /// Every problem of the file, warnings included.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
-    match std::fs::read_to_string(path) {
+    match read_file(path) {
         Ok(text) => parse(path, text),
         Err(error) => {
             let diagnostic = Diagnostic {
@@ -56,7 +67,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
                 message: format!("the configuration file cannot be read: {error}"),
                 help: "give the path of a TOML file: `pointsman run CONFIG`".to_owned(),
             };
-            Err(Report::new(path, String::new(), vec![diagnostic]))
+            Err(Report::new(path, "", false, vec![diagnostic]))
         }
     }
 }
@@ -66,12 +77,23 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, text: String) -> Result<Loaded, Report> {
+    // It may hold secrets: the report keeps a copy without them, and this one is wiped.
+    let text = Zeroizing::new(text);
     let (diagnostics, plan) = read(path, &text);
-    let report = Report::new(path, text, diagnostics);
+    let report = Report::new(path, &text, plan.is_some(), diagnostics);
     match plan {
         Some(plan) if report.errors() == 0 => Ok(Loaded { plan, warnings: report }),
         _ => Err(report),
     }
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_FILE {
+        return Err(io::Error::other(format!("it is larger than {MAX_FILE} bytes")));
+    }
+    Ok(text)
 }
 
 fn read(path: &Path, text: &str) -> (Vec<Diagnostic>, Option<Plan>) {
@@ -79,7 +101,7 @@ fn read(path: &Path, text: &str) -> (Vec<Diagnostic>, Option<Plan>) {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        problems.error("syntax", span, error.message().trim(), "the file must be TOML 1.0: https://toml.io");
+        problems.error("syntax", span, error.message().trim(), "the file must be TOML: https://toml.io");
     }
     if !errors.is_empty() {
         return (problems.into_inner(), None);
@@ -87,37 +109,34 @@ fn read(path: &Path, text: &str) -> (Vec<Diagnostic>, Option<Plan>) {
     let root = Table::new(document.get_ref(), 0..0, String::new(), &problems);
     let draft = draft(path, &root);
     root.finish();
-    let plan = draft.map(|draft| {
-        check::all(&draft, &problems);
-        draft.plan
-    });
-    (problems.into_inner(), plan)
+    check::all(&draft, &problems);
+    (problems.into_inner(), Some(draft.plan))
 }
 
-fn draft(path: &Path, root: &Table<'_>) -> Option<Draft> {
+fn draft(path: &Path, root: &Table<'_>) -> Draft {
     let folder = path.parent().map_or_else(|| Path::new(".").to_owned(), Path::to_owned);
     let mut references = Vec::new();
     let server = server::read(root, &folder);
-    let tls = tls::read(root, &folder);
-    let (destinations, destination_places) = destination::read(root, &folder);
+    let (tls, certificates) = tls::read(root, &folder);
+    let destination::Read { destinations, places, declared } = destination::read(root, &folder);
     let (listeners, listener_places) = listener::read(root);
     let (routing, routing_span) = server::routing(root, &mut references);
     let mapping = mapping::read(root, &folder);
     let capabilities = capabilities::read(root);
-    let oauth = oauth::read(root, &folder, routing.as_ref(), &mut references);
+    let oauth = oauth::read(root, &folder, &routing, &mut references);
     let http = http::read(root, &mut references);
-    let admin = admin::read(root, &folder, tls.as_ref());
+    let (admin, admin_bind) = admin::read(root, &folder, &certificates);
     let limits = rest::limits(root);
     let moves = rest::moves(root, &folder, &mut references);
     let node = rest::cluster(root);
     let plan = Plan {
         path: path.to_owned(),
         server,
-        tls: tls?,
+        tls,
         listeners,
         destinations,
-        routing: routing?,
-        mapping: mapping?,
+        routing,
+        mapping,
         capabilities,
         oauth,
         http,
@@ -126,11 +145,13 @@ fn draft(path: &Path, root: &Table<'_>) -> Option<Draft> {
         moves,
         node,
     };
-    Some(Draft {
+    Draft {
         plan,
         listeners: listener_places,
-        destinations: destination_places,
+        destinations: places,
+        declared,
         references,
         routing: routing_span,
-    })
+        admin_bind,
+    }
 }

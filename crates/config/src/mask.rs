@@ -13,15 +13,16 @@ use crate::read::closest;
 const TELLING: [&str; 6] = ["tok", "secr", "pass", "pw", "url", "cred"];
 
 /// The text with every value that may be a secret starred out. `env:NAME` and `file:PATH` stay: they are
-/// where a secret is, not what it is.
-pub(crate) fn mask(text: &str) -> String {
+/// where a secret is, not what it is. When the text `is_toml`, a string ends at its quote; else the quote may
+/// be the mistake, and the rest of the line goes too.
+pub(crate) fn mask(text: &str, is_toml: bool) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;
     for (equals, _) in text.match_indices('=') {
         if equals < at || !is_secret(key_before(text, equals)) {
             continue;
         }
-        let value = value_after(text, equals + 1);
+        let value = value_after(text, equals + 1, is_toml);
         masked.push_str(&text[at..value.start]);
         masked.extend(text[value.clone()].chars().map(star));
         at = value.end;
@@ -36,7 +37,8 @@ pub(crate) fn is_secret(name: &str) -> bool {
     if known.peek().is_some() {
         return known.any(|key| key.kind == Kind::Secret);
     }
-    let lower = name.to_ascii_lowercase();
+    // Likeness costs the product of both lengths: no key is that long.
+    let lower = name.chars().take(64).collect::<String>().to_ascii_lowercase();
     let secrets = KEYS.iter().filter(|key| key.kind == Kind::Secret).map(|key| last(key.path));
     TELLING.iter().any(|part| lower.contains(part)) || closest(&lower, secrets).is_some()
 }
@@ -57,13 +59,14 @@ fn key_before(text: &str, equals: usize) -> &str {
 }
 
 /// What is to be starred out of the value that begins at `from` or behind spaces.
-fn value_after(text: &str, from: usize) -> Range<usize> {
+fn value_after(text: &str, from: usize, is_toml: bool) -> Range<usize> {
     let start = from + text[from..].len() - text[from..].trim_start_matches([' ', '\t']).len();
     let rest = &text[start..];
     for (open, close) in [("\"\"\"", "\"\"\""), ("'''", "'''"), ("[", "]"), ("{", "}")] {
         if let Some(inner) = rest.strip_prefix(open) {
             let inner_start = start + open.len();
-            return inner_start..inner_start + inner.find(close).unwrap_or(inner.len());
+            let end = inner.find(close).filter(|_| is_toml).unwrap_or(inner.len());
+            return inner_start..inner_start + end;
         }
     }
     let line = rest.find('\n').map_or(rest, |end| &rest[..end]);
@@ -71,7 +74,7 @@ fn value_after(text: &str, from: usize) -> Range<usize> {
         return start..start + line.len();
     };
     let inner = &line[1..];
-    let end = inner_end(inner, quote);
+    let end = if is_toml { inner_end(inner, quote) } else { inner.len() };
     if inner.starts_with("env:") || inner.starts_with("file:") {
         return start..start;
     }
@@ -130,15 +133,29 @@ mod tests {
             ("password=", "password="),
             ("", ""),
         ] {
-            assert_eq!(mask(text), expected, "{text}");
+            assert_eq!(mask(text, true), expected, "{text}");
+        }
+    }
+
+    /// Where the quotes cannot be trusted.
+    #[test]
+    fn secrets_are_starred_out_of_what_is_no_toml() {
+        for (text, expected) in [
+            ("password = \"a\"b\"\nx = 1", "password = \"****\nx = 1"),
+            ("{ password = \"a\", x", "{ password = \"*****"),
+            ("password = a\nx", "password = *\nx"),
+            ("password = \"\"\"a\nb", "password = \"\"\"*\n*"),
+            ("password = \"file:a\" b", "password = \"file:a\" b"),
+        ] {
+            assert_eq!(mask(text, false), expected, "{text}");
         }
     }
 
     #[test]
     fn every_place_is_kept() {
         use proptest::prelude::*;
-        proptest!(|(text in "([a-z]{0,3}|password|url|=|\"|'|\\\\| |\n|[|\\]|\\{|\\}|é|𝄞|#|\"\"\"){0,40}")| {
-            let masked = mask(&text);
+        proptest!(|(is_toml in any::<bool>(), text in "([a-z]{0,3}|password|url|=|\"|'|\\\\| |\n|\\[|\\]|\\{|\\}|é|𝄞|#|\"\"\"){0,40}")| {
+            let masked = mask(&text, is_toml);
             let places = |text: &str| text.char_indices().map(|(at, c)| (at, c == '\n')).collect::<Vec<_>>();
             prop_assert_eq!(places(&text), places(&masked));
         });

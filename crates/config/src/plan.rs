@@ -422,8 +422,8 @@ pub struct Http {
 pub struct HttpRoute {
     /// As written.
     pub pattern: String,
-    /// Compiled; matches with and without a trailing slash.
-    pub matcher: globset::GlobMatcher,
+    /// Compiled; matches a path with and without a trailing slash.
+    pub matcher: globset::GlobSet,
     /// What happens on a match.
     pub target: HttpTarget,
 }

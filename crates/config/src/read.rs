@@ -3,15 +3,19 @@
 //! A getter that finds a mistake reports it and gives the default, so that reading goes on: all problems come
 //! out in one run. Keys that no getter asked for are unknown keys.
 
+mod values;
+
 use std::cell::RefCell;
 use std::ops::Range;
-use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Problems;
-use crate::value;
+use crate::mask;
+
+/// Longest name of a destination, a listener or a certificate: it is a label of logs and metrics.
+const MAX_NAME: usize = 64;
 
 /// A table being read.
 pub(crate) struct Table<'a> {
@@ -47,7 +51,10 @@ impl<'a> Table<'a> {
 
     /// The full path of `key` in this table.
     pub(crate) fn key(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        // As TOML would write it: a quoted name can hold anything, and this goes to terminals and logs.
+        let is_bare = !key.is_empty() && key.chars().all(is_plain);
+        let key = if is_bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) };
+        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
     /// Whether `key` was written. Who asks knows the key.
@@ -55,91 +62,19 @@ impl<'a> Table<'a> {
         self.raw(key).is_some()
     }
 
-    pub(crate) fn string(&self, key: &str) -> Option<At<String>> {
-        self.get(key, "a string", |value| value.as_str().map(str::to_owned))
+    /// Where the value of `key` stands; where it is not written, the table's header.
+    pub(crate) fn place(&self, key: &str) -> Range<usize> {
+        self.raw(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
 
-    pub(crate) fn boolean(&self, key: &str, default: bool) -> bool {
-        let read = |value: &DeValue<'_>| match value {
-            DeValue::Boolean(boolean) => Some(*boolean),
-            _ => None,
-        };
-        self.get(key, "true or false", read).map_or(default, |at| at.value)
+    /// Whether `key` is this text.
+    pub(crate) fn is_text(&self, key: &str, text: &str) -> bool {
+        self.raw(key).is_some_and(|value| value.get_ref().as_str() == Some(text))
     }
 
-    /// An integer within `range`.
-    pub(crate) fn integer(&self, key: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> u64 {
-        let expected = format!("an integer from {} to {}", range.start(), range.end());
-        let read = |value: &DeValue<'_>| {
-            let integer = value.as_integer()?;
-            let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok()?;
-            range.contains(&number).then_some(number)
-        };
-        self.get(key, &expected, read).map_or(default, |at| at.value)
-    }
-
-    pub(crate) fn duration(&self, key: &str, default: Duration) -> Duration {
-        let expected = "a duration such as \"45s\": an integer and ms, s, m, h or d";
-        self.get(key, expected, |value| value.as_str().and_then(value::duration))
-            .map_or(default, |at| at.value)
-    }
-
-    pub(crate) fn size(&self, key: &str, default: usize) -> usize {
-        let expected = "a size: an integer of bytes, or a string with KB, MB, KiB or MiB";
-        let read = |value: &DeValue<'_>| match value {
-            DeValue::Integer(integer) => usize::from_str_radix(integer.as_str(), integer.radix()).ok(),
-            other => other.as_str().and_then(value::size),
-        };
-        self.get(key, expected, read).map_or(default, |at| at.value)
-    }
-
-    /// One of a closed set of words.
-    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<At<T>> {
-        let At { value, span, key } = self.string(key)?;
-        match words.iter().find(|(word, _)| *word == value) {
-            Some((_, found)) => Some(At { value: *found, span, key }),
-            None => {
-                let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-                let help = closest(&value, words.iter().map(|(word, _)| *word)).map_or_else(
-                    || format!("write one of {}", all.join(", ")),
-                    |word| format!("did you mean \"{word}\"?"),
-                );
-                self.problems.error(
-                    &key,
-                    span,
-                    format!("found \"{value}\", expected one of {}", all.join(", ")),
-                    help,
-                );
-                None
-            }
-        }
-    }
-
-    /// A list of strings, each with its place.
-    pub(crate) fn strings(&self, key: &str) -> Option<Vec<At<String>>> {
-        let at = self.raw(key)?;
-        let path = self.key(key);
-        let Some(array) = at.get_ref().as_array() else {
-            self.mismatch(&path, at, "a list of strings");
-            return None;
-        };
-        let mut found = Vec::new();
-        for item in array {
-            match item.get_ref().as_str() {
-                Some(text) => found.push(At { value: text.to_owned(), span: item.span(), key: path.clone() }),
-                None => self.mismatch(&path, item, "a string"),
-            }
-        }
-        Some(found)
-    }
-
-    /// A string, or a list of them.
-    pub(crate) fn string_or_strings(&self, key: &str) -> Option<Vec<At<String>>> {
-        if self.table.get(key).is_some_and(|value| value.get_ref().is_array()) {
-            return self.strings(key);
-        }
-        self.get(key, "a string or a list of strings", |value| value.as_str().map(str::to_owned))
-            .map(|at| vec![at])
+    /// Whether `key` is a list with something in it, right or wrong.
+    pub(crate) fn has_items(&self, key: &str) -> bool {
+        self.raw(key).and_then(|value| value.get_ref().as_array()).is_some_and(|list| !list.is_empty())
     }
 
     /// A table within this one.
@@ -175,11 +110,18 @@ impl<'a> Table<'a> {
         found
     }
 
-    /// Every table within this one, in the file's order: for tables whose keys are names.
+    /// Every table within this one, in the file's order: for tables whose keys are names that the operator
+    /// chose. Those that could not stand in a log, a label or a line of the mapping are told.
     pub(crate) fn named(&self) -> Vec<(String, Self)> {
         let mut found = Vec::new();
         for (name, value) in self.table {
+            let span = name.span();
             let name = name.get_ref().to_string();
+            if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(|c| is_plain(c) || c == '.') {
+                let message = format!("found \"{}\", expected a name", name.escape_debug());
+                let help = format!("use letters, digits, \"-\", \"_\" and \".\", at most {MAX_NAME}");
+                self.problems.error(&self.key(&name), span, message, help);
+            }
             self.known.borrow_mut().push(name.clone());
             match value.get_ref().as_table() {
                 Some(table) => {
@@ -195,7 +137,10 @@ impl<'a> Table<'a> {
 
     /// A key that must be there and is not.
     pub(crate) fn missing(&self, key: &str, help: &str) {
-        let message = format!("the key is missing in [{}]", self.path);
+        let message = match &*self.path {
+            "" => "the table is missing".to_owned(),
+            path => format!("the key is missing in [{path}]"),
+        };
         self.problems.error(&self.key(key), self.span.clone(), message, help);
     }
 
@@ -211,7 +156,12 @@ impl<'a> Table<'a> {
                 || "remove it, or look the key up with `pointsman schema`".to_owned(),
                 |word| format!("did you mean `{word}`?"),
             );
-            self.problems.error(&self.key(name), key.span(), format!("unknown key `{name}`"), help);
+            self.problems.error(
+                &self.key(name),
+                key.span(),
+                format!("unknown key `{}`", name.escape_debug()),
+                help,
+            );
         }
     }
 
@@ -234,7 +184,8 @@ impl<'a> Table<'a> {
 
     fn mismatch(&self, path: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
         let found = match value.get_ref() {
-            DeValue::String(_) if is_secret(path) => "another string".to_owned(),
+            // A token may be written as an integer, too.
+            other if mask::is_secret(mask::last(path)) => format!("a value of type {}", other.type_str()),
             DeValue::String(text) => format!("\"{}\"", text.escape_debug()),
             DeValue::Integer(integer) => integer.as_str().to_owned(),
             DeValue::Boolean(boolean) => boolean.to_string(),
@@ -245,9 +196,9 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Keys whose values are never shown.
-fn is_secret(path: &str) -> bool {
-    ["token", "secret", "password", "url"].iter().any(|word| path.ends_with(word))
+/// A character of a bare key.
+const fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
 }
 
 /// The word that was probably meant.

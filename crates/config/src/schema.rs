@@ -1,8 +1,12 @@
 //! The JSON Schema of the configuration, for editors.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use wire::protocol::Protocol;
 
 use crate::keys::{KEYS, Kind};
+
+/// How the sentence of a key ends that must be written.
+const REQUIRED: &str = "required.";
 
 /// The schema (draft 2020-12), made from the table of keys.
 #[must_use]
@@ -17,11 +21,25 @@ pub fn schema() -> Value {
         if let Some(default) = default(key.kind, key.default) {
             value["default"] = default;
         }
-        put(&mut root, &key.path.split('.').collect::<Vec<_>>(), value);
+        for path in paths(key.path) {
+            put(&mut root, &path.split('.').collect::<Vec<_>>(), &value, key.doc.ends_with(REQUIRED));
+        }
     }
     // Newer published files have it; its contents are another program's.
-    put(&mut root, &["admin", "allow"], json!({ "type": "object", "description": "Accepted, not used." }));
+    let allow = json!({ "type": "object", "description": "Accepted, not used." });
+    put(&mut root, &["admin", "allow"], &allow, false);
     root
+}
+
+/// The path itself, or one for each protocol: their names are not the operator's to choose.
+fn paths(path: &str) -> Vec<String> {
+    for star in ["capabilities.*", "protocol.*"] {
+        if let Some((before, after)) = path.split_once(star) {
+            let table = star.trim_end_matches('*');
+            return Protocol::ALL.map(|protocol| format!("{before}{table}{protocol}{after}")).to_vec();
+        }
+    }
+    vec![path.to_owned()]
 }
 
 fn table() -> Value {
@@ -29,36 +47,37 @@ fn table() -> Value {
 }
 
 /// Puts `value` where `path` leads, making the tables on the way.
-fn put(at: &mut Value, path: &[&str], value: Value) {
-    let [first, rest @ ..] = path else { return };
-    let (name, is_list) = first.strip_suffix("[]").map_or((*first, false), |name| (name, true));
-    let next = if name == "*" {
-        // Names are the operator's; named ones beside them (protocol.http) keep their own entry.
-        let Some(tables) = at.as_object_mut() else { return };
-        tables.entry("additionalProperties").and_modify(|value| {
-            if !value.is_object() {
-                *value = if rest.is_empty() { json!({}) } else { table() };
+fn put(at: &mut Value, path: &[&str], value: &Value, is_required: bool) {
+    match path {
+        [] => {}
+        [name] => {
+            at["properties"][name] = value.clone();
+            if is_required {
+                require(at, name);
             }
-        })
-    } else {
-        let Some(properties) = at["properties"].as_object_mut() else { return };
-        entry(properties, name, rest.is_empty(), is_list);
-        properties.entry(name)
-    };
-    let next = next.or_insert_with(table);
-    let next = if is_list { &mut next["items"] } else { next };
-    if rest.is_empty() {
-        *next = value;
-    } else {
-        put(next, rest, value);
+        }
+        ["*", rest @ ..] => {
+            let inner = &mut at["additionalProperties"];
+            if !inner.is_object() {
+                *inner = table();
+            }
+            put(inner, rest, value, is_required);
+        }
+        [name, rest @ ..] => {
+            let (name, is_list) = name.strip_suffix("[]").map_or((*name, false), |name| (name, true));
+            let next = &mut at["properties"][name];
+            if next.is_null() {
+                *next = if is_list { json!({ "type": "array", "items": table() }) } else { table() };
+            }
+            put(if is_list { &mut next["items"] } else { next }, rest, value, is_required);
+        }
     }
 }
 
-fn entry(properties: &mut Map<String, Value>, name: &str, is_leaf: bool, is_list: bool) {
-    if !properties.contains_key(name) {
-        let empty = if is_leaf { json!({}) } else { table() };
-        let value = if is_list { json!({ "type": "array", "items": empty }) } else { empty };
-        properties.insert(name.to_owned(), value);
+fn require(table: &mut Value, name: &str) {
+    match table["required"].as_array_mut() {
+        Some(names) => names.push(json!(name)),
+        None => table["required"] = json!([name]),
     }
 }
 
@@ -103,7 +122,10 @@ mod tests {
         assert_eq!(at("/properties/listener/additionalProperties/properties/tls/enum/1"), "starttls");
         assert_eq!(at("/properties/listener/additionalProperties/additionalProperties"), false);
         let leg = "/properties/destination/additionalProperties/properties/protocol";
-        assert_eq!(at(&format!("{leg}/additionalProperties/properties/port/minimum")), 1);
+        assert_eq!(at(&format!("{leg}/properties/imap/properties/port/minimum")), 1);
+        assert_eq!(at(&format!("{leg}/properties/http/properties/port/minimum")), 1);
+        assert_eq!(at(&format!("{leg}/properties/http/required")), &json!(["port", "tls"]));
+        assert_eq!(at(&format!("{leg}/additionalProperties")), false);
         assert_eq!(at(&format!("{leg}/properties/http/properties/version/enum/0")), "1.1");
         assert_eq!(at("/properties/http/properties/route/items/properties/match/type"), "string");
         assert_eq!(at("/additionalProperties"), false);

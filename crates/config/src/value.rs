@@ -1,10 +1,12 @@
 //! The small languages inside values: durations, sizes, and where a secret comes from.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use wire::secret::Secret;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// Longest file that a secret is read from.
 const MAX_SECRET_FILE: usize = 64 * 1024;
@@ -41,9 +43,9 @@ pub(crate) fn size(text: &str) -> Option<usize> {
 /// is not part of it).
 pub(crate) fn secret(text: &str, folder: &Path) -> Result<Secret, String> {
     if let Some(name) = text.strip_prefix("env:") {
-        return std::env::var(name)
-            .map(|value| Secret::new(value.into_bytes()))
-            .map_err(|_| format!("the environment variable {name} is not set"));
+        return std::env::var_os(name)
+            .map(|value| Secret::new(value.into_encoded_bytes()))
+            .ok_or_else(|| format!("the environment variable {} is not set", name.escape_debug()));
     }
     match text.strip_prefix("file:") {
         Some(path) => secret_file(&folder.join(path)),
@@ -53,15 +55,15 @@ pub(crate) fn secret(text: &str, folder: &Path) -> Result<Secret, String> {
 
 /// A secret that is a file's whole content, but for one line end.
 pub(crate) fn secret_file(path: &Path) -> Result<Secret, String> {
-    let mut bytes =
-        std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let failed = |error| format!("cannot read {}: {error}", path.display());
+    let file = File::open(path).map_err(failed)?;
+    // More room than is ever filled: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_FILE + 64));
+    file.take(MAX_SECRET_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_SECRET_FILE {
-        bytes.zeroize();
         return Err(format!("{} is larger than {MAX_SECRET_FILE} bytes: not a secret", path.display()));
     }
-    let secret = Secret::new(bytes);
-    let text = secret.expose();
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     Ok(Secret::copy_of(text.strip_suffix(b"\r").unwrap_or(text)))
 }
 

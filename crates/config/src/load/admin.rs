@@ -1,5 +1,6 @@
 //! `[admin]`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,16 +8,23 @@ use wire::secret::Secret;
 
 use super::listener::addresses;
 use crate::built;
-use crate::plan::{Admin, Tls};
-use crate::read::{At, Table};
+use crate::plan::Admin;
+use crate::read::{At, Table, closest};
 use crate::value;
 
 /// Environment variables that win over the file, in this order.
 const TOKEN_VARIABLES: [&str; 2] = ["PROXY_ADMIN_TOKEN", "POINTSMAN_ADMIN_TOKEN"];
 
-/// `[admin]`, which may be missing: then there is no management API.
-pub(super) fn read(root: &Table<'_>, folder: &Path, tls: Option<&Tls>) -> Option<Admin> {
-    let table = root.table("admin")?;
+const TOKEN_HELP: &str =
+    "put a long random token into a file only the proxy can read, and name it: `openssl rand -hex 32`";
+
+/// `[admin]`, which may be missing: then there is no management API. The places are those of `bind`.
+pub(super) fn read(
+    root: &Table<'_>,
+    folder: &Path,
+    certificates: &[String],
+) -> (Option<Admin>, Vec<At<SocketAddr>>) {
+    let Some(table) = root.table("admin") else { return (None, Vec::new()) };
     let bind = addresses(&table, "bind");
     for at in bind.iter().filter(|at| at.value.ip().is_unspecified()) {
         let help = "bind it to a loopback or management address";
@@ -41,7 +49,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path, tls: Option<&Tls>) -> Option
     let lockout_threshold = u32::try_from(table.integer("lockout_threshold", 5, 1..=1_000_000)).unwrap_or(5);
     let lockout_duration = table.duration("lockout_duration", Duration::from_secs(300));
     let certificate = table.string("certificate");
-    check_certificate(&table, certificate.as_ref(), tls);
+    check_certificate(&table, certificate.as_ref(), certificates);
     let metrics_public = table.boolean("metrics_public", false);
     accept_newer_keys(&table);
     if !built::ADMIN {
@@ -54,57 +62,65 @@ pub(super) fn read(root: &Table<'_>, folder: &Path, tls: Option<&Tls>) -> Option
         );
     }
     table.finish();
-    Some(Admin {
-        bind: bind.into_iter().map(|at| at.value).collect(),
-        token: token?,
+    let admin = token.map(|token| Admin {
+        bind: bind.iter().map(|at| at.value).collect(),
+        token,
         lockout_threshold,
         lockout_duration,
         certificate: certificate.map(|at| at.value.into()),
         metrics_public,
-    })
+    });
+    (admin, bind)
 }
 
+/// The token: the environment's, else the file's, else the one written here.
 fn token(table: &Table<'_>, folder: &Path, min_len: usize) -> Option<Secret> {
-    let (file, inline) = (table.string("bearer_token_file"), table.string("bearer_token"));
-    let variable = TOKEN_VARIABLES.into_iter().find_map(|name| std::env::var(name).ok());
-    let place = file.as_ref().or(inline.as_ref()).map_or_else(|| table.span.clone(), |at| at.span.clone());
-    let key =
-        file.as_ref().or(inline.as_ref()).map_or_else(|| table.key("bearer_token_file"), |at| at.key.clone());
-    let read = match (variable, file, inline) {
-        (Some(value), _, _) => Ok(Secret::new(value.into_bytes())),
-        (None, Some(file), _) => value::secret_file(&folder.join(file.value)),
-        (None, None, Some(inline)) => value::secret(&inline.value, folder),
-        (None, None, None) => Err("there is no token".to_owned()),
-    };
-    let help =
-        "put a long random token into a file only the proxy can read, and name it: `openssl rand -hex 32`";
-    match read {
-        Ok(token) if token.len() >= min_len => Some(token),
-        Ok(token) => {
-            let message = format!(
-                "found a token of {} bytes, expected at least {min_len} (min_token_len)",
-                token.len()
-            );
-            table.problems.error(&key, place, message, help);
-            None
+    let (file, inline) = (table.string("bearer_token_file"), table.secret("bearer_token", folder));
+    let variable = TOKEN_VARIABLES.into_iter().find_map(|name| Some((name, std::env::var_os(name)?)));
+    let (at, source) = match (variable, file, inline) {
+        (Some((name, value)), _, _) => {
+            let value = Secret::new(value.into_encoded_bytes());
+            (At { value, span: table.span.clone(), key: table.path.clone() }, format!(" in {name}"))
         }
+        (None, Some(file), _) => (token_file(table, file, folder)?, " in that file".to_owned()),
+        (None, None, Some(inline)) => (inline, String::new()),
+        (None, None, None) => {
+            if !table.has("bearer_token_file") && !table.has("bearer_token") {
+                let key = table.key("bearer_token_file");
+                table.problems.error(&key, table.span.clone(), "there is no token", TOKEN_HELP);
+            }
+            return None;
+        }
+    };
+    let found = at.value.len();
+    if found < min_len {
+        let message =
+            format!("found a token of {found} bytes{source}, expected at least {min_len} (min_token_len)");
+        table.problems.error(&at.key, at.span, message, TOKEN_HELP);
+        return None;
+    }
+    Some(at.value)
+}
+
+fn token_file(table: &Table<'_>, file: At<String>, folder: &Path) -> Option<At<Secret>> {
+    match value::secret_file(&folder.join(&file.value)) {
+        Ok(value) => Some(At { value, span: file.span, key: file.key }),
         Err(why) => {
-            table.problems.error(&key, place, why, help);
+            table.problems.error(&file.key, file.span, why, TOKEN_HELP);
             None
         }
     }
 }
 
-fn check_certificate(table: &Table<'_>, name: Option<&At<String>>, tls: Option<&Tls>) {
-    let (Some(at), Some(tls)) = (name, tls) else { return };
-    if !tls.certificates.iter().any(|certificate| *certificate.name == *at.value) {
+fn check_certificate(table: &Table<'_>, name: Option<&At<String>>, certificates: &[String]) {
+    let Some(at) = name else { return };
+    if !certificates.contains(&at.value) {
         let message = format!("found \"{}\", which is no [tls.certificate.NAME]", at.value.escape_debug());
-        table.problems.error(
-            &at.key,
-            at.span.clone(),
-            message,
-            "name one that is declared, or remove the key",
+        let help = closest(&at.value, certificates.iter().map(String::as_str)).map_or_else(
+            || "name one that is declared, or remove the key".to_owned(),
+            |name| format!("did you mean \"{name}\"?"),
         );
+        table.problems.error(&at.key, at.span.clone(), message, help);
     }
 }
 
@@ -114,7 +130,7 @@ fn accept_newer_keys(table: &Table<'_>) {
         let message = "writing the configuration through the API is not built yet";
         table.problems.warning(
             &table.key("config_write"),
-            table.span.clone(),
+            table.place("config_write"),
             message,
             "edit the file and reload",
         );

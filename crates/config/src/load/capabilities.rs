@@ -79,7 +79,7 @@ fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
         let message = "asking the destinations what they offer is not built yet: the written or default list is advertised";
         entry.problems.warning(
             &entry.key("learn"),
-            entry.span.clone(),
+            entry.place("learn"),
             message,
             "write the list that both servers offer",
         );

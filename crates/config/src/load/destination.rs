@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::pki_types::ServerName;
 use wire::protocol::Protocol;
 
 use super::listener::TLS_MODES;
@@ -29,8 +30,19 @@ type LegPlaces = Vec<(Protocol, Range<usize>)>;
 const FORWARDING: [(&str, Forwarding); 3] =
     [("proxy", Forwarding::Proxy), ("xclient", Forwarding::Xclient), ("none", Forwarding::None)];
 
-/// Every destination that could be read.
-pub(super) fn read(root: &Table<'_>, folder: &Path) -> (BTreeMap<Name, Arc<Destination>>, Vec<Places>) {
+/// What a route's `fallback` calls the default destination.
+const RESERVED: &str = "default";
+
+/// Every destination, those that could not be read by name only.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) destinations: BTreeMap<Name, Arc<Destination>>,
+    pub(super) places: Vec<Places>,
+    pub(super) declared: Vec<String>,
+}
+
+/// `[destination.*]`, of which there must be one.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> Read {
     let Some(table) = root.table("destination") else {
         if !root.has("destination") {
             root.missing(
@@ -38,17 +50,23 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> (BTreeMap<Name, Arc<Desti
                 "add a [destination.NAME] with host and protocol legs for the source and for the new server",
             );
         }
-        return (BTreeMap::new(), Vec::new());
+        return Read::default();
     };
-    let mut all = (BTreeMap::new(), Vec::new());
+    let mut read = Read::default();
     for (name, entry) in table.named() {
+        if name == RESERVED {
+            let message =
+                "found a destination of that name, which stands for the default destination in routes";
+            entry.problems.error(&entry.path, entry.span.clone(), message, "give it another name");
+        }
         if let Some((destination, places)) = one(&name, &entry, folder) {
-            all.0.insert(Arc::clone(&destination.name), Arc::new(destination));
-            all.1.push(places);
+            read.destinations.insert(Arc::clone(&destination.name), Arc::new(destination));
+            read.places.push(places);
         }
         entry.finish();
+        read.declared.push(name);
     }
-    all
+    read
 }
 
 fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Places)> {
@@ -56,7 +74,13 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Pla
     if hosts.as_ref().is_none_or(Vec::is_empty) && (hosts.is_some() || !entry.has("host")) {
         entry.missing("host", "give the server's host name or IP address");
     }
+    for at in hosts.iter().flatten() {
+        check_host(entry, at);
+    }
     let server_name = entry.string("tls_server_name");
+    if let Some(at) = &server_name {
+        check_host(entry, at);
+    }
     let verify = verify(entry, folder);
     let client_certificate = client_certificate(entry, folder);
     let forwarding = forwarding(entry);
@@ -89,6 +113,23 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Pla
         legs,
     };
     Some((destination, places))
+}
+
+/// A name or an address that can be resolved and verified.
+fn check_host(entry: &Table<'_>, at: &At<String>) {
+    if ServerName::try_from(at.value.as_str()).is_ok() {
+        return;
+    }
+    let has_port = at.value.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let help = if at.value.starts_with('[') {
+        "write an IPv6 address without brackets"
+    } else if has_port {
+        "write it without the port: each leg has its own"
+    } else {
+        "write a host name such as \"mail.example.org\" (\"xn--…\" for one beyond ASCII), or an IP address"
+    };
+    let message = format!("found \"{}\", expected a host name or an IP address", at.value.escape_debug());
+    entry.problems.error(&at.key, at.span.clone(), message, help);
 }
 
 /// `forwarding`, else what `proxy_protocol` says.
@@ -129,29 +170,39 @@ fn legs(entry: &Table<'_>, inherited: Forwarding) -> (Legs, LegPlaces) {
     (legs, places)
 }
 
-/// How its certificate is judged: at most one of the three ways that are not the platform's.
+/// How its certificate is judged. A pin is the strictest way, and wins over no verification.
 fn verify(entry: &Table<'_>, folder: &Path) -> Verify {
     let invalid = entry.boolean("tls_allow_invalid_certs", false);
     let pins: Vec<_> = entry.string_or_strings("tls_pinned_cert_sha256").unwrap_or_default();
     let ca = entry.string("tls_ca");
-    let chosen = usize::from(invalid) + usize::from(!pins.is_empty()) + usize::from(ca.is_some());
-    if chosen > 1 {
-        let message = "more than one of tls_allow_invalid_certs, tls_pinned_cert_sha256 and tls_ca is set";
-        entry.problems.error(
-            &entry.path,
-            entry.span.clone(),
-            message,
-            "keep the strictest that fits, and remove the others",
-        );
+    if ca.is_some() && (invalid || !pins.is_empty()) {
+        let message = "tls_ca is set, and so is tls_allow_invalid_certs or tls_pinned_cert_sha256";
+        let help = "keep the strictest that fits, and remove the others";
+        entry.problems.error(&entry.path, entry.span.clone(), message, help);
     }
     if invalid {
-        let help = "anyone in between can read every password: use tls_pinned_cert_sha256 or tls_ca instead";
-        let message = "the server's certificate is not verified";
-        entry.problems.warning(&entry.key("tls_allow_invalid_certs"), entry.span.clone(), message, help);
-        return Verify::Nothing;
+        let (message, help) = if pins.is_empty() {
+            let help =
+                "anyone in between can read every password: use tls_pinned_cert_sha256 or tls_ca instead";
+            ("the server's certificate is not verified", help)
+        } else {
+            (
+                "this does nothing: tls_pinned_cert_sha256 is set, and only that certificate is accepted",
+                "remove it",
+            )
+        };
+        entry.problems.warning(
+            &entry.key("tls_allow_invalid_certs"),
+            entry.place("tls_allow_invalid_certs"),
+            message,
+            help,
+        );
     }
     if !pins.is_empty() {
         return Verify::Pins(pins.iter().filter_map(|at| pin(entry, at)).collect());
+    }
+    if invalid {
+        return Verify::Nothing;
     }
     let Some(ca) = ca else { return Verify::Platform };
     match certificate::read_chain(&folder.join(&ca.value)) {
@@ -227,13 +278,13 @@ fn source_ips(entry: &Table<'_>) -> Vec<IpAddr> {
 
 fn health_interval(entry: &Table<'_>) -> Option<std::time::Duration> {
     // "off" is what it is when it is not written.
-    if !entry.has("health_interval") || entry.string("health_interval").is_some_and(|at| at.value == "off") {
+    if !entry.has("health_interval") || entry.is_text("health_interval", "off") {
         return None;
     }
     if !built::HEALTH_CHECKS {
         let message = "active checks are not built yet: health is learnt from logins";
         let help = "nothing needs to be changed";
-        entry.problems.warning(&entry.key("health_interval"), entry.span.clone(), message, help);
+        entry.problems.warning(&entry.key("health_interval"), entry.place("health_interval"), message, help);
     }
-    Some(entry.duration("health_interval", std::time::Duration::from_secs(30)))
+    Some(entry.limit("health_interval", std::time::Duration::from_secs(30)))
 }

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::plan::{ExtractFrom, Http, HttpRoute, HttpTarget, Name};
 use crate::read::{At, Table};
 
 /// Bound of a compiled body pattern: patterns are the operator's, but their mistakes should stay cheap.
 const REGEX_SIZE: usize = 1024 * 1024;
+
+/// Most that `body_extract_cap` may be: it is memory of every request whose body is searched.
+const MAX_BODY: usize = 64 * 1024 * 1024;
+
+/// Least and most that `max_head_size` may be: no browser's request fits into less.
+const MIN_HEAD: usize = 1024;
+const MAX_HEAD: usize = 1024 * 1024;
 
 /// `[http]`, which may be missing.
 pub(super) fn read(root: &Table<'_>, references: &mut Vec<At<String>>) -> Http {
@@ -21,9 +28,9 @@ pub(super) fn read(root: &Table<'_>, references: &mut Vec<At<String>>) -> Http {
         routes: Vec::new(),
     };
     let Some(table) = root.table("http") else { return http };
-    http.body_extract_cap = table.size("body_extract_cap", http.body_extract_cap);
-    http.max_head_size = table.size("max_head_size", http.max_head_size);
-    http.relay_idle = table.duration("relay_idle", http.relay_idle);
+    http.body_extract_cap = table.size("body_extract_cap", http.body_extract_cap, 0..=MAX_BODY);
+    http.max_head_size = table.size("max_head_size", http.max_head_size, MIN_HEAD..=MAX_HEAD);
+    http.relay_idle = table.limit("relay_idle", http.relay_idle);
     http.keepalive_timeout = table.duration("keepalive_timeout", http.keepalive_timeout);
     http.max_keepalive_requests = table.integer("max_keepalive_requests", 1000, 1..=1_000_000_000);
     for entry in table.tables("route") {
@@ -39,59 +46,64 @@ fn route(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpRout
     if pattern.is_none() && !entry.has("match") {
         entry.missing("match", "write a glob on the path, such as \"/admin/**\"");
     }
+    let target = target(entry, references);
+    let pattern = pattern?;
+    let matcher = matcher(entry, &pattern);
+    Some(HttpRoute { pattern: pattern.value, matcher: matcher?, target: target? })
+}
+
+/// Either a destination, or a place to extract the account from.
+fn target(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpTarget> {
     let destination = entry.string("destination");
     let from = entry.table("extract").and_then(|extract| extract_from(&extract));
     let fallback = entry.string("fallback");
     references.extend(destination.clone());
     references.extend(fallback.clone().filter(|at| at.value != "default"));
-    let target = match (destination, entry.has("extract")) {
-        (Some(destination), false) => {
+    let found = match (entry.has("destination"), entry.has("extract")) {
+        (true, false) => {
             if let Some(fallback) = fallback {
                 let message = "a route with a destination has no use for a fallback";
                 entry.problems.error(&fallback.key, fallback.span, message, "remove it");
             }
-            Some(HttpTarget::Destination(destination.value.into()))
+            return destination.map(|at| HttpTarget::Destination(at.value.into()));
         }
-        (None, true) => {
+        (false, true) => {
             let fallback = fallback.filter(|at| at.value != "default").map(|at| Name::from(at.value));
-            from.map(|from| HttpTarget::Extract { from, fallback })
+            return from.map(|from| HttpTarget::Extract { from, fallback });
         }
-        (destination, _) => {
-            let found = if destination.is_some() {
-                "both destination and extract"
-            } else {
-                "neither destination nor extract"
-            };
-            let message = format!("found {found}, expected one of them");
-            entry.problems.error(
-                &entry.path,
-                entry.span.clone(),
-                message,
-                "pin the path to a destination, or extract the account",
-            );
-            None
-        }
+        (true, true) => "both destination and extract",
+        (false, false) => "neither destination nor extract",
     };
-    let pattern = pattern?;
-    let glob = GlobBuilder::new(pattern.value.trim_end_matches('/')).literal_separator(true).build();
-    match glob {
-        Ok(glob) if pattern.value.starts_with('/') => {
-            Some(HttpRoute { pattern: pattern.value, matcher: glob.compile_matcher(), target: target? })
+    let message = format!("found {found}, expected one of them");
+    let help = "pin the path to a destination, or extract the account";
+    entry.problems.error(&entry.path, entry.span.clone(), message, help);
+    None
+}
+
+/// The pattern, and the same with a slash more and a slash less at its end.
+fn matcher(entry: &Table<'_>, pattern: &At<String>) -> Option<GlobSet> {
+    let text = &*pattern.value;
+    if !text.starts_with('/') {
+        let message = format!("found \"{}\", expected a pattern that begins with /", text.escape_debug());
+        entry.problems.error(&pattern.key, pattern.span.clone(), message, "begin it with /");
+        return None;
+    }
+    let bare = text.trim_end_matches('/');
+    // "/admin/**" matches "/admin/", and so "/admin".
+    let above = bare.strip_suffix("/**").unwrap_or(bare);
+    let build = || {
+        let mut set = GlobSetBuilder::new();
+        for glob in [bare, above, &format!("{bare}/")].into_iter().filter(|glob| !glob.is_empty()) {
+            set.add(GlobBuilder::new(glob).literal_separator(true).build()?);
         }
-        Ok(_) => {
-            let message =
-                format!("found \"{}\", expected a pattern that begins with /", pattern.value.escape_debug());
-            entry.problems.error(&pattern.key, pattern.span, message, "begin it with /");
-            None
-        }
+        set.build()
+    };
+    match build() {
+        Ok(set) => Some(set),
         Err(error) => {
             let message = format!("the pattern is no glob: {}", error.kind());
-            entry.problems.error(
-                &pattern.key,
-                pattern.span,
-                message,
-                "`*` stands for one segment, `**` for any number",
-            );
+            let help = "`*` stands for one segment, `**` for any number";
+            entry.problems.error(&pattern.key, pattern.span.clone(), message, help);
             None
         }
     }
@@ -115,12 +127,23 @@ fn extract_from(entry: &Table<'_>) -> Option<ExtractFrom> {
         Some("authorization") => Some(ExtractFrom::Authorization),
         Some("query") => needed("param", param).map(|at| ExtractFrom::Query(at.value)),
         Some("header") => {
-            needed("header", header).map(|at| ExtractFrom::Header(at.value.to_ascii_lowercase()))
+            needed("header", header).and_then(|at| header_name(entry, at)).map(ExtractFrom::Header)
         }
         Some(_) => needed("regex", regex).and_then(|at| body(entry, &at)),
     };
     entry.finish();
     found
+}
+
+/// A field name (RFC 9110, section 5.1), lower case.
+fn header_name(entry: &Table<'_>, at: At<String>) -> Option<String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !at.value.is_empty() && at.value.bytes().all(is_token) {
+        return Some(at.value.to_ascii_lowercase());
+    }
+    let message = format!("found \"{}\", expected the name of a header", at.value.escape_debug());
+    entry.problems.error(&at.key, at.span, message, "write a name such as \"X-Account\", without a colon");
+    None
 }
 
 fn body(entry: &Table<'_>, at: &At<String>) -> Option<ExtractFrom> {

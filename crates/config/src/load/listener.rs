@@ -62,6 +62,7 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
     if let Some(proxy) = &proxy
         && proxy.value != ProxyIn::Off
         && proxy_trusted.is_empty()
+        && !entry.has_items("proxy_trusted")
     {
         let help = "add proxy_trusted = [\"192.0.2.0/24\"] with the networks of your load balancers";
         entry.problems.error(
@@ -76,7 +77,7 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
     };
     let max_connections = count("max_connections", 8192, 1);
     let max_connections_per_ip = count("max_connections_per_ip", 256, 0);
-    let preauth_timeout = entry.duration("preauth_timeout", Duration::from_secs(30));
+    let preauth_timeout = entry.limit("preauth_timeout", Duration::from_secs(30));
     let max_auth_attempts = u32::try_from(entry.integer("max_auth_attempts", 3, 1..=1000)).unwrap_or(3);
     let trusted_fronts = networks(entry, "trusted_fronts");
     let forwarded = entry.word("forwarded", &[("off", false), ("trust", true)]);

@@ -6,15 +6,16 @@ use std::time::Duration;
 use crate::built;
 use crate::plan::{Mapping, Source};
 use crate::read::{At, Table};
-use crate::value;
 
-/// `None` when no store could be made out; the problems say why.
-pub(super) fn read(root: &Table<'_>, folder: &Path) -> Option<Mapping> {
+/// `[mapping]`, which must be there. Where something is missing another thing stands in its place, so that the
+/// rest is judged all the same; the report keeps it from being run.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> Mapping {
+    let nowhere = Source::File { path: folder.to_owned(), watch: true };
     let Some(table) = root.table("mapping") else {
         if !root.has("mapping") {
             root.missing("mapping", "add [mapping] with source = \"file\", and [mapping.file] with path");
         }
-        return None;
+        return defaults(nowhere);
     };
     let source = table.word("source", &[("file", "file"), ("redis", "redis"), ("sql", "sql")]);
     if !table.has("source") {
@@ -24,16 +25,15 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Option<Mapping> {
     let redis = table.table("redis").and_then(|entry| redis(&entry, folder));
     let sql = table.table("sql").and_then(|entry| sql(&entry, folder));
     let lowercase = table.word("normalize", &[("none", false), ("lowercase", true)]);
-    let mapping = |source| Mapping {
-        source,
-        lowercase: lowercase.is_some_and(|at| at.value),
-        positive_ttl: table.duration("positive_ttl", Duration::from_secs(600)),
-        negative_ttl: table.duration("negative_ttl", Duration::from_secs(30)),
-        cache_max_entries: usize::try_from(table.integer("cache_max_entries", 1_000_000, 0..=1_000_000_000))
-            .unwrap_or(usize::MAX),
-        lookup_timeout: table.duration("lookup_timeout", Duration::from_secs(5)),
-        domains: table.boolean("domains", false),
-    };
+    let mut mapping = defaults(nowhere);
+    mapping.lowercase = lowercase.is_some_and(|at| at.value);
+    mapping.positive_ttl = table.duration("positive_ttl", mapping.positive_ttl);
+    mapping.negative_ttl = table.duration("negative_ttl", mapping.negative_ttl);
+    mapping.cache_max_entries =
+        usize::try_from(table.integer("cache_max_entries", 1_000_000, 0..=1_000_000_000))
+            .unwrap_or(usize::MAX);
+    mapping.lookup_timeout = table.limit("lookup_timeout", mapping.lookup_timeout);
+    mapping.domains = table.boolean("domains", false);
     let chosen = match source.as_ref().map(|at| at.value) {
         Some("file") => file,
         Some("redis") => redis,
@@ -43,16 +43,30 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Option<Mapping> {
     if let Some(at) = source {
         check_source(&table, &at);
     }
-    // Built in any case, so that every key is known before the unknown ones are told.
-    let mapping = mapping(chosen.unwrap_or(Source::File { path: folder.to_owned(), watch: true }));
+    if let Some(chosen) = chosen {
+        mapping.source = chosen;
+    }
     table.finish();
-    Some(mapping)
+    mapping
+}
+
+/// What holds where nothing is written.
+fn defaults(source: Source) -> Mapping {
+    Mapping {
+        source,
+        lowercase: false,
+        positive_ttl: Duration::from_secs(600),
+        negative_ttl: Duration::from_secs(30),
+        cache_max_entries: 1_000_000,
+        lookup_timeout: Duration::from_secs(5),
+        domains: false,
+    }
 }
 
 fn check_source(table: &Table<'_>, source: &At<&str>) {
     if !table.has(source.value) {
         let message = format!("source is \"{0}\", and there is no [mapping.{0}]", source.value);
-        let help = format!("add [mapping.{}] with its keys", source.value);
+        let help = format!("add [mapping.{}] with its keys, or name the source that is there", source.value);
         table.problems.error(&source.key, source.span.clone(), message, help);
     } else if !built::STORES.contains(&source.value) {
         let message = format!("the \"{}\" store is not built yet", source.value);
@@ -101,25 +115,17 @@ fn sql(entry: &Table<'_>, folder: &Path) -> Option<Source> {
 }
 
 fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<wire::secret::Secret> {
-    let at = required(entry, "url", "give the database's URL")?;
-    let expected = schemes.join(", ");
-    match value::secret(&at.value, folder) {
-        Ok(url) if schemes.iter().any(|scheme| url.expose().starts_with(scheme.as_bytes())) => Some(url),
-        Ok(_) => {
-            let message = format!("found another URL, expected one that begins with {expected}");
-            entry.problems.error(&at.key, at.span, message, "check the scheme before ://");
-            None
-        }
-        Err(why) => {
-            entry.problems.error(
-                &at.key,
-                at.span,
-                why,
-                "write the URL itself, \"env:NAME\" or \"file:PATH\"",
-            );
-            None
-        }
+    let found = entry.secret("url", folder);
+    if found.is_none() && !entry.has("url") {
+        entry.missing("url", "give the database's URL");
     }
+    let at = found?;
+    if schemes.iter().any(|scheme| at.value.expose().starts_with(scheme.as_bytes())) {
+        return Some(at.value);
+    }
+    let message = format!("found another URL, expected one that begins with {}", schemes.join(", "));
+    entry.problems.error(&at.key, at.span, message, "check the scheme before ://");
+    None
 }
 
 fn required(entry: &Table<'_>, key: &str, help: &str) -> Option<At<String>> {
@@ -128,4 +134,44 @@ fn required(entry: &Table<'_>, key: &str, help: &str) -> Option<At<String>> {
         entry.missing(key, help);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use toml::de::DeTable;
+
+    use super::{redis, sql};
+    use crate::diagnostic::Problems;
+    use crate::keys::KEYS;
+    use crate::plan::Source;
+    use crate::read::Table;
+
+    /// What the table of keys says of a default.
+    fn default(path: &str) -> &'static str {
+        KEYS.iter().find(|key| key.path == path).map(|key| key.default).expect("a key")
+    }
+
+    #[test]
+    fn defaults_of_the_stores_are_those_of_the_table_of_keys() {
+        let problems = Problems::default();
+        let text = "url = \"redis://h\"\nquery = \"q\"";
+        let document = DeTable::parse(text).expect("TOML");
+        let table = || Table::new(document.get_ref(), 0..0, String::new(), &problems);
+        let Some(Source::Redis { key_prefix, pool_size, channel, .. }) = redis(&table(), Path::new(""))
+        else {
+            panic!("a Redis store")
+        };
+        assert_eq!(key_prefix, default("mapping.redis.key_prefix"));
+        assert_eq!(pool_size.to_string(), default("mapping.redis.pool_size"));
+        assert_eq!(channel, default("mapping.redis.channel"));
+        let document = DeTable::parse("url = \"sqlite:x\"\nquery = \"q\"").expect("TOML");
+        let table = Table::new(document.get_ref(), 0..0, String::new(), &problems);
+        let Some(Source::Sql { pool_size, channel, .. }) = sql(&table, Path::new("")) else {
+            panic!("an SQL store")
+        };
+        assert_eq!(pool_size.to_string(), default("mapping.sql.pool_size"));
+        assert_eq!(channel, default("mapping.sql.channel"));
+    }
 }

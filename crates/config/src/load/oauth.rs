@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::built;
 use crate::plan::{OAuth, Resolve, ResolveWith, Routing};
 use crate::read::{At, Table};
-use crate::value;
 
 /// Claims tried behind the configured one.
 const CLAIMS: [&str; 5] = ["email", "preferred_username", "upn", "unique_name", "sub"];
@@ -15,7 +14,7 @@ const CLAIMS: [&str; 5] = ["email", "preferred_username", "upn", "unique_name", 
 pub(super) fn read(
     root: &Table<'_>,
     folder: &Path,
-    routing: Option<&Routing>,
+    routing: &Routing,
     references: &mut Vec<At<String>>,
 ) -> OAuth {
     let table = root.table("oauth");
@@ -32,29 +31,18 @@ pub(super) fn read(
 fn resolve(
     entry: &Table<'_>,
     folder: &Path,
-    routing: Option<&Routing>,
+    routing: &Routing,
     references: &mut Vec<At<String>>,
 ) -> Option<Resolve> {
     let with = ways(entry);
     let destination = entry.string("destination");
     references.extend(destination.clone());
-    let url = entry.string("url");
+    let url = entry.string("url").and_then(|at| endpoint(entry, at));
     let client_id = entry.string("client_id").map(|at| at.value);
-    let client_secret = entry.string("client_secret").and_then(|at| match value::secret(&at.value, folder) {
-        Ok(secret) => Some(secret),
-        Err(why) => {
-            entry.problems.error(
-                &at.key,
-                at.span,
-                why,
-                "write the secret itself, \"env:NAME\" or \"file:PATH\"",
-            );
-            None
-        }
-    });
+    let client_secret = entry.secret("client_secret", folder).map(|at| at.value);
     let ttl = entry.duration("ttl", Duration::from_secs(300));
     let negative_ttl = entry.duration("negative_ttl", Duration::from_secs(30));
-    let timeout = entry.duration("timeout", Duration::from_secs(3));
+    let timeout = entry.limit("timeout", Duration::from_secs(3));
     entry.finish();
     let asks_url = with.iter().any(|way| *way != ResolveWith::Jmap);
     if asks_url && url.is_none() && !entry.has("url") {
@@ -65,16 +53,24 @@ fn resolve(
             "asking whose an opaque token is is not built yet: such logins go to the default destination";
         entry.problems.warning(
             &entry.key("with"),
-            entry.span.clone(),
+            entry.place("with"),
             message,
             "nothing needs to be changed",
         );
     }
-    let destination =
-        destination.map(|at| at.value.into()).or_else(|| routing.map(|routing| routing.default.clone()))?;
-    let url = url.map(|at| at.value);
+    let destination = destination.map_or_else(|| routing.default.clone(), |at| at.value.into());
     let resolve = Resolve { with, destination, url, client_id, client_secret, ttl, negative_ttl, timeout };
     (!resolve.with.is_empty()).then_some(resolve)
+}
+
+/// The URL of an HTTP endpoint. It may hold a password: it is never quoted.
+fn endpoint(entry: &Table<'_>, at: At<String>) -> Option<String> {
+    if at.value.starts_with("https://") || at.value.starts_with("http://") {
+        return Some(at.value);
+    }
+    let message = "found another URL, expected one that begins with https:// or http://";
+    entry.problems.error(&at.key, at.span, message, "write the endpoint's whole URL");
+    None
 }
 
 fn ways(entry: &Table<'_>) -> Vec<ResolveWith> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::built;
 use crate::plan::{CompareLogin, Limits, Moves};
 use crate::read::{At, Table};
-use crate::value;
 
 /// `[limits]`, which may be missing.
 pub(super) fn limits(root: &Table<'_>) -> Limits {
@@ -25,7 +24,7 @@ pub(super) fn limits(root: &Table<'_>) -> Limits {
     if table.has("auth_delay_max") && !built::AUTH_DELAY {
         let message = "slowing failed logins down is not built yet: refusals are passed on at once";
         let help = "the fail2ban filter in contrib/ works on the log as it is";
-        table.problems.warning(&table.key("auth_delay_max"), table.span.clone(), message, help);
+        table.problems.warning(&table.key("auth_delay_max"), table.place("auth_delay_max"), message, help);
     }
     limits.logins_in_flight_per_account = count("logins_in_flight_per_account", 8, 0);
     limits.connections_per_account = count("connections_per_account", 0, 0);
@@ -84,16 +83,9 @@ pub(super) fn cluster(root: &Table<'_>) -> Option<String> {
 
 fn compare_login(entry: &Table<'_>, folder: &Path) -> Option<CompareLogin> {
     let master_user = entry.string("master_user").map(|at| at.value);
-    let password = entry.string("password");
+    let password = entry.secret("password", folder);
     if password.is_none() && !entry.has("password") {
         entry.missing("password", "write \"file:PATH\" or \"env:NAME\"");
     }
-    let at = password?;
-    match value::secret(&at.value, folder) {
-        Ok(password) => Some(CompareLogin { master_user, password }),
-        Err(why) => {
-            entry.problems.error(&at.key, at.span, why, "write \"file:PATH\" or \"env:NAME\"");
-            None
-        }
-    }
+    password.map(|at| CompareLogin { master_user, password: at.value })
 }

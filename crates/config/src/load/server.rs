@@ -16,8 +16,8 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     server.threads = usize::try_from(table.integer("threads", 0, 0..=1024)).unwrap_or(0);
     server.hostname = table.string("hostname").and_then(|at| hostname(&table, at));
     server.shutdown_grace = table.duration("shutdown_grace", server.shutdown_grace);
-    server.bridge_idle = table.duration("bridge_idle", server.bridge_idle);
-    server.backend_timeout = table.duration("backend_timeout", server.backend_timeout);
+    server.bridge_idle = table.limit("bridge_idle", server.bridge_idle);
+    server.backend_timeout = table.limit("backend_timeout", server.backend_timeout);
     server.backend_connect_retries = count("backend_connect_retries", server.backend_connect_retries, 100);
     server.host_down_threshold = count("host_down_threshold", server.host_down_threshold, 1_000_000);
     server.host_down_min_clients = count("host_down_min_clients", server.host_down_min_clients, 64);
@@ -40,12 +40,15 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
 }
 
 /// `[routing]`, which must be there.
-pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Option<Routing>, Range<usize>) {
+pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Routing, Range<usize>) {
+    // Stands where one is missing, so that the rest is judged all the same; the report keeps it from being run.
+    let mut routing =
+        Routing { default: "".into(), passthrough: None, master_user_separators: vec!["%".to_owned()] };
     let Some(table) = root.table("routing") else {
         if !root.has("routing") {
             root.missing("routing", "add [routing] with default_destination = \"NAME\": the server that holds every account not in the mapping");
         }
-        return (None, 0..0);
+        return (routing, 0..0);
     };
     let default = table.string("default_destination");
     if !table.has("default_destination") {
@@ -67,16 +70,15 @@ pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Op
     references.extend(default.iter().cloned());
     references.extend(passthrough.iter().cloned());
     table.finish();
-    let span = table.span;
-    let routing = default.map(|default| Routing {
-        default: default.value.into(),
-        passthrough: passthrough.map(|at| at.value.into()),
-        master_user_separators: separators.map_or_else(
-            || vec!["%".to_owned()],
-            |list| list.into_iter().map(|at| at.value).filter(|separator| !separator.is_empty()).collect(),
-        ),
-    });
-    (routing, span)
+    if let Some(default) = default {
+        routing.default = default.value.into();
+    }
+    routing.passthrough = passthrough.map(|at| at.value.into());
+    if let Some(list) = separators {
+        routing.master_user_separators =
+            list.into_iter().map(|at| at.value).filter(|separator| !separator.is_empty()).collect();
+    }
+    (routing, table.span)
 }
 
 /// A host name that can stand in a greeting.

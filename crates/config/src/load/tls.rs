@@ -9,19 +9,21 @@ use crate::certificate;
 use crate::plan::{Certificate, Tls};
 use crate::read::{At, Table, closest};
 
-/// `None` when nothing could be made of it; the problems say why.
-pub(super) fn read(root: &Table<'_>, folder: &Path) -> Option<Tls> {
+/// `[tls]`, which may be missing, and the name of every certificate, those that could not be read included.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> (Tls, Vec<String>) {
     let mut tls = Tls {
         certificates: Vec::new(),
         only_tls13: false,
         ignore_client_order: false,
         cipher_suites: aws_lc_rs::DEFAULT_CIPHER_SUITES.to_vec(),
     };
-    let Some(table) = root.table("tls") else { return Some(tls) };
+    let mut names = Vec::new();
+    let Some(table) = root.table("tls") else { return (tls, names) };
     if let Some(certificates) = table.table("certificate") {
         for (name, entry) in certificates.named() {
             tls.certificates.extend(pair(&name, &entry, folder).map(Arc::new));
             entry.finish();
+            names.push(name);
         }
         check_defaults(&tls.certificates, &certificates);
     }
@@ -30,12 +32,12 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Option<Tls> {
         tls.only_tls13 = protocols.word("min_version", &versions).is_some_and(|at| at.value);
         tls.ignore_client_order = protocols.boolean("ignore_client_order", false);
         if let Some(disabled) = protocols.strings("disable_cipher_suites") {
-            disable(&mut tls.cipher_suites, &disabled, &protocols);
+            disable(&mut tls, &disabled, &protocols);
         }
         protocols.finish();
     }
     table.finish();
-    Some(tls)
+    (tls, names)
 }
 
 fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
@@ -52,7 +54,9 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
     let (pair, leaf) = match certificate::read_pair(&cert_path, &key_path) {
         Ok(read) => read,
         Err(why) => {
-            let at = if why.contains(&*key_path.to_string_lossy()) { key } else { cert };
+            let is_certificate = certificate::read_chain(&cert_path).is_err()
+                || why.starts_with(&format!("{}: ", cert_path.display()));
+            let at = if is_certificate { cert } else { key };
             let help = "check both paths (they are relative to this file's folder), that they are readable, and that they were issued together";
             entry.problems.error(&at.key, at.span, why, help);
             return None;
@@ -86,7 +90,8 @@ fn check_defaults(certificates: &[Arc<Certificate>], table: &Table<'_>) {
     }
 }
 
-fn disable(suites: &mut Vec<SupportedCipherSuite>, disabled: &[At<String>], table: &Table<'_>) {
+fn disable(tls: &mut Tls, disabled: &[At<String>], table: &Table<'_>) {
+    let suites = &mut tls.cipher_suites;
     let name = |suite: &SupportedCipherSuite| suite_name(suite);
     for at in disabled {
         let known: Vec<String> = aws_lc_rs::ALL_CIPHER_SUITES.iter().map(name).collect();
@@ -102,13 +107,14 @@ fn disable(suites: &mut Vec<SupportedCipherSuite>, disabled: &[At<String>], tabl
             format!("found \"{}\", expected the standard name of a cipher suite", at.value.escape_debug());
         table.problems.error(&at.key, at.span.clone(), message, help);
     }
-    if suites.is_empty()
+    let is_usable = |suite: &SupportedCipherSuite| !tls.only_tls13 || suite.tls13().is_some();
+    if !suites.iter().any(is_usable)
         && let Some(first) = disabled.first()
     {
         table.problems.error(
             &first.key,
             first.span.clone(),
-            "every cipher suite is disabled",
+            "every cipher suite of the versions in use is disabled",
             "leave at least one",
         );
     }

@@ -8,6 +8,7 @@ use pointsman_config as config;
 pub(crate) const BASE: &str = r#"
 [server]
 hostname = "mail.example.org"
+#server
 [listener.imap]
 protocol = "imap"
 bind = ["127.0.0.1:10993"]
@@ -18,12 +19,13 @@ host = "old.example.org"
 protocol.imap = { port = 993, tls = "implicit" } #old
 [destination.new]
 host = "new.example.org"
-protocol.imap = { port = 993, tls = "implicit" }
+protocol.imap = { port = 993, tls = "implicit" } #new
 [routing]
 default_destination = "old"
 #passthrough
 [mapping]
 source = "file"
+#mapping
 [mapping.file]
 path = "mapping"
 #listener
@@ -31,10 +33,12 @@ path = "mapping"
 #oauth
 #route
 #capabilities
+#limits
+#moves
 #admin
 "#;
 
-/// A folder with two pairs of certificate and key.
+/// A folder with two pairs of certificate and key, and two tokens.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -48,6 +52,8 @@ impl Folder {
             write(&format!("{name}cert.pem"), made.cert.pem());
             write(&format!("{name}key.pem"), made.signing_key.serialize_pem());
         }
+        std::fs::write(folder.path().join("token"), "0123456789abcdef0123456789abcdef\n").expect("write");
+        std::fs::write(folder.path().join("short-token"), "far-too-shy\n").expect("write");
         Self(folder)
     }
 
@@ -56,12 +62,17 @@ impl Folder {
     }
 }
 
-/// The errors of a text: key and message.
-pub(crate) fn found(text: &str) -> Vec<(String, String)> {
+/// The errors, or the warnings, of a text: place, key and message.
+pub(crate) fn found(text: &str, severity: config::Severity) -> Vec<(String, String, String)> {
     let folder = Folder::new();
-    let Err(report) = config::parse(&folder.path("c.toml"), text.to_owned()) else {
-        return Vec::new();
+    let report = match config::parse(&folder.path("c.toml"), text.to_owned()) {
+        Ok(loaded) => loaded.warnings,
+        Err(report) => report,
     };
-    let errors = report.diagnostics.iter().filter(|one| one.severity == config::Severity::Error);
-    errors.map(|one| (one.key.clone(), one.message.clone())).collect()
+    let all = report.diagnostics.iter().filter(|one| one.severity == severity);
+    let place = |one| {
+        let (line, column) = report.position(one);
+        format!("{line}:{column}")
+    };
+    all.map(|one| (place(one), one.key.clone(), one.message.clone())).collect()
 }

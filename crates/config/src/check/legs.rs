@@ -1,0 +1,93 @@
+//! The rules of a destination's legs: no secret in the clear, a name to verify, and no way back to ourselves.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use wire::protocol::Protocol;
+
+use super::overlap;
+use crate::diagnostic::Problems;
+use crate::load::{DestinationPlaces, Draft};
+use crate::plan::{Destination, Listener, TlsMode, Verify};
+
+/// Applies the rules to every destination.
+pub(super) fn all(draft: &Draft, problems: &Problems) {
+    for places in &draft.destinations {
+        let Some(destination) = draft.plan.destinations.get(&places.name) else { continue };
+        plaintext(destination, places, problems);
+        no_starttls(destination, places, problems);
+        server_name(destination, places, problems);
+        loops(destination, places, &draft.plan.listeners, problems);
+    }
+}
+
+/// Credentials do not cross a leg in the clear unless told to.
+fn plaintext(destination: &Destination, places: &DestinationPlaces, problems: &Problems) {
+    for (protocol, span) in &places.legs {
+        let is_plain = destination.leg(*protocol).is_some_and(|leg| leg.tls == TlsMode::Plain);
+        if is_plain && protocol.carries_credentials() && !destination.allow_plaintext_auth {
+            let key = format!("{}.protocol.{protocol}.tls", places.path);
+            let message = "found \"plain\": passwords would cross the network in the clear";
+            let help = "use \"implicit\" or \"starttls\"; on a network you trust, set allow_plaintext_auth = true on the destination";
+            problems.error(&key, span.clone(), message, help);
+        }
+    }
+}
+
+/// HTTP has no STARTTLS.
+fn no_starttls(destination: &Destination, places: &DestinationPlaces, problems: &Problems) {
+    let http = places.legs.iter().find(|(protocol, _)| *protocol == Protocol::Http);
+    if let Some((protocol, span)) = http
+        && destination.leg(*protocol).is_some_and(|leg| leg.tls == TlsMode::StartTls)
+    {
+        let key = format!("{}.protocol.{protocol}.tls", places.path);
+        let message = "found \"starttls\", which HTTP does not have";
+        problems.error(&key, span.clone(), message, "write \"implicit\" for https");
+    }
+}
+
+/// A certificate cannot be verified for an address without a name to look for.
+fn server_name(destination: &Destination, places: &DestinationPlaces, problems: &Problems) {
+    let is_verified = !matches!(destination.verify, Verify::Pins(_) | Verify::Nothing);
+    let uses_tls = destination.legs.iter().flatten().any(|leg| leg.tls != TlsMode::Plain);
+    let is_ip = destination.hosts.iter().any(|host| host.parse::<IpAddr>().is_ok());
+    if is_verified && uses_tls && is_ip && destination.tls_server_name.is_none() {
+        let key = format!("{}.tls_server_name", places.path);
+        let message = "the key is missing: host is an IP address, and a leg uses TLS";
+        let help = "write the name in the server's certificate, or pin it with tls_pinned_cert_sha256";
+        problems.error(&key, places.host.clone(), message, help);
+    }
+}
+
+/// A leg that leads to one of our own listeners is a loop.
+fn loops(
+    destination: &Destination,
+    places: &DestinationPlaces,
+    listeners: &[Arc<Listener>],
+    problems: &Problems,
+) {
+    for (protocol, span) in &places.legs {
+        let Some(leg) = destination.leg(*protocol) else { continue };
+        let is_ours = |ip: &IpAddr| {
+            let end = SocketAddr::new(*ip, leg.port);
+            listeners.iter().flat_map(|listener| &listener.bind).any(|bind| {
+                *bind == end || (bind.ip().is_unspecified() && ip.is_loopback() && overlap(*bind, end))
+            })
+        };
+        let found = destination.hosts.iter().flat_map(|host| addresses(host)).find(is_ours);
+        if let Some(ip) = found {
+            let key = format!("{}.protocol.{protocol}.port", places.path);
+            let message =
+                format!("{} is one of this proxy's own listeners: a loop", SocketAddr::new(ip, leg.port));
+            problems.error(&key, span.clone(), message, "give the address and port of the server itself");
+        }
+    }
+}
+
+/// What a host is known to resolve to. Other names are resolved when connecting, and looked at again there.
+fn addresses(host: &str) -> Vec<IpAddr> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    }
+    host.parse().into_iter().collect()
+}

@@ -1,0 +1,220 @@
+//! Each rule as a row: what is changed about a good file, and what is said of it, and where.
+
+use pointsman_config as config;
+
+use crate::support::{BASE, Folder, found};
+
+/// What to replace, by what; then the place, the key and a part of the message.
+type Rule = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+#[rustfmt::skip]
+const ERRORS: &[Rule] = &[
+    // Undeclared destinations, anywhere.
+    ("default_destination = \"old\"", "default_destination = \"odl\"", "17:23", "routing.default_destination", "no declared destination"),
+    ("#passthrough", "smtp_passthrough_destination = \"nwe\"", "18:32", "routing.smtp_passthrough_destination", "no declared destination"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"nowhere\"", "29:15", "http.route[0].destination", "no declared destination"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"authorization\" }\nfallback = \"nowhere\"", "30:12", "http.route[0].fallback", "no declared destination"),
+    ("#oauth", "[oauth.resolve]\nwith = [\"jmap\"]\ndestination = \"nowhere\"", "28:15", "oauth.resolve.destination", "no declared destination"),
+    ("#moves", "[moves.compare.nowhere]\npassword = \"env:PATH\"", "30:1", "moves.compare.nowhere", "no declared destination"),
+    // Legs.
+    ("protocol.imap = { port = 993, tls = \"implicit\" } #old", "protocol.pop3 = { port = 995, tls = \"implicit\" }", "6:12", "listener.imap.protocol", "has no leg for \"imap\""),
+    ("tls = \"implicit\" } #old", "tls = \"plain\" }", "12:37", "destination.old.protocol.imap.tls", "in the clear"),
+    ("#old", "\nprotocol.http = { port = 80, tls = \"plain\" }", "13:36", "destination.old.protocol.http.tls", "in the clear"),
+    ("#old", "\nprotocol.http = { port = 80, tls = \"starttls\" }", "13:36", "destination.old.protocol.http.tls", "HTTP does not have"),
+    ("#old", "\nprotocol.imaps = { port = 993, tls = \"implicit\" }", "13:10", "destination.old.protocol.imaps", "unknown key"),
+    ("#old", "\nprotocol.pop3 = { tls = \"implicit\" }", "13:17", "destination.old.protocol.pop3.port", "missing"),
+    ("#old", "\nprotocol.pop3 = { port = 995 }", "13:17", "destination.old.protocol.pop3.tls", "missing"),
+    ("#old", "\nprotocol.pop3 = { port = 0, tls = \"implicit\" }", "13:26", "destination.old.protocol.pop3.port", "from 1 to 65535"),
+    ("#old", "\nprotocol.pop3 = { port = 995, tls = \"implicit\", forwarding = \"haproxy\" }", "13:62", "destination.old.protocol.pop3.forwarding", "expected one of"),
+    // Pass-through.
+    ("#listener", "[listener.mx]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:2525\"]\ntls = \"plain\"", "16:1", "routing.smtp_passthrough_destination", "the key is missing, and [listener.mx]"),
+    ("#passthrough", "smtp_passthrough_destination = \"new\"\n[listener.mx]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:2525\"]\ntls = \"plain\"", "18:32", "routing.smtp_passthrough_destination", "has no leg for \"smtp\""),
+    ("#passthrough", "smtp_passthrough_destination = \"new\"\n[listener.mx]\nprotocol = \"lmtp\"\nbind = [\"127.0.0.1:2424\"]\ntls = \"plain\"", "18:32", "routing.smtp_passthrough_destination", "has no leg for \"lmtp\""),
+    ("#passthrough", "smtp_passthrough_destination = \"mx\"\n[destination.mx]\nhost = \"mx.example.org\"\nprotocol.smtp = { port = 25, tls = \"plain\" }\n[listener.mx]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:2525\"]\ntls = \"starttls\"", "25:7", "listener.mx.tls", "expected \"plain\" or \"implicit\""),
+    ("#passthrough", "smtp_passthrough_destination = \"mx\"\n[destination.mx]\nhost = \"mx.example.org\"\nprotocol.lmtp = { port = 24, tls = \"plain\" }\n[listener.mx]\nprotocol = \"lmtp\"\nbind = [\"127.0.0.1:2525\"]\ntls = \"starttls\"", "25:7", "listener.mx.tls", "expected \"plain\" or \"implicit\""),
+    // Hosts and certificates of destinations.
+    ("host = \"old.example.org\"", "host = \"192.0.2.1\"", "11:8", "destination.old.tls_server_name", "the key is missing"),
+    ("host = \"old.example.org\"", "host = [\"old.example.org\", \"2001:db8::1\"]", "11:9", "destination.old.tls_server_name", "the key is missing"),
+    ("host = \"old.example.org\"", "host = \"old.example.org:993\"", "11:8", "destination.old.host", "expected a host name"),
+    ("host = \"old.example.org\"", "host = \"imaps://old.example.org\"", "11:8", "destination.old.host", "expected a host name"),
+    ("host = \"old.example.org\"", "host = \"\"", "11:8", "destination.old.host", "expected a host name"),
+    ("host = \"old.example.org\"", "host = []", "10:1", "destination.old.host", "missing"),
+    ("host = \"old.example.org\"", "", "10:1", "destination.old.host", "missing"),
+    ("#old", "\ntls_server_name = \"two words\"", "13:19", "destination.old.tls_server_name", "expected a host name"),
+    ("#old", "\ntls_pinned_cert_sha256 = \"00:11\"", "13:26", "destination.old.tls_pinned_cert_sha256", "64 hexadecimal digits"),
+    ("#old", "\ntls_pinned_cert_sha256 = [\"é0000000000000000000000000000000000000000000000000000000000000\"]", "13:27", "destination.old.tls_pinned_cert_sha256", "64 hexadecimal digits"),
+    ("#old", "\ntls_ca = \"none.pem\"", "13:10", "destination.old.tls_ca", "cannot be read"),
+    ("#old", "\ntls_ca = \"cert.pem\"\ntls_allow_invalid_certs = true", "10:1", "destination.old", "tls_ca is set, and so is"),
+    ("#old", "\ntls_client_cert = \"cert.pem\"", "13:19", "destination.old.tls_client_cert", "belong together"),
+    ("#old", "\ntls_client_cert = \"cert.pem\"\ntls_client_key = \"other-key.pem\"", "13:19", "destination.old.tls_client_cert", "does not belong"),
+    ("#old", "\nsource_ips = [\"192.0.2.1:80\"]", "13:15", "destination.old.source_ips", "expected an IP address"),
+    ("#old", "\nhealth_interval = \"soon\"", "13:19", "destination.old.health_interval", "expected a duration"),
+    ("#old", "\nhealth_interval = \"0s\"", "13:19", "destination.old.health_interval", "no time at all"),
+    ("#old", "\nforwarding = \"haproxy\"", "13:14", "destination.old.forwarding", "expected one of"),
+    ("[destination.new]", "[destination.default]", "13:1", "destination.default", "stands for the default destination"),
+    ("[destination.new]", "[destination.\"ne w\"]", "13:14", "destination.\"ne w\"", "expected a name"),
+    // Listeners.
+    ("#imap", "proxy_protocol = \"required\"", "9:18", "listener.imap.proxy_protocol", "proxy_trusted names nobody"),
+    ("#imap", "proxy_protocol = \"optional\"\nproxy_trusted = []", "9:18", "listener.imap.proxy_protocol", "proxy_trusted names nobody"),
+    ("#imap", "proxy_protocol = \"required\"\nproxy_trusted = [\"10.0.0.0/33\"]", "10:18", "listener.imap.proxy_trusted", "expected a network"),
+    ("#imap", "trusted_fronts = [\"10.0.0.0/33\"]", "9:19", "listener.imap.trusted_fronts", "expected a network"),
+    ("#imap", "proxy_protocol = true", "9:18", "listener.imap.proxy_protocol", "expected a string"),
+    ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is taken by [listener.imap]"),
+    ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"0.0.0.0:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is taken by [listener.imap]"),
+    ("bind = [\"127.0.0.1:10993\"]", "bind = [\"[::1]:10993\", \"[::1]:10993\"]", "7:24", "listener.imap.bind", "is taken by [listener.imap]"),
+    ("host = \"old.example.org\"", "host = \"127.0.0.1\"\ntls_server_name = \"x\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "13:45", "destination.old.protocol.submission.port", "a loop"),
+    ("host = \"old.example.org\"", "host = \"localhost\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "12:45", "destination.old.protocol.submission.port", "a loop"),
+    ("bind = [\"127.0.0.1:10993\"]", "bind = []", "5:1", "listener.imap.bind", "missing"),
+    ("bind = [\"127.0.0.1:10993\"]", "bind = [\"localhost:993\"]", "7:9", "listener.imap.bind", "expected an IP address and a port"),
+    ("protocol = \"imap\"", "", "5:1", "listener.imap.protocol", "missing"),
+    ("#imap", "preauth_timeout = \"30\"", "9:19", "listener.imap.preauth_timeout", "expected a duration"),
+    ("#imap", "preauth_timeout = 30", "9:19", "listener.imap.preauth_timeout", "expected a duration"),
+    ("#imap", "preauth_timeout = \"0s\"", "9:19", "listener.imap.preauth_timeout", "no time at all"),
+    ("#imap", "max_connections = 0", "9:19", "listener.imap.max_connections", "from 1 to"),
+    ("#imap", "max_auth_attempts = -1", "9:21", "listener.imap.max_auth_attempts", "from 1 to"),
+    // The server, limits.
+    ("#server", "threads = 5000", "4:11", "server.threads", "from 0 to 1024"),
+    ("#server", "proxy_ttl = 256", "4:13", "server.proxy_ttl", "from 1 to 255"),
+    ("#server", "log_format = \"xml\"", "4:14", "server.log_format", "expected one of"),
+    ("#server", "backend_timeout = \"0ms\"", "4:19", "server.backend_timeout", "no time at all"),
+    ("hostname = \"mail.example.org\"", "hostname = \"mail example\"", "3:12", "server.hostname", "expected a host name"),
+    ("#limits", "[limits]\nhandshakes_per_core = 0", "30:23", "limits.handshakes_per_core", "from 1 to"),
+    // Routing and mapping.
+    ("default_destination = \"old\"", "", "16:1", "routing.default_destination", "missing"),
+    ("#passthrough", "master_user_separators = [\"\"]", "18:27", "routing.master_user_separators", "expected a separator"),
+    ("source = \"file\"", "source = \"redis\"", "20:10", "mapping.source", "there is no [mapping.redis]"),
+    ("source = \"file\"", "source = \"sql\"", "20:10", "mapping.source", "there is no [mapping.sql]"),
+    ("source = \"file\"", "", "19:1", "mapping.source", "missing"),
+    ("[mapping.file]\npath = \"mapping\"", "", "20:10", "mapping.source", "there is no [mapping.file]"),
+    ("path = \"mapping\"", "watch = true", "22:1", "mapping.file.path", "missing"),
+    ("#mapping", "normalize = \"upper\"", "21:13", "mapping.normalize", "expected one of"),
+    ("#mapping", "lookup_timeout = \"0s\"", "21:18", "mapping.lookup_timeout", "no time at all"),
+    ("#mapping", "redis = { url = \"http://h\" }", "21:17", "mapping.redis.url", "expected one that begins with redis://"),
+    ("#mapping", "redis = { key_prefix = \"x\" }", "21:9", "mapping.redis.url", "missing"),
+    ("#mapping", "sql = { url = \"env:POINTSMAN_NOT_SET\", query = \"q\" }", "21:15", "mapping.sql.url", "POINTSMAN_NOT_SET is not set"),
+    ("#mapping", "sql = { url = \"file:none\", query = \"q\" }", "21:15", "mapping.sql.url", "cannot read"),
+    ("#mapping", "sql = { url = \"\", query = \"q\" }", "21:15", "mapping.sql.url", "empty secret"),
+    ("#mapping", "sql = { url = \"sqlite:routes\" }", "21:7", "mapping.sql.query", "missing"),
+    // Certificates of listeners.
+    ("#tls", "[tls.certificate.a]\ncert = \"none.pem\"\nkey = \"key.pem\"", "26:8", "tls.certificate.a.cert", "cannot be read"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"none.pem\"", "27:7", "tls.certificate.a.key", "cannot be read"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"other-key.pem\"", "27:7", "tls.certificate.a.key", "does not belong"),
+    ("#tls", "[tls.certificate.a]\ncert = \"key.pem\"\nkey = \"key.pem\"", "26:8", "tls.certificate.a.cert", "holds no certificate"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"", "25:1", "tls.certificate.a.key", "missing"),
+    ("#tls", "[tls.certificate]\na = { cert = \"cert.pem\", key = \"key.pem\", default = true }\nb = { cert = \"cert.pem\", key = \"key.pem\", default = true }", "25:1", "tls.certificate", "found 2 defaults"),
+    ("#tls", "[tls.protocols]\ndisable_cipher_suites = [\"TLS_NONE\"]", "26:26", "tls.protocols.disable_cipher_suites", "standard name"),
+    ("#tls", "[tls.protocols]\nmin_version = \"1.3\"\ndisable_cipher_suites = [\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]", "27:26", "tls.protocols.disable_cipher_suites", "every cipher suite"),
+    ("#tls", "[tls.protocols]\nmin_version = \"1.1\"", "26:15", "tls.protocols.min_version", "expected one of"),
+    // HTTP.
+    ("#route", "[[http.route]]\nmatch = \"/[\"\ndestination = \"old\"", "28:9", "http.route[0].match", "no glob"),
+    ("#route", "[[http.route]]\nmatch = \"x\"\ndestination = \"old\"", "28:9", "http.route[0].match", "begins with /"),
+    ("#route", "[[http.route]]\ndestination = \"old\"", "27:1", "http.route[0].match", "missing"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"(\" }", "29:36", "http.route[0].extract.regex", "no regular expression"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"x\" }", "29:36", "http.route[0].extract.regex", "no capture group"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"((x{1000}){1000}){1000}\" }", "29:36", "http.route[0].extract.regex", "no regular expression"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\" }", "29:11", "http.route[0].extract.regex", "missing"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"query\" }", "29:11", "http.route[0].extract.param", "missing"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"header\", header = \"X-A: b\" }", "29:39", "http.route[0].extract.header", "name of a header"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"path\" }", "29:20", "http.route[0].extract.from", "expected one of"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"", "27:1", "http.route[0]", "neither destination nor extract"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nextract = { from = \"authorization\" }", "27:1", "http.route[0]", "both destination and extract"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nfallback = \"new\"", "30:12", "http.route[0].fallback", "no use for a fallback"),
+    ("#route", "[http]\nmax_head_size = \"64GB\"", "28:17", "http.max_head_size", "expected a size"),
+    ("#route", "[http]\nmax_head_size = 10", "28:17", "http.max_head_size", "from 1024 to"),
+    // Capabilities and tokens.
+    ("#capabilities", "[capabilities.imap]\nsasl = [\"PLAIN\", \"PLAIN\"]", "29:18", "capabilities.imap.sasl", "twice"),
+    ("#capabilities", "[capabilities.imap]\nsasl = [\"PLAN\"]", "29:9", "capabilities.imap.sasl", "expected a SASL mechanism"),
+    ("#capabilities", "[capabilities.imap]\nbanner = \"two\\r\\nlines\"", "29:10", "capabilities.imap.banner", "cannot stand on a protocol line"),
+    ("#capabilities", "[capabilities.pop3]\nadvertise = [\"UIDL\"]", "29:1", "capabilities.pop3.advertise", "unknown key"),
+    ("#oauth", "[oauth.resolve]\nwith = [\"jmapp\"]", "27:9", "oauth.resolve.with", "expected \"jmap\""),
+    ("#oauth", "[oauth.resolve]\nwith = [\"userinfo\"]", "26:1", "oauth.resolve.url", "missing"),
+    ("#oauth", "[oauth.resolve]\nurl = \"ldap://x\"", "27:7", "oauth.resolve.url", "begins with https://"),
+    // Management.
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token = \"short\"", "33:16", "admin.bearer_token", "a token of 5 bytes, expected at least 32"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"short-token\"", "33:21", "admin.bearer_token_file", "a token of 11 bytes in that file, expected at least 32"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"none\"", "33:21", "admin.bearer_token_file", "cannot read"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"", "31:1", "admin.bearer_token_file", "there is no token"),
+    ("#admin", "[admin]\nbearer_token_file = \"token\"", "31:1", "admin.bind", "missing"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:10993\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "is taken by [listener.imap]"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\ntls = \"plain\"\nbearer_token_file = \"token\"", "33:7", "admin.tls", "expected \"implicit\""),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\ncertificate = \"a\"", "34:15", "admin.certificate", "no [tls.certificate.NAME]"),
+    // Keys and syntax.
+    ("#imap", "preauth_timout = \"30s\"", "9:1", "listener.imap.preauth_timout", "unknown key"),
+    ("#imap", "\"\\u001b[31m\" = 1", "9:1", "listener.imap.\"\\u{1b}[31m\"", "unknown key `\\u{1b}[31m`"),
+    ("#admin", "[servr]", "31:2", "servr", "unknown key"),
+    ("[routing]\n", "[routing]\n[routing]\n", "17:2", "syntax", "duplicate"),
+    ("hostname = \"mail.example.org\"", "hostname = \"mail.example.org", "3:29", "syntax", "invalid basic string"),
+];
+
+/// Every rule says one thing, at the right place: there is no second error in its wake.
+#[test]
+fn each_error_stops_the_start() {
+    let mut wrong = Vec::new();
+    for (change, with, place, key, message) in ERRORS {
+        let text = BASE.replacen(change, with, 1);
+        assert_ne!(text, BASE, "{change:?} is in the base");
+        let errors = found(&text, config::Severity::Error);
+        let is_right = |(at, k, m): &(String, String, String)| at == place && k == key && m.contains(message);
+        if errors.len() != 1 || !errors.iter().all(is_right) {
+            wrong.push(format!("{change:?} → {with:?}: expected {place} {key}: {message}, got {errors:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A listener for what is not built yet, whose other keys are judged all the same.
+#[test]
+fn what_is_not_built_yet_is_an_error_of_its_own() {
+    let http = "[listener.web]\nprotocol = \"http\"\nbind = [\"127.0.0.1:10443\"]\ntls = \"implicit\"\npreauth_timeout = \"1\"";
+    let leg = "protocol.imap = { port = 993, tls = \"implicit\" } #old";
+    let text = BASE
+        .replace(leg, &format!("{leg}\nprotocol.http = {{ port = 443, tls = \"implicit\" }}"))
+        .replace("#listener", http);
+    let errors = found(&text, config::Severity::Error);
+    let built = config::built::PROTOCOLS.contains(&wire::protocol::Protocol::Http);
+    let keys: Vec<_> = errors.iter().map(|(_, key, _)| &**key).collect();
+    let expected: &[&str] = &["listener.web.protocol", "listener.web.preauth_timeout"];
+    assert_eq!(keys, expected[usize::from(built)..], "{errors:#?}");
+}
+
+/// An HTTP listener, and what the routes and the default destination must have for it.
+#[test]
+fn http_listeners_need_the_default_destination_unless_every_route_is_pinned() {
+    let web = "[listener.web]\nprotocol = \"http\"\nbind = [\"127.0.0.1:10443\"]\ntls = \"implicit\"";
+    let lacks = |routes: &str, tls: &str| {
+        let text = BASE.replace("#listener", &web.replace("implicit", tls)).replace("#route", routes);
+        let text = text.replace("#new", "\nprotocol.http = { port = 443, tls = \"implicit\" }");
+        let errors = found(&text, config::Severity::Error);
+        let mut said: Vec<_> = errors.into_iter().map(|(_, _, message)| message).collect();
+        said.retain(|message| !message.contains("not built yet"));
+        said.join("; ")
+    };
+    let pinned = "[[http.route]]\nmatch = \"/**\"\ndestination = \"new\"";
+    let extracted = "[[http.route]]\nmatch = \"/**\"\nextract = { from = \"authorization\" }";
+    let no_leg = "the default destination \"old\" has no leg for \"http\"";
+    assert_eq!(lacks(pinned, "implicit"), "");
+    assert_eq!(lacks(extracted, "implicit"), no_leg);
+    assert_eq!(lacks("", "implicit"), no_leg);
+    assert_eq!(lacks(pinned, "starttls"), "found \"starttls\", which HTTP does not have");
+}
+
+#[rustfmt::skip]
+const WARNINGS: &[Rule] = &[
+    ("#admin", "[admin]\nbind = \"0.0.0.0:1\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "on every address"),
+    ("#old", "\ntls_allow_invalid_certs = true", "13:27", "destination.old.tls_allow_invalid_certs", "not verified"),
+    ("#old", "\ntls_allow_invalid_certs = true\ntls_pinned_cert_sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"", "13:27", "destination.old.tls_allow_invalid_certs", "does nothing"),
+];
+
+/// Worth a warning, and no more.
+#[test]
+fn warnings_do_not_stop_the_start() {
+    for (change, with, place, key, message) in WARNINGS {
+        let folder = Folder::new();
+        let text = BASE.replacen(change, with, 1);
+        let loaded = config::parse(&folder.path("c.toml"), text.clone());
+        loaded.unwrap_or_else(|report| panic!("{change:?} → {with:?}: {report}"));
+        let warnings = found(&text, config::Severity::Warning);
+        let said = warnings.iter().find(|(at, k, m)| at == place && k == key && m.contains(message));
+        assert!(said.is_some(), "{change:?} → {with:?}: {warnings:#?}");
+    }
+}
