@@ -3,8 +3,14 @@
 use wire::protocol::Protocol;
 
 /// Protocols whose listeners are served.
-pub const PROTOCOLS: &[Protocol] =
-    &[Protocol::Imap, Protocol::Pop3, Protocol::ManageSieve, Protocol::Smtp, Protocol::Lmtp];
+pub const PROTOCOLS: &[Protocol] = &[
+    Protocol::Imap,
+    Protocol::Pop3,
+    Protocol::ManageSieve,
+    Protocol::Submission,
+    Protocol::Smtp,
+    Protocol::Lmtp,
+];
 
 /// Values of `mapping.source` that are served.
 pub const STORES: &[&str] = &["file"];

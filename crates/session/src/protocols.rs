@@ -9,6 +9,7 @@ pub(crate) fn dialogue(protocol: Protocol, opening: Opening) -> Option<Box<dyn D
         Protocol::Imap => Some(Box::new(wire::imap::Dialogue::new(opening))),
         Protocol::Pop3 => Some(Box::new(wire::pop3::Dialogue::new(opening))),
         Protocol::ManageSieve => Some(Box::new(wire::managesieve::Dialogue::new(opening))),
+        Protocol::Submission => Some(Box::new(wire::submission::Dialogue::new(opening))),
         _ => None,
     }
 }
@@ -19,6 +20,7 @@ pub(crate) fn replay(protocol: Protocol, errand: Errand) -> Option<Box<dyn Repla
         Protocol::Imap => Some(Box::new(wire::imap::Replay::new(errand))),
         Protocol::Pop3 => Some(Box::new(wire::pop3::Replay::new(errand))),
         Protocol::ManageSieve => Some(Box::new(wire::managesieve::Replay::new(errand))),
+        Protocol::Submission => Some(Box::new(wire::submission::Replay::new(errand))),
         _ => None,
     }
 }

@@ -17,6 +17,7 @@
 //! | [`imap_boundary`] | where a bridged IMAP session may be cut |
 //! | [`pop3`] | POP3 before the bridge |
 //! | [`managesieve`] | ManageSieve before the bridge |
+//! | [`submission`] | message submission before the bridge |
 //! | [`xclient`] | who the client is, told and heard over SMTP, POP3 and ManageSieve |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
 //! | [`token`] | the account that a bearer token shows |
@@ -40,6 +41,7 @@ pub mod proxy;
 pub mod sasl;
 pub mod secret;
 pub mod step;
+pub mod submission;
 pub mod token;
 #[cfg(test)]
 mod transcript;

@@ -84,6 +84,9 @@ fn xtext(value: &str) -> String {
 
 // === From a front ===
 
+/// The attributes that [`take`] understands, as they are announced.
+pub const TAKEN: &str = "ADDR PORT DESTADDR DESTPORT HELO PROTO SESSION TTL";
+
 /// Takes a trusted front's attributes into `told`, and returns whether they could be read; if not, nothing
 /// is taken. Attributes that we do not know are ignored, and so are those of a client whose `ADDR` was never
 /// told: a front may spread its words over several commands.
@@ -97,8 +100,12 @@ pub fn take(told: &mut Told, arguments: &[u8]) -> bool {
     };
     // A new address is a new client: nothing of the one before may stick to it.
     if heard.addr.is_some() {
-        told.front = None;
+        (told.front, told.helo, told.extended) = (None, None, false);
     }
+    if let Some(helo) = heard.helo {
+        told.helo = Some(helo.into_bytes());
+    }
+    told.extended = heard.extended.unwrap_or(told.extended);
     let client = SocketAddr::new(ip, 0);
     let front = told.front.get_or_insert(Front { client, local: None, session: None, ttl: None });
     if let Some(port) = heard.port {
@@ -127,6 +134,8 @@ struct Heard {
     destport: Option<u16>,
     session: Option<String>,
     ttl: Option<u8>,
+    helo: Option<String>,
+    extended: Option<bool>,
 }
 
 // === impl Heard ===
@@ -153,6 +162,8 @@ impl Heard {
             b"DESTADDR" => self.destaddr = Some(ip(value)?),
             b"DESTPORT" => self.destport = Some(value.parse().ok()?),
             b"TTL" => self.ttl = Some(value.parse().ok()?),
+            b"HELO" => self.helo = Some(value.to_owned()),
+            b"PROTO" => self.extended = Some(value.eq_ignore_ascii_case("ESMTP")),
             b"SESSION" => self.session = Some(value.to_owned()).filter(|id| is_session_id(id)),
             _ => {}
         }
@@ -274,10 +285,14 @@ mod tests {
         assert!(take(&mut told, b"TTL=4 PORT=[TEMPUNAVAIL]"));
         expected.ttl = Some(4);
         assert_eq!(told.front.as_ref(), Some(&expected));
+        assert!(take(&mut told, b"HELO=a+2Bb PROTO=ESMTP"));
+        assert_eq!((told.helo.as_deref(), told.extended), (Some(&b"a+b"[..]), true));
+        assert_eq!(told.front.as_ref(), Some(&expected));
         // Another client: nothing of the first one sticks.
         assert!(take(&mut told, b"ADDR=::ffff:203.0.113.9 SESSION=bad\"id"));
         let client = "203.0.113.9:0".parse().expect("address");
         assert_eq!(told.front, Some(Front { client, local: None, session: None, ttl: None }));
+        assert_eq!((told.helo, told.extended), (None, false));
     }
 
     #[test]
