@@ -48,6 +48,10 @@ pub struct Report {
     pub diagnostics: Vec<Diagnostic>,
 }
 
+/// Most problems that a report holds: more than anybody mends in one go, and a bound for a file that is not
+/// a configuration at all.
+const MAX_PROBLEMS: usize = 500;
+
 /// Where the loader's parts put what they find.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
@@ -60,6 +64,7 @@ impl Report {
     /// `is_toml`: whether the text could be parsed.
     pub(crate) fn new(path: &Path, text: &str, is_toml: bool, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
+        shorten(&mut diagnostics);
         Self { path: path.to_owned(), text: mask(text, is_toml), diagnostics }
     }
 
@@ -120,6 +125,24 @@ impl Report {
         let end = span.end.min(self.text.len());
         span.start.min(end)..end
     }
+}
+
+/// Leaves the first problems, and one more that says how many there were. It is an error if any of those was,
+/// so that a file is never taken for valid because its errors were cut off.
+fn shorten(diagnostics: &mut Vec<Diagnostic>) {
+    if diagnostics.len() <= MAX_PROBLEMS {
+        return;
+    }
+    let rest = diagnostics.split_off(MAX_PROBLEMS);
+    let is_error = rest.iter().any(|one| one.severity == Severity::Error);
+    let severity = if is_error { Severity::Error } else { Severity::Warning };
+    diagnostics.extend(rest.first().map(|next| Diagnostic {
+        severity,
+        key: next.key.clone(),
+        span: next.span.clone(),
+        message: format!("found {} more problems from here on", rest.len()),
+        help: "mend those above first".to_owned(),
+    }));
 }
 
 impl fmt::Display for Report {

@@ -1,6 +1,7 @@
 //! From a file to a [`Plan`]: one pass over every table, then the rules that span tables.
 
 mod admin;
+mod broken;
 mod capabilities;
 mod destination;
 mod http;
@@ -103,12 +104,12 @@ fn read(path: &Path, text: &str) -> (Vec<Diagnostic>, Option<Plan>) {
         let span = error.span().unwrap_or(0..0);
         problems.error("syntax", span, error.message().trim(), "the file must be TOML: https://toml.io");
     }
-    if !errors.is_empty() {
-        return (problems.into_inner(), None);
-    }
     let root = Table::new(document.get_ref(), 0..0, String::new(), &problems);
     let draft = draft(path, &root);
     root.finish();
+    if !errors.is_empty() {
+        return (broken::keep(text, problems.into_inner(), errors.len()), None);
+    }
     check::all(&draft, &problems);
     (problems.into_inner(), Some(draft.plan))
 }

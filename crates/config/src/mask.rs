@@ -4,6 +4,8 @@
 //! a file that cannot be parsed holds secrets too, and so do a misspelt key and a comment. Every byte and
 //! every character keeps its place, so that spans and columns stay true.
 
+mod broken;
+
 use std::ops::Range;
 
 use crate::keys::{KEYS, Kind};
@@ -28,7 +30,7 @@ pub(crate) fn mask(text: &str, is_toml: bool) -> String {
         at = value.end;
     }
     masked.push_str(&text[at..]);
-    masked
+    if is_toml { masked } else { broken::mask(&masked) }
 }
 
 /// Whether a key of that name (without the tables before it) holds a secret, or was meant to.
@@ -141,11 +143,17 @@ mod tests {
     #[test]
     fn secrets_are_starred_out_of_what_is_no_toml() {
         for (text, expected) in [
-            ("password = \"a\"b\"\nx = 1", "password = \"****\nx = 1"),
+            ("password = \"a\"b\"\nport = 1", "password = \"****\nport = 1"),
+            // The rest of a value that was broken in two, for all that is known.
+            ("password = \"a\nb==\"", "password = \"*\n*==\""),
             ("{ password = \"a\", x", "{ password = \"*****"),
-            ("password = a\nx", "password = *\nx"),
+            ("password = a\nx", "password = *\n*"),
             ("password = \"\"\"a\nb", "password = \"\"\"*\n*"),
             ("password = \"file:a\" b", "password = \"file:a\" b"),
+            ("password \"ab\"\nhost = \"h\"", "password \"**\"\nhost = \"h\""),
+            ("passw\"ord = \"ab\"", "passw\"*** = \"**\""),
+            ("password\n = \"ab\"\n[routing]\nx = 1", "password\n = \"**\"\n[routing]\nx = 1"),
+            ("password = \"a\nb\"\n", "password = \"*\n*\"\n"),
         ] {
             assert_eq!(mask(text, false), expected, "{text}");
         }

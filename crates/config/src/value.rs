@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wire::secret::Secret;
@@ -51,6 +51,12 @@ pub(crate) fn secret(text: &str, folder: &Path) -> Result<Secret, String> {
         Some(path) => secret_file(&folder.join(path)),
         None => Ok(Secret::copy_of(text.as_bytes())),
     }
+}
+
+/// The file of a private key. A key is always read from a file, which is watched where it is a listener's:
+/// `file:PATH` says the same as the path alone.
+pub(crate) fn key_path(text: &str, folder: &Path) -> PathBuf {
+    folder.join(text.strip_prefix("file:").unwrap_or(text))
 }
 
 /// A secret that is a file's whole content, but for one line end.

@@ -1,23 +1,24 @@
 //! The rules of a destination's legs: no secret in the clear, a name to verify, and no way back to ourselves.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use wire::protocol::Protocol;
 
 use super::overlap;
 use crate::diagnostic::Problems;
 use crate::load::{DestinationPlaces, Draft};
-use crate::plan::{Destination, Listener, TlsMode, Verify};
+use crate::plan::{Destination, TlsMode, Verify};
 
 /// Applies the rules to every destination.
 pub(super) fn all(draft: &Draft, problems: &Problems) {
+    let listeners = draft.listeners.iter().flat_map(|places| &places.bind);
+    let ours: Vec<SocketAddr> = listeners.chain(&draft.admin_bind).map(|at| canonical(at.value)).collect();
     for places in &draft.destinations {
         let Some(destination) = draft.plan.destinations.get(&places.name) else { continue };
         plaintext(destination, places, problems);
         no_starttls(destination, places, problems);
         server_name(destination, places, problems);
-        loops(destination, places, &draft.plan.listeners, problems);
+        loops(destination, places, &ours, problems);
     }
 }
 
@@ -59,19 +60,15 @@ fn server_name(destination: &Destination, places: &DestinationPlaces, problems: 
     }
 }
 
-/// A leg that leads to one of our own listeners is a loop.
-fn loops(
-    destination: &Destination,
-    places: &DestinationPlaces,
-    listeners: &[Arc<Listener>],
-    problems: &Problems,
-) {
+/// A leg that leads to one of our own listeners, the management API's included, is a loop.
+fn loops(destination: &Destination, places: &DestinationPlaces, ours: &[SocketAddr], problems: &Problems) {
     for (protocol, span) in &places.legs {
         let Some(leg) = destination.leg(*protocol) else { continue };
         let is_ours = |ip: &IpAddr| {
-            let end = SocketAddr::new(*ip, leg.port);
-            listeners.iter().flat_map(|listener| &listener.bind).any(|bind| {
-                *bind == end || (bind.ip().is_unspecified() && ip.is_loopback() && overlap(*bind, end))
+            let end = canonical(SocketAddr::new(*ip, leg.port));
+            let is_loopback = end.ip().is_loopback();
+            ours.iter().any(|bind| {
+                *bind == end || (bind.ip().is_unspecified() && is_loopback && overlap(*bind, end))
             })
         };
         let found = destination.hosts.iter().flat_map(|host| addresses(host)).find(is_ours);
@@ -90,4 +87,9 @@ fn addresses(host: &str) -> Vec<IpAddr> {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     }
     host.parse().into_iter().collect()
+}
+
+/// An IPv4 address written as IPv6 (RFC 4291, section 2.5.5.2) leads to the same place.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

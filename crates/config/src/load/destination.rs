@@ -14,6 +14,7 @@ use crate::built;
 use crate::certificate;
 use crate::plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
 use crate::read::{At, Table};
+use crate::value;
 
 /// Where a destination's parts stand, for the rules that span tables.
 pub(crate) struct Places {
@@ -246,7 +247,7 @@ fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertific
             return None;
         }
     };
-    let (cert_path, key_path) = (folder.join(&cert.value), folder.join(&key.value));
+    let (cert_path, key_path) = (folder.join(&cert.value), value::key_path(&key.value, folder));
     // The pair is judged as a listener's is; a plan keeps it in the form that a connector takes.
     let read = certificate::read_pair(&cert_path, &key_path)
         .and_then(|_| Ok((certificate::read_chain(&cert_path)?, certificate::read_key(&key_path)?)));

@@ -31,7 +31,12 @@ pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<Places>) {
         return (Vec::new(), Vec::new());
     };
     let mut all = (Vec::new(), Vec::new());
-    for (name, entry) in table.named() {
+    let named = table.named();
+    if named.is_empty() {
+        let help = "add at least one [listener.NAME] with protocol, bind and tls";
+        table.problems.error(&table.path, table.span.clone(), "there is no listener in it", help);
+    }
+    for (name, entry) in named {
         if let Some((listener, places)) = one(&name, &entry) {
             all.0.push(Arc::new(listener));
             all.1.push(places);

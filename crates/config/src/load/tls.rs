@@ -8,6 +8,7 @@ use rustls::{SupportedCipherSuite, crypto::aws_lc_rs};
 use crate::certificate;
 use crate::plan::{Certificate, Tls};
 use crate::read::{At, Table, closest};
+use crate::value;
 
 /// `[tls]`, which may be missing, and the name of every certificate, those that could not be read included.
 pub(super) fn read(root: &Table<'_>, folder: &Path) -> (Tls, Vec<String>) {
@@ -50,7 +51,7 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
         }
     }
     let (cert, key) = (cert?, key?);
-    let (cert_path, key_path) = (folder.join(&cert.value), folder.join(&key.value));
+    let (cert_path, key_path) = (folder.join(&cert.value), value::key_path(&key.value, folder));
     let (pair, leaf) = match certificate::read_pair(&cert_path, &key_path) {
         Ok(read) => read,
         Err(why) => {

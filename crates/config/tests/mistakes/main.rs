@@ -1,5 +1,6 @@
 //! Every mistake in a configuration is named, with its place, in one run.
 
+mod broken;
 mod hostile;
 mod routes;
 mod rules;
@@ -79,4 +80,16 @@ destination = \"old\"
             "13:15 http.route[0].destination",
         ]
     );
+}
+
+/// What is far too much to read is cut off, and counted; an error is never among what is lost.
+#[test]
+fn a_report_is_bounded() {
+    let unknown: String = (0..5000).map(|index| format!("k{index} = 1\n")).collect();
+    let folder = Folder::new();
+    let text = support::BASE.replacen("#server\n", &unknown, 1);
+    let report = config::parse(&folder.path("c.toml"), text).expect_err("unknown keys");
+    assert_eq!((report.diagnostics.len(), report.errors()), (501, 501));
+    let last = report.diagnostics.last().map(|last| &*last.message);
+    assert_eq!(last, Some("found 4500 more problems from here on"));
 }

@@ -64,6 +64,9 @@ const ERRORS: &[Rule] = &[
     ("bind = [\"127.0.0.1:10993\"]", "bind = [\"[::1]:10993\", \"[::1]:10993\"]", "7:24", "listener.imap.bind", "is taken by [listener.imap]"),
     ("host = \"old.example.org\"", "host = \"127.0.0.1\"\ntls_server_name = \"x\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "13:45", "destination.old.protocol.submission.port", "a loop"),
     ("host = \"old.example.org\"", "host = \"localhost\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "12:45", "destination.old.protocol.submission.port", "a loop"),
+    ("host = \"old.example.org\"", "host = \"::ffff:127.0.0.1\"\ntls_server_name = \"x\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "13:45", "destination.old.protocol.submission.port", "a loop"),
+    ("host = \"old.example.org\"\nprotocol.imap = { port = 993, tls = \"implicit\" } #old", "host = \"localhost\"\nprotocol.imap = { port = 8443, tls = \"implicit\" }\n[admin]\nbind = \"127.0.0.1:8443\"\nbearer_token_file = \"token\"", "12:38", "destination.old.protocol.imap.port", "a loop"),
+    ("[listener.imap]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:10993\"]\ntls = \"implicit\"\n#imap", "[listener]", "5:1", "listener", "no listener"),
     ("bind = [\"127.0.0.1:10993\"]", "bind = []", "5:1", "listener.imap.bind", "missing"),
     ("bind = [\"127.0.0.1:10993\"]", "bind = [\"localhost:993\"]", "7:9", "listener.imap.bind", "expected an IP address and a port"),
     ("protocol = \"imap\"", "", "5:1", "listener.imap.protocol", "missing"),
@@ -98,6 +101,7 @@ const ERRORS: &[Rule] = &[
     // Certificates of listeners.
     ("#tls", "[tls.certificate.a]\ncert = \"none.pem\"\nkey = \"key.pem\"", "26:8", "tls.certificate.a.cert", "cannot be read"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"none.pem\"", "27:7", "tls.certificate.a.key", "cannot be read"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"file:other-key.pem\"", "27:7", "tls.certificate.a.key", "does not belong"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"other-key.pem\"", "27:7", "tls.certificate.a.key", "does not belong"),
     ("#tls", "[tls.certificate.a]\ncert = \"key.pem\"\nkey = \"key.pem\"", "26:8", "tls.certificate.a.cert", "holds no certificate"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"", "25:1", "tls.certificate.a.key", "missing"),
