@@ -81,8 +81,9 @@ impl Conversation {
             None => Ok(desk.begin_anonymous(protocol, visitor.client.ip())),
             Some(identifier) => {
                 desk.begin(identifier.as_str(), protocol, visitor.client.ip()).map_err(|busy| {
-                    self.log_failure(visitor, identifier.as_str().as_bytes(), "busy");
-                    tracing::warn!(reason = %busy, "login turned away");
+                    // Not the line of a failed login: that one bans, and nobody has guessed a password.
+                    let account = self.context.live.accounts.show(identifier.as_str());
+                    tracing::warn!(%account, reason = %busy, "login turned away");
                     Failed::Verdict(Verdict::Unavailable)
                 })
             }

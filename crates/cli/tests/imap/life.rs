@@ -99,3 +99,17 @@ fn an_address_that_is_taken_stops_the_start() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("listener.imap.bind") && said.contains(&first.address.to_string()), "{said}");
 }
+
+#[test]
+fn an_account_with_too_many_logins_under_way_is_turned_away_and_nobody_banned() {
+    let old = Backend::playing("S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] slow\nC: \nWAIT");
+    let new = Backend::playing(FRIENDLY);
+    // The section that follows: `server` is the last key of its own.
+    let options = Options { server: "[limits]\nlogins_in_flight_per_account = 1", ..Options::default() };
+    let proxy = Proxy::start(old.address, new.address, &options);
+    let mut waiting = proxy.client();
+    waiting.plays("S: * OK …\nC: a LOGIN alice@example.org pw");
+    assert!(old.saw().starts_with("P1 AUTHENTICATE"));
+    proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org pw\nS: a NO [UNAVAILABLE] …");
+    proxy.logged_before("login turned away", Some("login failed"));
+}

@@ -70,8 +70,14 @@ impl Proxy {
 
     /// Waits for a log line that contains `word`.
     pub(crate) fn logged(&self, word: &str) -> String {
+        self.logged_before(word, None)
+    }
+
+    /// As [`Proxy::logged`]; no line before it may contain `unwanted`.
+    pub(crate) fn logged_before(&self, word: &str, unwanted: Option<&str>) -> String {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {word:?}"));
+            assert!(!unwanted.is_some_and(|unwanted| line.contains(unwanted)), "{line}");
             if line.contains(word) {
                 return line;
             }
