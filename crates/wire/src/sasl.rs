@@ -191,6 +191,15 @@ pub fn encode_into(out: &mut Secret, message: &[u8]) {
     out.extend(&text.expose()[..n]);
 }
 
+/// A line of an exchange, with its line end, as IMAP, POP3 and SMTP have it.
+#[must_use]
+pub fn line(message: &Secret) -> Secret {
+    let mut line = Secret::with_capacity(message.len().div_ceil(3) * 4 + 2);
+    encode_into(&mut line, message.expose());
+    line.extend(b"\r\n");
+    line
+}
+
 /// Appends an initial response: `=` for an empty one.
 pub fn encode_initial_into(out: &mut Secret, message: &[u8]) {
     if message.is_empty() {

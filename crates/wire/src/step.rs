@@ -128,6 +128,29 @@ pub struct Opening {
     pub trusts_front: bool,
 }
 
+// === impl Opening ===
+
+impl Opening {
+    /// The mechanisms that are offered and may be used on this connection, in the configured order. The one
+    /// place of the rule that keeps passwords out of the clear.
+    pub fn permitted(&self) -> impl Iterator<Item = Mechanism> {
+        let is_safe = self.channel == Channel::Encrypted || self.advert.cleartext_without_tls;
+        self.advert.sasl.iter().copied().filter(move |mechanism| is_safe || !mechanism.is_cleartext())
+    }
+
+    /// Whether `mechanism` is offered and may be used on this connection.
+    #[must_use]
+    pub fn permits(&self, mechanism: Mechanism) -> bool {
+        self.permitted().any(|permitted| permitted == mechanism)
+    }
+
+    /// Whether the protocol's own command for a user name and a password is taken: where PLAIN or LOGIN is.
+    #[must_use]
+    pub fn takes_passwords(&self) -> bool {
+        self.permits(Mechanism::Plain) || self.permits(Mechanism::Login)
+    }
+}
+
 /// The state of a client's connection towards encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
@@ -165,4 +188,33 @@ pub struct Forward {
     pub ttl: u8,
     /// Whether the client's leg is encrypted.
     pub encrypted: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shows_a_password_needs_encryption_unless_it_is_told_otherwise() {
+        use Mechanism::{Login, OAuthBearer, Plain, ScramSha256};
+        for (channel, without_tls, expected) in [
+            (Channel::Encrypted, false, &[Plain, ScramSha256, OAuthBearer][..]),
+            (Channel::Upgradable, false, &[ScramSha256]),
+            (Channel::Plain, false, &[ScramSha256]),
+            (Channel::Plain, true, &[Plain, ScramSha256, OAuthBearer]),
+        ] {
+            let advert = Advert {
+                hostname: String::new(),
+                banner: String::new(),
+                sasl: vec![Plain, ScramSha256, OAuthBearer],
+                capabilities: Vec::new(),
+                implementation: String::new(),
+                cleartext_without_tls: without_tls,
+            };
+            let opening = Opening { advert: Arc::new(advert), channel, trusts_front: false };
+            assert_eq!(opening.permitted().collect::<Vec<_>>(), expected, "{channel:?} {without_tls}");
+            assert_eq!(opening.takes_passwords(), expected.contains(&Plain));
+            assert!(!opening.permits(Login), "not in the list");
+        }
+    }
 }

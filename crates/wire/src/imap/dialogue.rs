@@ -98,7 +98,7 @@ impl Dialogue {
     /// A literal is announced and the client waits. A password that we would refuse is not asked for; the
     /// connection goes, since a client that did not wait has the password on the way already.
     fn announced(&mut self, so_far: &[u8]) -> Step<Asked> {
-        if command::is_login(so_far) && !self.takes_passwords() {
+        if command::is_login(so_far) && !self.opening.takes_passwords() {
             let tag = command::tag_of(so_far).unwrap_or_else(|| b"*".to_vec());
             return self.close(self.refusal_of_password(&tag), "Encryption needed");
         }
@@ -162,7 +162,7 @@ impl Dialogue {
     }
 
     fn login(&mut self, tag: Vec<u8>, user: Secret, password: Secret) -> Step<Asked> {
-        if !self.takes_passwords() {
+        if !self.opening.takes_passwords() {
             return write(self.refusal_of_password(&tag));
         }
         self.attempt(tag, Credential::Password { user, password })
@@ -178,7 +178,7 @@ impl Dialogue {
         else {
             return write(line(&tag, "NO [CANNOT] Unsupported authentication mechanism"));
         };
-        if !self.is_permitted(mechanism) {
+        if !self.opening.permits(mechanism) {
             return write(self.refusal_of_password(&tag));
         }
         let initial = match initial.map(|text| sasl::decode_initial(text.expose())) {
@@ -252,18 +252,6 @@ impl Dialogue {
         Step::Close(words)
     }
 
-    /// Whether `LOGIN` is taken: some password mechanism is offered, and may be used on this channel.
-    fn takes_passwords(&self) -> bool {
-        [Mechanism::Plain, Mechanism::Login]
-            .iter()
-            .any(|mechanism| self.opening.advert.sasl.contains(mechanism) && self.is_permitted(*mechanism))
-    }
-
-    fn is_permitted(&self, mechanism: Mechanism) -> bool {
-        let is_safe = self.opening.channel == Channel::Encrypted || self.opening.advert.cleartext_without_tls;
-        is_safe || !mechanism.is_cleartext()
-    }
-
     fn refusal_of_password(&self, tag: &[u8]) -> Vec<u8> {
         match self.opening.channel {
             Channel::Encrypted => line(tag, "NO [CANNOT] Password login is not offered here"),
@@ -278,11 +266,10 @@ impl Dialogue {
         if self.opening.channel == Channel::Upgradable {
             words.push("STARTTLS".to_owned());
         }
-        if !self.takes_passwords() {
+        if !self.opening.takes_passwords() {
             words.push("LOGINDISABLED".to_owned());
         }
-        let permitted = advert.sasl.iter().filter(|mechanism| self.is_permitted(**mechanism));
-        words.extend(permitted.map(|mechanism| format!("AUTH={mechanism}")));
+        words.extend(self.opening.permitted().map(|mechanism| format!("AUTH={mechanism}")));
         words.join(" ")
     }
 }

@@ -223,7 +223,7 @@ impl Replay {
             line.extend(b" ");
             sasl::encode_initial_into(&mut line, initial.expose());
         } else {
-            self.pieces.push_back(encoded(initial));
+            self.pieces.push_back(sasl::line(initial));
         }
         line.extend(b"\r\n");
         line
@@ -299,7 +299,7 @@ impl crate::step::Replay for Replay {
             Some(Way::Prompts { user, password }) => {
                 let mut line = self.command("AUTHENTICATE LOGIN", State::ExpectVerdict { relayed: false });
                 line.extend(b"\r\n");
-                self.pieces.extend([encoded(&user), encoded(&password)]);
+                self.pieces.extend([sasl::line(&user), sasl::line(&password)]);
                 line
             }
         };
@@ -307,16 +307,8 @@ impl crate::step::Replay for Replay {
     }
 
     fn respond(&mut self, response: Secret) -> Secret {
-        encoded(&response)
+        sasl::line(&response)
     }
-}
-
-/// A line of a SASL exchange.
-fn encoded(message: &Secret) -> Secret {
-    let mut line = Secret::with_capacity(message.len().div_ceil(3) * 4 + 2);
-    sasl::encode_into(&mut line, message.expose());
-    line.extend(b"\r\n");
-    line
 }
 
 /// QUOTED-CHAR without 8-bit bytes, which some servers refuse between quotes.

@@ -126,7 +126,7 @@ impl Dialogue {
         else {
             return write_line("NO \"Unsupported authentication mechanism\"");
         };
-        if !self.is_permitted(mechanism) {
+        if !self.opening.permits(mechanism) {
             return self.refusal_of_password();
         }
         match initial.map(|text| sasl::decode_initial(text.expose())) {
@@ -189,11 +189,6 @@ impl Dialogue {
         Step::Close(words::with_text("BYE", why))
     }
 
-    fn is_permitted(&self, mechanism: Mechanism) -> bool {
-        let is_safe = self.opening.channel == Channel::Encrypted || self.opening.advert.cleartext_without_tls;
-        is_safe || !mechanism.is_cleartext()
-    }
-
     fn refusal_of_password(&self) -> Step<Asked> {
         write_line(match self.opening.channel {
             Channel::Upgradable => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
@@ -206,8 +201,7 @@ impl Dialogue {
     /// The capability block (RFC 5804 section 1.7) and the `OK` that ends it.
     fn capabilities(&self, text: &str) -> Vec<u8> {
         let advert = &self.opening.advert;
-        let permitted = advert.sasl.iter().filter(|mechanism| self.is_permitted(**mechanism));
-        let sasl: Vec<&str> = permitted.map(|mechanism| mechanism.name()).collect();
+        let sasl: Vec<&str> = self.opening.permitted().map(Mechanism::name).collect();
         let mut out = words::capability("IMPLEMENTATION", Some(&advert.implementation));
         out.extend(words::capability("SIEVE", Some(&advert.capabilities.join(" "))));
         out.extend(words::capability("SASL", Some(&sasl.join(" "))));

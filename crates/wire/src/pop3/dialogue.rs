@@ -118,7 +118,7 @@ impl Dialogue {
 
     /// `USER` is refused where its `PASS` would be: before the password is sent.
     fn user(&mut self, name: Secret) -> Step<Asked> {
-        if !self.takes_passwords() {
+        if !self.opening.takes_passwords() {
             return self.refusal_of_password();
         }
         self.user = Some(name);
@@ -126,7 +126,7 @@ impl Dialogue {
     }
 
     fn pass(&mut self, password: Secret) -> Step<Asked> {
-        if !self.takes_passwords() {
+        if !self.opening.takes_passwords() {
             return self.refusal_of_password();
         }
         match self.user.take() {
@@ -140,7 +140,7 @@ impl Dialogue {
         else {
             return err("Unsupported authentication mechanism");
         };
-        if !self.is_permitted(mechanism) {
+        if !self.opening.permits(mechanism) {
             return self.refusal_of_password();
         }
         match initial.map(|text| sasl::decode_initial(text.expose())) {
@@ -206,20 +206,6 @@ impl Dialogue {
         Step::Close(words::line("-ERR", why))
     }
 
-    /// Whether `USER` and `PASS` are taken: some password mechanism is offered, and may be used on this channel.
-    fn takes_passwords(&self) -> bool {
-        self.permitted().any(|mechanism| matches!(mechanism, Mechanism::Plain | Mechanism::Login))
-    }
-
-    fn permitted(&self) -> impl Iterator<Item = Mechanism> {
-        self.opening.advert.sasl.iter().copied().filter(|mechanism| self.is_permitted(*mechanism))
-    }
-
-    fn is_permitted(&self, mechanism: Mechanism) -> bool {
-        let is_safe = self.opening.channel == Channel::Encrypted || self.opening.advert.cleartext_without_tls;
-        is_safe || !mechanism.is_cleartext()
-    }
-
     fn refusal_of_password(&self) -> Step<Asked> {
         err(match self.opening.channel {
             Channel::Encrypted => "Password login is not offered here",
@@ -236,10 +222,10 @@ impl Dialogue {
         if self.opening.channel == Channel::Upgradable {
             list.push("STLS".to_owned());
         }
-        if self.takes_passwords() {
+        if self.opening.takes_passwords() {
             list.push("USER".to_owned());
         }
-        let sasl: Vec<&str> = self.permitted().map(Mechanism::name).collect();
+        let sasl: Vec<&str> = self.opening.permitted().map(Mechanism::name).collect();
         if !sasl.is_empty() {
             list.push(format!("SASL {}", sasl.join(" ")));
         }
@@ -247,7 +233,7 @@ impl Dialogue {
     }
 
     fn mechanisms(&self) -> Vec<u8> {
-        words::listing("Mechanisms follow", self.permitted().map(Mechanism::name))
+        words::listing("Mechanisms follow", self.opening.permitted().map(Mechanism::name))
     }
 }
 

@@ -247,17 +247,17 @@ impl crate::step::Replay for Replay {
         match Way::choose(&attempt.credential, &self.offered) {
             None => self.broken(Fault::NoMechanism),
             Some(Way::Sasl { mechanism, initial, relayed }) => {
-                self.sasl(mechanism.name(), [encoded(&initial)], relayed)
+                self.sasl(mechanism.name(), [sasl::line(&initial)], relayed)
             }
             Some(Way::Native { user, password }) => self.login(&user, &password),
             Some(Way::Prompts { user, password }) => {
-                self.sasl("LOGIN", [encoded(&user), encoded(&password)], false)
+                self.sasl("LOGIN", [sasl::line(&user), sasl::line(&password)], false)
             }
         }
     }
 
     fn respond(&mut self, response: Secret) -> Secret {
-        encoded(&response)
+        sasl::line(&response)
     }
 }
 
@@ -273,14 +273,6 @@ fn command(keyword: &str, argument: &Secret) -> Secret {
     let mut line = Secret::with_capacity(keyword.len() + argument.len() + 2);
     line.extend(keyword.as_bytes());
     line.extend(argument.expose());
-    line.extend(b"\r\n");
-    line
-}
-
-/// A line of a SASL exchange.
-fn encoded(message: &Secret) -> Secret {
-    let mut line = Secret::with_capacity(message.len().div_ceil(3) * 4 + 2);
-    sasl::encode_into(&mut line, message.expose());
     line.extend(b"\r\n");
     line
 }

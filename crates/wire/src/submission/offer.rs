@@ -24,7 +24,7 @@ pub(super) fn keywords(opening: &Opening) -> Vec<String> {
     if opening.channel == Channel::Upgradable {
         words.push("STARTTLS".to_owned());
     }
-    let sasl: Vec<&str> = permitted(opening).map(Mechanism::name).collect();
+    let sasl: Vec<&str> = opening.permitted().map(Mechanism::name).collect();
     if !sasl.is_empty() {
         // The second form is for clients older than RFC 2554.
         words.push(format!("AUTH {}", sasl.join(" ")));
@@ -38,7 +38,7 @@ pub(super) fn keywords(opening: &Opening) -> Vec<String> {
 
 /// Whether a mechanism may be used on this connection; if not, why.
 pub(super) fn check(opening: &Opening, mechanism: Mechanism) -> Result<(), &'static str> {
-    if permitted(opening).any(|permitted| permitted == mechanism) {
+    if opening.permits(mechanism) {
         return Ok(());
     }
     Err(match opening.channel {
@@ -52,11 +52,6 @@ pub(super) const UNSUPPORTED: &str = "504 5.5.4 Unsupported authentication mecha
 
 /// What a mail transaction needs first: RFC 3207 section 4 and RFC 4954 section 6 have one code for both.
 pub(super) fn too_early(opening: &Opening) -> &'static str {
-    let needs_tls = opening.channel == Channel::Upgradable && permitted(opening).next().is_none();
+    let needs_tls = opening.channel == Channel::Upgradable && opening.permitted().next().is_none();
     if needs_tls { "530 5.7.0 Use STARTTLS first" } else { "530 5.7.0 Log in first" }
-}
-
-fn permitted(opening: &Opening) -> impl Iterator<Item = Mechanism> {
-    let is_safe = opening.channel == Channel::Encrypted || opening.advert.cleartext_without_tls;
-    opening.advert.sasl.iter().copied().filter(move |mechanism| is_safe || !mechanism.is_cleartext())
 }

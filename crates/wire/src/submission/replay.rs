@@ -177,7 +177,7 @@ impl Replay {
             line.extend(b" ");
             sasl::encode_initial_into(&mut line, initial.expose());
         } else {
-            self.pieces.push_back(encoded(initial));
+            self.pieces.push_back(sasl::line(initial));
         }
         line.extend(b"\r\n");
         Step::Write(line)
@@ -226,21 +226,13 @@ impl crate::step::Replay for Replay {
             None | Some(Way::Native { .. }) => self.broken(Fault::NoMechanism),
             Some(Way::Sasl { mechanism, initial, relayed }) => self.sasl(mechanism.name(), &initial, relayed),
             Some(Way::Prompts { user, password }) => {
-                self.pieces.extend([encoded(&user), encoded(&password)]);
+                self.pieces.extend([sasl::line(&user), sasl::line(&password)]);
                 self.send("AUTH LOGIN", State::ExpectVerdict { relayed: false })
             }
         }
     }
 
     fn respond(&mut self, response: Secret) -> Secret {
-        encoded(&response)
+        sasl::line(&response)
     }
-}
-
-/// A line of a SASL exchange.
-fn encoded(message: &Secret) -> Secret {
-    let mut line = Secret::with_capacity(message.len().div_ceil(3) * 4 + 2);
-    sasl::encode_into(&mut line, message.expose());
-    line.extend(b"\r\n");
-    line
 }
