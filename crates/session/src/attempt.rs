@@ -169,7 +169,7 @@ impl Conversation {
         times: &mut Times,
     ) -> Result<(Leg, Reply), Failed> {
         let protocol = self.listener.protocol;
-        let hostname = self.context.advert(protocol, self.local).hostname.clone();
+        let hostname = self.context.hostname(self.local);
         let deadline = Instant::now() + backend.timeout();
         let machine = |forward, starttls| {
             let errand = Errand { starttls, forward, told: attempt.told.clone(), hostname: hostname.clone() };
