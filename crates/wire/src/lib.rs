@@ -10,6 +10,7 @@
 //! | [`secret`] | bytes that wipe themselves and never print |
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`step`] | the shape of a machine: [`step::Step`], [`step::Dialogue`], [`step::Replay`] |
+//! | [`dialogue`] | the server's side of every text protocol, once |
 //! | [`attempt`] | what a login is made of, and what becomes of it |
 //! | [`mod@line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
 //! | [`imap`] | IMAP before the bridge |
@@ -25,6 +26,7 @@
 //! | [`fault`] | who is to blame when a leg fails |
 
 pub mod attempt;
+pub mod dialogue;
 pub mod fault;
 mod frame;
 pub mod identifier;
