@@ -53,7 +53,11 @@ impl Pop3 {
             Command::Auth { mechanism, initial } => Turn::Auth { mechanism, initial },
             Command::Apop => err("APOP is not offered here"),
             Command::Xclient(arguments) if opening.trusts_front => self.xclient(&arguments),
-            Command::NotOffered => err("This extension is not offered here"),
+            Command::Utf8 => {
+                self.told.utf8 = true;
+                ok("UTF8 enabled")
+            }
+            Command::Lang(range) => words::language(range.as_deref()),
             Command::TooEarly => err("Log in first"),
             Command::Xclient(_) | Command::Unknown => Turn::Unknown(line("-ERR", "Unknown command")),
         }
@@ -126,10 +130,12 @@ impl Grammar for Pop3 {
     }
 }
 
-/// RFC 2449 section 5. What every server can do, since the backend is not known yet.
+/// RFC 2449 section 5. What every server can do, since the backend is not known yet; and `UTF8`, which only
+/// permits a server to send more than others do, so that one without it does no harm.
 fn capabilities(opening: &Opening) -> Vec<u8> {
-    let mut list: Vec<String> =
-        ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"].map(str::to_owned).to_vec();
+    let mut list: Vec<String> = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8", "LANG"]
+        .map(str::to_owned)
+        .to_vec();
     list.extend(opening.advert.capabilities.iter().cloned());
     if opening.channel == Channel::Upgradable {
         list.push("STLS".to_owned());

@@ -22,6 +22,15 @@ pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> 
     out
 }
 
+/// The answer to `LANG` (RFC 6856 section 3): we know one language, and it is what the administrator prefers.
+pub(super) fn language(range: Option<&[u8]>) -> Turn {
+    match range {
+        None => Turn::Say(listing("Language listing follows", ["en English"].into_iter())),
+        Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => ok("en English it is"),
+        Some(_) => err("No such language here"),
+    }
+}
+
 /// The answer to a command of a login or of STLS.
 pub(super) fn said(what: Said) -> Vec<u8> {
     match what {
