@@ -21,6 +21,7 @@
 //! | [`submission`] | message submission before the bridge |
 //! | [`xclient`] | who the client is, told and heard over SMTP, POP3 and ManageSieve |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
+//! | [`network`] | what counts as one client |
 //! | [`token`] | the account that a bearer token shows |
 //! | [`proxy`] | the PROXY protocol, in and out |
 //! | [`fault`] | who is to blame when a leg fails |
@@ -36,6 +37,7 @@ pub mod inbox;
 pub mod line;
 pub mod managesieve;
 pub mod names;
+pub mod network;
 pub mod passthrough;
 pub mod pop3;
 pub mod protocol;
