@@ -1,4 +1,5 @@
 //! The binary as a black box: bytes over sockets, against backends that misbehave as no real one does.
 
 mod imap;
+mod protocols;
 mod support;

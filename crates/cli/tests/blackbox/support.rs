@@ -1,11 +1,15 @@
 //! A proxy as a process, a backend that knows no protocol, and a client that reads lines.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod talk;
+
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
+
+pub(crate) use talk::{Client, play};
 
 /// Nothing in these tests takes longer, unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -19,16 +23,12 @@ pub(crate) struct Proxy {
     folder: tempfile::TempDir,
 }
 
-/// A backend that plays a script to each connection: `S: ` lines are sent, `C: ` lines are expected.
+/// A backend that plays a script to each connection: `S: ` lines are sent, `S| ` raw; for each `C: ` line one is
+/// received, whatever it says, and told to the test.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     /// What each connection saw, in order.
     pub(crate) seen: Receiver<String>,
-}
-
-/// A client.
-pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
 }
 
 // === impl Proxy ===
@@ -122,8 +122,10 @@ impl Drop for Proxy {
 }
 
 /// What a test changes about the proxy.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Options<'a> {
+    /// `imap` unless set.
+    pub(crate) protocol: Option<&'a str>,
     pub(crate) server: &'a str,
     pub(crate) listener: &'a str,
     pub(crate) destination: &'a str,
@@ -133,23 +135,24 @@ pub(crate) struct Options<'a> {
 
 impl Options<'_> {
     fn configuration(&self, old: SocketAddr, new: SocketAddr, client_tls: &str) -> String {
-        let Self { server, listener, destination, backend_tls } = self;
+        let Self { protocol, server, listener, destination, backend_tls } = self;
+        let protocol = protocol.unwrap_or("imap");
         let tls = backend_tls.unwrap_or("plain");
         let one = |name: &str, address: SocketAddr| {
             format!(
                 "[destination.{name}]\nhost = \"{}\"\nproxy_protocol = false\nallow_plaintext_auth = true\n\
                  tls_server_name = \"{name}.example.org\"\n{destination}\n\
-                 protocol.imap = {{ port = {}, tls = \"{tls}\" }}\n",
+                 protocol.{protocol} = {{ port = {}, tls = \"{tls}\" }}\n",
                 address.ip(),
                 address.port()
             )
         };
         format!(
             "[server]\nlog_level = \"debug\"\n{server}\n\
-             [listener.imap]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:0\"]\ntls = \"{client_tls}\"\n{listener}\n\
+             [listener.{protocol}]\nprotocol = \"{protocol}\"\nbind = [\"127.0.0.1:0\"]\ntls = \"{client_tls}\"\n{listener}\n\
              {}{}\
              [routing]\ndefault_destination = \"old\"\n\
-             [capabilities.imap]\nallow_plain_auth_without_tls = true\n\
+             [capabilities.{protocol}]\nallow_plain_auth_without_tls = true\n\
              [mapping]\nsource = \"file\"\nfile = {{ path = \"mapping\" }}\n",
             one("old", old),
             one("new", new)
@@ -184,6 +187,11 @@ impl Backend {
         listener.local_addr().expect("address")
     }
 
+    /// Everything that one connection saw, up to its end, of a script that ends with `WAIT`.
+    pub(crate) fn saw_all(&self) -> Vec<String> {
+        std::iter::from_fn(|| Some(self.saw())).take_while(|line| line != "gone").collect()
+    }
+
     /// The next thing that a connection saw.
     pub(crate) fn saw(&self) -> String {
         self.seen.recv_timeout(PATIENCE).expect("something is seen")
@@ -195,79 +203,3 @@ pub(crate) const FRIENDLY: &str = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PL
 C: 
 S: P1 OK [CAPABILITY IMAP4rev1] in
 ECHO";
-
-fn play(stream: TcpStream, script: &str, told: &dyn Fn(String)) {
-    let mut writer = stream.try_clone().expect("clone");
-    let mut reader = BufReader::new(stream);
-    for line in script.lines() {
-        if let Some(words) = line.strip_prefix("S: ") {
-            let _ = writer.write_all(words.as_bytes());
-            let _ = writer.write_all(b"\r\n");
-        } else if let Some(raw) = line.strip_prefix("S| ") {
-            let _ = writer.write_all(raw.replace("\\r\\n", "\r\n").as_bytes());
-        } else if line.starts_with("C: ") {
-            let mut heard = String::new();
-            let _ = reader.read_line(&mut heard);
-            told(heard.trim_end().to_owned());
-        } else if line == "ECHO" {
-            // What comes is told and sent back, tag and all.
-            let mut heard = String::new();
-            while reader.read_line(&mut heard).is_ok_and(|n| n > 0) {
-                told(heard.trim_end().to_owned());
-                let _ = writer.write_all(format!("* {heard}").as_bytes());
-                heard.clear();
-            }
-        } else if line == "WAIT" {
-            // Until the other side is gone.
-            let _ = reader.read_to_end(&mut Vec::new());
-            told("gone".to_owned());
-        }
-    }
-}
-
-// === impl Client ===
-
-impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("connect");
-        Self::over(stream)
-    }
-
-    pub(crate) fn over(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("time-out");
-        Self { stream: BufReader::new(stream) }
-    }
-
-    /// Plays a transcript: `C: ` lines are sent, `C| ` raw; `S: ` lines are expected, up to a `…` that stands
-    /// for the rest; `END` expects the connection to end.
-    pub(crate) fn plays(&mut self, script: &str) {
-        for line in script.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
-            if let Some(words) = line.strip_prefix("C: ") {
-                self.send(format!("{words}\r\n").as_bytes());
-            } else if let Some(raw) = line.strip_prefix("C| ") {
-                self.send(raw.replace("\\r\\n", "\r\n").as_bytes());
-            } else if line == "END" {
-                let mut rest = Vec::new();
-                let _ = self.stream.read_to_end(&mut rest);
-                assert_eq!(String::from_utf8_lossy(&rest), "", "the connection ends");
-            } else {
-                let expected = line.strip_prefix("S: ").expect("C: or S:");
-                let said = self.line();
-                match expected.strip_suffix('…') {
-                    Some(start) => assert!(said.starts_with(start), "expected {expected:?}, got {said:?}"),
-                    None => assert_eq!(said, expected),
-                }
-            }
-        }
-    }
-
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("write");
-    }
-
-    pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).expect("a line");
-        line.trim_end_matches(['\r', '\n']).to_owned()
-    }
-}

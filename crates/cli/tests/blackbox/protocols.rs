@@ -1,0 +1,120 @@
+//! POP3, ManageSieve and submission before the bridge: what is the same in all three, as one table.
+
+mod injection;
+mod limits;
+mod logins;
+mod tampering;
+mod words;
+mod xclient;
+
+use crate::support::{Backend, Options, Proxy};
+
+/// One protocol, as the matrices of this folder need it. Scripts as in `support`.
+pub(crate) struct Protocol {
+    pub(crate) name: &'static str,
+    /// From the connection to the prompt.
+    pub(crate) hello: &'static str,
+    /// A command that does nothing, and its answer.
+    pub(crate) noop: &'static str,
+    /// The command behind which a login by PLAIN follows; see [`Protocol::login`].
+    auth: &'static str,
+    /// How a yes, a no of ours and "not now" begin.
+    pub(crate) accepted: &'static str,
+    pub(crate) refused: &'static str,
+    pub(crate) unavailable: &'static str,
+    /// STARTTLS, by its name.
+    pub(crate) starttls: &'static str,
+    /// A backend from its greeting to the point where it takes a login.
+    pub(crate) backend: &'static str,
+    /// The backend's side of a login by PLAIN, up to its verdict.
+    pub(crate) asked: &'static str,
+    /// A yes and a no of the backend's.
+    pub(crate) yes: &'static str,
+    pub(crate) no: &'static str,
+}
+
+/// `\0USER\0secret` in base64. Bob is on the new server.
+pub(crate) const ALICE: &str = "AGFsaWNlQGV4YW1wbGUub3JnAHNlY3JldA==";
+pub(crate) const BOB: &str = "AGJvYkBleGFtcGxlLm9yZwBzZWNyZXQ=";
+
+pub(crate) const ALL: [&Protocol; 3] = [&POP3, &MANAGESIEVE, &SUBMISSION];
+
+pub(crate) const POP3: Protocol = Protocol {
+    name: "pop3",
+    hello: "S: +OK Server ready",
+    noop: "C: NOOP\nS: +OK Nothing done",
+    auth: "AUTH PLAIN {}",
+    accepted: "+OK",
+    refused: "-ERR",
+    unavailable: "-ERR [SYS/TEMP]",
+    starttls: "STLS",
+    backend: "S: +OK hello\nC: CAPA\nS: +OK list\nS: SASL PLAIN\nS: .",
+    asked: "C: AUTH PLAIN\nS: + \nC: BASE64",
+    yes: "+OK in",
+    no: "-ERR [AUTH] not you",
+};
+
+pub(crate) const MANAGESIEVE: Protocol = Protocol {
+    name: "managesieve",
+    hello: "S~ OK",
+    noop: "C: NOOP\nS: OK \"Nothing done\"",
+    auth: "AUTHENTICATE \"PLAIN\" \"{}\"",
+    accepted: "OK",
+    refused: "NO",
+    unavailable: "NO (TRYLATER)",
+    starttls: "STARTTLS",
+    backend: "S: \"IMPLEMENTATION\" \"old\"\nS: \"SASL\" \"PLAIN\"\nS: OK \"hello\"",
+    asked: "C: AUTHENTICATE",
+    yes: "OK \"in\"",
+    no: "NO \"not you\"",
+};
+
+pub(crate) const SUBMISSION: Protocol = Protocol {
+    name: "submission",
+    hello: "S: 220 …\nC: EHLO pc.example.org\nS~ 250 ",
+    noop: "C: NOOP\nS: 250 2.0.0 Nothing done",
+    auth: "AUTH PLAIN {}",
+    accepted: "235",
+    refused: "535",
+    unavailable: "454 4.7.0",
+    starttls: "STARTTLS",
+    backend: "S: 220 old ESMTP\nC: EHLO\nS: 250-old\nS: 250 AUTH PLAIN",
+    asked: "C: AUTH PLAIN BASE64",
+    yes: "235 2.7.0 in",
+    no: "535 5.7.8 not you",
+};
+
+// === impl Protocol ===
+
+impl Protocol {
+    /// The line of a login with `message`, which is base64.
+    pub(crate) fn login(&self, message: &str) -> String {
+        self.auth.replace("{}", message)
+    }
+
+    pub(crate) fn options(&self) -> Options<'static> {
+        Options { protocol: Some(self.name), ..Options::default() }
+    }
+
+    /// A backend that lets everybody in, and says what it hears from then on.
+    pub(crate) fn friendly(&self) -> Backend {
+        self.playing(&format!("{}\n{}\nS: {}\nECHO", self.backend, self.asked, self.yes))
+    }
+
+    /// A backend that lets nobody in.
+    pub(crate) fn refusing(&self) -> Backend {
+        self.playing(&format!("{}\n{}\nS: {}\nWAIT", self.backend, self.asked, self.no))
+    }
+
+    /// A backend that plays `script` for this protocol.
+    pub(crate) fn playing(&self, script: &str) -> Backend {
+        let script = script.to_owned();
+        Backend::serving(move |stream, told| crate::support::play(stream, &script, told))
+    }
+
+    /// A proxy in front of two backends that let everybody in.
+    pub(crate) fn proxy(&self, options: &Options<'_>) -> (Proxy, Backend, Backend) {
+        let (old, new) = (self.friendly(), self.friendly());
+        (Proxy::start(old.address, new.address, options), old, new)
+    }
+}
