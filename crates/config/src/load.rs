@@ -6,6 +6,7 @@ mod capabilities;
 mod destination;
 mod http;
 mod listener;
+mod log_level;
 mod mapping;
 mod oauth;
 mod rest;

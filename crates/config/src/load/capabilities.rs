@@ -52,6 +52,11 @@ fn defaults(protocol: Protocol) -> Capabilities {
 fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
     let mut capabilities = defaults(protocol);
     if let Some(names) = entry.strings("sasl") {
+        if names.is_empty() {
+            let message = "found no mechanism: nobody could log in";
+            let help = "name those that both servers offer, or remove the key for the usual ones";
+            entry.problems.error(&entry.key("sasl"), entry.place("sasl"), message, help);
+        }
         capabilities.sasl = mechanisms(entry, &names);
         capabilities.sasl_is_set = true;
     }

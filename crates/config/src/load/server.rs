@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::log_level;
 use crate::plan::{LogFormat, LogIdentifiers, Routing, Server};
 use crate::read::{At, Table};
 
@@ -23,8 +24,8 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     server.host_down_min_clients = count("host_down_min_clients", server.host_down_min_clients, 64);
     server.host_down_cooldown = table.duration("host_down_cooldown", server.host_down_cooldown);
     server.proxy_ttl = u8::try_from(table.integer("proxy_ttl", 7, 1..=255)).unwrap_or(7);
-    if let Some(level) = table.string("log_level") {
-        server.log_level = level.value;
+    if let Some(level) = table.string("log_level").and_then(|at| log_level::judge(&table, at)) {
+        server.log_level = level;
     }
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     server.log_format = table.word("log_format", &formats).map_or(LogFormat::Text, |at| at.value);

@@ -63,6 +63,9 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
             return None;
         }
     };
+    if let Some(list) = &subjects {
+        judge_subjects(entry, list, &leaf.subjects);
+    }
     Some(Certificate {
         name: name.into(),
         cert_path,
@@ -75,6 +78,36 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
         sha256: leaf.sha256,
         not_after: leaf.not_after,
     })
+}
+
+/// Names that a client can ask for: `mail.example.org`, `*.example.org`.
+fn judge_subjects(entry: &Table<'_>, list: &[At<String>], own: &[String]) {
+    if list.is_empty() {
+        let message = "found no name: no client could ask for this certificate";
+        let help = "remove the key: the names that the certificate itself has are used then";
+        entry.problems.error(&entry.key("subjects"), entry.place("subjects"), message, help);
+    }
+    for at in list {
+        let name = at.value.to_ascii_lowercase();
+        let host = name.strip_prefix("*.").unwrap_or(&name);
+        let is_label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if host.len() > 253 || !host.split('.').all(is_label) {
+            let message = format!("found \"{}\", expected a host name", at.value.escape_debug());
+            let help = "write one such as \"mail.example.org\" or \"*.example.org\"; other than ASCII in its xn-- form";
+            entry.problems.error(&at.key, at.span.clone(), message, help);
+            continue;
+        }
+        let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        if !own.iter().any(|own| *own == name || Some(own) == wildcard.as_ref()) {
+            let message =
+                format!("the certificate is not for \"{name}\": clients that ask for it will not trust it");
+            let help = format!("it is for {}", own.join(", "));
+            entry.problems.warning(&at.key, at.span.clone(), message, help);
+        }
+    }
 }
 
 fn check_defaults(certificates: &[Arc<Certificate>], table: &Table<'_>) {

@@ -79,6 +79,12 @@ const ERRORS: &[Rule] = &[
     ("#server", "threads = 5000", "4:11", "server.threads", "from 0 to 1024"),
     ("#server", "proxy_ttl = 256", "4:13", "server.proxy_ttl", "from 1 to 255"),
     ("#server", "log_format = \"xml\"", "4:14", "server.log_format", "expected one of"),
+    ("#server", "log_level = \"inof\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
+    ("#server", "log_level = \"\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
+    ("#server", "log_level = \"info,pointsman_session\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
+    ("#server", "log_level = \"info, pointsman=debug\"", "4:13", "server.log_level", "which is no filter"),
+    ("#server", "log_level = \"a=b=c\"", "4:13", "server.log_level", "which is no filter"),
+    ("#server", "log_level = \"pointsman=loud\"", "4:13", "server.log_level", "which is no filter"),
     ("#server", "backend_timeout = \"0ms\"", "4:19", "server.backend_timeout", "no time at all"),
     ("hostname = \"mail.example.org\"", "hostname = \"mail example\"", "3:12", "server.hostname", "expected a host name"),
     ("#limits", "[limits]\nhandshakes_per_core = 0", "30:23", "limits.handshakes_per_core", "from 1 to"),
@@ -105,6 +111,11 @@ const ERRORS: &[Rule] = &[
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"other-key.pem\"", "27:7", "tls.certificate.a.key", "does not belong"),
     ("#tls", "[tls.certificate.a]\ncert = \"key.pem\"\nkey = \"key.pem\"", "26:8", "tls.certificate.a.cert", "holds no certificate"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"", "25:1", "tls.certificate.a.key", "missing"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = []", "28:12", "tls.certificate.a.subjects", "no client could ask"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"mail.example.org\", \"mail.example.org.\"]", "28:33", "tls.certificate.a.subjects", "expected a host name"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"m*.example.org\"]", "28:13", "tls.certificate.a.subjects", "expected a host name"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"https://mail.example.org\"]", "28:13", "tls.certificate.a.subjects", "expected a host name"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"münchen.example\"]", "28:13", "tls.certificate.a.subjects", "expected a host name"),
     ("#tls", "[tls.certificate]\na = { cert = \"cert.pem\", key = \"key.pem\", default = true }\nb = { cert = \"cert.pem\", key = \"key.pem\", default = true }", "25:1", "tls.certificate", "found 2 defaults"),
     ("#tls", "[tls.protocols]\ndisable_cipher_suites = [\"TLS_NONE\"]", "26:26", "tls.protocols.disable_cipher_suites", "standard name"),
     ("#tls", "[tls.protocols]\nmin_version = \"1.3\"\ndisable_cipher_suites = [\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]", "27:26", "tls.protocols.disable_cipher_suites", "every cipher suite"),
@@ -127,6 +138,7 @@ const ERRORS: &[Rule] = &[
     ("#route", "[http]\nmax_head_size = 10", "28:17", "http.max_head_size", "from 1024 to"),
     // Capabilities and tokens.
     ("#capabilities", "[capabilities.imap]\nsasl = [\"PLAIN\", \"PLAIN\"]", "29:18", "capabilities.imap.sasl", "twice"),
+    ("#capabilities", "[capabilities.imap]\nsasl = []", "29:8", "capabilities.imap.sasl", "nobody could log in"),
     ("#capabilities", "[capabilities.imap]\nsasl = [\"PLAN\"]", "29:9", "capabilities.imap.sasl", "expected a SASL mechanism"),
     ("#capabilities", "[capabilities.imap]\nbanner = \"two\\r\\nlines\"", "29:10", "capabilities.imap.banner", "cannot stand on a protocol line"),
     ("#capabilities", "[capabilities.pop3]\nadvertise = [\"UIDL\"]", "29:1", "capabilities.pop3.advertise", "unknown key"),
@@ -204,6 +216,9 @@ fn http_listeners_need_the_default_destination_unless_every_route_is_pinned() {
 
 #[rustfmt::skip]
 const WARNINGS: &[Rule] = &[
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\nbearer_token = \"0123456789abcdef0123456789abcdef\"", "33:21", "admin.bearer_token_file", "written here as well"),
+    ("#server", "log_level = \"debug,pointsman_session=trace\"", "4:13", "server.log_level", "every library"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"Imap.example.org\"]", "28:13", "tls.certificate.a.subjects", "is not for \"imap.example.org\""),
     ("#admin", "[admin]\nbind = \"0.0.0.0:1\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "on every address"),
     ("#old", "\ntls_allow_invalid_certs = true", "13:27", "destination.old.tls_allow_invalid_certs", "not verified"),
     ("#old", "\ntls_allow_invalid_certs = true\ntls_pinned_cert_sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"", "13:27", "destination.old.tls_allow_invalid_certs", "does nothing"),
@@ -220,5 +235,24 @@ fn warnings_do_not_stop_the_start() {
         let warnings = found(&text, config::Severity::Warning);
         let said = warnings.iter().find(|(at, k, m)| at == place && k == key && m.contains(message));
         assert!(said.is_some(), "{change:?} → {with:?}: {warnings:#?}");
+    }
+}
+
+/// What the log takes is taken, and a level whichever way it is written.
+#[test]
+fn log_levels_that_are_good() {
+    for (written, taken) in [
+        ("info", "info"),
+        ("DEBUG", "debug"),
+        ("off", "off"),
+        ("warn,pointsman=debug", "warn,pointsman=debug"),
+        ("info,pointsman_session=trace", "info,pointsman_session=trace"),
+        ("pointsman_session[session{id=x}]=trace", "pointsman_session[session{id=x}]=trace"),
+    ] {
+        let text = BASE.replacen("#server", &format!("log_level = \"{written}\""), 1);
+        let folder = Folder::new();
+        let loaded = config::parse(&folder.path("c.toml"), text).unwrap_or_else(|report| panic!("{report}"));
+        assert_eq!(loaded.plan.server.log_level, taken);
+        assert!(!loaded.warnings.to_string().contains("log_level"), "{written}");
     }
 }

@@ -1,0 +1,45 @@
+//! `server.log_level`: a level, or a list of directives.
+//!
+//! The log's own reader takes a mistyped level for the name of a target, and then logs nothing of what was
+//! wanted; so a bare word is a level here, or a mistake.
+
+use tracing_subscriber::filter::EnvFilter;
+
+use crate::read::{At, Table, closest};
+
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// The value as the log takes it; a single level in lower case, since only then it is one for our own crates.
+pub(super) fn judge(table: &Table<'_>, at: At<String>) -> Option<String> {
+    let pieces: Vec<&str> = at.value.split(',').map(str::trim).collect();
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let bare = || pieces.iter().filter(|piece| !piece.contains(['=', '[']));
+    if let Some(word) = bare().find(|word| !is_level(word)) {
+        let message = format!("found \"{}\", expected a level or TARGET=LEVEL", at.value.escape_debug());
+        let help = closest(&word.to_ascii_lowercase(), LEVELS.into_iter()).map_or_else(
+            || format!("levels are {}", LEVELS.join(", ")),
+            |level| format!("did you mean \"{level}\"?"),
+        );
+        table.problems.error(&at.key, at.span, message, help);
+        return None;
+    }
+    if let Err(error) = EnvFilter::builder().parse(&at.value) {
+        let message = format!("found \"{}\", which is no filter: {error}", at.value.escape_debug());
+        let help = "write a level, or directives such as \"warn,pointsman=info,pointsman_session=debug\"";
+        table.problems.error(&at.key, at.span, message, help);
+        return None;
+    }
+    if pieces.len() == 1 && is_level(&at.value) {
+        return Some(at.value.to_ascii_lowercase());
+    }
+    if let Some(word) =
+        bare().find(|word| ["debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(word)))
+    {
+        let message = format!(
+            "\"{word}\" stands for every library here, and some of them log header fields, which hold passwords"
+        );
+        let help = format!("write \"warn,pointsman={word}\" and what else is wanted");
+        table.problems.warning(&at.key, at.span.clone(), message, help);
+    }
+    Some(at.value)
+}
