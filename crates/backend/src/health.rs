@@ -106,25 +106,21 @@ impl Health {
         *state = State { rule: state.rule, ..State::default() };
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A panic elsewhere leaves plain numbers behind: they are as good as before.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Permit ===
-
-impl Permit<'_> {
-    /// The leg works: it did all that was asked of it before the login. True when it was down until now.
-    pub(crate) fn succeeded(self) -> bool {
-        let was_down = self.health.lock().down_until.is_some();
-        self.health.reset();
+    /// The leg works. True when it was down until now.
+    pub(crate) fn succeeded(&self) -> bool {
+        let mut state = self.lock();
+        // The usual case, at every answer of a backend: nothing to forget.
+        if state.streak == 0 && state.down_until.is_none() {
+            return false;
+        }
+        let was_down = state.down_until.is_some();
+        *state = State { rule: state.rule, ..State::default() };
         was_down
     }
 
     /// The leg failed for `client`. True when that marked it down.
-    pub(crate) fn failed(self, fault: Fault, client: IpAddr) -> bool {
-        let mut state = self.health.lock();
+    pub(crate) fn failed(&self, fault: Fault, client: IpAddr) -> bool {
+        let mut state = self.lock();
         if fault.stage() == Stage::Ours {
             return false;
         }
@@ -143,6 +139,25 @@ impl Permit<'_> {
         let was_down = state.down_until.is_some();
         state.down_until = Some(Instant::now() + rule.cooldown);
         !was_down
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic elsewhere leaves plain numbers behind: they are as good as before.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Permit ===
+
+impl Permit<'_> {
+    /// The leg works: it did all that was asked of it before the login. True when it was down until now.
+    pub(crate) fn succeeded(self) -> bool {
+        self.health.succeeded()
+    }
+
+    /// The leg failed for `client`. True when that marked it down.
+    pub(crate) fn failed(self, fault: Fault, client: IpAddr) -> bool {
+        self.health.failed(fault, client)
     }
 }
 

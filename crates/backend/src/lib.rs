@@ -7,6 +7,7 @@
 mod dial;
 mod health;
 mod leg;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use config::plan::{Destination, Name, Plan, TlsMode};
 pub use health::{Health, HealthSnapshot};
 pub use leg::{Leg, Steps, Visitor};
+pub use reach::Connected;
 use tls::{Connector, PlatformRoots, SetupError};
 use wire::protocol::Protocol;
 
@@ -92,9 +94,14 @@ fn connectors(
     roots: &PlatformRoots,
 ) -> Result<[Option<Connector>; Protocol::ALL.len()], SetupError> {
     let mut connectors = std::array::from_fn(|_| None);
-    for (leg, connector) in destination.legs.iter().zip(&mut connectors) {
-        if leg.is_some_and(|leg| leg.tls != TlsMode::Plain) {
-            *connector = Some(Connector::new(destination, roots, &[])?);
+    for protocol in Protocol::ALL {
+        if let Some(leg) = destination.leg(protocol).filter(|leg| leg.tls != TlsMode::Plain) {
+            let alpn: &[&[u8]] = match (protocol, leg.http2) {
+                (Protocol::Http, true) => &[b"h2", b"http/1.1"],
+                (Protocol::Http, false) => &[b"http/1.1"],
+                _ => &[],
+            };
+            connectors[protocol.index()] = Some(Connector::new(destination, roots, alpn)?);
         }
     }
     Ok(connectors)
