@@ -6,6 +6,7 @@ use config::plan::Listener;
 use listen::{Door, Places, bind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::protocol::Protocol;
 
 use crate::start::{App, StartError};
 
@@ -58,12 +59,18 @@ fn accept(
             // A reload may have changed what the listener of this name asks for; its sockets stay.
             let listener = context.plan.listeners.iter().find(|listener| listener.name == bound_as.name);
             let listener = Arc::clone(listener.unwrap_or(&bound_as));
-            if accepted.place.is_err() {
-                session::turn_away(&context, &listener, &accepted);
-                continue;
+            let is_http = listener.protocol == Protocol::Http;
+            match (accepted.place.is_ok(), is_http) {
+                (true, true) => {
+                    tasks.spawn(http::serve(app.http(), listener, accepted, closing.clone()));
+                }
+                (true, false) => {
+                    let draining = closing.clone().cancelled_owned();
+                    tasks.spawn(session::serve(context, listener, accepted, draining));
+                }
+                (false, true) => http::turn_away(&listener, &accepted),
+                (false, false) => session::turn_away(&context, &listener, &accepted),
             }
-            let draining = closing.clone().cancelled_owned();
-            tasks.spawn(session::serve(context, listener, accepted, draining));
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::mapping::Mapping;
 /// Everything that runs, but for the doors.
 pub struct App {
     context: ArcSwap<Context>,
+    /// HTTP by the same plan.
+    http: ArcSwap<http::Service>,
     live: Live,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
@@ -69,10 +71,12 @@ impl App {
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let context = Context::new(plan, &certificates, live.clone(), None)?;
+        let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
+        let http = http::Service::new(Arc::clone(&context), &certificates)?;
         let watch = certificates.watch();
         Ok(Self {
-            context: ArcSwap::from_pointee(context),
+            context: ArcSwap::from(context),
+            http: ArcSwap::from_pointee(http),
             live,
             certificates: Mutex::new((certificates, watch)),
             mapping: tokio::sync::Mutex::new(mapping),
@@ -82,6 +86,11 @@ impl App {
     /// What new sessions begin with.
     pub fn context(&self) -> Arc<Context> {
         self.context.load_full()
+    }
+
+    /// What new HTTP connections begin with.
+    pub fn http(&self) -> Arc<http::Service> {
+        self.http.load_full()
     }
 
     /// The live state of accounts.
@@ -103,14 +112,20 @@ impl App {
             .map_err(StartError::Config)?;
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let context =
-            Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
+        let context = Arc::new(Context::new(
+            Arc::clone(&plan),
+            &certificates,
+            self.live.clone(),
+            Some(&self.context()),
+        )?);
+        let http = http::Service::new(Arc::clone(&context), &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
         self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         let watch = certificates.watch();
-        self.context.store(Arc::new(context));
+        self.context.store(context);
+        self.http.store(Arc::new(http));
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
         Ok(())
     }

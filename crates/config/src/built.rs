@@ -10,6 +10,7 @@ pub const PROTOCOLS: &[Protocol] = &[
     Protocol::Submission,
     Protocol::Smtp,
     Protocol::Lmtp,
+    Protocol::Http,
 ];
 
 /// Values of `mapping.source` that are served.

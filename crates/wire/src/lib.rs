@@ -21,12 +21,14 @@
 //! | [`xclient`] | who the client is, told and heard over SMTP, POP3 and ManageSieve |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
 //! | [`token`] | the account that a bearer token shows |
+//! | [`http`] | heads, fields, paths and chunks of HTTP; what must not pass because two could read it differently |
 //! | [`proxy`] | the PROXY protocol, in and out |
 //! | [`fault`] | who is to blame when a leg fails |
 
 pub mod attempt;
 pub mod fault;
 mod frame;
+pub mod http;
 pub mod identifier;
 pub mod imap;
 pub mod imap_boundary;
