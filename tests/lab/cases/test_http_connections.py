@@ -2,6 +2,8 @@
 
 import itertools
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from clients.addresses import fresh
 from lab.web import layout
@@ -54,7 +56,6 @@ class Interleaved(Web):
 
     def test_an_answer_that_waits_holds_up_nobody_else(self):
         """On h2 the others overtake it; on h1 they keep their place."""
-        import threading
         may_go = threading.Event()
 
         def waiting(exchange):
@@ -115,7 +116,6 @@ class Pool(Web):
 
     def test_the_proxy_header_is_always_the_clients(self):
         """50 addresses at once, on both versions, over pooled connections."""
-        from concurrent.futures import ThreadPoolExecutor
         sources = [fresh() for _ in range(50)]
 
         def one(number):

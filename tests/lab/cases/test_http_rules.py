@@ -4,6 +4,7 @@ import urllib.parse
 from dataclasses import replace
 
 from clients.http1 import basic, bearer
+from clients.imap import Imap
 from lab import tokens
 from lab.layout import PLAIN, address
 from lab.web import configuration, layout
@@ -183,7 +184,6 @@ class Published(Rules, Web):
         return replace(super().endpoint(via, proxy or Published.running), port=443 + PLAIN)
 
     def test_mail_runs_beside_it(self):
-        from clients.imap import Imap
         for port, is_implicit in ((993, True), (143, False)):
             for name, side in (("alice", "old"), ("bob", "new")):
                 talk = self.dial_endpoint(replace(self.endpoint(), port=port + PLAIN, is_implicit=is_implicit), Imap).secure()
