@@ -2,7 +2,7 @@
 
 from ..layout import SIDES
 from ..waiting import answers, until
-from . import layout
+from . import cyrus, layout
 from .nginx import Nginx
 from .recorder import Recorder
 from .sockets import Sockets
@@ -13,7 +13,7 @@ class Backends:
 
     def __init__(self, lab):
         self.lab, self.started = lab, []
-        self.told, self.untold, self.clear, self.dav, self.sockets = {}, {}, {}, {}, {}
+        self.told, self.untold, self.clear, self.dav, self.sockets, self.jmap = {}, {}, {}, {}, {}, {}
         try:
             for name in SIDES:
                 self._start(name, lab.sides[name])
@@ -32,6 +32,14 @@ class Backends:
         self.sockets[name] = self._keep(Sockets(name, side.host, layout.port("socket"), side.pair))
         self.dav[name] = self._keep(Nginx(side))
         self.dav[name].start()
+
+    def with_jmap(self):
+        """Cyrus takes a second to start, which only some tests need."""
+        if not self.jmap:
+            for name, side in self.lab.sides.items():
+                self.jmap[name] = self._keep(cyrus.Cyrus(side))
+                self.jmap[name].start()
+        return self.jmap
 
     def _keep(self, backend):
         self.started.append(backend)

@@ -3,7 +3,7 @@
 from ..layout import ACCOUNTS, PLAIN, PROXIED, SIDES, address
 
 # Ports of a side, to which the mail ports' offsets are added: PROXIED demands a PROXY header.
-PORTS = {"recorder": 443, "clear": 80, "dav": 444, "socket": 445}
+PORTS = {"recorder": 443, "clear": 80, "dav": 444, "socket": 445, "jmap": 446, "jmap-lmtp": 447}
 
 # Destination -> (server, is it told by a PROXY header, settings of the destination, settings of its leg).
 # `old` and `new` are what the published scenarios have.
@@ -15,6 +15,7 @@ WAYS = {
     "-dav": ("dav", True, {}, {}),
     "-dav2": ("dav", False, {}, {"version": "2"}),
     "-socket": ("socket", False, {}, {}),
+    "-jmap": ("jmap", False, {}, {}),
 }
 DESTINATIONS = [side + way for side in SIDES for way in WAYS]
 
