@@ -13,6 +13,8 @@ PROXY = None
 BINARY = None
 # Every proxy that was started, for the test that reads all logs.
 PROXIES = []
+# What else ends with the run.
+ENDINGS = []
 # Every secret that was sent, beside the passwords and tokens that the laboratory knows.
 SECRETS = {MASTER_PASSWORD.encode(), *ACCOUNTS.values()}
 
@@ -25,8 +27,8 @@ def begin(lab, binary):
         PROXY = start_proxy("main", 20)
 
 
-def start_proxy(name, host_number, change=None):
-    proxy = Proxy(LAB, BINARY, name, host_number, change)
+def start_proxy(name, host_number, change=None, table=None):
+    proxy = Proxy(LAB, BINARY, name, host_number, change, table)
     PROXIES.append(proxy)
     return proxy.start()
 
@@ -34,6 +36,13 @@ def start_proxy(name, host_number, change=None):
 def end():
     for proxy in PROXIES:
         proxy.stop()
+    while ENDINGS:
+        ENDINGS.pop()()
+
+
+def at_end(call):
+    """For what a test has started for those after it, too."""
+    ENDINGS.append(call)
 
 
 def secret(text):
