@@ -1,19 +1,18 @@
 //! A connection to a backend, HTTP/1 or HTTP/2, and one call on it.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use tls::Stream;
-use tokio::io::{AsyncRead, ReadBuf, ReadHalf, WriteHalf, split};
 use wire::fault::Fault;
 use wire::http::{Framing, RequestHead, ResponseHead, parse_response, write_request};
 
 use crate::body::{Broken, Piece, Sink, Source};
 use crate::convert;
+use crate::half::{ReadHalf, WriteHalf, split};
 use crate::reader::{Body, NoHead, Reader};
 use crate::stream::{Incoming, Outgoing};
 use crate::upgrade;
@@ -29,13 +28,13 @@ pub(crate) enum Connection {
 
 /// An HTTP/1 connection.
 pub(crate) struct One {
-    reader: Reader<ReadHalf<Stream>>,
-    writer: WriteHalf<Stream>,
+    reader: Reader<ReadHalf>,
+    writer: WriteHalf,
 }
 
 /// The request's way of a call.
 pub(crate) enum Upload<'a> {
-    One(Writer<'a, WriteHalf<Stream>>),
+    One(Writer<'a, WriteHalf>),
     Many(Outgoing),
 }
 
@@ -46,13 +45,13 @@ pub(crate) struct Download<'a> {
 }
 
 enum From<'a> {
-    One(&'a mut Reader<ReadHalf<Stream>>),
+    One(&'a mut Reader<ReadHalf>),
     Many(Option<ResponseFuture>),
 }
 
 /// The body of a response.
 pub(crate) enum Answer<'a> {
-    One(Body<'a, ReadHalf<Stream>>),
+    One(Body<'a, ReadHalf>),
     Many(Incoming),
 }
 
@@ -94,7 +93,7 @@ impl Connection {
     /// has said something unasked, may not.
     pub(crate) fn is_fresh(&mut self) -> bool {
         match self {
-            Self::One(one) => one.reader.is_clear() && is_silent(one.reader.io()),
+            Self::One(one) => one.reader.is_clear() && one.reader.io().is_silent(),
             Self::Many(requests) => {
                 !matches!(requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
             }
@@ -154,7 +153,7 @@ impl Connection {
         match self {
             Self::One(one) => {
                 let (reader, rest) = one.reader.into_parts();
-                Some((reader.unsplit(one.writer), rest))
+                Some((reader.unsplit(one.writer)?, rest))
             }
             Self::Many(_) => None,
         }
@@ -167,13 +166,6 @@ impl Connection {
             Self::Many(_) => true,
         }
     }
-}
-
-/// Nothing to read and no end: looked at without waiting.
-fn is_silent(io: &mut ReadHalf<Stream>) -> bool {
-    let mut byte = [0];
-    let mut into = ReadBuf::new(&mut byte);
-    Pin::new(io).poll_read(&mut Context::from_waker(Waker::noop()), &mut into).is_pending()
 }
 
 // === impl Upload ===

@@ -14,7 +14,7 @@
 //! | `exchange` | one request: decide, desk, connect, relay |
 //! | `relay` | both ways of an exchange at once |
 //! | `backend`, `pool` | connections to backends, and those that wait |
-//! | `body`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
+//! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
 //! | `upgrade`, `tunnel` | WebSocket |
 //! | `answer` | what we say ourselves |
 //! | `convert`, `meter` | between the library's heads and ours; floods of its frames |
@@ -26,6 +26,7 @@ mod client;
 mod convert;
 mod decide;
 mod exchange;
+mod half;
 mod many;
 mod meter;
 mod one;

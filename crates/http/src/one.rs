@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tls::Stream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use wire::http::{BadHead, Version, parse_request};
@@ -11,13 +11,17 @@ use wire::http::{BadHead, Version, parse_request};
 use crate::answer::Answer;
 use crate::client::One;
 use crate::exchange::After;
+use crate::half::{ReadHalf, WriteHalf, split};
 use crate::reader::{NoHead, Reader};
 use crate::service::Visit;
 
-/// Reads of a kilobyte that a client whose connection is closed may still send, and how long that may take: a
-/// socket that is closed over unread bytes resets the connection, and takes our last words with it.
-const MAX_THROWN_READS: usize = 256;
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a client whose connection is closed may go on sending, and how long be silent: a socket that is
+/// closed over unread bytes resets the connection, and takes with it our last words, a 413 say.
+const LINGER: Duration = Duration::from_secs(30);
+const LINGER_SILENT: Duration = Duration::from_secs(2);
+const THROWN_AT_ONCE: usize = 16 * 1024;
+/// How long an answer to a head that did not come, or not as one, may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Visit {
     /// Serves a connection to its end. The first head has until `deadline`.
@@ -46,7 +50,7 @@ impl Visit {
                 Err(_) => {
                     let mut client = One::new(&mut writer, Version::Http11, true);
                     let answer = Answer::bad(408, "the request's head did not come in time");
-                    let _ = timeout(LINGER, answer.give(&mut client, b"", true)).await;
+                    let _ = timeout(LAST_WORDS, answer.give(&mut client, b"", true)).await;
                     break;
                 }
             };
@@ -65,7 +69,8 @@ impl Visit {
                 After::InStep | After::OutOfStep => break,
                 After::Tunnel(opened) => {
                     let (reader, rest) = reader.into_parts();
-                    return self.tunnel_stream(reader.unsplit(writer), rest, *opened).await;
+                    let Some(stream) = reader.unsplit(writer) else { return };
+                    return self.tunnel_stream(stream, rest, *opened).await;
                 }
             }
         }
@@ -74,21 +79,19 @@ impl Visit {
     }
 
     /// Refuses a head; nothing behind it is in step.
-    async fn reject_one(&self, writer: &mut WriteHalf<Stream>, bad: BadHead) {
+    async fn reject_one(&self, writer: &mut WriteHalf, bad: BadHead) {
         let mut client = One::new(writer, Version::Http11, true);
         self.reject(&bad, &mut client).await;
     }
 }
 
-async fn close(reader: Reader<ReadHalf<Stream>>, mut writer: WriteHalf<Stream>) {
+async fn close(reader: Reader<ReadHalf>, mut writer: WriteHalf) {
     if writer.shutdown().await.is_err() {
         return;
     }
     let (mut reader, _) = reader.into_parts();
-    let mut thrown = [0; 1024];
-    for _ in 0..MAX_THROWN_READS {
-        if !matches!(reader.read(&mut thrown).await, Ok(read) if read > 0) {
-            return;
-        }
+    let mut thrown = Vec::with_capacity(THROWN_AT_ONCE);
+    while matches!(timeout(LINGER_SILENT, reader.read_buf(&mut thrown)).await, Ok(Ok(read)) if read > 0) {
+        thrown.clear();
     }
 }

@@ -126,8 +126,8 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
     }
 
     /// The stream below, to look at; reading past the buffer would lose the order of bytes.
-    pub(crate) fn io(&mut self) -> &mut R {
-        &mut self.io
+    pub(crate) fn io(&self) -> &R {
+        &self.io
     }
 
     async fn fill(&mut self, room: usize) -> std::io::Result<usize> {

@@ -115,7 +115,7 @@ pub(crate) async fn exchange<S: Source, C: Client>(
     let shared = Shared {
         began: Instant::now(),
         last: AtomicU64::new(0),
-        is_sent: AtomicBool::new(false),
+        is_sent: AtomicBool::new(source.is_finished() && prefix.is_empty()),
         streams: Notify::new(),
     };
     // An upgrade keeps its way open; there is no body.
@@ -126,6 +126,8 @@ pub(crate) async fn exchange<S: Source, C: Client>(
         let mut outcome = None;
         loop {
             tokio::select! {
+                // The request first: an answer that comes with the end of it finds it sent.
+                biased;
                 sent = &mut upload, if outcome.is_none() => match sent {
                     Up::Client(Broken::Malformed(what)) => break Err(Stop::Failure(Failure::BadBody(what))),
                     Up::Client(_) => break Err(Stop::ClientLeft),
@@ -236,7 +238,9 @@ async fn download<'a, C: Client>(
     let (status, keeps_alive) = (head.status, head.keeps_alive);
     let is_cuttable = head.framing != Framing::UntilClose;
     let streams = is_event_stream(&head);
-    let begun = client.begin(stripped(head), !shared.is_sent.load(Ordering::Acquire)).await;
+    // A refusal that does not wait for the request ends the connection, and the client may as well know.
+    let last = status >= 400 && !shared.is_sent.load(Ordering::Acquire);
+    let begun = client.begin(stripped(head), last).await;
     if begun.is_err() {
         return Down::Cut("the client left");
     }

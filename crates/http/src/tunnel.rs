@@ -16,7 +16,7 @@ impl Visit {
     /// Bridges an HTTP/1 client. `rest`: what it has sent behind its request.
     pub(crate) async fn tunnel_stream(&self, client: Stream, rest: Vec<u8>, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
-        let limits = Limits::with_idle(self.service.context.plan.server.bridge_idle);
+        let limits = self.limits();
         let began = Instant::now();
         let (far, said) = match far {
             Far::Stream(far, said) => (*far, said),
@@ -47,7 +47,7 @@ impl Visit {
     /// Bridges an HTTP/2 client's stream.
     pub(crate) async fn tunnel_stream_of_many(&self, mut client: Tunnel, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
-        let limits = Limits::with_idle(self.service.context.plan.server.bridge_idle);
+        let limits = self.limits();
         let began = Instant::now();
         let (mut far, said): (Box<dyn End>, Vec<u8>) = match far {
             Far::Stream(far, said) => (far, said),
@@ -57,6 +57,15 @@ impl Visit {
         let outcome = bridge::run(&mut client, &mut far, opening, limits, (), ticket.ended()).await;
         client.reset();
         log(&destination, began, &outcome);
+    }
+}
+
+// === impl Visit ===
+
+impl Visit {
+    /// RFC 6455 section 7.1.1: a WebSocket whose one side has closed is over.
+    fn limits(&self) -> Limits {
+        Limits { half_close: GOODBYE, ..Limits::with_idle(self.service.context.plan.server.bridge_idle) }
     }
 }
 

@@ -50,10 +50,9 @@ impl BadHead {
         match self {
             Self::TooLarge | Self::TooManyFields => 431,
             Self::TargetTooLong => 414,
-            Self::Malformed(_) | Self::H2c => 400,
+            Self::Malformed(_) | Self::H2c | Self::ConnectRefused => 400,
             Self::Version => 505,
             Self::Expectation => 417,
-            Self::ConnectRefused => 501,
         }
     }
 

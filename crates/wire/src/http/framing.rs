@@ -15,8 +15,8 @@ pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Frami
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(BadHead::Malformed("both Content-Length and Transfer-Encoding")),
         (Some(length), None) => {
-            if lengths.next().is_some() {
-                return Err(BadHead::Malformed("more than one Content-Length"));
+            if lengths.any(|other| other != length) {
+                return Err(BadHead::Malformed("several Content-Length that differ"));
             }
             let bad = BadHead::Malformed("Content-Length is not one decimal number");
             if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {

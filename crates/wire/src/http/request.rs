@@ -17,6 +17,7 @@ use super::parse;
 pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     let head = head.slice(blank_lines(head)..);
     parse::judge_lines(&head)?;
+    judge_start_line(&head)?;
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(&head).map_err(parse::refusal)? {
@@ -30,7 +31,6 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     if target.len() > MAX_TARGET {
         return Err(BadHead::TargetTooLong);
     }
-    judge_start_line(&head, method, target)?;
     let (method, target) = (head.slice_ref(method.as_bytes()), head.slice_ref(target.as_bytes()));
     let fields = parse::fields(&head, parsed.headers)?;
     if &*method == b"CONNECT" {
@@ -77,14 +77,15 @@ pub fn authorization(fields: &Fields) -> Result<Option<&Bytes>, BadHead> {
 }
 
 /// One space between the three parts, and nothing else: servers differ on what else they take for a space.
-fn judge_start_line(head: &[u8], method: &str, target: &str) -> Result<(), BadHead> {
-    let end = memchr::memchr(b'\r', head).unwrap_or(head.len());
-    let line = head[..end].strip_prefix(method.as_bytes());
-    let line =
-        line.and_then(|line| line.strip_prefix(b" ")).and_then(|line| line.strip_prefix(target.as_bytes()));
-    match line {
-        Some(b" HTTP/1.0" | b" HTTP/1.1") => Ok(()),
-        _ => Err(BadHead::Malformed("a start line with more or less than single spaces")),
+fn judge_start_line(head: &[u8]) -> Result<(), BadHead> {
+    let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
+    let mut parts = line.split(|&byte| byte == b' ');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some([_, ..]), Some([_, ..]), Some(b"HTTP/1.0" | b"HTTP/1.1"), None) => Ok(()),
+        (Some([_, ..]), Some([_, ..]), Some(version), None) if version.starts_with(b"HTTP/") => {
+            Err(BadHead::Version)
+        }
+        _ => Err(BadHead::Malformed("a start line that is not method, target and version, one space apart")),
     }
 }
 
