@@ -20,7 +20,7 @@ pub const STORES: &[&str] = &["file"];
 pub const LEARN: bool = false;
 
 /// Whether `[oauth.resolve]` does something.
-pub const RESOLVE: bool = false;
+pub const RESOLVE: bool = true;
 
 /// Whether `[admin]` is served.
 pub const ADMIN: bool = false;

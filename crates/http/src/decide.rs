@@ -3,7 +3,7 @@
 use config::plan::{ExtractFrom, HttpRoute, HttpTarget, Name};
 use identity::{Identifier, Identity, Refusal};
 use wire::http::{BadHead, RequestHead, authorization, path};
-use wire::names::BadCredential;
+use wire::names::{self, BadCredential};
 
 use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
@@ -123,7 +123,9 @@ impl Visit {
     }
 
     /// Asks whose an opaque token is.
-    async fn resolve(&self, _head: &RequestHead) -> Option<Identifier> {
-        None
+    async fn resolve(&self, head: &RequestHead) -> Option<Identifier> {
+        let resolver = self.service.context.resolver.as_ref()?;
+        let token = names::bearer(head.fields.get("authorization")?).ok()?;
+        Box::pin(resolver.account(token.expose(), &self.visitor())).await
     }
 }

@@ -10,6 +10,7 @@ use identity::Identity;
 use tokio::time::{Instant, timeout_at};
 use wire::attempt::{Attempt, Credential, Mechanism, Reply, Verdict};
 use wire::fault::Fault;
+use wire::names::{self, Claimed};
 use wire::step::{Asked, Errand, Heard, Step};
 
 use crate::conversation::Conversation;
@@ -59,6 +60,7 @@ impl Conversation {
     pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
         let visitor = self.visitor(attempt.told.front.as_ref());
         let identity = match self.context.rules.identify(&attempt.credential) {
+            Ok(Identity::Opaque) => self.resolve(&attempt.credential, &visitor).await,
             Ok(identity) => identity,
             Err(refusal) => {
                 self.log_failure(&visitor, b"", refusal.label());
@@ -73,6 +75,17 @@ impl Conversation {
         }
         let ticket = self.ticket(&identity, &visitor)?;
         self.rounds(&attempt, ticket, visitor).await
+    }
+
+    /// Asks whose an opaque token is, where there is somebody to ask.
+    async fn resolve(&self, credential: &Credential, visitor: &Visitor) -> Identity {
+        let (Some(resolver), Ok(Claimed::Token(token))) =
+            (&self.context.resolver, names::claimed(credential))
+        else {
+            return Identity::Opaque;
+        };
+        let account = Box::pin(resolver.account(token.expose(), visitor)).await;
+        account.map_or(Identity::Opaque, Identity::Known)
     }
 
     fn ticket(&self, identity: &Identity, visitor: &Visitor) -> Result<LoginTicket, Failed> {

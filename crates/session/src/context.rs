@@ -8,6 +8,7 @@ use config::plan::{Name, Plan};
 use desk::Desk;
 use identity::Rules;
 use observe::Accounts;
+use resolve::Resolver;
 use route::Router;
 use tls::{Acceptor, Certificates, PlatformRoots, SetupError, Tickets};
 use tokio::sync::Semaphore;
@@ -24,6 +25,8 @@ pub struct Context {
     pub backends: Backends,
     /// From credentials to identifiers.
     pub rules: Rules,
+    /// Whose opaque tokens are, where the plan has somebody to ask.
+    pub resolver: Option<Resolver>,
     /// What is advertised, by [`Protocol::index`].
     adverts: Vec<Arc<Advert>>,
     /// State that outlives plans.
@@ -53,6 +56,9 @@ pub enum ContextError {
     /// TLS towards clients.
     #[error("tls: {0}")]
     Tls(SetupError),
+    /// TLS towards who is asked about tokens.
+    #[error("oauth.resolve: {0}")]
+    Resolver(SetupError),
     /// TLS towards a destination.
     #[error("destination.{0}: {1}")]
     Destination(Name, SetupError),
@@ -76,8 +82,10 @@ impl Context {
         let backends = Backends::new(&plan, &live.roots, previous.map(|previous| &previous.backends))
             .map_err(|(name, error)| ContextError::Destination(name, error))?;
         let rules = Rules::from(&*plan);
+        let resolver =
+            Resolver::new(&plan, &backends, &rules, &live.roots).map_err(ContextError::Resolver)?;
         let adverts = Protocol::ALL.into_iter().map(|protocol| Arc::new(advert(&plan, protocol))).collect();
-        Ok(Self { plan, acceptor, backends, rules, adverts, live })
+        Ok(Self { plan, acceptor, backends, rules, resolver, adverts, live })
     }
 
     /// What is advertised for `protocol`. Where no host name is configured, greetings show the address that

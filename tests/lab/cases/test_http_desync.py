@@ -268,7 +268,7 @@ class FromHttp2(Web):
         for length, body in (("3", b"hello"), ("7", b"hello")):
             with self.subTest(length):
                 marks = [(recorder, recorder.mark()) for recorder in self.backends.recorders()]
-                self.assert_refused(lambda client: client.ask("POST", "/x", [("content-length", length)], body), is_forwarded=True)
+                self.assert_refused(lambda client: client.ask("POST", "/length", [("content-length", length)], body), is_forwarded=True)
                 for recorder, mark in marks:
                     for data in recorder.since(mark):
                         self.assertEqual(len(reading.requests_in(data, reading.STRICT)), 1)
@@ -291,7 +291,8 @@ class FromHttp2(Web):
             pass
         if not is_forwarded:
             for recorder, mark in marks:
-                self.assertEqual(recorder.since(mark), [])
+                # What the lengths' tests had forwarded may come late.
+                self.assertEqual([data for data in recorder.since(mark) if b" /length " not in data], [])
 
 
 class Answers(Web):
