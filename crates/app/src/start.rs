@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
-use desk::Desk;
+use desk::{Brake, Desk};
 use observe::Accounts;
 use route::store::LoadError;
 use route::{Router, Settings};
@@ -64,6 +64,7 @@ impl App {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let live = Live {
             desk: Desk::new(limits(&plan)),
+            brake: Brake::new(plan.limits.auth_delay_max),
             router,
             accounts: Arc::new(accounts(&plan)),
             tickets: Arc::new(Tickets::new()?),
@@ -123,6 +124,7 @@ impl App {
         mapping.adopt(&plan).await?;
         self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
+        self.live.brake.set_longest(plan.limits.auth_delay_max);
         let watch = certificates.watch();
         self.context.store(context);
         self.http.store(Arc::new(http));

@@ -28,8 +28,5 @@ pub const ADMIN: bool = false;
 /// Whether `[moves]` is served.
 pub const MOVES: bool = false;
 
-/// Whether `limits.auth_delay_max` does something.
-pub const AUTH_DELAY: bool = false;
-
 /// Whether `destination.*.health_interval` does something.
 pub const HEALTH_CHECKS: bool = false;

@@ -1,5 +1,6 @@
 //! One login: from the credential to a confirmed session on the right backend, or to a verdict.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,25 +57,60 @@ enum Outcome {
 }
 
 impl Conversation {
-    /// Carries out one login. The attempt, and with it the credential, ends with this call.
+    /// Carries out one login. The attempt, and with it the credential, ends with this call; a verdict that is
+    /// slowed down is waited for without it.
     pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
         let visitor = self.visitor(attempt.told.front.as_ref());
+        let client = self.suspect(&visitor);
+        let (account, outcome) = self.decide(attempt, visitor).await;
+        let account = account.as_deref();
+        match outcome {
+            Ok(_) => self.context.live.brake.succeeded(account),
+            Err(Failed::Verdict(Verdict::Refused(_))) => {
+                let delay = self.context.live.brake.failed(client, account);
+                // The connection is not looked at meanwhile: hanging up and coming back would save no time,
+                // since the place of the connection is taken until then.
+                tokio::time::sleep(delay).await;
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
+    /// would slow all of them down.
+    fn suspect(&self, visitor: &Visitor) -> Option<IpAddr> {
+        let ip = visitor.client.ip().to_canonical();
+        let is_front = ip.is_loopback() || self.listener.trusts_front(ip);
+        (!is_front).then_some(ip)
+    }
+
+    /// One login with everything that it holds; all of it but the account's name is let go of at the end.
+    async fn decide(
+        &mut self,
+        attempt: Attempt,
+        visitor: Visitor,
+    ) -> (Option<String>, Result<Entered, Failed>) {
         let identity = match self.context.rules.identify(&attempt.credential) {
             Ok(Identity::Opaque) => self.resolve(&attempt.credential, &visitor).await,
             Ok(identity) => identity,
             Err(refusal) => {
                 self.log_failure(&visitor, b"", refusal.label());
-                return Err(Failed::Verdict(Verdict::Refused(None)));
+                return (None, Err(Failed::Verdict(Verdict::Refused(None))));
             }
         };
+        let account = identity.identifier().map(|identifier| identifier.as_str().to_owned());
         if visitor.ttl == 0 {
             tracing::error!(
                 "refused as a loop: the forwarding TTL is used up; a destination leads back here"
             );
-            return Err(Failed::Verdict(Verdict::Unavailable));
+            return (account, Err(Failed::Verdict(Verdict::Unavailable)));
         }
-        let ticket = self.ticket(&identity, &visitor)?;
-        self.rounds(&attempt, ticket, visitor).await
+        let outcome = match self.ticket(&identity, &visitor) {
+            Ok(ticket) => self.rounds(&attempt, ticket, visitor).await,
+            Err(failed) => Err(failed),
+        };
+        (account, outcome)
     }
 
     /// Asks whose an opaque token is, where there is somebody to ask.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use backend::Backends;
 use config::plan::{Name, Plan};
-use desk::Desk;
+use desk::{Brake, Desk};
 use identity::Rules;
 use observe::Accounts;
 use resolve::Resolver;
@@ -38,6 +38,8 @@ pub struct Context {
 pub struct Live {
     /// Accounts: sessions, holds, kicks.
     pub desk: Desk,
+    /// Failed logins: how long the next verdict of one waits.
+    pub brake: Brake,
     /// The mapping.
     pub router: Arc<Router>,
     /// How accounts are shown in logs.
