@@ -2,7 +2,6 @@
 
 import itertools
 
-from clients.addresses import fresh
 from lab.layout import ACCOUNTS, FORWARDINGS, LEGS, SIDES, address, leg_name
 
 from .base import Case
@@ -16,28 +15,33 @@ class Matrix(Case):
 
     # Dovecot's name of what takes the login, and way -> function of (talk, user, password).
     service, ways = None, {}
+    listeners, legs = ("implicit", "starttls"), LEGS
     # The forwardings by which it takes the address that the client connected to.
     tells_local = ("proxy", "xclient")
 
     def one_cell(self, listener, side, leg, forwarding, way):
-        account, source, since = address(leg_name(side, leg, forwarding)), fresh(), self.lab.sides[side].logs.mark()
-        talk = self.dial(listener, source=source).secure()
+        account, since = address(leg_name(side, leg, forwarding)), self.lab.sides[side].logs.mark()
+        talk = self.dial(listener).secure()
         self.assert_ok(self.ways[way](talk, account, ACCOUNTS[account]))
         self.assert_at(talk, side)
+        self.assert_logged(talk, self.lab.sides[side], since, account, leg, forwarding)
+        talk.logout()
+
+    def assert_logged(self, talk, side, since, account, leg, forwarding):
+        """The server knows the client as the forwarding lets it."""
         is_told = forwarding != "none"
-        entry = self.lab.sides[side].logs.wait(
+        entry = side.logs.wait(
             since, what="Login", user=account, service=self.service,
-            client=source if is_told else "127.0.0.1", **({"port": talk.local_port} if is_told else {}))
+            client=talk.source if is_told else "127.0.0.1", **({"port": talk.local_port} if is_told else {}))
         self.assertEqual(entry["is_tls"], leg != "plain")
-        self.assertEqual(entry["local"], self.proxy.host if forwarding in self.tells_local else self.lab.sides[side].host)
+        self.assertEqual(entry["local"], self.proxy.host if forwarding in self.tells_local else side.host)
         if forwarding == "xclient":
             self.assertRegex(entry["session"], SESSION_ID)
             self.assertIn(entry["session"], self.proxy.log())
-        talk.logout()
 
 
 def fill(case):
-    for listener, leg, forwarding in itertools.product(("implicit", "starttls"), LEGS, FORWARDINGS):
+    for listener, leg, forwarding in itertools.product(case.listeners, case.legs, FORWARDINGS):
         setattr(case, f"test_{listener}_to_{leg}_{forwarding}", _cell_test(listener, leg, forwarding))
     return case
 

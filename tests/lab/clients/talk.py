@@ -101,6 +101,10 @@ class Talk:
         self.said.append(f"S: {rest!r} and the end")
         return rest
 
+    def side(self):
+        """The side that a session is bridged to; its mailbox says so."""
+        return self.subjects()[0].removeprefix("I am ")
+
     def script(self, text, **names):
         """Holds the conversation to a transcript: see `transcript.py`."""
         transcript.play(self, text, names)
