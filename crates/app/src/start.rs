@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::Desk;
 use observe::Accounts;
+use points::Points;
 use route::store::LoadError;
 use route::{Router, Settings};
 use session::{Context, ContextError, Live};
@@ -18,6 +19,7 @@ use crate::mapping::Mapping;
 pub struct App {
     context: ArcSwap<Context>,
     live: Live,
+    points: Points,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
     /// Held over a reload: one at a time.
@@ -73,6 +75,7 @@ impl App {
         let watch = certificates.watch();
         Ok(Self {
             context: ArcSwap::from_pointee(context),
+            points: Points::new(Arc::clone(&live.router), live.desk.clone()),
             live,
             certificates: Mutex::new((certificates, watch)),
             mapping: tokio::sync::Mutex::new(mapping),
@@ -87,6 +90,11 @@ impl App {
     /// The live state of accounts.
     pub fn desk(&self) -> &Desk {
         &self.live.desk
+    }
+
+    /// Whoever changes a mapping or sends sessions away does it through these.
+    pub fn points(&self) -> &Points {
+        &self.points
     }
 
     /// Reads the configuration and the mapping again, and swaps both in if both are valid. Listeners' sockets,
@@ -107,7 +115,7 @@ impl App {
             Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
-        self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
+        self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         let watch = certificates.watch();
         self.context.store(Arc::new(context));
