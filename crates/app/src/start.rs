@@ -70,12 +70,14 @@ impl App {
             roots: PlatformRoots::default(),
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
+        let points = Points::new(Arc::clone(&live.router), live.desk.clone());
+        mapping.tell(&points);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let context = Context::new(plan, &certificates, live.clone(), None)?;
         let watch = certificates.watch();
         Ok(Self {
             context: ArcSwap::from_pointee(context),
-            points: Points::new(Arc::clone(&live.router), live.desk.clone()),
+            points,
             live,
             certificates: Mutex::new((certificates, watch)),
             mapping: tokio::sync::Mutex::new(mapping),
@@ -115,6 +117,7 @@ impl App {
             Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
+        mapping.tell(&self.points);
         self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         let watch = certificates.watch();

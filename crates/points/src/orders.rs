@@ -7,7 +7,7 @@ use std::time::Duration;
 use desk::{Desk, Hold, HoldError, Kicked};
 use route::rules::domain_key;
 use route::store::{Applied, LoadError, StoreError};
-use route::{Change, Loaded, Router, Settings, Store};
+use route::{Change, FileStore, Loaded, Router, Settings, Store};
 use tokio::time::Instant;
 
 use crate::whom::Whom;
@@ -32,6 +32,13 @@ impl Points {
     #[must_use]
     pub fn new(router: Arc<Router>, desk: Desk) -> Self {
         Self { router, desk }
+    }
+
+    /// Has logins under way look again after an edit of the mapping file by hand: those that it concerns, at
+    /// the moment at which it is taken over.
+    pub fn follow(&self, store: &FileStore) {
+        let desk = self.desk.clone();
+        store.on_edit(move |edit| desk.bump_where(|account| edit.concerns(account)));
     }
 
     /// Changes mappings, all or none. Once it is answered, the changes would survive a crash, no login is

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use desk::{Desk, EndReason, Kicked, Limits, LoginTicket, SessionTicket, Unconfirmed};
 use route::store::{Applied, Boxed, Listing, StoreError};
-use route::{Change, Name, Router, Rules, Settings, Store};
+use route::{Change, FileStore, Name, Router, Rules, Settings, Store};
 use tokio::time::{Instant, timeout};
 use wire::protocol::Protocol;
 
@@ -136,6 +136,21 @@ async fn whatever_may_have_changed_catches_logins_too() {
     store.fails.store(true, Ordering::SeqCst);
     assert!(points.apply(vec![Change::set("alice", "new")]).await.is_err());
     assert!(is_outdated(login), "a write whose answer was lost may have been made");
+}
+
+#[tokio::test]
+async fn an_edit_by_hand_catches_the_logins_that_it_concerns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mapping");
+    std::fs::write(&path, "alice old\nbob old\n").unwrap();
+    let store = FileStore::open(&path, settings().rules).unwrap();
+    let desk = Desk::new(Limits::default());
+    let router = Arc::new(Router::new(Arc::new(store.clone()), settings(), 1_000));
+    Points::new(Arc::clone(&router), desk.clone()).follow(&store);
+    let (alice, bob) = (looked_up(&desk, &router, "alice").await, looked_up(&desk, &router, "bob").await);
+    std::fs::write(&path, "alice new\nbob old\n").unwrap();
+    store.reload().await.unwrap();
+    assert_eq!((is_outdated(alice), is_outdated(bob)), (true, false));
 }
 
 #[tokio::test(start_paused = true)]
