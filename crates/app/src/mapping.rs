@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::plan::{Plan, Source};
+use points::Points;
 use route::file::Watch;
 use route::store::LoadError;
 use route::{FileStore, Rules, Store};
@@ -55,6 +56,11 @@ impl Mapping {
     /// The store, for the router.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.store.clone())
+    }
+
+    /// Has `points` hear of edits by hand.
+    pub(crate) fn tell(&self, points: &Points) {
+        points.follow(&self.store);
     }
 
     /// Goes over to another plan; nothing has changed when it fails.

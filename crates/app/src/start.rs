@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::{Brake, Desk};
 use observe::Accounts;
+use points::Points;
 use route::store::LoadError;
 use route::{Router, Settings};
 use session::{Context, ContextError, Live};
@@ -20,6 +21,7 @@ pub struct App {
     /// HTTP by the same plan.
     http: ArcSwap<http::Service>,
     live: Live,
+    points: Points,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
     /// Held over a reload: one at a time.
@@ -71,6 +73,8 @@ impl App {
             roots: PlatformRoots::default(),
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
+        let points = Points::new(Arc::clone(&live.router), live.desk.clone());
+        mapping.tell(&points);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
@@ -78,6 +82,7 @@ impl App {
         Ok(Self {
             context: ArcSwap::from(context),
             http: ArcSwap::from_pointee(http),
+            points,
             live,
             certificates: Mutex::new((certificates, watch)),
             mapping: tokio::sync::Mutex::new(mapping),
@@ -97,6 +102,11 @@ impl App {
     /// The live state of accounts.
     pub fn desk(&self) -> &Desk {
         &self.live.desk
+    }
+
+    /// Whoever changes a mapping or sends sessions away does it through these.
+    pub fn points(&self) -> &Points {
+        &self.points
     }
 
     /// Reads the configuration and the mapping again, and swaps both in if both are valid. Listeners' sockets,
@@ -122,7 +132,8 @@ impl App {
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
-        self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
+        mapping.tell(&self.points);
+        self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         self.live.brake.set_longest(plan.limits.auth_delay_max);
         let watch = certificates.watch();

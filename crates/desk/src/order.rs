@@ -67,6 +67,16 @@ impl Desk {
         }
     }
 
+    /// The same for every account that `matches`, which is called under a lock and must not call the desk.
+    pub fn bump_where(&self, matches: impl Fn(&str) -> bool) {
+        for mut shard in self.shards() {
+            let under_way = shard.accounts.iter_mut().filter(|(_, account)| account.logins > 0);
+            for (_, account) in under_way.filter(|(identifier, _)| matches(identifier)) {
+                account.generation = self.next_generation();
+            }
+        }
+    }
+
     /// New logins of the account wait for `delay` (at most [`MAX_DELAY`]), then are routed by what the
     /// mapping says then. The last call counts; zero ends a delay.
     pub fn delay(&self, identifier: &str, delay: Duration) {

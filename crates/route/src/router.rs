@@ -133,7 +133,7 @@ impl Router {
 
     /// Changes entries, all or none, and forgets what was cached of them. Goes on when the caller no longer
     /// waits, so that no write is left without its invalidation. Logins under way that have had their answer
-    /// are the desk's business (`Desk::bump`).
+    /// are not caught here: call `points::Points::apply`.
     ///
     /// # Errors
     /// The store's; what is cached of these identifiers is asked anew then too.

@@ -110,7 +110,8 @@ pub(crate) fn judge(key: &str) -> Result<(), Bad> {
 }
 
 /// The key of the domain entry that stands behind `key`, when there is one: `@example.org`.
-pub(crate) fn domain_key(key: &str) -> Option<&str> {
+#[must_use]
+pub fn domain_key(key: &str) -> Option<&str> {
     let at = key.rfind('@')?;
     // A name that begins with its last `@` is that entry itself, and `alice@` names no domain.
     (at > 0 && at + 1 < key.len()).then(|| &key[at..])

@@ -171,6 +171,18 @@ pub enum LoadError {
     /// It is a folder, a pipe or a device.
     #[error("the mapping file {} is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    /// It has become empty by itself.
+    #[error(
+        "the mapping file {} is empty, which looks like a save that was cut short: its {entries} entries stay in \
+         force; should it be meant, reload (SIGHUP)",
+        path.display()
+    )]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+        /// What it held.
+        entries: usize,
+    },
     /// It is too large.
     #[error("the mapping file {} has more than {max} bytes; keep that many accounts in SQL or Redis", path.display())]
     TooLarge {
