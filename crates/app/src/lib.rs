@@ -5,6 +5,7 @@
 
 mod doors;
 mod mapping;
+mod metrics;
 mod process;
 mod run;
 mod start;

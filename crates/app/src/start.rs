@@ -14,6 +14,7 @@ use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
+use crate::metrics::Chronicle;
 
 /// Everything that runs, but for the doors.
 pub struct App {
@@ -26,6 +27,7 @@ pub struct App {
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
     /// Held over a reload: one at a time.
     mapping: tokio::sync::Mutex<Mapping>,
+    pub(crate) chronicle: Chronicle,
 }
 
 /// Why the program cannot start, or cannot go over to another plan.
@@ -86,6 +88,7 @@ impl App {
             live,
             certificates: Mutex::new((certificates, watch)),
             mapping: tokio::sync::Mutex::new(mapping),
+            chronicle: Chronicle::begin(),
         })
     }
 
@@ -109,12 +112,23 @@ impl App {
         &self.points
     }
 
+    /// The certificates that clients are shown.
+    pub(crate) fn certificate_table(&self) -> Arc<Certificates> {
+        Arc::clone(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
     /// Reads the configuration and the mapping again, and swaps both in if both are valid. Listeners' sockets,
     /// threads and cache sizes stay as they were.
     ///
     /// # Errors
     /// See [`StartError`]. Everything stays as it was then.
     pub async fn reload(&self) -> Result<(), StartError> {
+        let reloaded = self.try_reload().await;
+        self.chronicle.reloaded(reloaded.is_ok());
+        reloaded
+    }
+
+    async fn try_reload(&self) -> Result<(), StartError> {
         let mut mapping = self.mapping.lock().await;
         let path = self.context().plan.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path))

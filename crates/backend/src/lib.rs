@@ -172,6 +172,12 @@ impl Backend {
         &self.health[protocol.index()]
     }
 
+    /// Every leg that it has, and how that has been doing.
+    pub fn legs(&self) -> impl Iterator<Item = (Protocol, HealthSnapshot)> + '_ {
+        let has = |protocol: &Protocol| self.destination.leg(*protocol).is_some();
+        Protocol::ALL.into_iter().filter(has).map(|protocol| (protocol, self.health(protocol).snapshot()))
+    }
+
     /// Limit for connecting and authenticating together.
     #[must_use]
     pub const fn timeout(&self) -> Duration {

@@ -26,6 +26,6 @@ mod parse;
 
 pub use config::plan::Name;
 pub use file::FileStore;
-pub use router::{Resolution, Router, Settings, Stats, Why};
+pub use router::{Latency, Resolution, Router, Settings, Stats, Why};
 pub use rules::Rules;
 pub use store::{Change, Loaded, Store};
