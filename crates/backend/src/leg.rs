@@ -76,7 +76,8 @@ impl Backend {
                 let permit = self.health(protocol).permit()?;
                 match self.attempt(host, (protocol, plan), visitor, deadline, &replay).await {
                     Ok(leg) => {
-                        if permit.succeeded() {
+                        let steps = leg.steps;
+                        if permit.succeeded(steps.connect + steps.tls + steps.greeting) {
                             tracing::info!(destination = %self.destination().name, %protocol, "destination is back");
                         }
                         return Ok(leg);

@@ -93,7 +93,8 @@ impl Drop for Place {
 }
 
 /// What counts as one address: an IPv6 customer has a /64 and can come from any address in it.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
