@@ -1,7 +1,9 @@
 //! From a plan to a running program, and from one plan to the next.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use admin::{Reload, ReloadError};
 use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::Desk;
@@ -13,6 +15,7 @@ use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
+use crate::{management, restart};
 
 /// Everything that runs, but for the doors.
 pub struct App {
@@ -20,6 +23,11 @@ pub struct App {
     live: Live,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
+    /// Of the management API, whether it is served or not.
+    api_tls: management::Tls,
+    /// What the sockets and the sizes are those of.
+    started: Arc<Plan>,
+    log: Option<observe::Handle>,
     /// Held over a reload: one at a time.
     mapping: tokio::sync::Mutex<Mapping>,
 }
@@ -42,6 +50,9 @@ pub enum StartError {
     /// A listening socket could not be had.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
+    /// The audit log could not be opened.
+    #[error("server.state_dir: the audit log cannot be kept in {}: {_1}", _0.display())]
+    Audit(PathBuf, std::io::Error),
     /// The runtime or a signal handler could not be had.
     #[error("the system refused what the program needs: {0}")]
     System(#[from] std::io::Error),
@@ -50,12 +61,13 @@ pub enum StartError {
 // === impl App ===
 
 impl App {
-    /// Builds everything from `plan`.
+    /// Builds everything from `plan`; `log` is the running log, whose level reloads change.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing runs then.
-    pub async fn new(plan: Plan) -> Result<Self, StartError> {
+    pub async fn new(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
         let plan = Arc::new(plan);
+        let started = Arc::clone(&plan);
         let mapping = Mapping::open(&plan).await?;
         let settings = Settings::of(&plan);
         let router = Arc::new(Router::new(mapping.store(), settings, plan.mapping.cache_max_entries));
@@ -69,12 +81,16 @@ impl App {
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
+        let api_tls = management::Tls::new(&plan, &certificates)?;
         let context = Context::new(plan, &certificates, live.clone(), None)?;
         let watch = certificates.watch();
         Ok(Self {
             context: ArcSwap::from_pointee(context),
             live,
             certificates: Mutex::new((certificates, watch)),
+            api_tls,
+            started,
+            log,
             mapping: tokio::sync::Mutex::new(mapping),
         })
     }
@@ -84,17 +100,21 @@ impl App {
         self.context.load_full()
     }
 
+    pub(crate) const fn api_tls(&self) -> &management::Tls {
+        &self.api_tls
+    }
+
     /// The live state of accounts.
     pub fn desk(&self) -> &Desk {
         &self.live.desk
     }
 
-    /// Reads the configuration and the mapping again, and swaps both in if both are valid. Listeners' sockets,
-    /// threads and cache sizes stay as they were.
+    /// Reads the configuration and the mapping again, and swaps both in if both are valid. What needs a restart
+    /// stays as it was, and is told.
     ///
     /// # Errors
     /// See [`StartError`]. Everything stays as it was then.
-    pub async fn reload(&self) -> Result<(), StartError> {
+    pub async fn reload(&self) -> Result<Reload, StartError> {
         let mut mapping = self.mapping.lock().await;
         let path = self.context().plan.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path))
@@ -105,14 +125,39 @@ impl App {
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let context =
             Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
+        let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
         self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
+        self.api_tls.set(api_acceptor);
+        self.set_level(&plan.server.log_level);
         let watch = certificates.watch();
+        let restart_required = restart::required(&self.started, &plan);
         self.context.store(Arc::new(context));
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
-        Ok(())
+        Ok(Reload { restart_required, warnings: loaded.warnings })
+    }
+
+    fn set_level(&self, level: &str) {
+        let Some(log) = self.log.as_ref().filter(|log| !log.is_from_environment()) else {
+            return;
+        };
+        if let Err(error) = log.set_level(level) {
+            tracing::warn!(%error, "the level of the log stays as it was");
+        }
+    }
+}
+
+// === impl StartError ===
+
+impl From<StartError> for ReloadError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(report) => Self::Config(report),
+            StartError::Mapping(error) => Self::Mapping(error),
+            other => Self::Other(other.to_string()),
+        }
     }
 }
 

@@ -54,21 +54,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// The first address that cannot be had.
 pub fn bind(listener: &Listener) -> Result<Vec<Door>, BindError> {
-    bind_all(&format!("listener.{}", listener.name), &listener.bind)
+    bind_all(&format!("listener.{}", listener.name), &listener.bind, BACKLOG)
 }
 
-/// Binds every one of `addresses`; `table` is where the configuration names them.
+/// Binds every one of `addresses`; `table` is where the configuration names them, and `backlog` how many
+/// connections the kernel keeps while nobody accepts.
 ///
 /// # Errors
 /// The first address that cannot be had.
-pub fn bind_all(table: &str, addresses: &[SocketAddr]) -> Result<Vec<Door>, BindError> {
+pub fn bind_all(table: &str, addresses: &[SocketAddr], backlog: i32) -> Result<Vec<Door>, BindError> {
     let bind_one = |address: &SocketAddr| {
-        open(*address).map_err(|error| BindError { table: table.to_owned(), address: *address, error })
+        open(*address, backlog).map_err(|error| BindError {
+            table: table.to_owned(),
+            address: *address,
+            error,
+        })
     };
     addresses.iter().map(bind_one).collect()
 }
 
-fn open(address: SocketAddr) -> io::Result<Door> {
+fn open(address: SocketAddr, backlog: i32) -> io::Result<Door> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -77,7 +82,7 @@ fn open(address: SocketAddr) -> io::Result<Door> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     let socket = TcpListener::from_std(socket.into())?;
     Ok(Door { address: socket.local_addr()?, socket })
 }
