@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use config::plan::Listener;
+use admin::Audit;
+use config::plan::{Listener, Name};
 use listen::{Door, Places, bind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::protocol::Protocol;
 
+use crate::management;
 use crate::start::{App, StartError};
 
 /// Every door of the program.
@@ -16,17 +18,22 @@ pub(crate) struct Doors {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the doors close.
     pub(crate) closing: CancellationToken,
+    /// Each listener's connections.
+    pub(crate) places: Vec<(Name, Places)>,
 }
 
-/// Binds everything, then begins to accept: either all doors open or none.
-pub(crate) fn open(app: &Arc<App>) -> Result<Doors, StartError> {
-    let doors = Doors { tasks: TaskTracker::new(), closing: CancellationToken::new() };
+/// Binds everything, the management API's addresses too, then begins to accept: either all doors open or none.
+/// Gives the audit log, where there is one.
+pub(crate) fn open(app: &Arc<App>) -> Result<(Doors, Option<Audit>), StartError> {
+    let mut doors =
+        Doors { tasks: TaskTracker::new(), closing: CancellationToken::new(), places: Vec::new() };
     let mut bound = Vec::new();
     for listener in &app.context().plan.listeners {
         bound.push((Arc::clone(listener), bind(listener)?));
+        doors.places.push((Arc::clone(&listener.name), Places::new()));
     }
-    for (listener, sockets) in bound {
-        let places = Places::new();
+    let (server, audit) = management::bind(app, &doors)?.unzip();
+    for ((listener, sockets), (_, places)) in bound.into_iter().zip(&doors.places) {
         for door in sockets {
             tracing::info!(
                 listener = %listener.name,
@@ -38,7 +45,10 @@ pub(crate) fn open(app: &Arc<App>) -> Result<Doors, StartError> {
             doors.tasks.spawn(entrance);
         }
     }
-    Ok(doors)
+    if let Some(server) = server {
+        management::serve(server);
+    }
+    Ok((doors, audit))
 }
 
 fn accept(

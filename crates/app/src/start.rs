@@ -1,7 +1,9 @@
 //! From a plan to a running program, and from one plan to the next.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use admin::{Reload, ReloadError};
 use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::{Brake, Desk};
@@ -15,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
 use crate::metrics::Chronicle;
+use crate::{management, restart};
 
 /// Everything that runs, but for the doors.
 pub struct App {
@@ -25,6 +28,11 @@ pub struct App {
     points: Points,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
+    /// Of the management API, whether it is served or not.
+    api_tls: management::Tls,
+    /// What the sockets and the sizes are those of.
+    started: Arc<Plan>,
+    log: Option<observe::Handle>,
     /// Held over a reload: one at a time.
     mapping: tokio::sync::Mutex<Mapping>,
     pub(crate) chronicle: Chronicle,
@@ -48,6 +56,9 @@ pub enum StartError {
     /// A listening socket could not be had.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
+    /// The audit log could not be opened.
+    #[error("server.state_dir: the audit log cannot be kept in {}: {_1}", _0.display())]
+    Audit(PathBuf, std::io::Error),
     /// The runtime or a signal handler could not be had.
     #[error("the system refused what the program needs: {0}")]
     System(#[from] std::io::Error),
@@ -56,12 +67,13 @@ pub enum StartError {
 // === impl App ===
 
 impl App {
-    /// Builds everything from `plan`.
+    /// Builds everything from `plan`; `log` is the running log, whose level reloads change.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing runs then.
-    pub async fn new(plan: Plan) -> Result<Self, StartError> {
+    pub async fn new(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
         let plan = Arc::new(plan);
+        let started = Arc::clone(&plan);
         let mapping = Mapping::open(&plan).await?;
         let settings = Settings::of(&plan);
         let router = Arc::new(Router::new(mapping.store(), settings, plan.mapping.cache_max_entries));
@@ -78,6 +90,7 @@ impl App {
         let points = Points::new(Arc::clone(&live.router), live.desk.clone());
         mapping.tell(&points);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
+        let api_tls = management::Tls::new(&plan, &certificates)?;
         let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
         let watch = certificates.watch();
@@ -87,6 +100,9 @@ impl App {
             points,
             live,
             certificates: Mutex::new((certificates, watch)),
+            api_tls,
+            started,
+            log,
             mapping: tokio::sync::Mutex::new(mapping),
             chronicle: Chronicle::begin(),
         })
@@ -100,6 +116,10 @@ impl App {
     /// What new HTTP connections begin with.
     pub fn http(&self) -> Arc<http::Service> {
         self.http.load_full()
+    }
+
+    pub(crate) const fn api_tls(&self) -> &management::Tls {
+        &self.api_tls
     }
 
     /// The live state of accounts.
@@ -117,18 +137,18 @@ impl App {
         Arc::clone(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
 
-    /// Reads the configuration and the mapping again, and swaps both in if both are valid. Listeners' sockets,
-    /// threads and cache sizes stay as they were.
+    /// Reads the configuration and the mapping again, and swaps both in if both are valid. What needs a restart
+    /// stays as it was, and is told.
     ///
     /// # Errors
     /// See [`StartError`]. Everything stays as it was then.
-    pub async fn reload(&self) -> Result<(), StartError> {
+    pub async fn reload(&self) -> Result<Reload, StartError> {
         let reloaded = self.try_reload().await;
         self.chronicle.reloaded(reloaded.is_ok());
         reloaded
     }
 
-    async fn try_reload(&self) -> Result<(), StartError> {
+    async fn try_reload(&self) -> Result<Reload, StartError> {
         let mut mapping = self.mapping.lock().await;
         let path = self.context().plan.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path))
@@ -144,17 +164,42 @@ impl App {
             Some(&self.context()),
         )?);
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
+        let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
         mapping.tell(&self.points);
         self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         self.live.brake.set_longest(plan.limits.auth_delay_max);
+        self.api_tls.set(api_acceptor);
+        self.set_level(&plan.server.log_level);
         let watch = certificates.watch();
+        let restart_required = restart::required(&self.started, &plan);
         self.context.store(context);
         self.http.store(Arc::new(http));
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
-        Ok(())
+        Ok(Reload { restart_required, warnings: loaded.warnings })
+    }
+
+    fn set_level(&self, level: &str) {
+        let Some(log) = self.log.as_ref().filter(|log| !log.is_from_environment()) else {
+            return;
+        };
+        if let Err(error) = log.set_level(level) {
+            tracing::warn!(%error, "the level of the log stays as it was");
+        }
+    }
+}
+
+// === impl StartError ===
+
+impl From<StartError> for ReloadError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(report) => Self::Config(report),
+            StartError::Mapping(error) => Self::Mapping(error),
+            other => Self::Other(other.to_string()),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ async fn app(folder: &Path) -> App {
     let config = folder.join("pointsman.toml");
     std::fs::write(&config, CONFIGURATION).expect("configuration");
     let loaded = config::load(&config).unwrap_or_else(|report| panic!("{report}"));
-    App::new(loaded.plan).await.unwrap_or_else(|error| panic!("{error}"))
+    App::new(loaded.plan, None).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn value(page: &str, series: &str) -> Option<f64> {

@@ -75,7 +75,8 @@ impl Backend {
             let permit = self.health(protocol).permit()?;
             match self.attempt(host, (protocol, plan), visitor, deadline, &replay).await {
                 Ok(leg) => {
-                    tries.succeeded(permit);
+                    let steps = leg.steps;
+                    tries.succeeded(permit, steps.connect + steps.tls + steps.greeting);
                     return Ok(leg);
                 }
                 Err(fault) => tries.failed(permit, fault),

@@ -179,8 +179,8 @@ impl<'a> Tries<'a> {
         self.hosts.next().map(String::as_str)
     }
 
-    pub(crate) fn succeeded(&self, permit: Permit<'_>) {
-        if permit.succeeded() {
+    pub(crate) fn succeeded(&self, permit: Permit<'_>, took: Duration) {
+        if permit.succeeded(took) {
             self.backend.log_back(self.protocol);
         }
     }
@@ -196,12 +196,12 @@ impl<'a> Tries<'a> {
 // === impl Backend ===
 
 impl Backend {
-    /// Reports what became of a connection that [`Backend::connect`] gave: an answer, or a fault of the
-    /// backend's that `client` met.
-    pub fn judge(&self, protocol: Protocol, client: std::net::IpAddr, verdict: Result<(), Fault>) {
+    /// Reports what became of a connection that [`Backend::connect`] gave: an answer (and how long it
+    /// took to be connected), or a fault of the backend's that `client` met.
+    pub fn judge(&self, protocol: Protocol, client: std::net::IpAddr, verdict: Result<Duration, Fault>) {
         match verdict {
-            Ok(()) if self.health(protocol).succeeded() => self.log_back(protocol),
-            Ok(()) => {}
+            Ok(took) if self.health(protocol).succeeded(took) => self.log_back(protocol),
+            Ok(_) => {}
             Err(fault) if self.health(protocol).failed(fault, client) => self.log_down(protocol, fault),
             Err(_) => {}
         }

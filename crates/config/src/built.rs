@@ -23,7 +23,7 @@ pub const LEARN: bool = false;
 pub const RESOLVE: bool = true;
 
 /// Whether `[admin]` is served.
-pub const ADMIN: bool = false;
+pub const ADMIN: bool = true;
 
 /// Whether `[moves]` is served.
 pub const MOVES: bool = false;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::live::{EndReason, SessionInfo};
+use crate::live::{EndReason, Ending, SessionInfo};
 use crate::table::Desk;
 
 /// What a kick met.
@@ -57,6 +57,20 @@ impl Desk {
             kicked.sessions += met.filter(|live| live.bell.ring(EndReason::Kick)).count();
         }
         kicked
+    }
+
+    /// The sessions that `matches`, were kicked, and have not left yet. `matches` is called under a lock and must
+    /// not call the desk.
+    #[must_use]
+    pub fn ending(&self, matches: impl Fn(&SessionInfo) -> bool) -> Ending {
+        let mut ending = Ending::default();
+        for shard in self.shards() {
+            let kicked = shard.live().filter(|live| live.bell.heard() == Some(EndReason::Kick));
+            for live in kicked.filter(|live| matches(&live.info)) {
+                ending.push(Arc::clone(&live.bell));
+            }
+        }
+        ending
     }
 
     /// Has the account's logins under way routed afresh: to be called after its mapping changed.

@@ -1,6 +1,7 @@
 //! One request from its head to its end: decide, desk, connect, relay.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backend::Backend;
 use config::plan::{Forwarding, Leg, Name, TlsMode};
@@ -55,6 +56,8 @@ struct Way {
     connection: Connection,
     /// It has carried a request before: the backend may be closing it at this moment.
     is_reused: bool,
+    /// How long it took to be connected.
+    took: Duration,
     ticket: SessionTicket,
 }
 
@@ -125,11 +128,12 @@ impl Visit {
             let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
             let key = self.key(&destination, leg);
             let waiting = if fresh { None } else { self.service.pool.take(&key) };
-            let is_reused = waiting.is_some();
+            let (is_reused, began) = (waiting.is_some(), Instant::now());
             let connection = match waiting {
                 Some(connection) => connection,
                 None => self.connect(backend, leg).await?,
             };
+            let took = began.elapsed();
             if !is_reused && self.destination(&decision, &ticket).await != destination {
                 // A mapping edited by hand leaves no mark at the desk.
                 continue;
@@ -137,7 +141,7 @@ impl Visit {
             match ticket.confirm(Arc::clone(&destination)) {
                 Ok(ticket) => {
                     let backend = Arc::clone(backend);
-                    return Ok(Way { destination, backend, leg, key, connection, is_reused, ticket });
+                    return Ok(Way { destination, backend, leg, key, connection, is_reused, took, ticket });
                 }
                 Err(Unconfirmed::Outdated(again)) => ticket = again,
                 Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY),
@@ -299,7 +303,7 @@ impl Errand<'_> {
         let method = &self.head.method;
         match ended {
             Ended::Whole { status, reusable, unread } => {
-                visit.judge(&way, Ok(()));
+                visit.judge(&way, Ok(way.took));
                 self.note(&way, status);
                 if reusable && !is_bound_to_connection(&self.head) {
                     visit.service.pool.put(&way.key, way.connection);
@@ -307,7 +311,7 @@ impl Errand<'_> {
                 if unread { After::OutOfStep } else { After::InStep }
             }
             Ended::Upgraded(head, halves) => {
-                visit.judge(&way, Ok(()));
+                visit.judge(&way, Ok(way.took));
                 self.note(&way, 101);
                 self.open(*head, halves, way, source, client).await
             }
@@ -401,7 +405,7 @@ fn is_bound_to_connection(head: &RequestHead) -> bool {
 // === impl Visit ===
 
 impl Visit {
-    fn judge(&self, way: &Way, verdict: Result<(), Fault>) {
+    fn judge(&self, way: &Way, verdict: Result<Duration, Fault>) {
         way.backend.judge(Protocol::Http, self.client.ip(), verdict);
     }
 

@@ -150,7 +150,8 @@ async fn ask(
     let connected =
         Box::pin(backend.connect(Protocol::Http, visitor, until)).await.map_err(Unanswered::Fault)?;
     let answer = fetch(connected.stream, head, body).await;
-    let verdict = if answer.is_ok() { Ok(()) } else { Err(Fault::Closed) };
+    let steps = connected.steps;
+    let verdict = if answer.is_ok() { Ok(steps.connect + steps.tls) } else { Err(Fault::Closed) };
     backend.judge(Protocol::Http, visitor.client.ip(), verdict);
     Ok(answer?)
 }
