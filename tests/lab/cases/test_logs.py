@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -58,9 +59,14 @@ class Forms(Case):
 
     def fail2ban(self, log, tmp):
         """The addresses that the real filter counts, in order."""
-        path = self.lab.dir / tmp
+        folder = self.lab.dir / tmp / "filter.d"
+        folder.mkdir(parents=True)
+        # Beside the file that it includes, as where it is installed.
+        for file in (FILTER, Path("/etc/fail2ban/filter.d/common.conf")):
+            shutil.copy(file, folder)
+        path = self.lab.dir / tmp / "log"
         path.write_bytes(log)
-        command = ["fail2ban-regex", "--usedns=no", "-o", "ip", str(path), str(FILTER)]
+        command = ["fail2ban-regex", "--usedns=no", "-o", "ip", str(path), str(folder / FILTER.name)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.split()

@@ -207,17 +207,19 @@ class Order(Submitting):
         for user, side in ((ALICE, "old"), (BOB, "new")):
             talk = self.dial()
             talk.ehlo()
-            storm = b"RSET\r\nNOOP\r\n" * count
-            talk.send(storm + f"AUTH PLAIN {response(user, ACCOUNTS[user])}\r\n".encode() + storm)
-            replies = [talk.reply()[:3] for _ in range(4 * count + 1)]
-            self.assertEqual(replies, ["250"] * 2 * count + ["235"] + ["250"] * 2 * count)
+            storm = b"RSET\r\nNOOP\r\n"
+            # Behind the login it is the server that takes no more than a hundred (Postfix's smtpd_junk_command_limit).
+            talk.send(storm * count + f"AUTH PLAIN {response(user, ACCOUNTS[user])}\r\n".encode() + storm * 40)
+            replies = [talk.reply()[:3] for _ in range(2 * count + 1 + 80)]
+            self.assertEqual(replies, ["250"] * 2 * count + ["235"] + ["250"] * 80)
             self.assert_at(talk, side)
 
     def test_a_second_login_behind_a_first_is_the_servers_to_refuse(self):
         for user in (ALICE, BOB):
             talk = self.dial()
             self.assert_ok(talk.login(user, ACCOUNTS[user]))
-            self.assertRegex(talk.command(f"AUTH PLAIN {PLAIN}"), "^503 5.5.1 ")
+            # Postfix and Dovecot have words of their own.
+            self.assertRegex(talk.command(f"AUTH PLAIN {PLAIN}"), "^503 5.5.[01] ")
 
     def test_lines_that_end_in_a_line_feed_alone(self):
         talk, since = self.dial(), self.old.logs.mark()

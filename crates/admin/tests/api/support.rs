@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pointsman_admin::house::Boxed;
-use pointsman_admin::{Audit, House, Reload, ReloadError, Server};
 use backend::Backends;
 use config::plan::{Name, Plan};
 use desk::{Desk, Limits};
 use observe::Accounts;
+use pointsman_admin::house::Boxed;
+use pointsman_admin::{Audit, House, Reload, ReloadError, Server};
 use route::{FileStore, Router, Rules, Settings};
 use session::{Context, Live};
 use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets};
