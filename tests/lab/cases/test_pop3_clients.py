@@ -102,3 +102,23 @@ class Openssl(Case):
             done = subprocess.run(shlex.split(command), input=words, capture_output=True, text=True, timeout=30)
             self.assertIn("Subject: I am new", done.stdout.splitlines(), done.stdout + done.stderr)
             self.assertRegex(done.stdout, r"(?m)^\+OK Logging out")
+
+
+class Fetchmail(Case):
+    """Which picks the strongest mechanism that it is offered."""
+
+    def test_mail_is_fetched(self):
+        for kind, account, side in (("implicit", ALICE, "old"), ("starttls", BOB, "new")):
+            with self.subTest(kind):
+                endpoint, folder = self.proxy.endpoint(kind, "pop3"), self.lab.dir / f"fetchmail-{kind}"
+                folder.mkdir(mode=0o700)
+                tls = "ssl" if endpoint.is_implicit else 'sslproto "auto"'
+                (folder / "rc").write_text(
+                    f'poll {endpoint.server_name} via {endpoint.host} protocol pop3 port {endpoint.port} uidl\n'
+                    f'  user "{account}" password "{password(account)}" {tls} sslcertck sslcertfile "{endpoint.ca}"\n'
+                    f'  sslcommonname "{endpoint.server_name}" keep mda "cat >> {folder}/mail"\n')
+                (folder / "rc").chmod(0o600)
+                done = subprocess.run(["fetchmail", "--nodetach", "--nosyslog", "-f", folder / "rc", "--idfile", folder / "ids", "--pidfile", folder / "pid"],
+                                      capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn(f"Subject: I am {side}", (folder / "mail").read_text())
