@@ -134,7 +134,7 @@ impl LoginTicket {
                 drop(guard);
                 return Err(Unconfirmed::Outdated(self));
             }
-            if !desk.has_room_for_session(account) {
+            if !desk.has_room_for_session(account, self.protocol) {
                 drop(guard);
                 return Err(Busy::Connections.into());
             }

@@ -18,6 +18,18 @@ pub(crate) enum Piece {
     Trailers(Fields),
 }
 
+// === impl Piece ===
+
+impl Piece {
+    /// Bytes of content.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.len() as u64,
+            Self::Trailers(_) => 0,
+        }
+    }
+}
+
 /// Why a message could not be read or written to its end.
 #[derive(Debug, Error)]
 pub(crate) enum Broken {

@@ -44,6 +44,8 @@ struct Errand<'a> {
     prefix: Vec<Piece>,
     /// Whether a failed answer is a failed login.
     has_credentials: bool,
+    /// Of the credentials, for metrics and the log.
+    scheme: &'static str,
     visit: &'a Visit,
 }
 
@@ -80,11 +82,13 @@ impl Visit {
             Ok(decision) => decision,
             Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
         };
-        let has_credentials = head.fields.get("authorization").is_some();
+        let credentials = head.fields.get("authorization");
+        let (has_credentials, scheme) =
+            (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
         if let Err(answer) = self.prepare(&mut head, !prefix.is_empty()) {
             return give(answer, &method, source, client, last).await;
         }
-        let mut errand = Errand { head, prefix, has_credentials, visit: self };
+        let mut errand = Errand { head, prefix, has_credentials, scheme, visit: self };
         match Box::pin(self.way(decision, false)).await {
             Ok(way) => Box::pin(errand.run(way, source, client, last)).await,
             Err(answer) => give(answer, &method, source, client, last).await,
@@ -172,12 +176,18 @@ impl Visit {
     async fn connect(&self, backend: &Backend, leg: Leg) -> Result<Connection, Answer> {
         let deadline = Instant::now() + backend.timeout();
         let visitor = self.visitor();
+        let destination = &backend.destination().name;
+        let meter = self.service.context.meters.leg(Protocol::Http.name(), destination);
         let opened = match Box::pin(backend.connect(Protocol::Http, &visitor, deadline)).await {
-            Ok(connected) => Connection::new(connected.stream, leg.http2).await,
+            Ok(connected) => {
+                let steps = connected.steps;
+                meter.opened(steps.connect, (leg.tls != TlsMode::Plain).then_some(steps.tls), steps.greeting);
+                Connection::new(connected.stream, leg.http2).await
+            }
             Err(fault) => Err(fault),
         };
         opened.map_err(|fault| {
-            let destination = &backend.destination().name;
+            meter.fault(fault.label());
             tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
             Answer::unreachable(fault)
         })
@@ -272,15 +282,36 @@ impl Errand<'_> {
     }
 
     async fn carry<S: Source, C: Client>(&mut self, way: &mut Way, source: &mut S, client: &mut C) -> Ended {
+        let prefix = std::mem::take(&mut self.prefix);
         if self.head.upgrade.is_some() && !way.connection.can_upgrade() {
             return Ended::Failed(Failure::BadAnswer("no extended CONNECT"));
         }
-        let idle = self.visit.service.context.plan.http.relay_idle;
-        let watch = Watch { ticket: &way.ticket, idle };
+        let context = &self.visit.service.context;
+        let sitting = context.meters.route(&self.visit.listener.name, &way.destination).begin();
+        let account = way.ticket.account().cloned();
+        let (refused, this) = (self.has_credentials, &*self);
+        let brake =
+            |status| if refused && status == 401 { this.delay(account.as_deref()) } else { Duration::ZERO };
+        let watch = Watch {
+            ticket: &way.ticket,
+            idle: context.plan.http.relay_idle,
+            sitting: &sitting,
+            brake: &brake,
+        };
         let https = way.leg.tls != TlsMode::Plain;
-        let prefix = std::mem::take(&mut self.prefix);
-        Box::pin(relay::exchange(&mut way.connection, &self.head, https, prefix, source, client, &watch))
-            .await
+        let exchange =
+            relay::exchange(&mut way.connection, &self.head, https, prefix, source, client, &watch);
+        let ended = Box::pin(exchange).await;
+        sitting.ended(ended.label());
+        ended
+    }
+
+    /// How long a no to credentials is held back, by the brake that all protocols share.
+    fn delay(&self, account: Option<&str>) -> Duration {
+        let visit = self.visit;
+        let ip = visit.client.ip().to_canonical();
+        let is_front = ip.is_loopback() || visit.listener.trusts_front(ip);
+        visit.service.context.live.brake.failed((!is_front).then_some(ip), account)
     }
 
     /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
@@ -374,23 +405,38 @@ impl Errand<'_> {
             "request"
         );
         let account = way.ticket.account();
+        let context = &visit.service.context;
+        let meter = context.meters.leg(Protocol::Http.name(), &way.destination);
         if status == 401 && self.has_credentials {
+            meter.login(self.scheme, "refused");
             let account = account.map(|account| account.as_bytes()).unwrap_or_default();
             return visit.log_failure(account, "rejected");
         }
         let Some(account) = account.filter(|_| self.has_credentials && status < 400) else { return };
         if visit.is_first(account, &way.destination) {
-            let account = visit.service.context.live.accounts.show(account);
+            meter.login(self.scheme, "accepted");
+            context.live.brake.succeeded(Some(account));
+            let account = context.live.accounts.show(account);
             tracing::info!(
                 %account,
                 client = %visit.client,
                 destination = %way.destination,
+                mechanism = self.scheme,
                 version = if self.head.version == Version::Http2 { "2" } else { "1.1" },
                 tls = visit.tls.as_ref().map_or("none", |tls| tls.version),
                 "login"
             );
         }
     }
+}
+
+/// The scheme of credentials, one of a few words whatever a client makes up.
+fn scheme(value: &[u8]) -> &'static str {
+    let found = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+    ["basic", "bearer", "digest", "negotiate", "ntlm"]
+        .into_iter()
+        .find(|known| found.eq_ignore_ascii_case(known.as_bytes()))
+        .unwrap_or("other")
 }
 
 /// NTLM and Negotiate log a whole connection in, whatever comes over it next (RFC 4559 section 6): such a

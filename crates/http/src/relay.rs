@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use desk::{EndReason, SessionTicket};
+use observe::metrics::Sitting;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use wire::http::{Framing, RequestHead, ResponseHead};
@@ -58,6 +59,9 @@ pub(crate) struct Watch<'a> {
     pub(crate) ticket: &'a SessionTicket,
     /// Longest silence of both sides.
     pub(crate) idle: Duration,
+    pub(crate) sitting: &'a Sitting,
+    /// How long an answer with that status is held back: the brake on guessing.
+    pub(crate) brake: &'a (dyn Fn(u16) -> Duration + Sync),
 }
 
 /// Interim responses before the real one.
@@ -121,8 +125,8 @@ pub(crate) async fn exchange<S: Source, C: Client>(
     // An upgrade keeps its way open; there is no body.
     let is_upgrade = head.upgrade.is_some();
     let ended = {
-        let mut upload = std::pin::pin!(upload(&shared, prefix, source, &mut up, is_upgrade));
-        let mut download = std::pin::pin!(download(&shared, down, client, is_upgrade));
+        let mut upload = std::pin::pin!(upload((&shared, watch), prefix, source, &mut up, is_upgrade));
+        let mut download = std::pin::pin!(download((&shared, watch), down, client, is_upgrade));
         let mut outcome = None;
         loop {
             tokio::select! {
@@ -169,13 +173,14 @@ pub(crate) async fn exchange<S: Source, C: Client>(
 }
 
 async fn upload<S: Source>(
-    shared: &Shared,
+    (shared, watch): (&Shared, &Watch<'_>),
     prefix: Vec<Piece>,
     source: &mut S,
     up: &mut Upload<'_>,
     is_upgrade: bool,
 ) -> Up {
     for piece in prefix {
+        watch.moved(piece.len(), 0);
         if up.put(piece).await.is_err() {
             return Up::Refused;
         }
@@ -185,6 +190,7 @@ async fn upload<S: Source>(
         match source.piece().await {
             Ok(Some(piece)) => {
                 shared.note();
+                watch.moved(piece.len(), 0);
                 if up.put(piece).await.is_err() {
                     return Up::Refused;
                 }
@@ -204,7 +210,7 @@ async fn upload<S: Source>(
 }
 
 async fn download<'a, C: Client>(
-    shared: &Shared,
+    (shared, watch): (&Shared, &Watch<'_>),
     mut down: Download<'a>,
     client: &mut C,
     is_upgrade: bool,
@@ -236,6 +242,11 @@ async fn download<'a, C: Client>(
         return Down::Failed(Failure::BadAnswer("101 without an upgrade"));
     }
     let (status, keeps_alive) = (head.status, head.keeps_alive);
+    let delay = (watch.brake)(status);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+        shared.note();
+    }
     let is_cuttable = head.framing != Framing::UntilClose;
     let streams = is_event_stream(&head);
     // A refusal that does not wait for the request ends the connection, and the client may as well know.
@@ -251,6 +262,7 @@ async fn download<'a, C: Client>(
         match answer.piece().await {
             Ok(Some(piece)) => {
                 shared.note();
+                watch.moved(0, piece.len());
                 if client.put(piece).await.is_err() {
                     return Down::Cut("the client left");
                 }
@@ -301,6 +313,18 @@ fn no_answer(broken: &Broken) -> Failure {
     }
 }
 
+// === impl Watch ===
+
+impl Watch<'_> {
+    /// Counts content, for the listing of sessions and for metrics.
+    fn moved(&self, to_backend: u64, to_client: u64) {
+        let traffic = self.ticket.traffic();
+        traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
+        traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
+        self.sitting.moved(to_backend, to_client);
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
@@ -335,6 +359,21 @@ impl fmt::Display for Failure {
         match self {
             Self::BadAnswer(what) | Self::BadBody(what) => write!(f, "{}: {what}", self.label()),
             Self::NoAnswer { .. } | Self::Silent => f.write_str(self.label()),
+        }
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    /// Name in metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Whole { .. } => "whole",
+            Self::Upgraded(..) => "upgraded",
+            Self::Failed(failure) => failure.label(),
+            Self::Cut(_) => "cut",
+            Self::Parted(reason) => reason.label(),
         }
     }
 }

@@ -57,6 +57,7 @@ async fn course(
 ) {
     let Accepted { mut stream, peer, local, place } = accepted;
     let deadline = Instant::now() + listener.preauth_timeout;
+    let _presence = service.context.meters.listener(&listener.name).enter();
     if drive::socket::tune(&stream).is_err() {
         return;
     }
