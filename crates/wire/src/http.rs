@@ -32,3 +32,6 @@ pub use head::{Framing, MAX_FIELDS, MAX_TARGET, RequestHead, ResponseHead, Versi
 pub use request::{authorization, parse_request};
 pub use response::parse_response;
 pub use write::{CHUNK_END, write_chunk_header, write_last_chunk, write_request, write_response};
+
+#[cfg(test)]
+mod tests;
