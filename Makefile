@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy lab bench demo help
+.PHONY: test packages fmt lint unit docs policy lab bench soak demo help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ lab: ## tests against real Dovecot and Postfix
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet
 	python3 tests/lab/bench.py --pointsman target/release/pointsman
+
+soak: ## what takes minutes: 2 GiB up and down over HTTP
+	$(CARGO) build --release --locked --quiet
+	POINTSMAN_LAB_MIB=2048 python3 tests/lab/run.py --pointsman target/release/pointsman -k http_streams.Large
 
 demo: ## the demo
 	$(CARGO) run --release --locked -- demo

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use config::plan::Name;
+use points::Points;
 use route::store::LoadError;
 use session::Context;
 use tls::Acceptor;
@@ -23,6 +24,9 @@ pub trait House: Send + Sync + 'static {
 
     /// Connections of each listener at this moment.
     fn listeners(&self) -> Vec<(Name, usize)>;
+
+    /// Through which every change of the mapping goes.
+    fn points(&self) -> Points;
 
     /// Whether the program is about to end.
     fn is_draining(&self) -> bool;

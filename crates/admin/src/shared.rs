@@ -74,7 +74,7 @@ impl Shared {
 
     /// Through which every change goes.
     pub(crate) fn points(&self) -> Points {
-        Points::new(self.router(), self.desk())
+        self.house.points()
     }
 
     /// The key of an account's name.

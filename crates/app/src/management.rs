@@ -7,6 +7,7 @@ use admin::{Audit, House, Reload, ReloadError, Server};
 use arc_swap::ArcSwap;
 use config::plan::{Admin, Name, Plan};
 use listen::Places;
+use points::Points;
 use session::Context;
 use tls::{Acceptor, Certificates, SetupError, Tickets};
 use tokio_util::sync::CancellationToken;
@@ -123,6 +124,10 @@ impl House for Lent {
         self.places.iter().map(|(name, places)| (Arc::clone(name), places.count())).collect()
     }
 
+    fn points(&self) -> Points {
+        self.app.points().clone()
+    }
+
     fn is_draining(&self) -> bool {
         self.closing.is_cancelled()
     }
@@ -132,6 +137,6 @@ impl House for Lent {
     }
 
     fn metrics(&self) -> Option<(&'static str, String)> {
-        None
+        Some((observe::metrics::CONTENT_TYPE, self.app.metrics()))
     }
 }

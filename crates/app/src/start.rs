@@ -9,6 +9,7 @@ use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::{Brake, Desk};
 use observe::Accounts;
 use points::Points;
+use route::bus::Bus;
 use route::store::LoadError;
 use route::{Router, Settings};
 use session::{Context, ContextError, Live};
@@ -72,6 +73,7 @@ impl App {
     /// # Errors
     /// See [`StartError`]. Nothing runs then.
     pub async fn new(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
+        tls::provide();
         let plan = Arc::new(plan);
         let started = Arc::clone(&plan);
         let mapping = Mapping::open(&plan).await?;
@@ -87,8 +89,10 @@ impl App {
             roots: PlatformRoots::default(),
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
-        let points = Points::new(Arc::clone(&live.router), live.desk.clone());
-        mapping.tell(&points);
+        let (bus, ears) = Bus::new(&node(&plan));
+        let points = Points::new(Arc::clone(&live.router), live.desk.clone(), bus);
+        mapping.tell(&plan, &points);
+        tokio::spawn(points.clone().obey(ears));
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let api_tls = management::Tls::new(&plan, &certificates)?;
         let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
@@ -167,7 +171,7 @@ impl App {
         let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
-        mapping.tell(&self.points);
+        mapping.tell(&plan, &self.points);
         self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         self.live.brake.set_longest(plan.limits.auth_delay_max);
@@ -224,6 +228,12 @@ fn accounts(plan: &Plan) -> Accounts {
         LogIdentifiers::Full => Accounts::Full,
         LogIdentifiers::Hash => Accounts::Hash(Box::new(observe::account::HashKey::random())),
     }
+}
+
+/// This proxy's name among others: the configured one, else the host's.
+fn node(plan: &Plan) -> String {
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    plan.node.clone().unwrap_or_else(host)
 }
 
 /// Names for the self-signed certificate, should there be no other.

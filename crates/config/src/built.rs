@@ -14,7 +14,7 @@ pub const PROTOCOLS: &[Protocol] = &[
 ];
 
 /// Values of `mapping.source` that are served.
-pub const STORES: &[&str] = &["file"];
+pub const STORES: &[&str] = &["file", "redis", "sql"];
 
 /// Whether `learn = true` does something.
 pub const LEARN: bool = false;

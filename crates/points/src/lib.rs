@@ -9,9 +9,11 @@
 //! | module | subject |
 //! |---|---|
 //! | `orders` | [`Points`]: apply, reload, invalidate, kick, delay, hold |
+//! | `others` | the other proxies: told, and obeyed |
 //! | `whom` | [`Whom`]: whose sessions a kick is for |
 
 mod orders;
+mod others;
 mod whom;
 
 pub use orders::Points;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desk::{Desk, Hold, HoldError, Kicked};
+use route::bus::{Bus, Event};
 use route::rules::domain_key;
 use route::store::{Applied, LoadError, StoreError};
 use route::{Change, FileStore, Loaded, Router, Settings, Store};
@@ -17,8 +18,9 @@ use crate::whom::Whom;
 /// Names are given in any spelling; they are normalised here.
 #[derive(Clone, Debug)]
 pub struct Points {
-    router: Arc<Router>,
+    pub(crate) router: Arc<Router>,
     desk: Desk,
+    bus: Bus,
 }
 
 /// With more changes than this, every login under way is routed afresh: finding those of so many accounts
@@ -28,10 +30,16 @@ const MANY: usize = 1_000;
 // === impl Points ===
 
 impl Points {
-    /// Orders for this router and this desk.
+    /// Orders for this router and this desk, told to the other proxies on `bus`.
     #[must_use]
-    pub fn new(router: Arc<Router>, desk: Desk) -> Self {
-        Self { router, desk }
+    pub fn new(router: Arc<Router>, desk: Desk, bus: Bus) -> Self {
+        Self { router, desk, bus }
+    }
+
+    /// Where the other proxies are told.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.bus
     }
 
     /// Has logins under way look again after an edit of the mapping file by hand: those that it concerns, at
@@ -42,8 +50,8 @@ impl Points {
     }
 
     /// Changes mappings, all or none. Once it is answered, the changes would survive a crash, no login is
-    /// confirmed by what was there before, and those under way have been sent to look again; sessions that
-    /// are there go on ([`Points::kick`]). Goes on when whoever called no longer waits.
+    /// confirmed by what was there before, and those under way have been sent to look again, at the other
+    /// proxies too; sessions that are there go on ([`Points::kick`]). Goes on when whoever called no longer waits.
     ///
     /// # Errors
     /// The store's. Logins under way look again then too: the write may have been made all the same
@@ -55,6 +63,8 @@ impl Points {
                 changes.iter().map(|change| points.router.normalize(&change.identifier)).collect();
             let applied = points.router.apply(changes).await;
             points.route_afresh(&keys);
+            // After a failure too: one of them says that the change was made, but may not last.
+            points.tell(Event::Changed(keys.into_iter().map(Into::into).collect())).await;
             applied
         });
         task.await.unwrap_or(Err(StoreError::Busy("the write was interrupted")))
@@ -127,16 +137,16 @@ impl Points {
     }
 
     /// Has the logins under way of these accounts, and of the accounts of these domains, look again.
-    fn route_afresh(&self, keys: &[String]) {
+    pub(crate) fn route_afresh(&self, keys: &[impl AsRef<str>]) {
         if keys.len() > MANY {
             self.desk.bump_where(|_| true);
             return;
         }
         let mut domains = HashSet::new();
-        for key in keys {
+        for key in keys.iter().map(AsRef::as_ref) {
             self.desk.bump(key);
             if key.starts_with('@') {
-                domains.insert(key.as_str());
+                domains.insert(key);
             }
         }
         if !domains.is_empty() {

@@ -65,7 +65,7 @@ fn house() -> (Points, Desk, Arc<Router>, Arc<Memory>) {
     let store = Arc::new(Memory::default());
     let router = Arc::new(Router::new(Arc::clone(&store) as Arc<dyn Store>, settings(), 1_000));
     let desk = Desk::new(Limits::default());
-    (Points::new(Arc::clone(&router), desk.clone()), desk, router, store)
+    (Points::new(Arc::clone(&router), desk.clone(), route::bus::Bus::new("test").0), desk, router, store)
 }
 
 /// A login that has been looked up and waits for its backend's yes.
@@ -146,7 +146,7 @@ async fn an_edit_by_hand_catches_the_logins_that_it_concerns() {
     let store = FileStore::open(&path, settings().rules).unwrap();
     let desk = Desk::new(Limits::default());
     let router = Arc::new(Router::new(Arc::new(store.clone()), settings(), 1_000));
-    Points::new(Arc::clone(&router), desk.clone()).follow(&store);
+    Points::new(Arc::clone(&router), desk.clone(), route::bus::Bus::new("test").0).follow(&store);
     let (alice, bob) = (looked_up(&desk, &router, "alice").await, looked_up(&desk, &router, "bob").await);
     std::fs::write(&path, "alice new\nbob old\n").unwrap();
     store.reload().await.unwrap();

@@ -191,6 +191,9 @@ pub enum LoadError {
         /// What may be.
         max: u64,
     },
+    /// A store that is no file cannot be used.
+    #[error("{0}")]
+    Unusable(Arc<str>),
     /// Lines of it are wrong.
     #[error("the mapping file {} is not valid: {lines}", path.display())]
     Lines {

@@ -11,6 +11,7 @@ use api::state::{Connection, Connections};
 use axum::Json;
 use axum::extract::State;
 use desk::{Desk, SessionInfo};
+use route::bus::Event;
 use tokio::time::timeout;
 
 use super::filter::Filter;
@@ -49,6 +50,10 @@ pub(crate) async fn kick(
         Some(account) => desk.kick(account),
         None => desk.kick_where(|info| filter.matches(info)),
     };
+    match filter.everywhere() {
+        Some(whom) => shared.points().tell(Event::Kick(whom)).await,
+        None => tracing::warn!("a kick by network or protocol concerns this proxy's own sessions only"),
+    }
     let ending = desk.ending(|info| filter.matches(info));
     // Whether they have all left is told by the count.
     let _ = timeout(KICK_WAIT, ending.gone()).await;
@@ -70,7 +75,9 @@ pub(crate) async fn delay(
     let identifier = parameters.required(IDENTIFIER)?;
     let seconds = clamped(parameters.required(SECONDS)?)?;
     let normalized = shared.normalized(identifier)?;
-    shared.points().delay(&normalized, Duration::from_secs(seconds));
+    let (points, delay) = (shared.points(), Duration::from_secs(seconds));
+    points.delay(&normalized, delay);
+    points.tell(Event::Delay { account: normalized.as_str().into(), delay }).await;
     let act = Act::to_account("connections.delay", normalized.as_str()).after(format!("{seconds} seconds"));
     let outcome = Ok(Json(Delayed { identifier: identifier.to_owned(), normalized, seconds }));
     shared.record(&caller, act, &outcome).await;

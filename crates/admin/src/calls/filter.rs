@@ -3,6 +3,7 @@
 use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
 use desk::SessionInfo;
 use ipnet::IpNet;
+use route::bus::Whom;
 use wire::protocol::Protocol;
 
 use crate::failure::{Answer, Failure};
@@ -50,6 +51,21 @@ impl Filter {
             Some(Account::One(name)) if is_only => Some(name),
             _ => None,
         }
+    }
+
+    /// The same for the other proxies; `None` when it cannot be told in their words.
+    pub(super) fn everywhere(&self) -> Option<Whom> {
+        let client = match self.client {
+            None => None,
+            Some(network) if network.prefix_len() == network.max_prefix_len() => Some(network.addr()),
+            Some(_) => return None,
+        };
+        let account = self.account.as_ref().map(|account| match account {
+            Account::One(name) => name.as_str().into(),
+            Account::OfDomain(domain) => format!("*{domain}").into(),
+        });
+        let destination = self.destination.as_deref().map(Into::into);
+        self.protocol.is_none().then_some(Whom { account, destination, client })
     }
 
     pub(super) const fn is_empty(&self) -> bool {

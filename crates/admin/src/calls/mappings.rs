@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use route::Change;
+use route::bus::Event;
 
 use super::transfer;
 use crate::audit::Act;
@@ -131,10 +132,12 @@ pub(crate) async fn invalidate(
         Some(_) => {
             let normalized = shared.normalized(parameters.required(IDENTIFIER)?)?;
             points.invalidate(&normalized);
+            points.tell(Event::Changed(vec![normalized.as_str().into()])).await;
             (Some(normalized.clone()), Act::to_account("cache.invalidate", normalized))
         }
         None => {
             points.flush();
+            points.tell(Event::Flush).await;
             (None, Act::to("cache.invalidate", "all"))
         }
     };

@@ -9,8 +9,10 @@ use backend::Backends;
 use config::plan::{Name, Plan};
 use desk::{Desk, Limits};
 use observe::Accounts;
+use points::Points;
 use pointsman_admin::house::Boxed;
 use pointsman_admin::{Audit, House, Reload, ReloadError, Server};
+use route::bus::Bus;
 use route::{FileStore, Router, Rules, Settings};
 use session::{Context, Live};
 use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets};
@@ -197,6 +199,11 @@ impl Fake {
 }
 
 impl House for Fake {
+    fn points(&self) -> Points {
+        let (bus, _ears) = Bus::new("test");
+        Points::new(Arc::clone(&self.context.live.router), self.context.live.desk.clone(), bus)
+    }
+
     fn context(&self) -> Arc<Context> {
         Arc::clone(&self.context)
     }

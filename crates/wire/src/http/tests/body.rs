@@ -6,9 +6,12 @@ use super::super::{
     BadBody, CHUNK_END, ChunkDecoder, Decoded, Fields, MAX_TRAILERS, write_chunk_header, write_last_chunk,
 };
 
+/// Content, trailers, and what stands behind.
+type Read = (Vec<u8>, Option<Fields>, Vec<u8>);
+
 /// The content and the trailers of `pieces`, each handed over when the one before is used up; and what was
 /// left behind the body.
-fn decode(pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<Fields>, Vec<u8>), BadBody> {
+fn decode(pieces: &[&[u8]]) -> Result<Read, BadBody> {
     let (mut decoder, mut unread, mut content) = (ChunkDecoder::default(), Vec::new(), Vec::new());
     for piece in pieces {
         unread.extend_from_slice(piece);
