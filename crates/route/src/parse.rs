@@ -116,6 +116,8 @@ mod tests {
         assert_eq!((table.len(), table.domains()), (3, 1));
         assert_eq!(table.get("Alice@Example.org"), None, "the caller folds");
         assert!(Table::parse(b"", &rules(true)).unwrap().is_empty());
+        let joined = b"\xef\xbb\xbfalice new\n\xef\xbb\xbfbob new\n";
+        assert_eq!(errors(joined).len(), 1, "bob would match no login and stay where he was");
     }
 
     #[test]
