@@ -79,29 +79,29 @@ fn say(word: &str) {
 }
 
 fn start(folder: &Path, first: usize) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    Command::new(std::env::current_exe().expect("this program has a path"))
         .args(["--exact", "writer", "--nocapture"])
         .env(FOLDER, folder)
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
+        .expect("this program can be started again")
 }
 
 /// Kills the writer `later` than it has said `count` words; returns every number that it has said by then.
 fn killed_after(mut writer: Child, count: usize, later: Duration) -> Vec<usize> {
     // The test runner's own words stand before the first.
-    let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = BufReader::new(writer.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.ends_with("begun")), "the writer ended by itself");
     let mut said = lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok());
     let mut numbers: Vec<usize> = said.by_ref().take(count).collect();
     assert_eq!(numbers.len(), count, "the writer ended by itself");
-    // Nothing is waited for: it is the instant that differs.
+    #[expect(clippy::disallowed_methods, reason = "nothing is waited for: it is the instant that differs")]
     std::thread::sleep(later);
-    writer.kill().unwrap();
+    writer.kill().expect("it is still there");
     // What was said between the last word that we waited for and the kill counts too.
     numbers.extend(said);
-    writer.wait().unwrap();
+    writer.wait().expect("it has ended");
     numbers
 }
 
