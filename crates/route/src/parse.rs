@@ -90,6 +90,7 @@ fn find_first_lines(text: &[u8], rules: &Rules, wanted: &mut Contradictions, bad
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
     use config::plan::Name;
@@ -179,6 +180,35 @@ mod tests {
         #[test]
         fn never_panics(text in proptest::collection::vec(any::<u8>(), 0..400), lowercase: bool) {
             let _ = Table::parse(&text, &rules(lowercase));
+        }
+
+        /// What is read is what a reader would say who goes line by line and knows nothing of tables.
+        #[test]
+        fn reads_as_a_plain_reader_does(text in "((#|[abAB@]{1,2}|\u{feff}a| )[ \t]{0,2}(new|old|x)?[ \r]?\n){0,8}") {
+            let mut plain = BTreeMap::new();
+            let mut wrong = 0;
+            let body = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            for line in body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                let is_sound = fields.len() == 2
+                    && !fields[0].starts_with('\u{feff}')
+                    && ["new", "old"].contains(&fields[1]);
+                let is_first = !is_sound || {
+                    let first = plain.entry(fields[0].to_lowercase()).or_insert(fields[1]);
+                    *first == fields[1]
+                };
+                wrong += usize::from(!is_sound || !is_first);
+            }
+            match Table::parse(text.as_bytes(), &rules(true)) {
+                Err(bad) => prop_assert_eq!(bad.count(), wrong),
+                Ok(table) => {
+                    prop_assert_eq!(wrong, 0);
+                    prop_assert_eq!(table.len(), plain.len());
+                    for (key, name) in &plain {
+                        prop_assert_eq!(table.get(key).map(|name| &**name), Some(*name));
+                    }
+                }
+            }
         }
 
         #[test]

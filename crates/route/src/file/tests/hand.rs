@@ -253,6 +253,24 @@ async fn a_half_written_file_is_waited_for() {
     assert_eq!(at(&store, "bob"), Some("old".into()));
 }
 
+/// Somebody who never closes the file holds a write up for five seconds, and is no longer waited for when
+/// nothing was written for a minute.
+#[tokio::test(start_paused = true)]
+async fn a_hand_that_never_closes_the_file_is_not_waited_for_without_an_end() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    store.inner.pen.writes();
+    let began = tokio::time::Instant::now();
+    let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the mapping store is busy: the mapping file is being edited at this moment; try again"
+    );
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(apply(&store, &[("alice", Some("new"))]).await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn an_edit_tells_whom_it_concerns() {
     let (_folder, path) = folder("alice old\nbob old\n@a.example old\n");
