@@ -91,7 +91,6 @@ fn find_first_lines(text: &[u8], rules: &Rules, wanted: &mut Contradictions, bad
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::time::{Duration, Instant};
 
     use config::plan::Name;
     use proptest::prelude::*;
@@ -156,22 +155,18 @@ mod tests {
         assert!(bad.errors[999].to_string().contains("but line 1 maps"), "{}", bad.errors[999]);
     }
 
-    /// The promise: at most 100 bytes an entry at a million entries of 25 bytes, read within a second. The
-    /// time here is a bound for unoptimised code on a busy machine.
+    /// The promise: at most 100 bytes an entry at a million entries of 25 bytes. The time that it takes is
+    /// measured in `benches/mapping.rs`.
     #[test]
-    fn a_million_accounts_are_small_and_soon_read() {
+    fn a_million_accounts_are_small() {
         let text: String = (0..1_000_000)
             .map(|n| format!("user{n:07}@example1.org\tnew\n").replace("1.o", "01.o"))
             .collect();
         assert_eq!(text.lines().next().map(str::len), Some("user0000000@example01.org".len() + 4));
-        let began = Instant::now();
         let table = Table::parse(text.as_bytes(), &rules(true)).unwrap();
-        let took = began.elapsed();
         assert_eq!(table.len(), 1_000_000);
         let each = table.heap_bytes() / table.len();
-        println!("{each} bytes an entry, {took:?}");
         assert!(each <= 45, "{each} bytes an entry");
-        assert!(took < Duration::from_secs(15), "{took:?}");
         assert_eq!(table.get("user0999999@example01.org").map(|name| &**name), Some("new"));
         assert_eq!(table.get("user1000000@example01.org"), None);
     }
