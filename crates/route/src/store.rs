@@ -155,6 +155,9 @@ pub enum BadIdentifier {
     /// A line that begins with it would be a comment.
     #[error("it begins with '#', which begins a comment in the mapping file")]
     Comment,
+    /// At the beginning of a file it would not be read as a part of the name.
+    #[error("it begins with a byte order mark, which cannot be seen; take it out")]
+    Mark,
 }
 
 /// Why a mapping file was not taken over; the one before stays.

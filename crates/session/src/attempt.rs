@@ -248,7 +248,8 @@ impl Conversation {
         }
     }
 
-    /// Whether the mapping was changed by hand (which leaves no mark at the desk) while the backend was asked.
+    /// Whether the mapping was changed past us (in the store itself, which leaves no mark at the desk) while the
+    /// backend was asked.
     async fn has_moved(&self, ticket: &LoginTicket, destination: &str) -> bool {
         match ticket.account() {
             Some(account) => *self.context.live.router.resolve(account).await.destination != *destination,

@@ -13,7 +13,9 @@ use super::*;
 use crate::line::BadLines;
 use crate::store::BadIdentifier;
 
+mod disk;
 mod hand;
+mod killed;
 
 /// Longer than anything here takes; not a measure.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -112,6 +112,30 @@ async fn saved_while_we_write(save: Save, step: Step) {
     assert!(!path.with_file_name(".mapping.pointsman-new").exists(), "{save:?} at {step:?}");
 }
 
+/// A hand that has the old file open when ours takes its place, and writes to it a moment later.
+#[tokio::test]
+async fn ink_that_goes_to_the_old_file_is_not_lost() {
+    let (_folder, path) = folder("alice old\n");
+    let pen = Mutex::new(None);
+    let store = probed(&path, {
+        let path = path.clone();
+        move |step| {
+            let mut pen = pen.lock().unwrap();
+            match (step, &mut *pen) {
+                (Step::Look, None) => *pen = Some(fs::OpenOptions::new().append(true).open(&path)?),
+                (Step::SyncFolder, Some(file)) => {
+                    let is_first = file.metadata()?.len() == 10;
+                    io::Write::write_all(file, if is_first { b"dora old\n" } else { b"" })?;
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    });
+    apply(&store, &[("alice", Some("new"))]).await.unwrap();
+    assert_eq!(read(&path), "alice new\ndora old\n");
+}
+
 #[tokio::test]
 async fn a_hand_that_never_stops_has_won() {
     let (_folder, path) = folder(TEXT);
@@ -227,6 +251,24 @@ async fn a_half_written_file_is_waited_for() {
     assert_eq!(timeout(PATIENCE, write).await.unwrap().unwrap().unwrap(), 1);
     assert_eq!(read(&path), "alice new\nbob old\ncarol\tnew\n");
     assert_eq!(at(&store, "bob"), Some("old".into()));
+}
+
+/// Somebody who never closes the file holds a write up for five seconds, and is no longer waited for when
+/// nothing was written for a minute.
+#[tokio::test(start_paused = true)]
+async fn a_hand_that_never_closes_the_file_is_not_waited_for_without_an_end() {
+    let (_folder, path) = folder(TEXT);
+    let store = open(&path);
+    store.inner.pen.writes();
+    let began = tokio::time::Instant::now();
+    let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the mapping store is busy: the mapping file is being edited at this moment; try again"
+    );
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(apply(&store, &[("alice", Some("new"))]).await.unwrap(), 1);
 }
 
 #[tokio::test]
