@@ -58,7 +58,7 @@ class SieveConnect(Case):
 
     def test_a_refusal_is_one(self):
         done = self.run_it(BOB, "wrong", "--list")
-        self.assertIn("Authentication refused by server", done.stdout)
+        self.assertIn("Authentication refused by server", done.stderr)
         self.assertNotEqual(done.returncode, 0)
 
 

@@ -18,9 +18,7 @@ KINDS = ("implicit", "starttls")
 class Client(Case):
     """The old side submits by Dovecot, the new one by Postfix."""
 
-    def setUp(self):
-        if not self.lab.has_postfix:
-            self.skipTest("there is no Postfix without root")
+    needs_postfix = True
 
     def accounts(self):
         return (ALICE, self.old), (BOB, self.new)

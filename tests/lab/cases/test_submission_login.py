@@ -23,11 +23,7 @@ PLAIN = response(ALICE, ACCOUNTS[ALICE])
 class Submitting(Case):
     """The old side submits by Dovecot, the new one by Postfix."""
 
-    client = Submission
-
-    def setUp(self):
-        if not self.lab.has_postfix:
-            self.skipTest("there is no Postfix without root")
+    client, needs_postfix = Submission, True
 
 
 class Refused(Submitting):

@@ -20,9 +20,7 @@ SERVICES = {Pop3: "pop3-login", ManageSieve: "managesieve-login", Submission: "s
 
 
 class RealServers(Case):
-    def setUp(self):
-        if not self.lab.has_postfix:
-            self.skipTest("there is no Postfix without root")
+    needs_postfix = True
 
     def seen(self, talk, side, since, account):
         """What the side logged of the login."""
