@@ -31,10 +31,45 @@ pub struct Stats {
     pub by_protocol: BTreeMap<String, usize>,
     /// Sessions by destination.
     pub by_destination: BTreeMap<String, usize>,
+    /// The proxies that share the mapping's store, this one first.
+    pub nodes: Vec<Node>,
+    /// How they tell each other.
+    pub channel: Channel,
     /// Seconds since the start.
     pub uptime_seconds: u64,
     /// The proxy's version.
     pub version: String,
+}
+
+/// A proxy in front of the same store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// `cluster.node`.
+    pub node: String,
+    /// Whether it is the one that answers.
+    pub this: bool,
+    /// Seconds since it was last heard.
+    pub silent_seconds: u64,
+}
+
+/// The channel of change events, with counters since the start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Channel {
+    /// `connected`, `cut` or `none`.
+    pub state: String,
+    /// Why there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Messages of others that were believed.
+    pub heard: u64,
+    /// Messages that were said.
+    pub said: u64,
+    /// Messages that could not be said.
+    pub unsaid: u64,
+    /// Messages without our signature.
+    pub forged: u64,
+    /// Times that something may have been missed, so that everything cached was asked anew.
+    pub missed: u64,
 }
 
 /// `GET /destinations`.

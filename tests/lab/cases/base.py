@@ -55,10 +55,14 @@ def secret(text):
 class Case(unittest.TestCase):
     """A test with the laboratory; `needs_proxy` false: it is about the laboratory itself."""
 
-    needs_proxy = True
+    needs_proxy, needs_postfix = True, False
     maxDiff = None
     # Who dials, unless the test says otherwise.
     client = Imap
+
+    def setUp(self):
+        if self.needs_postfix and not LAB.has_postfix:
+            self.skipTest("there is no Postfix without root")
 
     @property
     def lab(self):

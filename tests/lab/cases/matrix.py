@@ -2,6 +2,8 @@
 
 import itertools
 
+from clients import sasl
+from lab import tokens
 from lab.layout import ACCOUNTS, FORWARDINGS, LEGS, SIDES, address, leg_name
 
 from .base import Case
@@ -9,12 +11,24 @@ from .base import Case
 # What our session ids look like (base32); Dovecot's own have 12 to 16 characters of base64.
 SESSION_ID = r"^[A-Za-z2-7]{16}$"
 
+# Way -> function of (talk, user, password): what all protocols have.
+SASL = {
+    "PLAIN": lambda talk, user, password: talk.authenticate(sasl.plain(user, password)),
+    "PLAIN when asked": lambda talk, user, password: talk.authenticate(sasl.plain(user, password), is_initial=False),
+    "LOGIN": lambda talk, user, password: talk.authenticate(sasl.login(user, password)),
+    "LOGIN with a name": lambda talk, user, password: talk.authenticate(sasl.login_with_name(user, password)),
+    "SCRAM-SHA-1": lambda talk, user, password: talk.authenticate(sasl.ScramSha1(user, password)),
+    "SCRAM-SHA-256": lambda talk, user, password: talk.authenticate(sasl.ScramSha256(user, password)),
+    "OAUTHBEARER": lambda talk, user, _: talk.authenticate(sasl.oauthbearer(user, tokens.opaque(user))),
+    "XOAUTH2": lambda talk, user, _: talk.authenticate(sasl.xoauth2(user, tokens.opaque(user))),
+}
+
 
 class Matrix(Case):
     """Its tests are made by `fill`, one for each listener, leg and forwarding."""
 
-    # Dovecot's name of what takes the login, and way -> function of (talk, user, password).
-    service, ways = None, {}
+    # Dovecot's name of what takes the login, and the ways to log in.
+    service, ways = None, SASL
     listeners, legs = ("implicit", "starttls"), LEGS
     # The forwardings by which it takes the address that the client connected to.
     tells_local = ("proxy", "xclient")

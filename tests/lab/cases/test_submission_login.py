@@ -23,11 +23,7 @@ PLAIN = response(ALICE, ACCOUNTS[ALICE])
 class Submitting(Case):
     """The old side submits by Dovecot, the new one by Postfix."""
 
-    client = Submission
-
-    def setUp(self):
-        if not self.lab.has_postfix:
-            self.skipTest("there is no Postfix without root")
+    client, needs_postfix = Submission, True
 
 
 class Refused(Submitting):
@@ -203,23 +199,22 @@ class Order(Submitting):
         self.assert_at_prompt(talk)
 
     def test_storms(self):
-        count = 500
+        # Behind the login they are the server's to bear: Postfix takes 100 such commands between two messages.
+        before, behind = 500, 20
         for user, side in ((ALICE, "old"), (BOB, "new")):
             talk = self.dial()
             talk.ehlo()
-            storm = b"RSET\r\nNOOP\r\n"
-            # Behind the login it is the server that takes no more than a hundred (Postfix's smtpd_junk_command_limit).
-            talk.send(storm * count + f"AUTH PLAIN {response(user, ACCOUNTS[user])}\r\n".encode() + storm * 40)
-            replies = [talk.reply()[:3] for _ in range(2 * count + 1 + 80)]
-            self.assertEqual(replies, ["250"] * 2 * count + ["235"] + ["250"] * 80)
+            login = f"AUTH PLAIN {response(user, ACCOUNTS[user])}\r\n".encode()
+            talk.send(b"RSET\r\nNOOP\r\n" * before + login + b"RSET\r\nNOOP\r\n" * behind)
+            replies = [talk.reply()[:3] for _ in range(2 * before + 1 + 2 * behind)]
+            self.assertEqual(replies, ["250"] * 2 * before + ["235"] + ["250"] * 2 * behind)
             self.assert_at(talk, side)
 
     def test_a_second_login_behind_a_first_is_the_servers_to_refuse(self):
         for user in (ALICE, BOB):
             talk = self.dial()
             self.assert_ok(talk.login(user, ACCOUNTS[user]))
-            # Postfix and Dovecot have words of their own.
-            self.assertRegex(talk.command(f"AUTH PLAIN {PLAIN}"), "^503 5.5.[01] ")
+            self.assertRegex(talk.command(f"AUTH PLAIN {PLAIN}"), r"^503 5\.5\.[01] ")
 
     def test_lines_that_end_in_a_line_feed_alone(self):
         talk, since = self.dial(), self.old.logs.mark()

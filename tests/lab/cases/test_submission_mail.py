@@ -13,11 +13,7 @@ from .mail import BIG, PIECE, Delivered, big_body, message
 class Mail(Delivered, Case):
     """The old side submits by Dovecot, the new one by Postfix."""
 
-    client = Submission
-
-    def setUp(self):
-        if not self.lab.has_postfix:
-            self.skipTest("there is no Postfix without root")
+    client, needs_postfix = Submission, True
 
     def logged_in(self, account, kind="implicit", **how):
         talk = self.dial(kind, **how).secure()

@@ -23,7 +23,7 @@ class ManageSieve(Talk):
         line = super().line()
         while literal := re.search(r"\{(\d+)\}$", line):
             text = self.read(int(literal[1])).decode("utf-8", "replace")
-            line = f'{line[:literal.start()]}"{_escaped(text)}"{super().line()}'
+            line = f'{line[:literal.start()]}"{escaped(text)}"{super().line()}'
         return line
 
     def reply(self):
@@ -97,5 +97,5 @@ def parsed(lines):
     return {found[0]: found[1] if len(found) > 1 else None for found in strings}
 
 
-def _escaped(text):
+def escaped(text):
     return text.replace("\\", r"\\").replace('"', r"\"")

@@ -1,11 +1,12 @@
 //! Numbers: `GET /stats` for people and scripts, `GET /metrics` for Prometheus.
 
-use api::state::Stats;
+use api::state::{Channel, Node, Stats};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use route::bus::{self, Bus};
 
 use super::census::Census;
 use crate::failure::{Answer, Failure};
@@ -17,6 +18,7 @@ pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) 
     parameters.only(&[])?;
     let (router, desk) = (shared.router().stats(), shared.desk());
     let census = Census::take(&desk);
+    let bus = shared.points().bus().clone();
     let by_listener: std::collections::BTreeMap<_, _> =
         shared.house.listeners().into_iter().map(|(name, count)| (name.to_string(), count)).collect();
     Ok(Json(Stats {
@@ -32,9 +34,33 @@ pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) 
         by_listener,
         by_protocol: census.by_protocol,
         by_destination: census.by_destination,
+        nodes: bus.nodes().iter().map(node).collect(),
+        channel: channel(&bus),
         uptime_seconds: shared.began.elapsed().as_secs(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }))
+}
+
+fn node(node: &route::bus::Node) -> Node {
+    Node { node: node.name.to_string(), this: node.is_this, silent_seconds: node.silent.as_secs() }
+}
+
+fn channel(from: &Bus) -> Channel {
+    let counts = from.counts();
+    let (state, reason) = match from.state() {
+        bus::State::Alone(why) => ("none", Some(why.to_string())),
+        bus::State::Cut => ("cut", None),
+        bus::State::Connected => ("connected", None),
+    };
+    Channel {
+        state: state.to_owned(),
+        reason,
+        heard: counts.heard,
+        said: counts.said,
+        unsaid: counts.unsaid,
+        forged: counts.forged,
+        missed: counts.missed,
+    }
 }
 
 /// `GET /metrics`.
