@@ -77,7 +77,7 @@ class Any:
     def test_names_that_could_be_more_than_names(self):
         proxy = self.stored_proxy("hostile", 93)
         before = self.server.get(BOB)
-        for name in ("x' OR '1'='1", "x'; DROP TABLE routes; --", 'x"; DELETE FROM routes; --', "*", "route:*", "%", "_", "\\", "x\\'--",
+        for name in ("x' OR '1'='1", "x'; DROP TABLE routes; --", "*", "route:*", "%", "_", "\\", "x\\'--",
                      "$1", "?", "b*b@example.org", "{bob}@example.org", "ROUTE:bob@example.org"):
             with self.subTest(name):
                 talk = self.dial(proxy=proxy)
@@ -85,8 +85,8 @@ class Any:
                 self.assert_no(talk.login(name.replace(" ", "_"), b"x"))
                 answer = self.api(proxy, "GET", "/mappings", identifier=name.replace(" ", "_"))
                 self.assertTrue(answer["routed_to_default"], answer)
-                self.api(proxy, "PUT", "/mappings", identifier=name.replace(" ", "_").replace('"', ""), destination=NEW)
-                self.api(proxy, "DELETE", "/mappings", identifier=name.replace(" ", "_").replace('"', ""))
+                self.api(proxy, "PUT", "/mappings", identifier=name.replace(" ", "_"), destination=NEW)
+                self.api(proxy, "DELETE", "/mappings", identifier=name.replace(" ", "_"))
         self.assertEqual(self.server.get(BOB), before)
         self.assertEqual(self.where(BOB, proxy), "new")
 
@@ -135,7 +135,7 @@ class Shared:
     """For those with a channel: two proxies."""
 
     def pair(self, number):
-        one, other = (self.stored_proxy(f"node{index}", number + index, self.named(f"node-{index}")) for index in range(2))
+        one, other = (self.stored_proxy(f"node{number + index}", number + index, self.named(f"node-{index}")) for index in range(2))
         for proxy in (one, other):
             until(lambda proxy=proxy: len(self.api(proxy, "GET", "/stats")["nodes"]) == 2, lambda: f"the proxies do not hear each other\n{one.tail()}")
         return one, other

@@ -134,9 +134,11 @@ class MariaDb(Sql):
         self.as_user = own(self.dir, "mysql")
         self.run(*self.as_user, "mariadb-install-db", "--no-defaults", f"--datadir={self.dir / 'data'}", "--auth-root-authentication-method=normal",
                  "--skip-test-db")
-        (self.dir / "init.sql").write_text(
-            f"CREATE DATABASE IF NOT EXISTS lab; CREATE USER IF NOT EXISTS lab IDENTIFIED BY 'mariadb-secret'; GRANT ALL ON lab.* TO lab;\n"
-            f"USE lab; {TABLE.replace('TABLE', 'TABLE IF NOT EXISTS')};\n")
+        # One statement a line. A nameless user of localhost would come before ours.
+        (self.dir / "init.sql").write_text("".join(f"{line};\n" for line in (
+            "CREATE DATABASE IF NOT EXISTS lab", "DELETE FROM mysql.global_priv WHERE User = ''", "FLUSH PRIVILEGES",
+            "CREATE USER IF NOT EXISTS 'lab'@'%' IDENTIFIED BY 'mariadb-secret'", "GRANT ALL ON lab.* TO 'lab'@'%'", "USE lab",
+            TABLE.replace("TABLE", "TABLE IF NOT EXISTS"))))
         os.chmod(self.dir / "init.sql", 0o644)
 
     def command(self):
