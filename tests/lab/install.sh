@@ -1,12 +1,11 @@
 #!/bin/sh
-# Installs the packages of packages.txt that are missing. Starts no server, and the laboratory uses nothing of /etc.
+# Installs the packages of packages.txt and packages-browser.txt that are missing. Starts no server, and the laboratory uses nothing of /etc.
 set -eu
 
 missing=
-while read -r package; do
-    case $package in '' | '#'*) continue ;; esac
+for package in $(cat "$(dirname "$0")/packages.txt" "$(dirname "$0")/packages-browser.txt" | grep -v '^#'); do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
-done <"$(dirname "$0")/packages.txt"
+done
 
 if [ -z "$missing" ]; then
     echo "lab: all packages are installed"

@@ -15,6 +15,7 @@ OWN_RULES = [
     {"match": "/pinned/old/**", "destination": "old"},
     {"match": "/pinned/new/**", "destination": "new"},
     {"match": "/made/**", "destination": "made"},
+    {"match": "/open/**", "destination": "old-dav"},
     {"match": "/gone/**", "destination": "gone"},
     {"match": "/mute/**", "destination": "mute"},
 ]
