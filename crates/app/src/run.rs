@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::{Act, Actor, Audit};
 use config::plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -49,19 +50,19 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
         builder.worker_threads(plan.server.threads);
     }
     let runtime = builder.enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(live(plan, options)));
+    let ended = runtime.block_on(Box::pin(live(plan, options, log.clone())));
     // Whatever is left has been given its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(log);
     ended
 }
 
-async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
+async fn live(plan: Plan, options: Options, log: Option<observe::Handle>) -> Result<Ended, StartError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let app = Arc::new(App::new(plan).await?);
-    let doors = doors::open(&app)?;
+    let app = Arc::new(App::new(plan, log).await?);
+    let (doors, audit) = doors::open(&app)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(on_ready) = options.on_ready {
         on_ready();
@@ -70,10 +71,7 @@ async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hangup.recv() => match app.reload().await {
-                Ok(()) => tracing::info!("configuration reloaded"),
-                Err(error) => tracing::error!(%error, "reload refused, everything stays as it was"),
-            },
+            _ = hangup.recv() => reload(&app, audit.as_ref()).await,
         }
     }
     let grace = app.context().plan.server.shutdown_grace;
@@ -81,6 +79,30 @@ async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
         ended = drain(&app, &doors, grace) => Ok(ended),
         _ = interrupt.recv() => Ok(cut(&app)),
         _ = terminate.recv() => Ok(cut(&app)),
+    }
+}
+
+/// A reload that a signal asked for: what it comes to is in the log, and in the audit log.
+async fn reload(app: &App, audit: Option<&Audit>) {
+    let result = match app.reload().await {
+        Ok(reload) => {
+            if !reload.warnings.diagnostics.is_empty() {
+                tracing::warn!("the configuration has warnings:\n{}", reload.warnings.render(false));
+            }
+            if !reload.restart_required.is_empty() {
+                tracing::warn!(keys = reload.restart_required.join(", "), "these keys need a restart");
+            }
+            tracing::info!("configuration reloaded");
+            "ok"
+        }
+        Err(error) => {
+            tracing::error!(%error, "reload refused, everything stays as it was");
+            "refused"
+        }
+    };
+    if let Some(audit) = audit {
+        let path = app.context().plan.path.display().to_string();
+        audit.record(&Actor::Signal, Act::to("config.reload", path), result).await;
     }
 }
 

@@ -162,7 +162,7 @@ pub const KEYS: &[Key] = &[
     key("admin.certificate", Text, "", "Name of a tls.certificate; unset = self-signed."),
     key("admin.metrics_public", Boolean, "false", "Metrics without a token."),
     key("admin.config_write", Boolean, "false", "Accepted for newer published files; not built yet."),
-    key("limits.auth_delay_max", Duration, "15s", "Longest delay before the verdict of a failed login."),
+    key("limits.auth_delay_max", Duration, "15s", "Longest delay before the verdict of a failed login: it grows from the third failure of an account and the ninth of an address, and one is forgotten every 30 s; 0s = none."),
     key("limits.logins_in_flight_per_account", Integer(0, 1_000_000), "8", "Logins under way of one account; 0 = no limit."),
     key("limits.connections_per_account", Integer(0, 1_000_000), "0", "Sessions of one account; 0 = no limit."),
     key("limits.handshakes_per_core", Integer(1, 1_000_000), "256", "TLS handshakes under way."),

@@ -529,6 +529,16 @@ impl Plan {
     }
 }
 
+// === impl Listener ===
+
+impl Listener {
+    /// Whether `peer` is a front whose word on the real client counts.
+    #[must_use]
+    pub fn trusts_front(&self, peer: IpAddr) -> bool {
+        self.trusted_fronts.iter().any(|network| network.contains(&peer.to_canonical()))
+    }
+}
+
 // === impl Destination ===
 
 impl Destination {

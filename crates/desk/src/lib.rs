@@ -14,6 +14,7 @@
 //! | `account` | what is known of one account, and the rules that hold under its lock |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
+//! | `brake` | [`Brake`]: failed logins slow down the next failed ones |
 //! | `live` | one session as others see it: [`SessionInfo`], [`EndReason`], [`Traffic`] |
 //!
 //! A login's way through:
@@ -25,14 +26,16 @@
 //! ```
 
 mod account;
+mod brake;
 mod hold;
 mod live;
 mod order;
 mod table;
 mod ticket;
 
+pub use brake::Brake;
 pub use hold::{Figures, Hold, HoldError};
-pub use live::{EndReason, SessionInfo, Traffic};
+pub use live::{EndReason, Ending, SessionInfo, Traffic};
 pub use order::{Kicked, MAX_DELAY};
 pub use table::{Busy, Counts, Desk, Limits};
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};

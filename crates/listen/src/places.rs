@@ -1,7 +1,7 @@
 //! How many connections a listener has, altogether and of one address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The places of one listener. A clone counts the same places.
@@ -34,6 +34,19 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
 }
 
+// === impl Full ===
+
+impl Full {
+    /// The key of the limit: the `reason` in the log and in the metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Listener => "max_connections",
+            Self::Address => "max_connections_per_ip",
+        }
+    }
+}
+
 // === impl Places ===
 
 impl Places {
@@ -48,7 +61,7 @@ impl Places {
     /// # Errors
     /// Which limit is reached.
     pub fn take(&self, address: IpAddr, limit: usize, limit_per_address: usize) -> Result<Place, Full> {
-        let key = network(address);
+        let key = wire::network::of(address);
         let mut taken = self.lock();
         if taken.all >= limit {
             return Err(Full::Listener);
@@ -89,17 +102,6 @@ impl Drop for Place {
                 taken.by_address.remove(&self.key);
             }
         }
-    }
-}
-
-/// What counts as one address: an IPv6 customer has a /64 and can come from any address in it.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

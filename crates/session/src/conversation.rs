@@ -55,8 +55,7 @@ impl Conversation {
             TlsMode::StartTls => Channel::Upgradable,
             TlsMode::Plain => Channel::Plain,
         };
-        let trusts_front =
-            listener.trusted_fronts.iter().any(|network| network.contains(&client.ip().to_canonical()));
+        let trusts_front = listener.trusts_front(client.ip());
         let advert = context.advert(listener.protocol, local);
         let opening = Opening { advert, channel, trusts_front };
         let dialogue = protocols::dialogue(listener.protocol, opening).ok_or(Broken::Closed)?;

@@ -65,6 +65,8 @@ pub struct Told {
     pub helo: Option<Vec<u8>>,
     /// Whether the client said EHLO (`ESMTP`) and not HELO.
     pub extended: bool,
+    /// Whether the client said POP3's `UTF8` (RFC 6856 section 2): the session is to be in that mode.
+    pub utf8: bool,
     /// What a trusted front said of the client behind it.
     pub front: Option<Front>,
 }

@@ -10,6 +10,7 @@
 //! | [`secret`] | bytes that wipe themselves and never print |
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`step`] | the shape of a machine: [`step::Step`], [`step::Dialogue`], [`step::Replay`] |
+//! | [`dialogue`] | the server's side of every text protocol, once |
 //! | [`attempt`] | what a login is made of, and what becomes of it |
 //! | [`mod@line`], [`sasl`] | what the text protocols share: line ends, the SASL exchange |
 //! | [`imap`] | IMAP before the bridge |
@@ -20,13 +21,17 @@
 //! | [`submission`] | message submission before the bridge |
 //! | [`xclient`] | who the client is, told and heard over SMTP, POP3 and ManageSieve |
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
+//! | [`network`] | what counts as one client |
 //! | [`token`] | the account that a bearer token shows |
+//! | [`http`] | heads, fields, paths and chunks of HTTP; what must not pass because two could read it differently |
 //! | [`proxy`] | the PROXY protocol, in and out |
 //! | [`fault`] | who is to blame when a leg fails |
 
 pub mod attempt;
+pub mod dialogue;
 pub mod fault;
 mod frame;
+pub mod http;
 pub mod identifier;
 pub mod imap;
 pub mod imap_boundary;
@@ -34,6 +39,7 @@ pub mod inbox;
 pub mod line;
 pub mod managesieve;
 pub mod names;
+pub mod network;
 pub mod passthrough;
 pub mod pop3;
 pub mod protocol;

@@ -40,6 +40,18 @@ pub enum Progress {
     Done(Credential),
 }
 
+/// A line of a client's within an exchange, as every protocol has it once its own framing is undone.
+#[derive(Debug)]
+#[must_use]
+pub enum Answer {
+    /// A decoded message.
+    Message(Secret),
+    /// `*`: the client gives up.
+    Cancelled,
+    /// No base64.
+    Garbage,
+}
+
 /// How a credential can be replayed at a backend.
 #[derive(Debug)]
 pub enum Way {
@@ -101,6 +113,15 @@ impl Exchange {
                 Progress::Done(Credential::Password { user, password: response })
             }
         }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// Reads the text of a line.
+    pub fn read(text: &[u8]) -> Self {
+        if text == b"*" { Self::Cancelled } else { decode(text).map_or(Self::Garbage, Self::Message) }
     }
 }
 
@@ -198,6 +219,15 @@ pub fn line(message: &Secret) -> Secret {
     encode_into(&mut line, message.expose());
     line.extend(b"\r\n");
     line
+}
+
+/// A challenge as IMAP, POP3 and SMTP have it: a mark, base64, a line end. It is the server's, and no secret.
+#[must_use]
+pub fn challenge(mark: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut out = Secret::copy_of(mark);
+    encode_into(&mut out, data);
+    out.extend(b"\r\n");
+    out.expose().to_vec()
 }
 
 /// Appends an initial response: `=` for an empty one.

@@ -84,7 +84,7 @@ class Nghttp2(Commands):
 
     def test_h2load(self):
         endpoint = self.endpoint()
-        for version in ("--alpn-list=h2", "--h1"):
+        for version in ("--npn-list=h2", "--h1"):
             out = self.command("h2load", version, "-n", "1000", "-c", "8", "-m", "20" if "h2" in version else "1",
                                "-H", ": ".join(login("bob")), f"https://{endpoint.host}:{endpoint.port}/x")
             self.assertRegex(out, r"1000 succeeded, 0 failed, 0 errored")

@@ -5,6 +5,7 @@ of `reading.READINGS`: none may see a request that the proxy did not route.
 """
 
 import itertools
+import threading
 
 import h2.exceptions
 
@@ -144,12 +145,13 @@ class Requests(Web):
         return [request for data in self.sent() for request in reading.requests_in(data, how)]
 
     def assert_seen_at_most(self, count):
-        """By no reading is there more than the proxy routed, nor what was hidden."""
+        """By no reading is there more on a connection than the proxy routed, nor what was hidden."""
         for name, how in reading.READINGS.items():
             # One that knows no chunks takes them for requests, whoever sends them: what it sees of them has no target.
-            seen = [request for request in self.seen(how) if request.target]
-            self.assertLessEqual(len(seen), count, (name, seen))
-            self.assertFalse([request for request in seen if request.target == "/hidden" or request.get("x-hidden")], name)
+            for data in self.sent():
+                seen = [request for request in reading.requests_in(data, how) if request.target]
+                self.assertLessEqual(len(seen), count, (name, seen))
+                self.assertFalse([request for request in seen if request.target == "/hidden" or request.get("x-hidden")], name)
 
     def refuse(self, sent, via):
         talk = self.http1(via)
@@ -233,7 +235,7 @@ class Requests(Web):
             until(lambda: seen, "the backend was asked nothing")
             talk.close()
             self.assertTrue(seen[0].connection.has_ended.wait(10), "the backend still waits for the rest")
-            self.assertNotIn(b"0\r\n\r\n", bytes(seen[0].connection.received))
+            self.assertNotIn(b"\n0\r\n\r\n", bytes(seen[0].connection.received))
             backend.stop()
 
 
@@ -266,7 +268,7 @@ class FromHttp2(Web):
         for length, body in (("3", b"hello"), ("7", b"hello")):
             with self.subTest(length):
                 marks = [(recorder, recorder.mark()) for recorder in self.backends.recorders()]
-                self.assert_refused(lambda client: client.ask("POST", "/x", [("content-length", length)], body), is_forwarded=True)
+                self.assert_refused(lambda client: client.ask("POST", "/length", [("content-length", length)], body), is_forwarded=True)
                 for recorder, mark in marks:
                     for data in recorder.since(mark):
                         self.assertEqual(len(reading.requests_in(data, reading.STRICT)), 1)
@@ -285,11 +287,12 @@ class FromHttp2(Web):
             stream = ask(client)
             answer = client.head(stream)
             self.assertTrue(answer is None or answer.status == 400, answer)
-        except (Closed, ConnectionError, h2.exceptions.ProtocolError):
+        except (Closed, OSError, h2.exceptions.ProtocolError):
             pass
         if not is_forwarded:
             for recorder, mark in marks:
-                self.assertEqual(recorder.since(mark), [])
+                # What the lengths' tests had forwarded may come late.
+                self.assertEqual([data for data in recorder.since(mark) if b" /length " not in data], [])
 
 
 class Answers(Web):
@@ -324,13 +327,24 @@ class Answers(Web):
 
     def test_more_than_was_announced_is_nobodys(self):
         """What follows an answer on a pooled connection is no answer to the next request."""
-        def two(exchange):
-            exchange.respond(200, b"mine")
-            exchange.say(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen")
-        for _, client in self.clients():
-            backend = self.made(two)
-            for _ in range(5):
-                answer = client.get("/made/x")
-                self.assertIn((answer.status, answer.body), [(200, b"mine"), (502, answer.body)])
-                self.assertNotIn(b"stolen", answer.body)
-            backend.stop()
+        mine = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmine"
+        stolen = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
+        is_said = threading.Semaphore(0)
+
+        def at_once(exchange):
+            exchange.say(mine + stolen)
+            is_said.release()
+
+        def behind(exchange):
+            exchange.say(mine)
+            exchange.say(stolen)
+            is_said.release()
+        for how in (at_once, behind):
+            for _, client in self.clients():
+                backend = self.made(how)
+                for _ in range(5):
+                    answer = client.get("/made/x")
+                    self.assertEqual((answer.status, answer.body), (200, b"mine"))
+                    # What comes only when the next request is under way could be its answer, to anybody.
+                    self.assertTrue(is_said.acquire(timeout=10))
+                backend.stop()

@@ -76,12 +76,20 @@ class Rules:
                     sides = [self.side_of(client.get("/jmap/", shown(address(who)))) for who in ("alice", "bob", "carol")]
                     self.assertEqual(sides, ["old", "new", "old"])
 
-    def test_nobody_or_somebody_unreadable_goes_to_the_default(self):
+    def test_nobody_goes_to_the_default(self):
         for name, client in self.clients():
-            for field in (("Authorization", "Digest username=bob"), ("Authorization", "Basic !!"), ("Authorization", "Basic"),
-                          bearer("opaque-of-nobody"), basic("bob\n@example.org", "x"), ("X-Other", "1")):
+            for field in (("Authorization", "Digest username=bob"), ("Authorization", "Basic"), bearer("opaque-of-nobody"), ("X-Other", "1")):
                 with self.subTest(field, version=name):
                     self.assertEqual(self.side_of(client.get("/jmap/session", field)), "old")
+
+    def test_who_cannot_be_anybody_is_a_failed_login(self):
+        for name, client in self.clients():
+            for field in (("Authorization", "Basic !!"), basic("bob\n@example.org", "x"),
+                          basic("bob\r\nX: y", "x"), basic("bo b", "x"), basic("", "x"), basic("b" * 321, "x")):
+                with self.subTest(field, version=name):
+                    answer = client.get("/jmap/session", field)
+                    self.assertEqual((answer.status, answer.get("content-type")), (401, "application/problem+json"))
+                    self.assertIn("Basic", answer.get("www-authenticate"))
 
 
 class OwnConfiguration(Rules, Web):

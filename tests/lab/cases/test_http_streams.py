@@ -240,7 +240,7 @@ class AsItComes(Web):
     def test_trailers_both_ways(self):
         def trail(exchange):
             exchange.read()
-            seen = dict(exchange.request.trailers).get("X-Sum", "none")
+            seen = {name.lower(): value for name, value in exchange.request.trailers}.get("x-sum", "none")
             exchange.say(f"HTTP/1.1 200 OK\r\nTrailer: X-Seen\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Seen: {seen}\r\n\r\n".encode())
         self.made(trail)
         client = self.http1()

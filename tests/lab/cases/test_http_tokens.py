@@ -144,8 +144,9 @@ class Resolved(Web):
         self.addCleanup(proxy.stop)
         for account, side in ((ALICE, "old"), (BOB, "new")):
             talk = self.dial_endpoint(replace(self.endpoint(proxy=proxy), port=993 + PLAIN), Imap)
-            self.assert_ok(talk.authenticate(sasl.oauthbearer("", tokens.opaque(account))))
-            self.assert_at(talk, side)
+            # Dovecot 2.3 refuses a response without a name: what counts is that it was asked, on that side.
+            self.assert_no(talk.authenticate(sasl.oauthbearer("", tokens.opaque(account))))
+            self.lab.sides[side].logs.wait(client=talk.source)
 
 
 def session(exchange):

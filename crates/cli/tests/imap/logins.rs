@@ -1,6 +1,6 @@
 //! Logins that are refused, pipelined, split, or made behind STARTTLS that was tampered with.
 
-use crate::support::{Backend, FRIENDLY, Options, Proxy};
+use crate::support::{Backend, Client, FRIENDLY, Options, Proxy};
 
 const REFUSING: &str = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello
 C: 
@@ -54,6 +54,37 @@ fn three_failures_close_the_connection() {
     );
     proxy
         .logged("login failed: protocol=imap client=127.0.0.1 account=\"alice@example.org\" reason=rejected");
+}
+
+#[test]
+fn guesses_wait_and_the_owner_does_not() {
+    use std::io::{BufRead, BufReader, Write};
+    let old = Backend::serving(|mut stream, told| {
+        let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n");
+        let mut heard = String::new();
+        let _ = BufReader::new(stream.try_clone().expect("clone")).read_line(&mut heard);
+        let is_owner = heard.trim_end().ends_with("AGFsaWNlQGV4YW1wbGUub3JnAHJpZ2h0");
+        told(heard);
+        let _ = stream.write_all(if is_owner { b"P1 OK in\r\n" } else { b"P1 NO not you\r\n" });
+    });
+    // Longer than the test is patient: a guess of the eighth failure would wait for half a minute.
+    let options = Options {
+        server: "[limits]\nauth_delay_max = \"10m\"",
+        listener: "preauth_timeout = \"10m\"",
+        ..Options::default()
+    };
+    let proxy = Proxy::start(old.address, Backend::nowhere(), &options);
+    let guess = |_| {
+        let mut client = proxy.client();
+        client.plays("S: * OK …\nC: a LOGIN alice@example.org wrong");
+        old.saw();
+        proxy.logged("reason=rejected");
+        client
+    };
+    let mut guesses: Vec<Client> = (0..8).map(guess).collect();
+    guesses[0].plays("S: a NO not you\nC: b NOOP\nS: b OK Nothing done");
+    proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org right\nS: a OK in");
+    assert!(guesses.iter_mut().any(|guess| !guess.has_heard()), "the last verdicts are still to come");
 }
 
 #[test]

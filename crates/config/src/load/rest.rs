@@ -21,11 +21,6 @@ pub(super) fn limits(root: &Table<'_>) -> Limits {
         usize::try_from(table.integer(key, default as u64, min..=1_000_000)).unwrap_or(default)
     };
     limits.auth_delay_max = table.duration("auth_delay_max", limits.auth_delay_max);
-    if table.has("auth_delay_max") && !built::AUTH_DELAY {
-        let message = "slowing failed logins down is not built yet: refusals are passed on at once";
-        let help = "the fail2ban filter in contrib/ works on the log as it is";
-        table.problems.warning(&table.key("auth_delay_max"), table.place("auth_delay_max"), message, help);
-    }
     limits.logins_in_flight_per_account = count("logins_in_flight_per_account", 8, 0);
     limits.connections_per_account = count("connections_per_account", 0, 0);
     limits.handshakes_per_core = count("handshakes_per_core", 256, 1);

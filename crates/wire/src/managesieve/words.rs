@@ -2,11 +2,12 @@
 
 use super::string::{self, Writer};
 use crate::attempt::{Parting, Verdict};
+use crate::dialogue::{Said, Turn};
 use crate::sasl;
 use crate::secret::Secret;
-use crate::step::{Asked, Step};
+use crate::step::Channel;
 
-pub(super) const CANCELLED: &str = "NO \"Authentication cancelled\"";
+const CANCELLED: &str = "NO \"Authentication cancelled\"";
 
 /// One line of a capability block.
 pub(super) fn capability(name: &str, value: Option<&str>) -> Vec<u8> {
@@ -50,6 +51,23 @@ pub(super) fn challenge(data: &[u8]) -> Vec<u8> {
     out.expose().to_vec()
 }
 
+/// The answer to a command of a login or of STARTTLS.
+pub(super) fn said(what: Said) -> Vec<u8> {
+    line(match what {
+        Said::Unsupported => "NO \"Unsupported authentication mechanism\"",
+        Said::NoPassword(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
+        Said::NoPassword(Channel::Plain | Channel::Encrypted) => {
+            "NO (ENCRYPT-NEEDED) \"Password login needs an encrypted connection\""
+        }
+        Said::BadInitial => "NO \"Invalid base64 in the initial response\"",
+        Said::BadAnswer => "NO \"Invalid base64 in the response\"",
+        Said::Cancelled => CANCELLED,
+        Said::StartTls => "OK \"Begin TLS negotiation now\"",
+        Said::Encrypted => "NO \"The connection is encrypted already\"",
+        Said::NoStartTls => "NO \"STARTTLS is not available\"",
+    })
+}
+
 /// The end of a login.
 pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
     match verdict {
@@ -79,10 +97,6 @@ pub(super) fn line(words: &str) -> Vec<u8> {
     format!("{words}\r\n").into_bytes()
 }
 
-pub(super) fn write_line(words: &str) -> Step<Asked> {
-    write(line(words))
-}
-
-pub(super) fn write(bytes: Vec<u8>) -> Step<Asked> {
-    Step::Write(Secret::new(bytes))
+pub(super) fn say(words: &str) -> Turn {
+    Turn::Say(line(words))
 }

@@ -25,8 +25,10 @@ pub(super) enum Command {
     Apop,
     /// A trusted front's word on the client.
     Xclient(Vec<u8>),
-    /// `UTF8` or `LANG` (RFC 6856): they change a session that no backend would know of.
-    NotOffered,
+    /// RFC 6856 section 2.
+    Utf8,
+    /// RFC 6856 section 3: with a language range, or without one for the list.
+    Lang(Option<Vec<u8>>),
     /// A command of a later state: it needs a login first.
     TooEarly,
     /// No command that we have heard of.
@@ -64,8 +66,10 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
         (b"AUTH", Some(arguments)) => auth(arguments)?,
         (b"XCLIENT", Some(arguments)) => Command::Xclient(arguments.to_vec()),
         (b"APOP", _) => Command::Apop,
-        (b"UTF8" | b"LANG", _) => Command::NotOffered,
-        (b"CAPA" | b"NOOP" | b"QUIT" | b"STLS" | b"USER" | b"PASS" | b"XCLIENT", _) => {
+        (b"UTF8", None) => Command::Utf8,
+        (b"LANG", None) => Command::Lang(None),
+        (b"LANG", Some(range)) if !range.is_empty() => Command::Lang(Some(range.to_vec())),
+        (b"CAPA" | b"NOOP" | b"QUIT" | b"STLS" | b"USER" | b"PASS" | b"XCLIENT" | b"UTF8" | b"LANG", _) => {
             return Err(Mistake::Arguments);
         }
         (other, _) if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => Command::TooEarly,
@@ -130,8 +134,9 @@ mod tests {
             (b"AUTH CRAM-MD5", "AUTH None None"),
             (b"APOP alice c4c9", "Apop"),
             (b"XCLIENT ADDR=192.0.2.1", "XCLIENT <ADDR=192.0.2.1>"),
-            (b"UTF8", "NotOffered"),
-            (b"LANG *", "NotOffered"),
+            (b"UTF8", "Utf8"),
+            (b"LANG", "Lang(None)"),
+            (b"lang en-GB", "Lang(Some([101, 110, 45, 71, 66]))"),
             (b"STAT", "TooEarly"),
             (b"RETR 1", "TooEarly"),
             (b"", "Unknown"),
@@ -147,6 +152,8 @@ mod tests {
             (b"AUTH  PLAIN", "Arguments"),
             (b"AUTH PLAIN AGE= x", "Arguments"),
             (b"XCLIENT", "Arguments"),
+            (b"UTF8 on", "Arguments"),
+            (b"LANG ", "Arguments"),
             (b"PASS a\0b", "ForbiddenByte"),
             (b"PASS a\rSTAT", "ForbiddenByte"),
         ] {

@@ -30,6 +30,8 @@ pub struct Replay {
     /// Whether XCLIENT was said and taken.
     introduced: bool,
     offered: Offered,
+    /// Whether the capability list has `UTF8`.
+    takes_utf8: bool,
     /// What is sent when the backend asks for more of the login.
     pieces: VecDeque<Secret>,
     state: State,
@@ -47,6 +49,7 @@ enum State {
     ExpectCapability {
         heard: usize,
     },
+    ExpectUtf8,
     Ready,
     /// `USER` is out; its `PASS` waits.
     ExpectUser,
@@ -69,6 +72,7 @@ impl Replay {
             takes_xclient: false,
             introduced: false,
             offered: Offered::default(),
+            takes_utf8: false,
             pieces: VecDeque::new(),
             state: State::ExpectGreeting,
         }
@@ -103,6 +107,8 @@ impl Replay {
                 self.offered = Offered { sasl: Vec::new(), native: true };
                 self.ready()
             }
+            // A refusal leaves the mode that every client reads.
+            (State::ExpectUtf8, Response::Ok(_) | Response::Err(_)) => self.ready(),
             (State::ExpectUser, Response::Ok(_)) => {
                 self.state = State::ExpectVerdict { relayed: false };
                 Step::Write(self.pieces.pop_front().unwrap_or_default())
@@ -115,12 +121,13 @@ impl Replay {
 
     fn capability(&mut self, line: &[u8], heard: usize) -> Step<Heard> {
         if line == b"." {
-            return self.ready();
+            return self.enter_utf8();
         }
         if heard == MAX_CAPABILITIES {
             return self.broken(Fault::Protocol);
         }
         response::add_capability(&mut self.offered, line);
+        self.takes_utf8 |= response::is_utf8(line);
         self.state = State::ExpectCapability { heard: heard + 1 };
         nothing()
     }
@@ -169,6 +176,14 @@ impl Replay {
 
     fn ask_capa(&mut self) -> Step<Heard> {
         self.send("CAPA", State::ExpectCapa)
+    }
+
+    /// The mode that the client chose before its backend was known.
+    fn enter_utf8(&mut self) -> Step<Heard> {
+        if self.errand.told.utf8 && self.takes_utf8 {
+            return self.send("UTF8", State::ExpectUtf8);
+        }
+        self.ready()
     }
 
     fn ready(&mut self) -> Step<Heard> {

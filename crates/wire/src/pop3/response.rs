@@ -44,6 +44,11 @@ pub(super) fn is_not_now(text: &[u8]) -> bool {
     })
 }
 
+/// Whether a line of the capability list is that of `UTF8` (RFC 6856 section 2.2), its argument aside.
+pub(super) fn is_utf8(line: &[u8]) -> bool {
+    line.split(|&byte| byte == b' ').next().is_some_and(|word| word.eq_ignore_ascii_case(b"UTF8"))
+}
+
 /// Takes one line of the capability list (RFC 2449 section 5) into `offered`.
 pub(super) fn add_capability(offered: &mut Offered, line: &[u8]) {
     let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());

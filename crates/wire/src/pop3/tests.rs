@@ -47,6 +47,8 @@ fn small_commands() {
           S: RESP-CODES
           S: AUTH-RESP-CODE
           S: PIPELINING
+          S: UTF8
+          S: LANG
           S: USER
           S: SASL PLAIN LOGIN XOAUTH2 SCRAM-SHA-256
           S: .
@@ -61,10 +63,6 @@ fn small_commands() {
           S: .
           C: APOP alice c4c9334bac560ecc979e58001b3e22fb
           S: -ERR APOP is not offered here
-          C: UTF8
-          S: -ERR This extension is not offered here
-          C: LANG *
-          S: -ERR This extension is not offered here
           C: STAT
           S: -ERR Log in first
           C: RETR 1
@@ -263,6 +261,8 @@ fn passwords_need_encryption() {
           S: RESP-CODES
           S: AUTH-RESP-CODE
           S: PIPELINING
+          S: UTF8
+          S: LANG
           S: STLS
           S: SASL SCRAM-SHA-256
           S: .
@@ -522,6 +522,66 @@ fn a_backend_older_than_capabilities() {
           S: +OK
           = ACCEPTED |+OK\r\n",
     );
+}
+
+#[test]
+fn utf8_and_lang() {
+    encrypted(
+        r"C: LANG
+          S: +OK Language listing follows
+          S: en English
+          S: .
+          C: LANG *
+          S: +OK en English it is
+          C: lang EN
+          S: +OK en English it is
+          C: LANG tlh
+          S: -ERR No such language here
+          C: UTF8
+          S: +OK UTF8 enabled
+          C: USER \xc3\xa9ve@example.org
+          S: +OK Send the password
+          C: PASS x
+          = LOGIN \xc3\xa9ve@example.org x
+          > refused
+          S: -ERR [AUTH] Authentication failed",
+    );
+    // The mode is part of what an attempt tells, and is forgotten with the rest at a handshake.
+    for (commands, expected) in
+        [(&b"UTF8\r\nUSER a\r\nPASS b\r\n"[..], true), (b"USER a\r\nPASS b\r\n", false)]
+    {
+        let mut dialogue = Dialogue::new(opening(Channel::Encrypted));
+        let mut inbox = Inbox::new(1000);
+        inbox.receive(commands);
+        let attempt = loop {
+            match dialogue.feed(&mut inbox) {
+                Step::Write(_) => {}
+                Step::Event(Asked::Attempt(attempt)) => break attempt,
+                step => panic!("{step:?}"),
+            }
+        };
+        assert_eq!(attempt.told.utf8, expected);
+        dialogue.secured();
+        inbox.receive(b"AUTH XOAUTH2 YQ==\r\n");
+        let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
+        assert!(!attempt.told.utf8);
+    }
+}
+
+#[test]
+fn the_clients_utf8_mode_is_entered_at_a_backend_that_has_it() {
+    for script in [
+        "S: USER\nS: UTF8 USER\nS: .\nC: UTF8\nS: +OK\n= READY true",
+        // It is no reason to turn a client away.
+        "S: USER\nS: utf8\nS: .\nC: UTF8\nS: -ERR no\n= READY true",
+        "S: USER\nS: UTF8\nS: .\nC: UTF8\nS: + \n= BROKEN protocol",
+        "S: USER\nS: UTF80\nS: .\n= READY true",
+    ] {
+        let told = Told { utf8: true, ..Told::default() };
+        let make = || Box::new(Replay::new(Errand { told: told.clone(), ..errand(false, false) })) as _;
+        play_replay(make, &format!("S: +OK ready\nC: CAPA\nS: +OK list\n{script}"));
+    }
+    replay(false, false, "S: +OK ready\nC: CAPA\nS: +OK list\nS: UTF8\nS: .\n= READY true");
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! What POP3 clients are told, in POP3's words (RFC 1939 section 3, RFC 2449 section 8, RFC 3206).
 
 use crate::attempt::{Parting, Verdict};
-use crate::sasl;
-use crate::secret::Secret;
-use crate::step::{Asked, Step};
+use crate::dialogue::{Said, Turn};
+use crate::step::Channel;
 
-pub(super) const CANCELLED: &str = "Authentication cancelled";
+const CANCELLED: &str = "Authentication cancelled";
 
 /// A status line.
 pub(super) fn line(status: &str, words: &str) -> Vec<u8> {
@@ -23,12 +22,29 @@ pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> 
     out
 }
 
-/// A challenge (RFC 5034 section 4).
-pub(super) fn continuation(data: &[u8]) -> Vec<u8> {
-    let mut out = Secret::copy_of(b"+ ");
-    sasl::encode_into(&mut out, data);
-    out.extend(b"\r\n");
-    out.expose().to_vec()
+/// The answer to `LANG` (RFC 6856 section 3): we know one language, and it is what the administrator prefers.
+pub(super) fn language(range: Option<&[u8]>) -> Turn {
+    match range {
+        None => Turn::Say(listing("Language listing follows", ["en English"].into_iter())),
+        Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => ok("en English it is"),
+        Some(_) => err("No such language here"),
+    }
+}
+
+/// The answer to a command of a login or of STLS.
+pub(super) fn said(what: Said) -> Vec<u8> {
+    match what {
+        Said::Unsupported => line("-ERR", "Unsupported authentication mechanism"),
+        Said::NoPassword(Channel::Encrypted) => line("-ERR", "Password login is not offered here"),
+        Said::NoPassword(Channel::Upgradable) => line("-ERR", "Use STLS first"),
+        Said::NoPassword(Channel::Plain) => line("-ERR", "Password login needs an encrypted connection"),
+        Said::BadInitial => line("-ERR", "Invalid base64 in the initial response"),
+        Said::BadAnswer => line("-ERR", "Invalid base64 in the response"),
+        Said::Cancelled => line("-ERR", CANCELLED),
+        Said::StartTls => line("+OK", "Begin TLS negotiation now"),
+        Said::Encrypted => line("-ERR", "The connection is encrypted already"),
+        Said::NoStartTls => line("-ERR", "STLS is not available"),
+    }
 }
 
 /// The end of a login.
@@ -57,14 +73,10 @@ pub(super) fn farewell(why: Parting) -> Vec<u8> {
     line("-ERR", words)
 }
 
-pub(super) fn ok(words: &str) -> Step<Asked> {
-    write(line("+OK", words))
+pub(super) fn ok(words: &str) -> Turn {
+    Turn::Say(line("+OK", words))
 }
 
-pub(super) fn err(words: &str) -> Step<Asked> {
-    write(line("-ERR", words))
-}
-
-pub(super) fn write(bytes: Vec<u8>) -> Step<Asked> {
-    Step::Write(Secret::new(bytes))
+pub(super) fn err(words: &str) -> Turn {
+    Turn::Say(line("-ERR", words))
 }

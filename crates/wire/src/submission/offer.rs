@@ -36,20 +36,6 @@ pub(super) fn keywords(opening: &Opening) -> Vec<String> {
     words
 }
 
-/// Whether a mechanism may be used on this connection; if not, why.
-pub(super) fn check(opening: &Opening, mechanism: Mechanism) -> Result<(), &'static str> {
-    if opening.permits(mechanism) {
-        return Ok(());
-    }
-    Err(match opening.channel {
-        _ if !opening.advert.sasl.contains(&mechanism) => UNSUPPORTED,
-        Channel::Upgradable => "538 5.7.11 Use STARTTLS first",
-        Channel::Plain | Channel::Encrypted => "538 5.7.11 Password login needs an encrypted connection",
-    })
-}
-
-pub(super) const UNSUPPORTED: &str = "504 5.5.4 Unsupported authentication mechanism";
-
 /// What a mail transaction needs first: RFC 3207 section 4 and RFC 4954 section 6 have one code for both.
 pub(super) fn too_early(opening: &Opening) -> &'static str {
     let needs_tls = opening.channel == Channel::Upgradable && opening.permitted().next().is_none();

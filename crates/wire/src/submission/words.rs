@@ -1,11 +1,10 @@
 //! What submission clients are told, in SMTP's words (RFC 5321 section 4.2, RFC 4954 section 6, RFC 3463).
 
 use crate::attempt::{Parting, Verdict};
-use crate::sasl;
-use crate::secret::Secret;
-use crate::step::{Asked, Step};
+use crate::dialogue::{Said, Turn};
+use crate::step::Channel;
 
-pub(super) const CANCELLED: &str = "501 5.7.0 Authentication cancelled";
+const CANCELLED: &str = "501 5.7.0 Authentication cancelled";
 const UNAVAILABLE: &str = "454 4.7.0 The mail server cannot be reached right now, try again later";
 
 /// A reply of one line.
@@ -24,12 +23,21 @@ pub(super) fn listing(words: &[String]) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// A challenge (RFC 4954 section 4): the space stays when nothing follows.
-pub(super) fn continuation(data: &[u8]) -> Vec<u8> {
-    let mut out = Secret::copy_of(b"334 ");
-    sasl::encode_into(&mut out, data);
-    out.extend(b"\r\n");
-    out.expose().to_vec()
+/// The answer to a command of a login or of STARTTLS.
+pub(super) fn said(what: Said) -> Vec<u8> {
+    line(match what {
+        Said::Unsupported => "504 5.5.4 Unsupported authentication mechanism",
+        Said::NoPassword(Channel::Upgradable) => "538 5.7.11 Use STARTTLS first",
+        Said::NoPassword(Channel::Plain | Channel::Encrypted) => {
+            "538 5.7.11 Password login needs an encrypted connection"
+        }
+        Said::BadInitial => "501 5.5.2 Invalid base64 in the initial response",
+        Said::BadAnswer => "501 5.5.2 Invalid base64 in the response",
+        Said::Cancelled => CANCELLED,
+        Said::StartTls => "220 2.0.0 Begin TLS negotiation now",
+        Said::Encrypted => "503 5.5.1 The connection is encrypted already",
+        Said::NoStartTls => "502 5.5.1 STARTTLS is not available",
+    })
 }
 
 /// The end of a login.
@@ -57,10 +65,6 @@ pub(super) fn farewell(why: Parting) -> Vec<u8> {
     })
 }
 
-pub(super) fn write_line(words: &str) -> Step<Asked> {
-    write(line(words))
-}
-
-pub(super) fn write(bytes: Vec<u8>) -> Step<Asked> {
-    Step::Write(Secret::new(bytes))
+pub(super) fn say(words: &str) -> Turn {
+    Turn::Say(line(words))
 }
