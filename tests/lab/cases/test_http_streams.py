@@ -11,7 +11,7 @@ from .web import Web, login
 
 MIB = 1024 * 1024
 # Each way. `make soak` asks for 2048; at a debug build's speed that would take minutes.
-SIZE = int(os.environ.get("POINTSMAN_LAB_MIB", "128")) * MIB
+SIZE = int(os.environ.get("POINTSMAN_LAB_MIB", "256")) * MIB
 # What the proxy may hold more of than before, whatever passes.
 ROOM = 12 * MIB
 BLOCK = os.urandom(MIB)
