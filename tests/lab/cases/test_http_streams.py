@@ -184,6 +184,21 @@ class AsItComes(Web):
         self.assertEqual(list(pieces), [])
         self.assertEqual(self.side_of(client.get("/x")), "old")
 
+    def test_a_body_in_the_smallest_pieces(self):
+        """Nothing is wrong with chunks of one byte: a stream of keystrokes, an event stream that says "still here"."""
+        count = 20_000
+
+        def echo(exchange):
+            body = exchange.read()
+            exchange.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        self.made(echo)
+        client = self.http1()
+        client.send(b"POST /made/echo HTTP/1.1\r\nHost: mail.example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + b"1\r\nx\r\n" * count + b"0\r\n\r\n")
+        self.assertEqual(client.answer().body, b"x" * count)
+        client = self.http2()
+        self.assertEqual(client.request("POST", "/made/echo", [], b"x" * count).body, b"x" * count)
+
     def test_an_early_answer_ends_the_upload(self):
         """413 while the client is still sending: it hears of it, and what it sends on does no harm."""
         def refuse(exchange):
