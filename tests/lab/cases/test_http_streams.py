@@ -335,6 +335,30 @@ class CutShort(Web):
                 backend.stop()
 
 
+    def test_a_stream_given_up_ends_the_backends_work_before_it_answers(self):
+        """And in the middle of an answer that pauses: an event stream with nothing to tell."""
+        for begins in (False, True):
+            with self.subTest(begins=begins):
+                has_left = threading.Event()
+
+                def wait(exchange):
+                    if begins:
+                        exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n")
+                    if exchange.hear() == b"":
+                        has_left.set()
+                    exchange.end()
+                backend, client = self.made(wait), self.http2()
+                stream = client.ask("GET", "/made/x")
+                if begins:
+                    client.head(stream)
+                until(backend.requests, "the backend was asked nothing")
+                client.h2.reset_stream(stream)
+                client.flush()
+                self.assertTrue(has_left.wait(10), "the backend's connection is held for nobody")
+                self.assertEqual(self.side_of(client.get("/x", login("bob"))), "new")
+                backend.stop()
+
+
 class Endless(Web):
     """What a backend sends without an end is bounded: 502, not a bigger process."""
 
