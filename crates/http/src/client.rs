@@ -1,5 +1,8 @@
 //! The client's end of one exchange, in HTTP/1 and in HTTP/2: where a response goes.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
 use bytes::Bytes;
 use h2::Reason;
 use h2::server::SendResponse;
@@ -22,6 +25,9 @@ pub(crate) trait Client: Sink {
 
     /// Whether the response has begun: then no other can be given.
     fn has_begun(&self) -> bool;
+
+    /// Resolves when nobody waits for the response any more; never, where only writing would tell.
+    fn left(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Gives a response up that has begun, so that the client cannot take what it got for the whole.
     fn cut(&mut self);
@@ -121,6 +127,11 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
         !matches!(self.state, OneState::Waiting(_))
     }
 
+    async fn left(&mut self) {
+        // What such a client closes may be its writing side alone.
+        std::future::pending::<()>().await;
+    }
+
     fn cut(&mut self) {
         self.closes = true;
         self.state = OneState::Lost;
@@ -134,13 +145,17 @@ impl Many {
         Self { respond, stream: None, is_head }
     }
 
-    /// Whether the client has reset the stream.
-    pub(crate) fn was_given_up(&mut self) -> bool {
-        let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
+    /// Whether the client has reset the stream, or the connection is gone; wakes when that happens.
+    fn is_reset(&mut self, context: &mut Context<'_>) -> bool {
         match &mut self.stream {
             Some(stream) => stream.is_reset(context),
             None => !self.respond.poll_reset(context).is_pending(),
         }
+    }
+
+    /// Whether the client has given the exchange up.
+    pub(crate) fn was_given_up(&mut self) -> bool {
+        self.is_reset(&mut Context::from_waker(Waker::noop()))
     }
 
     /// The response's way of a tunnel, behind the head that opened it.
@@ -176,6 +191,10 @@ impl Client for Many {
 
     fn has_begun(&self) -> bool {
         self.stream.is_some()
+    }
+
+    async fn left(&mut self) {
+        poll_fn(|context| if self.is_reset(context) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     fn cut(&mut self) {

@@ -217,7 +217,12 @@ async fn download<'a, C: Client>(
 ) -> Down<'a> {
     let mut interim = 0;
     let (head, mut answer) = loop {
-        match down.head().await {
+        let told = tokio::select! {
+            told = down.head() => told,
+            // Else whoever gives up what he asks for keeps a backend busy until it answers, as often as he likes.
+            () = client.left() => return Down::Cut("the client left"),
+        };
+        match told {
             Err(broken) => return Down::Failed(no_answer(&broken)),
             Ok((head, Next::Body(answer))) => break (head, answer),
             Ok((head, Next::Another(again))) => {
@@ -259,7 +264,11 @@ async fn download<'a, C: Client>(
         shared.streams.notify_one();
     }
     loop {
-        match answer.piece().await {
+        let piece = tokio::select! {
+            piece = answer.piece() => piece,
+            () = client.left() => return Down::Cut("the client left"),
+        };
+        match piece {
             Ok(Some(piece)) => {
                 shared.note();
                 watch.moved(0, piece.len());

@@ -1,13 +1,15 @@
 """What is done to HTTP/2 servers by those who mean them ill: it costs them their connection, and nobody else anything."""
 
 import struct
+import threading
 
 from clients.http2 import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, raw_frame
 from clients.talk import Closed
+from lab.web import reading
 
 from .web import Web, login
 
-DATA, PRIORITY, SETTINGS, PING, WINDOW_UPDATE = 0, 2, 4, 6, 8
+DATA, PRIORITY, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 2, 4, 6, 7, 8
 # `GET https://mail.example.org/` in HPACK: three entries of the static table, and a literal.
 REQUEST = b"\x82\x87\x84" + b"\x01\x10mail.example.org"
 CANCEL = struct.pack("!I", 8)
@@ -25,6 +27,8 @@ class Floods(Web):
         for number, piece in enumerate(pieces):
             try:
                 attacker.socket.sendall(piece)
+            except TimeoutError:
+                break  # it is not read any more, which is no end
             except OSError:
                 has_ended = True
                 break
@@ -60,6 +64,50 @@ class Floods(Web):
                     stream += 2
                 yield piece
         self.assertTrue(self.flood(pieces()), "40000 streams were begun and reset, and the connection lives")
+
+    def test_reset_when_work_has_begun(self):
+        """The same, for who waits until each request has been passed on: the count of open streams never tells."""
+        may_go, waiting = threading.Event(), REQUEST[:2] + REQUEST[3:] + b"\x04\x0a/made/wait"
+
+        def wait(exchange):
+            may_go.wait(20)
+            exchange.end()
+        self.made(wait)
+        self.addCleanup(may_go.set)
+        attacker, stream, has_ended = self.http2(), 3, False
+        attacker.get("/x")
+        # Fewer than `max_keepalive_requests`, at which everybody is asked to come again.
+        for _ in range(60):
+            streams = range(stream, stream + 20, 2)
+            stream += 20
+            try:
+                attacker.socket.sendall(b"".join(raw_frame(HEADERS, END_HEADERS | END_STREAM, number, waiting) for number in streams)
+                                        + raw_frame(PING, 0, 0, b"begun  ?"))
+                if not self.is_answered(attacker):
+                    has_ended = True
+                    break
+                attacker.socket.sendall(b"".join(raw_frame(RST_STREAM, 0, number, CANCEL) for number in streams))
+            except TimeoutError:
+                raise
+            except OSError:
+                has_ended = True
+                break
+        self.assertTrue(has_ended, "600 streams were begun, passed on and reset, and the connection lives")
+        self.assertEqual(self.side_of(self.http2().get("/x", login("bob"))), "new")
+
+    def is_answered(self, attacker):
+        """Reads up to the answer to a PING; false where the proxy says goodbye instead."""
+        source = reading.Source(lambda: attacker.socket.recv(65536))
+        try:
+            while True:
+                head = b"".join(source.pieces(9))
+                b"".join(source.pieces(int.from_bytes(head[:3], "big")))
+                if head[3] == PING and head[4] & 1:
+                    return True
+                if head[3] == GOAWAY:
+                    return False
+        except reading.Ended:
+            return False
 
     def test_continuation(self):
         """CVE-2024-27316 and its sisters: a head that never ends."""
@@ -115,6 +163,8 @@ class Floods(Web):
             try:
                 talk.socket.sendall(sent)
                 talk.rest()
+            except TimeoutError:
+                raise  # it lives on
             except OSError:
                 pass
         self.assertEqual(self.side_of(self.http2().get("/x", login("bob"))), "new")

@@ -1,6 +1,10 @@
 """JMAP (RFC 8620) to real servers: Cyrus on both sides; accounts see their own, whatever connection they come on."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 from clients.http1 import Http
 from lab.endpoint import Endpoint
@@ -9,6 +13,8 @@ from lab.web import cyrus, layout
 from .web import Web, login_at
 
 JSON = ("Content-Type", "application/json")
+HERE = Path(__file__).resolve().parent
+MODULES = HERE.parents[2] / "target/lab-python"
 USING = ["urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail"]
 
 
@@ -46,6 +52,36 @@ class Directly(Jmap):
             self.assertEqual(session["username"], layout.account(f"{side.name}-jmap"))
             created = self.call(self.directly(side), side.name, "Mailbox/set", {"create": {"a": {"name": "Straight", "parentId": None}}})
             self.assertIn("a", created["created"])
+
+
+class Library(Jmap):
+    """The one from PyPI (`packages-python.txt`)."""
+
+    needs_proxy = False
+
+    def session(self, side, endpoint):
+        account = layout.account(f"{side}-jmap")
+        done = subprocess.run([sys.executable, HERE.parent / "clients/jmap.py", f"{endpoint.host}:{endpoint.port}", account],
+                              input=layout.password(account), capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "PYTHONPATH": str(MODULES), "REQUESTS_CA_BUNDLE": str(endpoint.ca)})
+        self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+        found = json.loads(done.stdout)
+        self.assertEqual(found["username"], account)
+        self.assertIn("Inbox", found["mailboxes"])
+        self.assertEqual(found["subjects"], [f"I am {side}"])
+
+    def test_directly(self):
+        for side in self.lab.sides.values():
+            self.session(side.name, self.directly(side).endpoint)
+
+
+class LibraryProxied(Library):
+    needs_proxy = True
+    test_directly = None
+
+    def test_both_sides(self):
+        for side in self.lab.sides:
+            self.session(side, self.endpoint())
 
 
 class Proxied(Jmap):

@@ -11,7 +11,7 @@ from .web import Web, login
 
 MIB = 1024 * 1024
 # Each way. `make soak` asks for 2048; at a debug build's speed that would take minutes.
-SIZE = int(os.environ.get("POINTSMAN_LAB_MIB", "128")) * MIB
+SIZE = int(os.environ.get("POINTSMAN_LAB_MIB", "256")) * MIB
 # What the proxy may hold more of than before, whatever passes.
 ROOM = 12 * MIB
 BLOCK = os.urandom(MIB)
@@ -184,6 +184,21 @@ class AsItComes(Web):
         self.assertEqual(list(pieces), [])
         self.assertEqual(self.side_of(client.get("/x")), "old")
 
+    def test_a_body_in_the_smallest_pieces(self):
+        """Nothing is wrong with chunks of one byte: a stream of keystrokes, an event stream that says "still here"."""
+        count = 20_000
+
+        def echo(exchange):
+            body = exchange.read()
+            exchange.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        self.made(echo)
+        client = self.http1()
+        client.send(b"POST /made/echo HTTP/1.1\r\nHost: mail.example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+                    + b"1\r\nx\r\n" * count + b"0\r\n\r\n")
+        self.assertEqual(client.answer().body, b"x" * count)
+        client = self.http2()
+        self.assertEqual(client.request("POST", "/made/echo", [], b"x" * count).body, b"x" * count)
+
     def test_an_early_answer_ends_the_upload(self):
         """413 while the client is still sending: it hears of it, and what it sends on does no harm."""
         def refuse(exchange):
@@ -317,6 +332,30 @@ class CutShort(Web):
                 else:
                     client.close()
                 until(lambda: seen and seen[0].connection.has_ended.is_set(), "the backend still sends to nobody")
+                backend.stop()
+
+
+    def test_a_stream_given_up_ends_the_backends_work_before_it_answers(self):
+        """And in the middle of an answer that pauses: an event stream with nothing to tell."""
+        for begins in (False, True):
+            with self.subTest(begins=begins):
+                has_left = threading.Event()
+
+                def wait(exchange):
+                    if begins:
+                        exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:\n\n\r\n")
+                    if exchange.hear() == b"":
+                        has_left.set()
+                    exchange.end()
+                backend, client = self.made(wait), self.http2()
+                stream = client.ask("GET", "/made/x")
+                if begins:
+                    client.head(stream)
+                until(backend.requests, "the backend was asked nothing")
+                client.h2.reset_stream(stream)
+                client.flush()
+                self.assertTrue(has_left.wait(10), "the backend's connection is held for nobody")
+                self.assertEqual(self.side_of(client.get("/x", login("bob"))), "new")
                 backend.stop()
 
 

@@ -5,6 +5,7 @@ import os
 import struct
 
 from .http1 import Answer
+from .talk import Closed
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -72,7 +73,13 @@ class WebSocket:
         self.frame(CLOSE, struct.pack("!H", code))
         first, data = self.next_frame()
         assert first & 0x0F == CLOSE, f"expected a close, and there was {first:#x} {data[:50]!r}"
+        self.hang_up()
         return struct.unpack("!H", data[:2])[0]
+
+    def hang_up(self):
+        """The server closes first (RFC 6455, 7.1.1): its end must have come through before ours."""
+        assert self.talk.has_ended()
+        self.talk.close()
 
 
 class WebSocket2(WebSocket):
@@ -85,12 +92,22 @@ class WebSocket2(WebSocket):
         self.stream = self.talk.ask("CONNECT", target, [*fields, ("sec-websocket-version", "13")], is_last=False, protocol="websocket")
         return self.talk.head(self.stream)
 
+    def hang_up(self):
+        self.talk.wait(self.has_ended)
+        if self.stream in self.talk.ended:
+            self.talk.send_body(self.stream, b"")
+
     def write(self, data):
         self.talk.send_body(self.stream, data, is_last=False)
 
+    def has_ended(self):
+        return self.stream in self.talk.ended or self.stream in self.talk.reset_by_peer
+
     def exactly(self, count):
         answer = self.talk.answers[self.stream]
-        self.talk.wait(lambda: len(answer.body) >= count)
+        self.talk.wait(lambda: len(answer.body) >= count or self.has_ended())
+        if len(answer.body) < count:
+            raise Closed(self.talk.report(f"stream {self.stream} ended"))
         data, answer.body = answer.body[:count], answer.body[count:]
         return data
 

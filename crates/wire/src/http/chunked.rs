@@ -14,8 +14,10 @@ pub const MAX_TRAILER_FIELDS: usize = 64;
 
 /// Bytes of a chunk's first line: its size and extensions.
 const MAX_LINE: usize = 256;
-/// Bytes of chunk lines that may come beyond one for each byte of data.
+/// Bytes of chunk lines that may come beyond one for each byte of data and [`PLAIN_LINE`] for each chunk.
 const MAX_OVERHEAD: u64 = 16 * 1024;
+/// A size as senders write it, with its CRLF: what a chunk of one byte, of which there may be any number, needs.
+const PLAIN_LINE: u64 = 16;
 
 /// Reads a chunked body. Fed with what is unread, it says what of that is content.
 #[derive(Debug, Default)]
@@ -77,7 +79,8 @@ impl ChunkDecoder {
                         return Ok(Decoded::NeedMore { consumed: at });
                     };
                     at += length;
-                    self.overhead = (self.overhead + length as u64).saturating_sub(size);
+                    self.overhead =
+                        (self.overhead + length as u64).saturating_sub(size.saturating_add(PLAIN_LINE));
                     if self.overhead > MAX_OVERHEAD {
                         return Err(BadBody::Overhead);
                     }

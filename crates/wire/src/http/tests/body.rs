@@ -68,6 +68,12 @@ fn extensions_are_passed_over_and_bounded() {
 }
 
 #[test]
+fn any_number_of_chunks_of_one_byte_is_a_body() {
+    let (content, ..) = decode(&[&b"1\r\na\r\n".repeat(20_000), b"0\r\n\r\n"]).expect("a body");
+    assert_eq!(content.len(), 20_000);
+}
+
+#[test]
 fn trailers_are_bounded_and_cannot_say_everything() {
     let (_, trailers, _) =
         decode(&[b"0\r\nX-Sum: 1\r\nContent-Length: 5\r\nX_Forwarded_For: 192.0.2.1\r\n\r\n"])
