@@ -108,7 +108,9 @@ impl Conversation {
                 let delay = self.context.live.brake.failed(client, account);
                 // The connection is not looked at meanwhile: hanging up and coming back would save no time,
                 // since the place of the connection is taken until then.
-                tokio::time::sleep(delay).await;
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
             }
             Err(_) => {}
         }

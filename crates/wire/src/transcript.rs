@@ -34,6 +34,35 @@ pub(crate) fn play_replay(make: impl Fn() -> Box<dyn Replay>, script: &str) {
     }
 }
 
+/// Plays a backend that says each of `pieces` in one breath; the last event, or what was written last. Ready,
+/// the replay logs in.
+pub(crate) fn in_one_breath(replay: &mut dyn Replay, pieces: &[&[u8]]) -> String {
+    let mut inbox = Inbox::new(64 * 1024);
+    let mut last = String::new();
+    for piece in pieces {
+        assert_eq!(inbox.receive(piece), piece.len(), "the inbox is full");
+        loop {
+            match replay.feed(&mut inbox) {
+                Step::NeedMore => break,
+                Step::Write(bytes) => last = bytes.expose().escape_ascii().to_string(),
+                Step::Event(event) => {
+                    last = shown_heard(&event);
+                    if !matches!(event, Heard::Ready { .. }) {
+                        return last;
+                    }
+                    let Step::Write(bytes) = replay.authenticate(&password("alice", "secret")) else {
+                        panic!("no way to log in")
+                    };
+                    last = bytes.expose().escape_ascii().to_string();
+                }
+                Step::StartTls(_) => return "TLS".to_owned(),
+                Step::Close(_) => return "END".to_owned(),
+            }
+        }
+    }
+    last
+}
+
 /// An attempt with a user name and a password.
 pub(crate) fn password(user: &str, password: &str) -> Attempt {
     let secret = |text: &str| Secret::copy_of(&unescape(text));

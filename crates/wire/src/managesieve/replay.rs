@@ -230,6 +230,13 @@ impl Machine for Replay {
                     inbox.consume(length);
                     match self.response(&frame, inbox.unread().is_empty()) {
                         Step::Write(nothing) if nothing.is_empty() => {}
+                        // Behind XCLIENT's OK a block may come, which ends before `NOOP`'s answer.
+                        step if step.is_question()
+                            && !matches!(self.state, State::ExpectSync)
+                            && !inbox.unread().is_empty() =>
+                        {
+                            return self.broken(Fault::Protocol);
+                        }
                         step => return step,
                     }
                 }

@@ -517,6 +517,20 @@ fn capabilities_behind_xclient_are_found_wherever_they_stand() {
 }
 
 #[test]
+fn an_answer_that_was_not_asked_for_breaks_the_leg() {
+    let block = &b"\"SASL\" \"PLAIN\"\r\nOK\r\n"[..];
+    for (pieces, expected) in [
+        (&[block, b"OK \"in\"\r\n\"more\""][..], "ACCEPTED |OK \\\"in\\\"\\r\\n"),
+        (&[b"\"SASL\" \"PLAIN\"\r\nOK\r\nOK \"in\"\r\n"], "BROKEN protocol"),
+        (&[b"\"SASL\" \"LOGIN\"\r\nOK\r\n", b"\"\"\r\n\"\"\r\n"], "BROKEN protocol"),
+        (&[b"\"SASL\" \"LOGIN\"\r\nOK\r\n", b"OK \"in\"\r\n"], "BROKEN protocol"),
+    ] {
+        let mut replay = Replay::new(errand(false, false));
+        assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
+    }
+}
+
+#[test]
 fn what_breaks_a_leg() {
     for (starttls, script) in [
         (false, "S: 220 mail ESMTP\n= BROKEN greeting"),

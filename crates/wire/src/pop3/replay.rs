@@ -246,6 +246,9 @@ impl Machine for Replay {
             inbox.consume(found.whole);
             match self.response(&line, inbox.unread().is_empty()) {
                 Step::Write(nothing) if nothing.is_empty() => {}
+                step if step.is_question() && !inbox.unread().is_empty() => {
+                    return self.broken(Fault::Protocol);
+                }
                 step => return step,
             }
         }

@@ -614,6 +614,22 @@ fn stls_and_xclient() {
 }
 
 #[test]
+fn an_answer_that_was_not_asked_for_breaks_the_leg() {
+    let list = &b"+OK list\r\nSASL PLAIN\r\n.\r\n"[..];
+    for (pieces, expected) in [
+        (&[&b"+OK ready\r\n"[..], list, b"+ \r\n", b"+OK in\r\n* more"][..], "ACCEPTED |+OK in\\r\\n"),
+        (&[b"+OK ready\r\n+OK\r\n"], "BROKEN protocol"),
+        (&[b"+OK ready\r\n", b"+OK list\r\nSASL PLAIN\r\n.\r\n+ \r\n"], "BROKEN protocol"),
+        (&[b"+OK ready\r\n", list, b"+ \r\n+OK in\r\n"], "BROKEN protocol"),
+        (&[b"+OK ready\r\n", b"+OK\r\nUSER\r\n.\r\n", b"+OK\r\n+OK in\r\n"], "BROKEN protocol"),
+        (&[b"+OK ready\r\n", list, b"+OK in\r\n"], "BROKEN protocol"),
+    ] {
+        let mut replay = Replay::new(errand(false, false));
+        assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
+    }
+}
+
+#[test]
 fn what_breaks_a_leg() {
     for (starttls, script) in [
         (false, "S: 220 mail ESMTP\n= BROKEN greeting"),

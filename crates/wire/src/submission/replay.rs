@@ -216,7 +216,13 @@ impl Machine for Replay {
             match gathered {
                 Gathered::NeedMore => {}
                 Gathered::Nonsense => return self.broken(nonsense),
-                Gathered::Whole(response) => return self.response(response, inbox.unread().is_empty()),
+                Gathered::Whole(response) => {
+                    let is_last = inbox.unread().is_empty();
+                    return match self.response(response, is_last) {
+                        step if step.is_question() && !is_last => self.broken(Fault::Protocol),
+                        step => step,
+                    };
+                }
             }
         }
     }

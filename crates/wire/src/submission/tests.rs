@@ -627,6 +627,21 @@ fn a_clients_name_cannot_end_the_line() {
 }
 
 #[test]
+fn an_answer_that_was_not_asked_for_breaks_the_leg() {
+    let (greeting, list) = (&b"220 ready\r\n"[..], &b"250-x\r\n250 AUTH PLAIN LOGIN\r\n"[..]);
+    for (pieces, expected) in [
+        (&[greeting, list, b"235 2.7.0 in\r\n250 more"][..], "ACCEPTED |235 2.7.0 in\\r\\n"),
+        (&[b"220 ready\r\n250 x\r\n"], "BROKEN protocol"),
+        (&[greeting, b"250-x\r\n250 AUTH PLAIN\r\n235 in\r\n"], "BROKEN protocol"),
+        (&[greeting, b"250-x\r\n250 AUTH LOGIN\r\n", b"334 \r\n334 \r\n"], "BROKEN protocol"),
+        (&[greeting, b"250-x\r\n250 AUTH LOGIN\r\n", b"235 in\r\n"], "BROKEN protocol"),
+    ] {
+        let mut replay = Replay::new(errand(false, false, b"pc"));
+        assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
+    }
+}
+
+#[test]
 fn what_breaks_a_leg() {
     for (starttls, script) in [
         (false, "S: * OK imap\n= BROKEN greeting"),

@@ -261,14 +261,6 @@ impl Client {
         }
     }
 
-    /// Whether something has come that was not read yet.
-    pub(crate) fn has_heard(&mut self) -> bool {
-        self.stream.get_ref().set_nonblocking(true).expect("non-blocking");
-        let heard = matches!(self.stream.fill_buf(), Ok(bytes) if !bytes.is_empty());
-        self.stream.get_ref().set_nonblocking(false).expect("blocking");
-        heard
-    }
-
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).expect("write");
     }

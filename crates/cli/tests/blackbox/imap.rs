@@ -1,0 +1,5 @@
+//! IMAP before the bridge.
+
+mod faults;
+mod life;
+mod logins;
