@@ -7,6 +7,7 @@ mod doors;
 mod mapping;
 mod metrics;
 mod process;
+mod report;
 mod run;
 mod start;
 

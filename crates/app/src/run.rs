@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::Report;
 use config::plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::doors::{self, Doors};
 use crate::process;
+use crate::report;
 use crate::start::{App, StartError, log_format};
 
 /// What a run is told beside its plan.
@@ -18,6 +20,8 @@ pub struct Options {
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
     /// Leave the log alone: somebody else has set it up.
     pub keep_log: bool,
+    /// What the configuration had to say although it is valid: goes into the log.
+    pub warnings: Option<Report>,
 }
 
 /// How a run ended.
@@ -42,6 +46,9 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     } else {
         Some(observe::init(&plan.server.log_level, log_format(&plan)).map_err(std::io::Error::other)?)
     };
+    if let Some(warnings) = &options.warnings {
+        report::log(warnings);
+    }
     process::raise_descriptors();
     process::forbid_dumps();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -72,6 +79,11 @@ async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
             _ = terminate.recv() => break,
             _ = hangup.recv() => match app.reload().await {
                 Ok(()) => tracing::info!("configuration reloaded"),
+                Err(StartError::Config(problems)) => {
+                    report::log(&problems);
+                    let errors = problems.errors();
+                    tracing::error!(errors, "reload refused, everything stays as it was");
+                }
                 Err(error) => tracing::error!(%error, "reload refused, everything stays as it was"),
             },
         }

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
 use crate::metrics::Chronicle;
+use crate::report;
 
 /// Everything that runs, but for the doors.
 pub struct App {
@@ -115,6 +116,7 @@ impl App {
             .await
             .map_err(std::io::Error::other)?
             .map_err(StartError::Config)?;
+        report::log(&loaded.warnings);
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let context =

@@ -74,12 +74,12 @@ impl Conversation {
             mechanism = %entered.mechanism,
             tls = self.tls.as_ref().map_or("none", |tls| tls.version),
             resumed = self.tls.as_ref().is_some_and(|tls| tls.resumed),
-            hold_us = hold.as_micros(),
-            route_us = route.as_micros(),
-            connect_us = steps.connect.as_micros(),
-            backend_tls_us = steps.tls.as_micros(),
-            greeting_us = steps.greeting.as_micros(),
-            replay_us = replay.as_micros(),
+            hold_us = micros(hold),
+            route_us = micros(route),
+            connect_us = micros(steps.connect),
+            backend_tls_us = micros(steps.tls),
+            greeting_us = micros(steps.greeting),
+            replay_us = micros(replay),
             "login"
         );
     }
@@ -151,6 +151,11 @@ pub(crate) fn log_end(
         why = label(why),
         "session ended"
     );
+}
+
+/// As a number that JSON has: `as_micros` would be written as text.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Why a session ended, in the log and in the metrics.

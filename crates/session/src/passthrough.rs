@@ -16,7 +16,7 @@ use wire::passthrough::{Replay, farewell};
 use wire::step::Errand;
 
 use crate::attempt::count_steps;
-use crate::bridged::{self, Lines, Watched};
+use crate::bridged::{self, Lines, Watched, micros};
 use crate::context::Context;
 use crate::conversation::handshake;
 
@@ -108,8 +108,8 @@ impl Passage {
             client = %self.visitor.client,
             %destination,
             tls = self.visitor.tls.as_ref().map_or("none", |tls| tls.version),
-            connect_us = leg.steps.connect.as_micros(),
-            greeting_us = leg.steps.greeting.as_micros(),
+            connect_us = micros(leg.steps.connect),
+            greeting_us = micros(leg.steps.greeting),
             "passing through"
         );
         let began = Instant::now();
