@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy lab bench demo help
+.PHONY: test packages fmt lint unit docs policy lab bench promtool demo help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lab: ## tests against real Dovecot and Postfix
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet
 	python3 tests/lab/bench.py --pointsman target/release/pointsman
+
+promtool: ## metrics and alerts held against Prometheus' own tool, which it fetches
+	tests/promtool.sh
 
 demo: ## the demo
 	$(CARGO) run --release --locked -- demo
