@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Act, Actor, Audit};
+use config::Report;
 use config::plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::doors::{self, Doors};
 use crate::process;
+use crate::report;
 use crate::start::{App, StartError, log_format};
 
 /// What a run is told beside its plan.
@@ -19,6 +21,8 @@ pub struct Options {
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
     /// Leave the log alone: somebody else has set it up.
     pub keep_log: bool,
+    /// What the configuration had to say although it is valid: goes into the log.
+    pub warnings: Option<Report>,
 }
 
 /// How a run ended.
@@ -43,6 +47,9 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     } else {
         Some(observe::init(&plan.server.log_level, log_format(&plan)).map_err(std::io::Error::other)?)
     };
+    if let Some(warnings) = &options.warnings {
+        report::log(warnings);
+    }
     process::raise_descriptors();
     process::forbid_dumps();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -86,14 +93,16 @@ async fn live(plan: Plan, options: Options, log: Option<observe::Handle>) -> Res
 async fn reload(app: &App, audit: Option<&Audit>) {
     let result = match app.reload().await {
         Ok(reload) => {
-            if !reload.warnings.diagnostics.is_empty() {
-                tracing::warn!("the configuration has warnings:\n{}", reload.warnings.render(false));
-            }
             if !reload.restart_required.is_empty() {
                 tracing::warn!(keys = reload.restart_required.join(", "), "these keys need a restart");
             }
             tracing::info!("configuration reloaded");
             "ok"
+        }
+        Err(StartError::Config(problems)) => {
+            report::log(&problems);
+            tracing::error!(errors = problems.errors(), "reload refused, everything stays as it was");
+            "refused"
         }
         Err(error) => {
             tracing::error!(%error, "reload refused, everything stays as it was");

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
 use crate::metrics::Chronicle;
-use crate::{management, restart};
+use crate::{management, report, restart};
 
 /// Everything that runs, but for the doors.
 pub struct App {
@@ -159,6 +159,7 @@ impl App {
             .await
             .map_err(std::io::Error::other)?
             .map_err(StartError::Config)?;
+        report::log(&loaded.warnings);
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let context = Arc::new(Context::new(

@@ -134,11 +134,6 @@ pub(crate) async fn finish(
     let _ = timeout(GOODBYE, goodbye).await;
 }
 
-/// A time for a log line: a number also in JSON, where the clock's own 128 bits would become a string.
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// The one line at a session's end.
 pub(crate) fn log_end(
     account: Option<&str>,
@@ -156,6 +151,11 @@ pub(crate) fn log_end(
         why = label(why),
         "session ended"
     );
+}
+
+/// As a number that JSON has: `as_micros` would be written as text.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Why a session ended, in the log and in the metrics.
