@@ -3,16 +3,15 @@
 //! First the store and the cache, then the desk: a login that was routed before the change and is confirmed after
 //! it finds another generation, and is routed afresh. Every change that the API makes comes through here.
 
-use route::Change;
+use desk::Desk;
 use route::store::{Applied, StoreError};
-use session::Context;
+use route::{Change, Router};
 
 /// Changes beyond which every account's logins are routed afresh, instead of those that are named.
 const MANY: usize = 1_000;
 
 /// Makes these changes, all or none, and has the logins under way that they concern routed afresh.
-pub(crate) async fn apply(context: &Context, changes: Vec<Change>) -> Result<Applied, StoreError> {
-    let router = &context.live.router;
+pub(crate) async fn apply(router: &Router, desk: &Desk, changes: Vec<Change>) -> Result<Applied, StoreError> {
     let is_of_many = changes.len() > MANY || changes.iter().any(|change| change.identifier.starts_with('@'));
     let keys: Vec<String> = if is_of_many {
         Vec::new()
@@ -21,9 +20,8 @@ pub(crate) async fn apply(context: &Context, changes: Vec<Change>) -> Result<App
     };
     let applied = router.apply(changes).await;
     // After a failure too: one of them says that the change was made, but may not last.
-    let desk = &context.live.desk;
     if is_of_many {
-        reroute_all(context);
+        reroute_all(desk);
     }
     for key in keys {
         desk.bump(&key);
@@ -32,6 +30,6 @@ pub(crate) async fn apply(context: &Context, changes: Vec<Change>) -> Result<App
 }
 
 /// Has every login under way routed afresh.
-pub(crate) fn reroute_all(context: &Context) {
-    context.live.desk.kick_where(|_| false);
+pub(crate) fn reroute_all(desk: &Desk) {
+    desk.kick_where(|_| false);
 }

@@ -59,7 +59,7 @@ pub(crate) async fn set(
     may_be_a_domain(&shared, &normalized)?;
     let previous = shared.router().resolve(&normalized).await.destination.to_string();
     let change = Change::set(normalized.as_str(), destination);
-    let outcome = match points::apply(&shared.context(), vec![change]).await {
+    let outcome = match points::apply(&shared.router(), &shared.desk(), vec![change]).await {
         Ok(applied) => Ok(Json(Stored {
             identifier: identifier.to_owned(),
             normalized: normalized.clone(),
@@ -85,7 +85,7 @@ pub(crate) async fn remove(
     let normalized = shared.normalized(identifier)?;
     let previous = shared.router().resolve(&normalized).await.destination.to_string();
     let change = Change::remove(normalized.as_str());
-    let applied = points::apply(&shared.context(), vec![change]).await;
+    let applied = points::apply(&shared.router(), &shared.desk(), vec![change]).await;
     let destination = shared.router().resolve(&normalized).await.destination.to_string();
     let outcome = match applied {
         Ok(applied) => Ok(Json(Removed {
@@ -111,7 +111,7 @@ pub(crate) async fn reload(
     parameters.only(&[])?;
     let outcome = match shared.router().reload().await {
         Ok(loaded) => {
-            points::reroute_all(&shared.context());
+            points::reroute_all(&shared.desk());
             let entries = loaded.map(|loaded| loaded.entries);
             Ok(Json(Reloaded { entries, domains: loaded.map(|loaded| loaded.domains) }))
         }

@@ -111,7 +111,7 @@ pub(crate) async fn import(
         let changed = entries - same(&shared.router(), &table).await?;
         return Ok(Json(Imported { entries, changed, dry_run: true }));
     }
-    let applied = points::apply(&shared.context(), changes(&table)).await;
+    let applied = points::apply(&shared.router(), &shared.desk(), changes(&table)).await;
     let outcome = match applied {
         Ok(applied) => Ok(Json(Imported { entries, changed: applied.changed, dry_run: false })),
         Err(error) => Err(Failure::from(error)),
