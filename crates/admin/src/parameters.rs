@@ -80,8 +80,13 @@ impl Parameters {
         Ok(())
     }
 
-    /// Refuses names that the call does not know.
+    /// Refuses names that the call does not know, and values that are empty: a script's variable that is not set
+    /// must not stand for everybody or nobody.
     pub(crate) fn only(self, known: &[&str]) -> Answer<Self> {
+        if let Some((name, _)) = self.given.iter().find(|(_, value)| value.is_empty()) {
+            let detail = format!("{name:?} is empty: give it a value, or leave it out");
+            return Err(Failure::bad_request(detail));
+        }
         match self.given.keys().find(|name| !known.contains(&name.as_str())) {
             None => Ok(self),
             Some(name) => {
@@ -97,7 +102,7 @@ impl Parameters {
     }
 
     pub(crate) fn required(&self, name: &str) -> Answer<&str> {
-        self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+        self.optional(name).ok_or_else(|| {
             Failure::bad_request(format!("{name} is missing: give it as ?{name}= or in a JSON body"))
         })
     }

@@ -45,24 +45,32 @@ pub(crate) async fn kick(
         let detail = "name whom to kick: identifier (one account, or *@example.org), destination, client";
         return Err(Failure::bad_request(detail));
     }
-    let desk = shared.desk();
-    let kicked = match filter.only_account() {
-        Some(account) => desk.kick(account),
-        None => desk.kick_where(|info| filter.matches(info)),
+    // Here and at the other proxies at once.
+    let others = async {
+        match filter.everywhere() {
+            Some(whom) => shared.points().tell(Event::Kick(whom)).await,
+            None => tracing::warn!("a kick by network concerns this proxy's own sessions only"),
+        }
     };
-    match filter.everywhere() {
-        Some(whom) => shared.points().tell(Event::Kick(whom)).await,
-        None => tracing::warn!("a kick by network or protocol concerns this proxy's own sessions only"),
-    }
-    let ending = desk.ending(|info| filter.matches(info));
-    // Whether they have all left is told by the count.
-    let _ = timeout(KICK_WAIT, ending.gone()).await;
-    let told = Kicked { kicked: kicked.sessions, logins: kicked.logins, ending: ending.count() };
+    let desk = shared.desk();
+    let (told, ()) = tokio::join!(send_home(&desk, &filter), others);
     let act =
         Act::to_account("connections.kick", subject(&parameters)).after(format!("{} kicked", told.kicked));
     let outcome = Ok(Json(told));
     shared.record(&caller, act, &outcome).await;
     outcome
+}
+
+/// Tells those who are meant, and waits for them to leave.
+async fn send_home(desk: &Desk, filter: &Filter) -> Kicked {
+    let kicked = match filter.only_account() {
+        Some(account) => desk.kick(account),
+        None => desk.kick_where(|info| filter.matches(info)),
+    };
+    let ending = desk.ending(|info| filter.matches(info));
+    // Whether they have all left is told by the count.
+    let _ = timeout(KICK_WAIT, ending.gone()).await;
+    Kicked { kicked: kicked.sessions, logins: kicked.logins, ending: ending.count() }
 }
 
 /// `POST /connections/delay`.
@@ -146,5 +154,7 @@ fn subject(parameters: &Parameters) -> String {
     }
 }
 
+#[cfg(test)]
+mod race;
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,12 @@ impl Filter {
         Ok(Self { account, destination, client, protocol })
     }
 
+    /// One account, whose name is normalised.
+    #[cfg(test)]
+    pub(super) fn of_account(name: &str) -> Self {
+        Self { account: Some(Account::One(name.to_owned())), ..Self::default() }
+    }
+
     /// The one account, when that is the only condition.
     pub(super) fn only_account(&self) -> Option<&str> {
         let is_only = self.destination.is_none() && self.client.is_none() && self.protocol.is_none();

@@ -23,14 +23,14 @@ pub(crate) async fn get(
     parameters: Parameters,
 ) -> Answer<Response> {
     let parameters = parameters.only(&[IDENTIFIER, FROM, LIMIT])?;
-    if parameters.optional(IDENTIFIER).is_some() {
-        let identifier = parameters.required(IDENTIFIER)?;
+    let (from, limit) = parameters.page()?;
+    if let Some(identifier) = parameters.optional(IDENTIFIER) {
         return Ok(Json(one(&shared, identifier).await?).into_response());
     }
     if transfer::wants_text(&headers) {
         return transfer::export(&shared).await;
     }
-    Ok(Json(transfer::page(&shared, &parameters).await?).into_response())
+    Ok(Json(transfer::page(&shared, from, limit).await?).into_response())
 }
 
 async fn one(shared: &Shared, identifier: &str) -> Answer<Mapping> {
@@ -129,8 +129,8 @@ pub(crate) async fn invalidate(
     let parameters = parameters.only(&[IDENTIFIER])?;
     let points = shared.points();
     let (normalized, act) = match parameters.optional(IDENTIFIER) {
-        Some(_) => {
-            let normalized = shared.normalized(parameters.required(IDENTIFIER)?)?;
+        Some(identifier) => {
+            let normalized = shared.normalized(identifier)?;
             points.invalidate(&normalized);
             points.tell(Event::Changed(vec![normalized.as_str().into()])).await;
             (Some(normalized.clone()), Act::to_account("cache.invalidate", normalized))

@@ -36,8 +36,7 @@ pub(super) fn wants_text(headers: &HeaderMap) -> bool {
 }
 
 /// One page of the entries.
-pub(super) async fn page(shared: &Shared, parameters: &Parameters) -> Answer<Page> {
-    let (from, limit) = parameters.page()?;
+pub(super) async fn page(shared: &Shared, from: Option<u64>, limit: usize) -> Answer<Page> {
     let listing = shared.router().list(from.unwrap_or(0), limit).await?;
     let entry = |entry: route::store::Entry| Entry {
         identifier: entry.identifier.to_string(),

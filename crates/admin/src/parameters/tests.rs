@@ -62,6 +62,8 @@ fn what_is_refused() {
     }
     let given = || Parameters::of_query("identifier=a").expect("a query");
     assert!(given().only(&["identifier"]).is_ok());
+    let empty = Parameters::of_query("identifier=&destination=old").expect("a query");
+    assert_eq!(empty.only(&["identifier", "destination"]).expect_err("empty").status(), 400);
     assert_eq!(given().only(&["destination"]).expect_err("unknown").status(), 400);
     assert_eq!(given().required("destination").expect_err("missing").status(), 400);
 }
