@@ -34,6 +34,11 @@ async fn statistics() {
             "cache_hits": 1, "cache_misses": 1, "hit_rate_pct": 50.0, "cache_entries": 1, "active_connections": 7,
             "sessions": 1, "logins": 0, "store_errors": 0, "draining": false, "by_listener": {"imap": 7},
             "by_protocol": {"imap": 1}, "by_destination": {"new": 1},
+            "nodes": [{"node": "test", "this": true, "silent_seconds": 0}],
+            "channel": {
+                "state": "none", "reason": "it has not joined a channel yet", "heard": 0, "said": 0, "unsaid": 0,
+                "forged": 0, "missed": 0,
+            },
             "uptime_seconds": stats["uptime_seconds"], "version": env!("CARGO_PKG_VERSION"),
         });
         assert_eq!(stats, expected);
