@@ -10,6 +10,7 @@ install_python() {
     folder=$here/../../target/lab-python
     cmp -s "$here/packages-python.txt" "$folder/packages.txt" && return
     rm -rf "$folder"
+    mkdir -p "$folder"
     # pip warns of other modules of this machine, which these do not touch: shown when it fails.
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$folder" \
         --requirement "$here/packages-python.txt" 2>"$folder.log" || { cat "$folder.log" >&2; exit 1; }

@@ -1,7 +1,7 @@
 //! How long a body is, when its head leaves no doubt.
 
 use super::bad::BadHead;
-use super::fields::Fields;
+use super::fields::{Fields, is};
 use super::head::{Framing, Version};
 
 /// What the fields say, `None` where they say nothing.
@@ -9,6 +9,10 @@ use super::head::{Framing, Version};
 /// RFC 9112 section 6.3, but for every leniency that it allows: both lengths, several lengths and unknown
 /// codings are refused instead of being mended.
 pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Framing>, BadHead> {
+    // Servers that hand fields on as variables take `_` for `-`.
+    if fields.iter().any(|(name, _)| is_folded(name)) {
+        return Err(BadHead::Malformed("a length under a name with an underscore"));
+    }
     let mut lengths = fields.get_all("content-length");
     let mut codings = fields.get_all("transfer-encoding");
     match (lengths.next(), codings.next()) {
@@ -35,4 +39,8 @@ pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Frami
             Ok(Some(Framing::Chunked))
         }
     }
+}
+
+fn is_folded(name: &[u8]) -> bool {
+    is(name, "content_length") || is(name, "transfer_encoding")
 }

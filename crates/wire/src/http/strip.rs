@@ -87,5 +87,9 @@ fn is_forwarded(name: &[u8]) -> bool {
         || folded == b"client-ip"
         || folded == b"x-cluster-client-ip"
         || folded == b"true-client-ip"
+        || folded == b"cf-connecting-ip"
         || folded == b"x-original-forwarded-for"
+        // Not who, but what: some frameworks take the path from these, past every rule.
+        || folded == b"x-original-url"
+        || folded == b"x-rewrite-url"
 }

@@ -28,6 +28,8 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("a length past 64 bits", get("Content-Length: 18446744073709551616\r\n"), 400),
         ("no length", get("Content-Length:\r\n"), 400),
         ("a hexadecimal length", get("Content-Length: 0x5\r\n"), 400),
+        ("a length in another spelling", get("Content_Length: 5\r\n"), 400),
+        ("a coding in another spelling", get("transfer_encoding: chunked\r\n"), 400),
         ("another coding", get("Transfer-Encoding: gzip\r\n"), 400),
         ("another coding first", get("Transfer-Encoding: gzip, chunked\r\n"), 400),
         ("chunked twice", get("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"), 400),

@@ -98,6 +98,8 @@ fn nobody_says_for_us_who_the_client_is() {
         ("X_Real_IP", "192.0.2.1"),
         ("X-Client-IP", "192.0.2.1"),
         ("True-Client-IP", "192.0.2.1"),
+        ("X-Original-URL", "/admin"),
+        ("X-Rewrite-URL", "/admin"),
         ("X-Reality", "stays"),
     ]);
     head.strip_forwarded();
