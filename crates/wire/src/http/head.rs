@@ -82,7 +82,7 @@ pub struct ResponseHead {
 /// Length of the head at the start of `bytes`, its empty line included; `None` when more is needed.
 ///
 /// `from` is how much of `bytes` was searched before (0 at first), so that a head which comes byte by byte is
-/// not searched anew each time. Up to [`MAX_BLANK_LINES`] empty lines in front belong to the head.
+/// not searched anew each time. Up to two empty lines in front belong to the head.
 ///
 /// Lines that end with a lone LF end a head here too, so that such a head is refused by the parser at once instead
 /// of being waited for until the timeout.
