@@ -2,10 +2,10 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy lab bench demo help
+.PHONY: test packages fmt lint unit docs policy lab bench bench-mapping soak promtool demo help
 
 help: ## what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 test: packages fmt policy lint unit docs lab ## everything (fast ones first)
 
@@ -34,6 +34,16 @@ lab: ## tests against real Dovecot and Postfix
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet
 	python3 tests/lab/bench.py --pointsman target/release/pointsman
+
+bench-mapping: ## a mapping file of a million accounts: load, memory, lookups, changes
+	$(CARGO) bench --locked --quiet -p pointsman-route --bench mapping
+
+soak: ## what takes minutes: 2 GiB up and down over HTTP
+	$(CARGO) build --release --locked --quiet
+	POINTSMAN_LAB_MIB=2048 python3 tests/lab/run.py --pointsman target/release/pointsman -k http_streams.Large
+
+promtool: ## metrics and alerts held against Prometheus' own tool, which it fetches
+	tests/promtool.sh
 
 demo: ## the demo
 	$(CARGO) run --release --locked -- demo

@@ -1,14 +1,29 @@
 #!/bin/sh
-# Installs the packages of packages.txt that are missing. Starts no server, and the laboratory uses nothing of /etc.
+# Installs what is missing of packages.txt, packages-browser.txt (Debian's) and packages-python.txt (PyPI's).
+# Starts no server, and the laboratory uses nothing of /etc.
 set -eu
 
+here=$(dirname "$0")
+
+# A folder of our own, not the system's: nobody else's modules change by it.
+install_python() {
+    folder=$here/../../target/lab-python
+    cmp -s "$here/packages-python.txt" "$folder/packages.txt" && return
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    # pip warns of other modules of this machine, which these do not touch: shown when it fails.
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$folder" \
+        --requirement "$here/packages-python.txt" 2>"$folder.log" || { cat "$folder.log" >&2; exit 1; }
+    cp "$here/packages-python.txt" "$folder/packages.txt"
+}
+
 missing=
-while read -r package; do
-    case $package in '' | '#'*) continue ;; esac
+for package in $(cat "$here/packages.txt" "$here/packages-browser.txt" | grep -v '^#'); do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
-done <"$(dirname "$0")/packages.txt"
+done
 
 if [ -z "$missing" ]; then
+    install_python
     echo "lab: all packages are installed"
     exit 0
 fi
@@ -30,3 +45,4 @@ echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-se
 apt-get update
 # shellcheck disable=SC2086  # a list
 apt-get install -y --no-install-recommends $missing
+install_python

@@ -12,6 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+# Debian's own modules (h2, websockets), for a Python that is not Debian's, too.
+sys.path.append("/usr/lib/python3/dist-packages")
 sys.dont_write_bytecode = True
 
 import cases  # noqa: E402

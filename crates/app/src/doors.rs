@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use config::plan::Listener;
+use admin::Audit;
+use config::plan::{Listener, Name};
 use listen::{Door, Places, bind};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use wire::protocol::Protocol;
 
+use crate::management;
 use crate::start::{App, StartError};
 
 /// Every door of the program.
@@ -15,17 +18,22 @@ pub(crate) struct Doors {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the doors close.
     pub(crate) closing: CancellationToken,
+    /// Each listener's connections.
+    pub(crate) places: Vec<(Name, Places)>,
 }
 
-/// Binds everything, then begins to accept: either all doors open or none.
-pub(crate) fn open(app: &Arc<App>) -> Result<Doors, StartError> {
-    let doors = Doors { tasks: TaskTracker::new(), closing: CancellationToken::new() };
+/// Binds everything, the management API's addresses too, then begins to accept: either all doors open or none.
+/// Gives the audit log, where there is one.
+pub(crate) fn open(app: &Arc<App>) -> Result<(Doors, Option<Audit>), StartError> {
+    let mut doors =
+        Doors { tasks: TaskTracker::new(), closing: CancellationToken::new(), places: Vec::new() };
     let mut bound = Vec::new();
     for listener in &app.context().plan.listeners {
         bound.push((Arc::clone(listener), bind(listener)?));
+        doors.places.push((Arc::clone(&listener.name), Places::new()));
     }
-    for (listener, sockets) in bound {
-        let places = Places::new();
+    let (server, audit) = management::bind(app, &doors)?.unzip();
+    for ((listener, sockets), (_, places)) in bound.into_iter().zip(&doors.places) {
         for door in sockets {
             tracing::info!(
                 listener = %listener.name,
@@ -37,7 +45,10 @@ pub(crate) fn open(app: &Arc<App>) -> Result<Doors, StartError> {
             doors.tasks.spawn(entrance);
         }
     }
-    Ok(doors)
+    if let Some(server) = server {
+        management::serve(server);
+    }
+    Ok((doors, audit))
 }
 
 fn accept(
@@ -58,12 +69,18 @@ fn accept(
             // A reload may have changed what the listener of this name asks for; its sockets stay.
             let listener = context.plan.listeners.iter().find(|listener| listener.name == bound_as.name);
             let listener = Arc::clone(listener.unwrap_or(&bound_as));
-            if accepted.place.is_err() {
-                session::turn_away(&context, &listener, &accepted);
-                continue;
+            let is_http = listener.protocol == Protocol::Http;
+            match (accepted.place.is_ok(), is_http) {
+                (true, true) => {
+                    tasks.spawn(http::serve(app.http(), listener, accepted, closing.clone()));
+                }
+                (true, false) => {
+                    let draining = closing.clone().cancelled_owned();
+                    tasks.spawn(session::serve(context, listener, accepted, draining));
+                }
+                (false, true) => http::turn_away(&listener, &accepted),
+                (false, false) => session::turn_away(&context, &listener, &accepted),
             }
-            let draining = closing.clone().cancelled_owned();
-            tasks.spawn(session::serve(context, listener, accepted, draining));
         }
     }
 }

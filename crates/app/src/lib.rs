@@ -4,10 +4,15 @@
 //! and swapped in as one.
 
 mod doors;
+mod management;
 mod mapping;
+mod metrics;
 mod process;
+mod report;
+mod restart;
 mod run;
 mod start;
+mod state;
 
 pub use mapping::check as check_mapping;
 pub use run::{Ended, Options, run};

@@ -1,29 +1,49 @@
-//! The mapping store that a plan asks for.
+//! The mapping store that a plan asks for, and the channel on which proxies that share it tell each other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::plan::{Plan, Source};
+use points::Points;
+use route::bus::{Bus, Channel, Key};
 use route::file::Watch;
-use route::store::LoadError;
-use route::{FileStore, Rules, Store};
+use route::sql::Statements;
+use route::store::{LoadError, StoreError};
+use route::{FileStore, RedisStore, Rules, SqlStore, Store};
+use tokio::time::timeout;
 
-/// The store in use, and the watch over it.
-pub(crate) struct Mapping {
+/// The store in use.
+pub(crate) enum Mapping {
+    File(File),
+    /// One that other proxies may share.
+    Shared {
+        store: Arc<dyn Store>,
+        /// `None`: it has no way to tell others.
+        channel: Option<Arc<dyn Channel>>,
+        /// What it was opened with.
+        source: String,
+    },
+}
+
+/// A file, and the watch over it.
+pub(crate) struct File {
     store: FileStore,
     path: PathBuf,
     /// Ends when it is dropped.
     watch: Option<Watch>,
 }
 
-/// Judges the mapping file of `plan` without using it.
+/// An identifier that no account has: what is asked to see whether a store answers.
+const NOBODY: &str = "nobody@pointsman.invalid";
+
+/// Judges the mapping file of `plan` without using it. Other stores are judged when they are opened.
 ///
 /// # Errors
 /// What is wrong with it, line by line.
 pub fn check(plan: &Plan) -> Result<(), LoadError> {
-    match path(plan) {
-        Some((path, _)) => FileStore::check(path, &Rules::of(plan)).map(|_| ()),
-        None => Ok(()),
+    match &plan.mapping.source {
+        Source::File { path, .. } => FileStore::check(path, &Rules::of(plan)).map(|_| ()),
+        Source::Redis { .. } | Source::Sql { .. } => Ok(()),
     }
 }
 
@@ -31,9 +51,77 @@ pub fn check(plan: &Plan) -> Result<(), LoadError> {
 
 impl Mapping {
     /// Opens what `plan` asks for.
+    ///
+    /// A store that does not answer stops the start: nothing is cached yet, so every account that has moved
+    /// would be sent to its old server, and what it writes there would be lost to it.
     pub(crate) async fn open(plan: &Plan) -> Result<Self, LoadError> {
-        // The configuration refuses every other source until it is built.
-        let (path, watches) = path(plan).unwrap_or_else(|| (Path::new(""), false));
+        let unusable = |error: StoreError| LoadError::Unusable(error.to_string().into());
+        let (store, channel): (Arc<dyn Store>, Option<Arc<dyn Channel>>) = match &plan.mapping.source {
+            Source::File { path, watch } => return File::open(plan, path, *watch).await.map(Self::File),
+            Source::Redis { url, key_prefix, pool_size, channel } => {
+                let store = RedisStore::open(url, key_prefix, *pool_size, channel).map_err(unusable)?;
+                let store = Arc::new(store);
+                (Arc::clone(&store) as _, Some(store as _))
+            }
+            Source::Sql { url, query, upsert_query, delete_query, list_query, pool_size, channel } => {
+                let statements = Statements {
+                    query: query.clone(),
+                    upsert: upsert_query.clone(),
+                    delete: delete_query.clone(),
+                    list: list_query.clone(),
+                };
+                let store = SqlStore::open(url, statements, *pool_size, channel).map_err(unusable)?;
+                let store = Arc::new(store);
+                let channel = store.has_channel().then(|| Arc::clone(&store) as _);
+                (store as _, channel)
+            }
+        };
+        let limit = plan.mapping.lookup_timeout;
+        let asked = timeout(limit, store.lookup(NOBODY)).await;
+        asked.unwrap_or(Err(StoreError::TimedOut(limit))).map_err(unusable)?;
+        tracing::info!("the mapping store answers");
+        Ok(Self::Shared { store, channel, source: described(plan) })
+    }
+
+    /// The store, for the router.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::File(file) => Arc::new(file.store.clone()),
+            Self::Shared { store, .. } => Arc::clone(store),
+        }
+    }
+
+    /// Has `points` hear of edits by hand, and of other proxies.
+    pub(crate) fn tell(&self, plan: &Plan, points: &Points) {
+        match self {
+            Self::File(file) => {
+                points.follow(&file.store);
+                points.bus().stay_alone("a mapping file has no channel");
+            }
+            Self::Shared { channel, .. } => join(plan, channel.as_ref(), points.bus()),
+        }
+    }
+
+    /// Goes over to another plan; nothing has changed when it fails.
+    pub(crate) async fn adopt(&mut self, plan: &Plan) -> Result<(), LoadError> {
+        match (&mut *self, &plan.mapping.source) {
+            (Self::File(file), Source::File { path, watch }) if *path == file.path => {
+                file.store.adopt(Rules::of(plan)).await?;
+                if *watch != file.watch.is_some() {
+                    file.watch = watch.then(|| file.store.watch());
+                }
+            }
+            (Self::Shared { source, .. }, _) if *source == described(plan) => {}
+            _ => *self = Self::open(plan).await?,
+        }
+        Ok(())
+    }
+}
+
+// === impl File ===
+
+impl File {
+    async fn open(plan: &Plan, path: &Path, watches: bool) -> Result<Self, LoadError> {
         let path = path.to_owned();
         let (rules, opened) = (Rules::of(plan), path.clone());
         let task = tokio::task::spawn_blocking(move || FileStore::open(opened, rules));
@@ -51,30 +139,42 @@ impl Mapping {
         let watch = watches.then(|| store.watch());
         Ok(Self { store, path, watch })
     }
+}
 
-    /// The store, for the router.
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
-        Arc::new(self.store.clone())
-    }
-
-    /// Goes over to another plan; nothing has changed when it fails.
-    pub(crate) async fn adopt(&mut self, plan: &Plan) -> Result<(), LoadError> {
-        match path(plan) {
-            Some((path, watches)) if path == self.path => {
-                self.store.adopt(Rules::of(plan)).await?;
-                if watches != self.watch.is_some() {
-                    self.watch = watches.then(|| self.store.watch());
-                }
-            }
-            _ => *self = Self::open(plan).await?,
-        }
-        Ok(())
+/// Joins the channel, where there is one and messages on it can be signed.
+fn join(plan: &Plan, channel: Option<&Arc<dyn Channel>>, bus: &Bus) {
+    let Some(channel) = channel else {
+        return bus.stay_alone(
+            "this kind of store has no channel: other proxies learn of changes when their cached answers end",
+        );
+    };
+    let Some(admin) = &plan.admin else {
+        return bus.stay_alone("there is no [admin], and messages are signed with its token");
+    };
+    let name = match &plan.mapping.source {
+        Source::Redis { channel, .. } | Source::Sql { channel, .. } => channel.as_str(),
+        Source::File { .. } => "",
+    };
+    match Key::derive(&admin.token, name) {
+        Ok(key) => bus.join(Arc::clone(channel), key),
+        Err(error) => bus.stay_alone(&error.to_string()),
     }
 }
 
-fn path(plan: &Plan) -> Option<(&Path, bool)> {
+/// What a store is opened with, to see whether another plan asks for another one. Never printed: it has the
+/// password.
+fn described(plan: &Plan) -> String {
     match &plan.mapping.source {
-        Source::File { path, watch } => Some((path, *watch)),
-        Source::Redis { .. } | Source::Sql { .. } => None,
+        Source::File { path, .. } => path.display().to_string(),
+        Source::Redis { url, key_prefix, pool_size, channel } => {
+            let url = String::from_utf8_lossy(url.expose());
+            format!("{url}\n{key_prefix}\n{pool_size}\n{channel}")
+        }
+        Source::Sql { url, query, upsert_query, delete_query, list_query, pool_size, channel } => {
+            let url = String::from_utf8_lossy(url.expose());
+            format!(
+                "{url}\n{query}\n{upsert_query:?}\n{delete_query:?}\n{list_query:?}\n{pool_size}\n{channel}"
+            )
+        }
     }
 }

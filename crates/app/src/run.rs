@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::{Act, Actor, Audit};
+use config::Report;
 use config::plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::doors::{self, Doors};
 use crate::process;
+use crate::report;
 use crate::start::{App, StartError, log_format};
 
 /// What a run is told beside its plan.
@@ -18,6 +21,8 @@ pub struct Options {
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
     /// Leave the log alone: somebody else has set it up.
     pub keep_log: bool,
+    /// What the configuration had to say although it is valid: goes into the log.
+    pub warnings: Option<Report>,
 }
 
 /// How a run ended.
@@ -42,6 +47,9 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     } else {
         Some(observe::init(&plan.server.log_level, log_format(&plan)).map_err(std::io::Error::other)?)
     };
+    if let Some(warnings) = &options.warnings {
+        report::log(warnings);
+    }
     process::raise_descriptors();
     process::forbid_dumps();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -49,19 +57,19 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
         builder.worker_threads(plan.server.threads);
     }
     let runtime = builder.enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(live(plan, options)));
+    let ended = runtime.block_on(Box::pin(live(plan, options, log.clone())));
     // Whatever is left has been given its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(log);
     ended
 }
 
-async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
+async fn live(plan: Plan, options: Options, log: Option<observe::Handle>) -> Result<Ended, StartError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let app = Arc::new(App::new(plan).await?);
-    let doors = doors::open(&app)?;
+    let app = Arc::new(App::new(plan, log).await?);
+    let (doors, audit) = doors::open(&app)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(on_ready) = options.on_ready {
         on_ready();
@@ -70,10 +78,7 @@ async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hangup.recv() => match app.reload().await {
-                Ok(()) => tracing::info!("configuration reloaded"),
-                Err(error) => tracing::error!(%error, "reload refused, everything stays as it was"),
-            },
+            _ = hangup.recv() => reload(&app, audit.as_ref()).await,
         }
     }
     let grace = app.context().plan.server.shutdown_grace;
@@ -81,6 +86,32 @@ async fn live(plan: Plan, options: Options) -> Result<Ended, StartError> {
         ended = drain(&app, &doors, grace) => Ok(ended),
         _ = interrupt.recv() => Ok(cut(&app)),
         _ = terminate.recv() => Ok(cut(&app)),
+    }
+}
+
+/// A reload that a signal asked for: what it comes to is in the log, and in the audit log.
+async fn reload(app: &App, audit: Option<&Audit>) {
+    let result = match app.reload().await {
+        Ok(reload) => {
+            if !reload.restart_required.is_empty() {
+                tracing::warn!(keys = reload.restart_required.join(", "), "these keys need a restart");
+            }
+            tracing::info!("configuration reloaded");
+            "ok"
+        }
+        Err(StartError::Config(problems)) => {
+            report::log(&problems);
+            tracing::error!(errors = problems.errors(), "reload refused, everything stays as it was");
+            "refused"
+        }
+        Err(error) => {
+            tracing::error!(%error, "reload refused, everything stays as it was");
+            "refused"
+        }
+    };
+    if let Some(audit) = audit {
+        let path = app.context().plan.path.display().to_string();
+        audit.record(&Actor::Signal, Act::to("config.reload", path), result).await;
     }
 }
 

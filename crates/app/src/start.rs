@@ -1,11 +1,15 @@
 //! From a plan to a running program, and from one plan to the next.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use admin::{Reload, ReloadError};
 use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::{Brake, Desk};
 use observe::Accounts;
+use points::Points;
+use route::bus::Bus;
 use route::store::LoadError;
 use route::{Router, Settings};
 use session::{Context, ContextError, Live};
@@ -13,15 +17,26 @@ use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
+use crate::metrics::Chronicle;
+use crate::{management, report, restart};
 
 /// Everything that runs, but for the doors.
 pub struct App {
     context: ArcSwap<Context>,
+    /// HTTP by the same plan.
+    http: ArcSwap<http::Service>,
     live: Live,
+    points: Points,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
+    /// Of the management API, whether it is served or not.
+    api_tls: management::Tls,
+    /// What the sockets and the sizes are those of.
+    started: Arc<Plan>,
+    log: Option<observe::Handle>,
     /// Held over a reload: one at a time.
     mapping: tokio::sync::Mutex<Mapping>,
+    pub(crate) chronicle: Chronicle,
 }
 
 /// Why the program cannot start, or cannot go over to another plan.
@@ -42,6 +57,9 @@ pub enum StartError {
     /// A listening socket could not be had.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
+    /// The audit log could not be opened.
+    #[error("server.state_dir: the audit log cannot be kept in {}: {_1}", _0.display())]
+    Audit(PathBuf, std::io::Error),
     /// The runtime or a signal handler could not be had.
     #[error("the system refused what the program needs: {0}")]
     System(#[from] std::io::Error),
@@ -50,12 +68,14 @@ pub enum StartError {
 // === impl App ===
 
 impl App {
-    /// Builds everything from `plan`.
+    /// Builds everything from `plan`; `log` is the running log, whose level reloads change.
     ///
     /// # Errors
     /// See [`StartError`]. Nothing runs then.
-    pub async fn new(plan: Plan) -> Result<Self, StartError> {
+    pub async fn new(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
+        tls::provide();
         let plan = Arc::new(plan);
+        let started = Arc::clone(&plan);
         let mapping = Mapping::open(&plan).await?;
         let settings = Settings::of(&plan);
         let router = Arc::new(Router::new(mapping.store(), settings, plan.mapping.cache_max_entries));
@@ -69,14 +89,26 @@ impl App {
             roots: PlatformRoots::default(),
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
+        let (bus, ears) = Bus::new(&node(&plan));
+        let points = Points::new(Arc::clone(&live.router), live.desk.clone(), bus);
+        mapping.tell(&plan, &points);
+        tokio::spawn(points.clone().obey(ears));
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let context = Context::new(plan, &certificates, live.clone(), None)?;
+        let api_tls = management::Tls::new(&plan, &certificates)?;
+        let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
+        let http = http::Service::new(Arc::clone(&context), &certificates)?;
         let watch = certificates.watch();
         Ok(Self {
-            context: ArcSwap::from_pointee(context),
+            context: ArcSwap::from(context),
+            http: ArcSwap::from_pointee(http),
+            points,
             live,
             certificates: Mutex::new((certificates, watch)),
+            api_tls,
+            started,
+            log,
             mapping: tokio::sync::Mutex::new(mapping),
+            chronicle: Chronicle::begin(),
         })
     }
 
@@ -85,36 +117,94 @@ impl App {
         self.context.load_full()
     }
 
+    /// What new HTTP connections begin with.
+    pub fn http(&self) -> Arc<http::Service> {
+        self.http.load_full()
+    }
+
+    pub(crate) const fn api_tls(&self) -> &management::Tls {
+        &self.api_tls
+    }
+
     /// The live state of accounts.
     pub fn desk(&self) -> &Desk {
         &self.live.desk
     }
 
-    /// Reads the configuration and the mapping again, and swaps both in if both are valid. Listeners' sockets,
-    /// threads and cache sizes stay as they were.
+    /// Whoever changes a mapping or sends sessions away does it through these.
+    pub fn points(&self) -> &Points {
+        &self.points
+    }
+
+    /// The certificates that clients are shown.
+    pub(crate) fn certificate_table(&self) -> Arc<Certificates> {
+        Arc::clone(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Reads the configuration and the mapping again, and swaps both in if both are valid. What needs a restart
+    /// stays as it was, and is told.
     ///
     /// # Errors
     /// See [`StartError`]. Everything stays as it was then.
-    pub async fn reload(&self) -> Result<(), StartError> {
+    pub async fn reload(&self) -> Result<Reload, StartError> {
+        let reloaded = self.try_reload().await;
+        self.chronicle.reloaded(reloaded.is_ok());
+        reloaded
+    }
+
+    async fn try_reload(&self) -> Result<Reload, StartError> {
         let mut mapping = self.mapping.lock().await;
         let path = self.context().plan.path.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(&path))
             .await
             .map_err(std::io::Error::other)?
             .map_err(StartError::Config)?;
+        report::log(&loaded.warnings);
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let context =
-            Context::new(Arc::clone(&plan), &certificates, self.live.clone(), Some(&self.context()))?;
+        let context = Arc::new(Context::new(
+            Arc::clone(&plan),
+            &certificates,
+            self.live.clone(),
+            Some(&self.context()),
+        )?);
+        let http = http::Service::new(Arc::clone(&context), &certificates)?;
+        let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         mapping.adopt(&plan).await?;
-        self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
+        mapping.tell(&plan, &self.points);
+        self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         self.live.brake.set_longest(plan.limits.auth_delay_max);
+        self.api_tls.set(api_acceptor);
+        self.set_level(&plan.server.log_level);
         let watch = certificates.watch();
-        self.context.store(Arc::new(context));
+        let restart_required = restart::required(&self.started, &plan);
+        self.context.store(context);
+        self.http.store(Arc::new(http));
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
-        Ok(())
+        Ok(Reload { restart_required, warnings: loaded.warnings })
+    }
+
+    fn set_level(&self, level: &str) {
+        let Some(log) = self.log.as_ref().filter(|log| !log.is_from_environment()) else {
+            return;
+        };
+        if let Err(error) = log.set_level(level) {
+            tracing::warn!(%error, "the level of the log stays as it was");
+        }
+    }
+}
+
+// === impl StartError ===
+
+impl From<StartError> for ReloadError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Config(report) => Self::Config(report),
+            StartError::Mapping(error) => Self::Mapping(error),
+            other => Self::Other(other.to_string()),
+        }
     }
 }
 
@@ -139,6 +229,12 @@ fn accounts(plan: &Plan) -> Accounts {
         LogIdentifiers::Full => Accounts::Full,
         LogIdentifiers::Hash => Accounts::Hash(Box::new(observe::account::HashKey::random())),
     }
+}
+
+/// This proxy's name among others: the configured one, else the host's.
+fn node(plan: &Plan) -> String {
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    plan.node.clone().unwrap_or_else(host)
 }
 
 /// Names for the self-signed certificate, should there be no other.

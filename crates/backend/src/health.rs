@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use config::plan::Server;
 use tokio::time::Instant;
@@ -39,6 +39,8 @@ pub struct HealthSnapshot {
     pub down: bool,
     /// The last failure.
     pub last_fault: Option<Fault>,
+    /// When it last worked, and how long it took from connecting to ready for a credential.
+    pub last_success: Option<(SystemTime, Duration)>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,7 @@ struct State {
     sources: Vec<IpAddr>,
     host_level: bool,
     last_fault: Option<Fault>,
+    last_success: Option<(SystemTime, Duration)>,
     down_until: Option<Instant>,
     /// The one connection that may probe a leg whose cooldown is over.
     probing: bool,
@@ -97,34 +100,32 @@ impl Health {
             host_level_failure: state.host_level,
             down: state.down_until.is_some(),
             last_fault: state.last_fault,
+            last_success: state.last_success,
         }
     }
 
     /// Forgets every failure.
     pub fn reset(&self) {
         let mut state = self.lock();
-        *state = State { rule: state.rule, ..State::default() };
+        *state = State { rule: state.rule, last_success: state.last_success, ..State::default() };
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        // A panic elsewhere leaves plain numbers behind: they are as good as before.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-// === impl Permit ===
-
-impl Permit<'_> {
-    /// The leg works: it did all that was asked of it before the login. True when it was down until now.
-    pub(crate) fn succeeded(self) -> bool {
-        let was_down = self.health.lock().down_until.is_some();
-        self.health.reset();
+    /// The leg works, and `took` that long to be ready. True when it was down until now.
+    pub(crate) fn succeeded(&self, took: Duration) -> bool {
+        let mut state = self.lock();
+        state.last_success = Some((SystemTime::now(), took));
+        // The usual case, at every answer of a backend: nothing to forget.
+        if state.streak == 0 && state.down_until.is_none() {
+            return false;
+        }
+        let was_down = state.down_until.is_some();
+        *state = State { rule: state.rule, last_success: state.last_success, ..State::default() };
         was_down
     }
 
     /// The leg failed for `client`. True when that marked it down.
-    pub(crate) fn failed(self, fault: Fault, client: IpAddr) -> bool {
-        let mut state = self.health.lock();
+    pub(crate) fn failed(&self, fault: Fault, client: IpAddr) -> bool {
+        let mut state = self.lock();
         if fault.stage() == Stage::Ours {
             return false;
         }
@@ -143,6 +144,25 @@ impl Permit<'_> {
         let was_down = state.down_until.is_some();
         state.down_until = Some(Instant::now() + rule.cooldown);
         !was_down
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic elsewhere leaves plain numbers behind: they are as good as before.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Permit ===
+
+impl Permit<'_> {
+    /// The leg works: it did all that was asked of it before the login. True when it was down until now.
+    pub(crate) fn succeeded(self, took: Duration) -> bool {
+        self.health.succeeded(took)
+    }
+
+    /// The leg failed for `client`. True when that marked it down.
+    pub(crate) fn failed(self, fault: Fault, client: IpAddr) -> bool {
+        self.health.failed(fault, client)
     }
 }
 
@@ -198,8 +218,11 @@ mod tests {
 
         tokio::time::advance(Duration::from_secs(31)).await;
         drop(health.permit().expect("a probe that is given up"));
-        assert!(health.permit().expect("the next probe").succeeded());
-        assert!(!health.snapshot().down);
+        let took = Duration::from_millis(7);
+        assert!(health.permit().expect("the next probe").succeeded(took));
+        let snapshot = health.snapshot();
+        assert!(!snapshot.down);
+        assert_eq!(snapshot.last_success.map(|(_, took)| took), Some(took));
     }
 
     #[tokio::test(start_paused = true)]

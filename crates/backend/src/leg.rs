@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use config::plan::{Forwarding, Leg as LegPlan, TlsMode};
 use drive::{Broken, Next, Talk};
-use tls::{Stream, TlsInfo};
+use tls::TlsInfo;
 use tokio::time::{Instant, timeout_at};
 use wire::fault::Fault;
 use wire::protocol::Protocol;
-use wire::proxy::{Outgoing, SslInfo, build_v2};
 use wire::step::{Forward, Heard, Replay};
 
 use crate::Backend;
+use crate::reach::Tries;
 
 /// A backend that is ready for a credential.
 pub struct Leg {
@@ -70,34 +70,19 @@ impl Backend {
     ) -> Result<Leg, Fault> {
         // Validation has made sure of the leg for listeners' default destinations; an account's own may lack it.
         let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
-        let mut last = Fault::Unreachable;
-        for _ in 0..=self.retries {
-            for host in &self.destination().hosts {
-                let permit = self.health(protocol).permit()?;
-                match self.attempt(host, (protocol, plan), visitor, deadline, &replay).await {
-                    Ok(leg) => {
-                        if permit.succeeded() {
-                            tracing::info!(destination = %self.destination().name, %protocol, "destination is back");
-                        }
-                        return Ok(leg);
-                    }
-                    Err(fault) => {
-                        last = fault;
-                        if permit.failed(fault, visitor.client.ip()) {
-                            let destination = &self.destination().name;
-                            tracing::warn!(%destination, %protocol, fault = fault.label(), "destination is marked down");
-                        }
-                    }
+        let mut tries = Tries::new(self, protocol, visitor, deadline);
+        while let Some(host) = tries.next() {
+            let permit = self.health(protocol).permit()?;
+            match self.attempt(host, (protocol, plan), visitor, deadline, &replay).await {
+                Ok(leg) => {
+                    let steps = leg.steps;
+                    tries.succeeded(permit, steps.connect + steps.tls + steps.greeting);
+                    return Ok(leg);
                 }
-                if Instant::now() >= deadline {
-                    return Err(last);
-                }
-            }
-            if !last.is_retryable() {
-                break;
+                Err(fault) => tries.failed(permit, fault),
             }
         }
-        Err(last)
+        Err(tries.last)
     }
 
     async fn attempt(
@@ -108,10 +93,7 @@ impl Backend {
         deadline: Instant,
         replay: &impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
     ) -> Result<Leg, Fault> {
-        let began = Instant::now();
-        let connecting = self.dialler.connect(host, plan.port);
-        let tcp = timeout_at(deadline, connecting).await.map_err(|_| Fault::ConnectTimeout)??;
-        let connect = began.elapsed();
+        let (tcp, connect) = self.dial(host, plan, deadline).await?;
         let preparing = Box::pin(self.prepare(host, (protocol, plan), visitor, tcp, replay));
         let mut leg = timeout_at(deadline, preparing).await.map_err(|_| Fault::TimedOut)??;
         leg.steps.connect = connect;
@@ -127,11 +109,7 @@ impl Backend {
         replay: &impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
     ) -> Result<Leg, Fault> {
         let began = Instant::now();
-        drive::socket::tune(&tcp).map_err(|_| Fault::Closed)?;
-        let mut talk = Talk::new(Stream::plain(tcp, Vec::new()), INBOX);
-        if plan.forwarding == Forwarding::Proxy {
-            talk.write(&self.header(visitor)).await.map_err(|_| Fault::Closed)?;
-        }
+        let mut talk = Talk::new(self.announce(tcp, plan, visitor).await?, INBOX);
         let mut steps = Steps::default();
         if plan.tls == TlsMode::Implicit {
             talk = self.encrypt(talk, protocol, host, &mut steps).await?;
@@ -169,32 +147,9 @@ impl Backend {
         host: &str,
         steps: &mut Steps,
     ) -> Result<Talk, Fault> {
-        let began = Instant::now();
-        let connector = self.connectors[protocol.index()].as_ref().ok_or(Fault::Tls)?;
-        let stream = talk.stream.connect(connector, host).await.map_err(|error| {
-            tracing::warn!(destination = %self.destination().name, %error, "TLS with the destination failed");
-            Fault::Tls
-        })?;
-        steps.tls = began.elapsed();
-        let resumed = stream.tls_info().is_some_and(|info| info.resumed);
-        tracing::debug!(destination = %self.destination().name, resumed, "TLS with the destination");
+        let (stream, took) = self.secure(talk.stream, protocol, host).await?;
+        steps.tls = took;
         Ok(Talk::new(stream, INBOX))
-    }
-
-    fn header(&self, visitor: &Visitor) -> Vec<u8> {
-        let mut header = Vec::new();
-        let tls = visitor.tls.as_ref();
-        let outgoing = Outgoing {
-            source: visitor.client,
-            destination: visitor.local,
-            ssl: tls.map(|tls| SslInfo { version: tls.version.to_owned(), cipher: tls.cipher.clone() }),
-            authority: tls.and_then(|tls| tls.sni.clone()),
-            unique_id: Some(visitor.session.clone()),
-            alpn: None,
-            tlvs: self.destination().proxy_tlvs,
-        };
-        build_v2(&mut header, &outgoing);
-        header
     }
 }
 

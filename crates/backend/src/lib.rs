@@ -7,15 +7,17 @@
 mod dial;
 mod health;
 mod leg;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::plan::{Destination, Name, Plan, TlsMode};
+use config::plan::{Destination, Forwarding, Leg as LegPlan, Name, Plan, TlsMode, Verify};
 pub use health::{Health, HealthSnapshot};
 pub use leg::{Leg, Steps, Visitor};
+pub use reach::Connected;
 use tls::{Connector, PlatformRoots, SetupError};
 use wire::protocol::Protocol;
 
@@ -35,6 +37,19 @@ pub struct Backend {
     health: Arc<[Health; Protocol::ALL.len()]>,
     timeout: Duration,
     retries: u32,
+}
+
+/// A server that is no destination: one that is asked about tokens, say.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// For the log.
+    pub name: Name,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// TLS, verified by the platform's roots.
+    pub https: bool,
 }
 
 // === impl Backends ===
@@ -92,9 +107,14 @@ fn connectors(
     roots: &PlatformRoots,
 ) -> Result<[Option<Connector>; Protocol::ALL.len()], SetupError> {
     let mut connectors = std::array::from_fn(|_| None);
-    for (leg, connector) in destination.legs.iter().zip(&mut connectors) {
-        if leg.is_some_and(|leg| leg.tls != TlsMode::Plain) {
-            *connector = Some(Connector::new(destination, roots, &[])?);
+    for protocol in Protocol::ALL {
+        if let Some(leg) = destination.leg(protocol).filter(|leg| leg.tls != TlsMode::Plain) {
+            let alpn: &[&[u8]] = match (protocol, leg.http2) {
+                (Protocol::Http, true) => &[b"h2", b"http/1.1"],
+                (Protocol::Http, false) => &[b"http/1.1"],
+                _ => &[],
+            };
+            connectors[protocol.index()] = Some(Connector::new(destination, roots, alpn)?);
         }
     }
     Ok(connectors)
@@ -103,6 +123,43 @@ fn connectors(
 // === impl Backend ===
 
 impl Backend {
+    /// A way to `endpoint`, under the limits of `plan`, without telling it who the client is.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn of(endpoint: &Endpoint, plan: &Plan, roots: &PlatformRoots) -> Result<Self, SetupError> {
+        let tls = if endpoint.https { TlsMode::Implicit } else { TlsMode::Plain };
+        let mut legs = [None; Protocol::ALL.len()];
+        legs[Protocol::Http.index()] =
+            Some(LegPlan { port: endpoint.port, tls, forwarding: Forwarding::None, http2: false });
+        let destination = Destination {
+            name: Name::clone(&endpoint.name),
+            hosts: vec![endpoint.host.clone()],
+            tls_server_name: None,
+            verify: Verify::Platform,
+            client_certificate: None,
+            adds_forwarded: false,
+            allow_plaintext_auth: true,
+            hide_auth_errors: false,
+            source_ips: Vec::new(),
+            proxy_tlvs: false,
+            health_interval: None,
+            legs,
+        };
+        let connectors = connectors(&destination, roots)?;
+        let own = plan.listeners.iter().flat_map(|listener| listener.bind.iter().copied()).collect();
+        let health: Arc<[Health; Protocol::ALL.len()]> = Arc::new(std::array::from_fn(|_| Health::default()));
+        health[Protocol::Http.index()].set_rule(health::Rule::of(&plan.server));
+        Ok(Self {
+            destination: Arc::new(destination),
+            connectors,
+            dialler: dial::Dialler::new(Vec::new(), own),
+            health,
+            timeout: plan.server.backend_timeout,
+            retries: 0,
+        })
+    }
+
     /// As the plan has it.
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {
@@ -113,6 +170,12 @@ impl Backend {
     #[must_use]
     pub fn health(&self, protocol: Protocol) -> &Health {
         &self.health[protocol.index()]
+    }
+
+    /// Every leg that it has, and how that has been doing.
+    pub fn legs(&self) -> impl Iterator<Item = (Protocol, HealthSnapshot)> + '_ {
+        let has = |protocol: &Protocol| self.destination.leg(*protocol).is_some();
+        Protocol::ALL.into_iter().filter(has).map(|protocol| (protocol, self.health(protocol).snapshot()))
     }
 
     /// Limit for connecting and authenticating together.

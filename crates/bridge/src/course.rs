@@ -109,12 +109,15 @@ where
             self.ending = Some(Ending { value, by: after(Instant::now(), BOUNDARY_WAIT) });
             alarm.as_mut().reset(self.deadline());
         }
-        let given = self.up.given() + self.down.given();
-        if let Err(why) = self.poll_flows(cx) {
-            return Poll::Ready(why);
-        }
-        if given != self.up.given() + self.down.given() {
+        let (up, down) = (self.up.given(), self.down.given());
+        let polled = self.poll_flows(cx);
+        let (up, down) = (self.up.given() - up, self.down.given() - down);
+        if up + down != 0 {
             self.last_byte = Instant::now();
+            self.watch.moved(up, down);
+        }
+        if let Err(why) = polled {
+            return Poll::Ready(why);
         }
         if let Some(why) = self.over() {
             return Poll::Ready(why);

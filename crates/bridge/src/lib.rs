@@ -57,7 +57,8 @@ pub struct Limits {
     pub half_close: Duration,
 }
 
-/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one.
+/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one; and
+/// hears how many have passed.
 ///
 /// `()` is a watch for which every place is a boundary.
 pub trait Watch {
@@ -71,6 +72,12 @@ pub trait Watch {
     /// the rest of a literal, say. Between plain sockets those take the short way through the kernel.
     fn unseen(&self) -> u64 {
         0
+    }
+
+    /// So many more bytes were taken by the backend's socket and by the client's, since the last call. Called
+    /// once for each time that bytes passed, not for each byte.
+    fn moved(&mut self, to_backend: u64, to_client: u64) {
+        let _ = (to_backend, to_client);
     }
 
     /// Passes over `count` bytes, at most [`Watch::unseen`].

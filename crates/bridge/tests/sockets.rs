@@ -8,6 +8,7 @@ use std::time::Duration;
 use pointsman_bridge::{Limits, Opening, Outcome, Watch, Why, run, run_tcp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 const LIMITS: Limits = Limits::with_idle(Duration::from_secs(60));
@@ -43,6 +44,25 @@ impl Watch for Partly {
     fn skip(&mut self, count: u64) {
         assert!(count <= self.unseen());
         self.at += count;
+    }
+}
+
+/// Tells what has moved.
+struct Told(mpsc::UnboundedSender<(u64, u64)>);
+
+impl Watch for Told {
+    fn to_client(&mut self, _: &[u8]) {}
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+
+    fn unseen(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn moved(&mut self, to_backend: u64, to_client: u64) {
+        self.0.send((to_backend, to_client)).unwrap();
     }
 }
 
@@ -107,6 +127,38 @@ async fn fifty_megabytes_both_ways() {
         let outcome = bridge.await.unwrap();
         assert_eq!((outcome.to_backend, outcome.to_client), (LENGTH as u64, LENGTH as u64), "{way:?}");
         assert!(matches!(outcome.why, Why::ClientClosed | Why::BackendClosed), "{way:?}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_moves_is_told_while_it_passes_and_adds_up_to_the_outcome() {
+    for spliced in [false, true] {
+        let (mut client, mut at_client) = pair().await;
+        let (backend, mut at_backend) = pair().await;
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let bridge = tokio::spawn(async move {
+            let (client, backend, watch) = (&mut at_client, &mut at_backend, Told(tell));
+            let opening = Opening { to_backend: Vec::new(), to_client: b"in\r\n".to_vec() };
+            if spliced {
+                run_tcp(client, backend, opening, LIMITS, watch, pending::<()>()).await
+            } else {
+                run(client, backend, opening, LIMITS, watch, pending::<()>()).await
+            }
+        });
+        assert_eq!(told.recv().await, Some((0, 4)), "the opening; spliced: {spliced}");
+        client.write_all(b"NOOP\r\n").await.unwrap();
+        assert_eq!(told.recv().await, Some((6, 0)), "spliced: {spliced}");
+        client.shutdown().await.unwrap();
+        let backend = tokio::spawn(exchange(backend, pattern(1_000_000, 5)));
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+        backend.await.unwrap();
+        let outcome = bridge.await.unwrap();
+        let mut sum = (6, 4);
+        while let Some((up, down)) = told.recv().await {
+            sum = (sum.0 + up, sum.1 + down);
+        }
+        assert_eq!(sum, (outcome.to_backend, outcome.to_client), "spliced: {spliced}");
+        assert_eq!(sum, (6, 1_000_004), "spliced: {spliced}");
     }
 }
 

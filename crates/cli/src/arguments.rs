@@ -1,8 +1,12 @@
 //! The command line.
 
+mod client;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+pub(crate) use client::{MapCommand, Reach, SessionsCommand, Whose};
 
 /// Stands in front of an old and a new mail server, and leads every account to the one that holds it.
 #[derive(Debug, Parser)]
@@ -37,6 +41,28 @@ pub(crate) enum Command {
         #[arg(long)]
         reference: bool,
     },
+    /// See and change which destination holds an account.
+    #[command(after_help = STATUSES)]
+    Map {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: MapCommand,
+    },
+    /// See who is connected, and send them home.
+    #[command(after_help = STATUSES)]
+    Sessions {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: SessionsCommand,
+    },
+    /// Say how the proxy and its destinations are.
+    #[command(after_help = STATUS)]
+    Status {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// See the main job with nothing installed: two small mail servers and a proxy in front.
     Demo,
 }
@@ -60,3 +86,14 @@ Examples:
   pointsman check --json pointsman.toml | jq '.[].key'
 
 Exit status: 0 valid, 1 not valid.";
+
+const STATUSES: &str = "\
+Exit status: 0 done, 1 the proxy said no (or there was no such entry), 2 it could not be asked.";
+
+const STATUS: &str = "\
+Examples:
+  pointsman status
+  pointsman status --json | jq .ready
+  pointsman status --url https://mail.example.org:9443 --token-file admin.token
+
+Exit status: 0 all is well, 1 not ready or a destination is down, 2 the proxy could not be asked.";

@@ -36,7 +36,7 @@ fn run() -> Result<(), String> {
         // Whoever closed the pipe does not want to read it.
         let _ = writeln!(io::stdout(), "{guide}");
     };
-    let options = Options { on_ready: Some(Box::new(on_ready)), keep_log: false };
+    let options = Options { on_ready: Some(Box::new(on_ready)), keep_log: false, ..Options::default() };
     let ended = app::run(loaded.plan, options).map_err(|error| error.to_string());
     folder.remove().map_err(text)?;
     ended.map(|_| ())

@@ -2,13 +2,19 @@
 
 mod arguments;
 mod check;
+mod client;
 mod demo;
+mod map;
+mod print;
 mod run;
+mod sessions;
+mod status;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Reach};
 use clap::Parser;
+use client::{Client, Failure, Target, block_on};
 
 fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
@@ -16,7 +22,22 @@ fn main() -> ExitCode {
         (Some(Command::Run { config }), _) => run::run(config.as_deref()),
         (Some(Command::Check { config, json }), _) => check::check(config.as_deref(), json),
         (Some(Command::Schema { reference }), _) => check::schema(reference),
+        (Some(Command::Map { reach, command }), _) => {
+            asking(&reach, async |client| map::map(client, command, reach.json).await)
+        }
+        (Some(Command::Sessions { reach, command }), _) => {
+            asking(&reach, async |client| sessions::sessions(client, command, reach.json).await)
+        }
+        (Some(Command::Status { reach }), _) => {
+            asking(&reach, async |client| status::status(client, reach.json).await)
+        }
         (Some(Command::Demo), _) => demo::demo(),
         (None, config) => run::run(config.as_deref()),
     }
+}
+
+/// Runs a command of the API's client.
+fn asking(reach: &Reach, command: impl AsyncFnOnce(&Client) -> Result<ExitCode, Failure>) -> ExitCode {
+    let asked = Target::of(reach).map(Client::new).and_then(|client| block_on(command(&client)));
+    asked.unwrap_or_else(|failure| failure.tell())
 }

@@ -14,10 +14,8 @@ pub(crate) fn run(named: Option<&Path>) -> ExitCode {
     let Some(Loaded { plan, warnings }) = load(named) else {
         return ExitCode::FAILURE;
     };
-    if !warnings.diagnostics.is_empty() {
-        eprintln!("{}\n", warnings.render(colours()));
-    }
-    match app::run(plan, app::Options::default()) {
+    let options = app::Options { warnings: Some(warnings), ..app::Options::default() };
+    match app::run(plan, options) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pointsman: {error}");

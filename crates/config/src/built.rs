@@ -10,19 +10,20 @@ pub const PROTOCOLS: &[Protocol] = &[
     Protocol::Submission,
     Protocol::Smtp,
     Protocol::Lmtp,
+    Protocol::Http,
 ];
 
 /// Values of `mapping.source` that are served.
-pub const STORES: &[&str] = &["file"];
+pub const STORES: &[&str] = &["file", "redis", "sql"];
 
 /// Whether `learn = true` does something.
 pub const LEARN: bool = false;
 
 /// Whether `[oauth.resolve]` does something.
-pub const RESOLVE: bool = false;
+pub const RESOLVE: bool = true;
 
 /// Whether `[admin]` is served.
-pub const ADMIN: bool = false;
+pub const ADMIN: bool = true;
 
 /// Whether `[moves]` is served.
 pub const MOVES: bool = false;

@@ -21,3 +21,4 @@ pub use diagnostic::{Diagnostic, Report, Severity};
 pub use load::{Loaded, load, parse};
 pub use reference::reference;
 pub use schema::schema;
+pub use value::secret_file;

@@ -60,7 +60,10 @@ pub(crate) fn key_path(text: &str, folder: &Path) -> PathBuf {
 }
 
 /// A secret that is a file's whole content, but for one line end.
-pub(crate) fn secret_file(path: &Path) -> Result<Secret, String> {
+///
+/// # Errors
+/// The file cannot be read, or is too large to be a secret; in words, with the path.
+pub fn secret_file(path: &Path) -> Result<Secret, String> {
     let failed = |error| format!("cannot read {}: {error}", path.display());
     let file = File::open(path).map_err(failed)?;
     // More room than is ever filled: a buffer that grows leaves copies behind.

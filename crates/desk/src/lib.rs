@@ -35,7 +35,7 @@ mod ticket;
 
 pub use brake::Brake;
 pub use hold::{Figures, Hold, HoldError};
-pub use live::{EndReason, SessionInfo, Traffic};
+pub use live::{EndReason, Ending, SessionInfo, Traffic};
 pub use order::{Kicked, MAX_DELAY};
 pub use table::{Busy, Counts, Desk, Limits};
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};

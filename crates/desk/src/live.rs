@@ -59,9 +59,18 @@ pub(crate) struct Live {
 /// Where a session hears that it has to end.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    /// 0 = go on; else 1 + the reason's place in [`EndReason`].
+    /// 0 = go on; else 1 + the reason's place in [`EndReason`]. [`GONE`] is added when the session has left.
     state: AtomicU8,
     rung: Notify,
+}
+
+/// In a bell's state: its session has left the desk.
+const GONE: u8 = 0x80;
+
+/// Sessions that were told to end; see `Desk::ending`.
+#[derive(Debug, Default)]
+pub struct Ending {
+    bells: Vec<Arc<Bell>>,
 }
 
 // === impl EndReason ===
@@ -94,11 +103,32 @@ impl Bell {
 
     /// The strongest reason so far.
     pub(crate) fn heard(&self) -> Option<EndReason> {
-        match self.state.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) & !GONE {
             0 => None,
             1 => Some(EndReason::Drain),
             2 => Some(EndReason::Move),
             _ => Some(EndReason::Kick),
+        }
+    }
+
+    /// The session has left the desk.
+    pub(crate) fn leave(&self) {
+        self.state.fetch_or(GONE, Ordering::AcqRel);
+        self.rung.notify_waiters();
+    }
+
+    fn is_gone(&self) -> bool {
+        self.state.load(Ordering::Acquire) & GONE != 0
+    }
+
+    async fn gone(&self) {
+        loop {
+            // Created before the look, as below.
+            let rung = self.rung.notified();
+            if self.is_gone() {
+                return;
+            }
+            rung.await;
         }
     }
 
@@ -111,6 +141,27 @@ impl Bell {
                 return reason;
             }
             rung.await;
+        }
+    }
+}
+
+// === impl Ending ===
+
+impl Ending {
+    pub(crate) fn push(&mut self, bell: Arc<Bell>) {
+        self.bells.push(bell);
+    }
+
+    /// Those that are still there.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.bells.iter().filter(|bell| !bell.is_gone()).count()
+    }
+
+    /// Resolves when all of them have left. The caller bounds the wait.
+    pub async fn gone(&self) {
+        for bell in &self.bells {
+            bell.gone().await;
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::live::{EndReason, SessionInfo};
+use crate::live::{EndReason, Ending, SessionInfo};
 use crate::table::Desk;
 
 /// What a kick met.
@@ -59,11 +59,35 @@ impl Desk {
         kicked
     }
 
+    /// The sessions that `matches`, were kicked, and have not left yet. `matches` is called under a lock and must
+    /// not call the desk.
+    #[must_use]
+    pub fn ending(&self, matches: impl Fn(&SessionInfo) -> bool) -> Ending {
+        let mut ending = Ending::default();
+        for shard in self.shards() {
+            let kicked = shard.live().filter(|live| live.bell.heard() == Some(EndReason::Kick));
+            for live in kicked.filter(|live| matches(&live.info)) {
+                ending.push(Arc::clone(&live.bell));
+            }
+        }
+        ending
+    }
+
     /// Has the account's logins under way routed afresh: to be called after its mapping changed.
     pub fn bump(&self, identifier: &str) {
         let mut shard = self.shard_of(identifier);
         if let Some(account) = shard.accounts.get_mut(identifier) {
             account.generation = self.next_generation();
+        }
+    }
+
+    /// The same for every account that `matches`, which is called under a lock and must not call the desk.
+    pub fn bump_where(&self, matches: impl Fn(&str) -> bool) {
+        for mut shard in self.shards() {
+            let under_way = shard.accounts.iter_mut().filter(|(_, account)| account.logins > 0);
+            for (_, account) in under_way.filter(|(identifier, _)| matches(identifier)) {
+                account.generation = self.next_generation();
+            }
         }
     }
 

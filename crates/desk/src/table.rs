@@ -119,10 +119,10 @@ impl Desk {
         let mut shard = self.shard_of(identifier);
         let entry = shard.accounts.get_key_value(identifier);
         let (logins, sessions) = entry.map_or((0, 0), |(_, account)| (account.logins, account.live.len()));
-        if is_reached(&self.inner.logins_in_flight, logins) {
+        if is_bounded(protocol) && is_reached(&self.inner.logins_in_flight, logins) {
             return Err(Busy::Logins);
         }
-        if is_reached(&self.inner.connections, sessions) {
+        if is_bounded(protocol) && is_reached(&self.inner.connections, sessions) {
             return Err(Busy::Connections);
         }
         let name = entry.map_or_else(|| Arc::from(identifier), |(name, _)| Arc::clone(name));
@@ -221,8 +221,8 @@ impl Desk {
         self.inner.next_hold.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn has_room_for_session(&self, account: &Account) -> bool {
-        !is_reached(&self.inner.connections, account.live.len())
+    pub(crate) fn has_room_for_session(&self, account: &Account, protocol: Protocol) -> bool {
+        !is_bounded(protocol) || !is_reached(&self.inner.connections, account.live.len())
     }
 }
 
@@ -233,6 +233,12 @@ impl Shard {
     pub(crate) fn live(&self) -> impl Iterator<Item = &Live> {
         self.accounts.values().flat_map(|account| &account.live).chain(self.anonymous.values())
     }
+}
+
+/// Whether a protocol's logins and sessions are what `[limits]` speaks of. A request of HTTP is both for a
+/// moment, and a browser has dozens at once; their number has bounds of its own.
+fn is_bounded(protocol: Protocol) -> bool {
+    protocol != Protocol::Http
 }
 
 fn is_reached(limit: &AtomicUsize, count: usize) -> bool {

@@ -406,3 +406,19 @@ async fn no_login_slips_through_a_kick() {
     }
     assert_eq!(counts(&desk), (0, 0, 0));
 }
+
+/// After a kick somebody can wait until what was kicked has left; sessions that came later are not waited for.
+#[tokio::test]
+async fn the_end_of_what_was_kicked_can_be_awaited() {
+    let desk = desk();
+    let (first, bystander) = (session(&desk, "alice", "old"), session(&desk, "bob", "old"));
+    assert_eq!(desk.kick("alice").sessions, 1);
+    let later = session(&desk, "alice", "new");
+    let ending = desk.ending(|info| &*info.destination == "old");
+    assert_eq!(ending.count(), 1, "bob was not kicked");
+    assert_eq!(now(ending.gone()).await, None);
+    drop(first);
+    assert_eq!((now(ending.gone()).await, ending.count()), (Some(()), 0));
+    assert_eq!(desk.ending(|_| true).count(), 0);
+    drop((later, bystander));
+}

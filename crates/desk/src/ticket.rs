@@ -134,7 +134,7 @@ impl LoginTicket {
                 drop(guard);
                 return Err(Unconfirmed::Outdated(self));
             }
-            if !desk.has_room_for_session(account) {
+            if !desk.has_room_for_session(account, self.protocol) {
                 drop(guard);
                 return Err(Busy::Connections.into());
             }
@@ -257,6 +257,8 @@ impl SessionTicket {
 impl Drop for SessionTicket {
     fn drop(&mut self) {
         let mut shard = self.desk.shard_for(self.account.as_deref(), self.client);
+        // Under the lock: who finds the session on the desk finds its bell not gone.
+        self.bell.leave();
         let Some(identifier) = &self.account else {
             shard.anonymous.remove(&self.id);
             return;

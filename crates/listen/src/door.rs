@@ -34,10 +34,10 @@ pub struct Accepted {
 
 /// A listening socket that could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("listener.{listener}.bind: cannot listen on {address}: {error}{}", hint(error))]
+#[error("{table}.bind: cannot listen on {address}: {error}{}", hint(error))]
 pub struct BindError {
-    /// The listener's name.
-    pub listener: String,
+    /// The table that has it: `listener.NAME`, `admin`.
+    pub table: String,
     /// The address.
     pub address: SocketAddr,
     /// What the system said.
@@ -54,17 +54,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// # Errors
 /// The first address that cannot be had.
 pub fn bind(listener: &Listener) -> Result<Vec<Door>, BindError> {
+    bind_all(&format!("listener.{}", listener.name), &listener.bind, BACKLOG)
+}
+
+/// Binds every one of `addresses`; `table` is where the configuration names them, and `backlog` how many
+/// connections the kernel keeps while nobody accepts.
+///
+/// # Errors
+/// The first address that cannot be had.
+pub fn bind_all(table: &str, addresses: &[SocketAddr], backlog: i32) -> Result<Vec<Door>, BindError> {
     let bind_one = |address: &SocketAddr| {
-        open(*address).map_err(|error| BindError {
-            listener: listener.name.to_string(),
+        open(*address, backlog).map_err(|error| BindError {
+            table: table.to_owned(),
             address: *address,
             error,
         })
     };
-    listener.bind.iter().map(bind_one).collect()
+    addresses.iter().map(bind_one).collect()
 }
 
-fn open(address: SocketAddr) -> io::Result<Door> {
+fn open(address: SocketAddr, backlog: i32) -> io::Result<Door> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -73,7 +82,7 @@ fn open(address: SocketAddr) -> io::Result<Door> {
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     let socket = TcpListener::from_std(socket.into())?;
     Ok(Door { address: socket.local_addr()?, socket })
 }
@@ -84,17 +93,29 @@ impl Door {
     /// The next connection, with a place of `listener`'s if there is one.
     /// Out of descriptors, it waits and tries again. Cancel-safe.
     pub async fn accept(&self, listener: &Arc<Listener>, places: &Places) -> Accepted {
+        self.accept_for(&listener.name, places, listener.max_connections, listener.max_connections_per_ip)
+            .await
+    }
+
+    /// The next connection, with a place if there is one by these limits (as of [`Places::take`]); `name` is for
+    /// the log. Out of descriptors, it waits and tries again. Cancel-safe.
+    pub async fn accept_for(
+        &self,
+        name: &str,
+        places: &Places,
+        limit: usize,
+        limit_per_address: usize,
+    ) -> Accepted {
         loop {
             match self.socket.accept().await {
                 Ok((stream, peer)) => {
                     let local = stream.local_addr().unwrap_or(self.address);
-                    let place =
-                        places.take(peer.ip(), listener.max_connections, listener.max_connections_per_ip);
+                    let place = places.take(peer.ip(), limit, limit_per_address);
                     return Accepted { stream, peer, local, place };
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(listener = %listener.name, %error, "cannot accept connections, trying again");
+                    tracing::error!(listener = name, %error, "cannot accept connections, trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }

@@ -7,6 +7,6 @@ mod door;
 mod origin;
 mod places;
 
-pub use door::{Accepted, BindError, Door, bind};
+pub use door::{Accepted, BindError, Door, bind, bind_all};
 pub use origin::{NoOrigin, Origin, origin};
 pub use places::{Full, Place, Places};

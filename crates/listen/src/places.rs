@@ -34,6 +34,19 @@ struct Taken {
     by_address: HashMap<IpAddr, usize>,
 }
 
+// === impl Full ===
+
+impl Full {
+    /// The key of the limit: the `reason` in the log and in the metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Listener => "max_connections",
+            Self::Address => "max_connections_per_ip",
+        }
+    }
+}
+
 // === impl Places ===
 
 impl Places {

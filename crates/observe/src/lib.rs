@@ -10,15 +10,18 @@
 //! | [`escape`] | untrusted text, made fit for one line |
 //! | [`session_id`] | sixteen letters that name a session everywhere |
 //! | [`login`] | the one line of a failed login that fail2ban reads |
+//! | [`metrics`] | what a monitoring system reads |
 
 pub mod account;
 pub mod escape;
 pub mod log;
 pub mod login;
+pub mod metrics;
 pub mod session_id;
 
 pub use account::Accounts;
 pub use escape::Escaped;
 pub use log::{Format, Handle, init};
 pub use login::{LoginFailure, login_failed};
+pub use metrics::Meters;
 pub use session_id::SessionId;

@@ -287,4 +287,6 @@ impl Drop for Seat<'_> {
 }
 
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod tests;

@@ -152,6 +152,32 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever passes for a name that can be written is read from the line that it makes, and from no
+        /// other: no name makes a second line, a comment or another's entry.
+        #[test]
+        fn a_written_name_is_one_line_of_its_own(
+            name in "[#@\"\u{feff}\u{85}\u{a0}\u{2028}\u{200b}\u{0}\t\r\n aÄİΣß]{0,6}|.{0,12}",
+            lowercase: bool,
+            base in prop_oneof![Just(""), Just("\u{feff}"), Just("bob old"), Just("# people\r\n")],
+        ) {
+            let rules = Rules::new(["new", "old"].map(Name::from), lowercase, true);
+            if let Ok(key) = rules.writable_key(&name) {
+                let mut edits = Edits::default();
+                edits.push(&key, Some("new".into()));
+                let text = edits.apply(base.as_bytes(), &rules);
+                let table = Table::parse(&text, &rules).unwrap();
+                prop_assert_eq!(table.get(&key).map(|name| &**name), Some("new"));
+                let before = Table::parse(base.as_bytes(), &rules).unwrap();
+                let is_other = before.get(&key).is_none();
+                prop_assert_eq!(table.len(), before.len() + usize::from(is_other));
+                let mut edits = Edits::default();
+                edits.push(&key, None);
+                let text = edits.apply(&text, &rules);
+                let table = Table::parse(&text, &rules).unwrap();
+                prop_assert_eq!(table.get(&key), None);
+            }
+        }
+
         /// Editing the text and changing the table come to the same.
         #[test]
         fn text_and_table_agree(

@@ -9,12 +9,13 @@
 //! | `read` | the file → [`Table`], and the stamp by which a change is noticed |
 //! | `commit` | several writes → one new file |
 //! | `replace` | a new file in the place of the old, in steps that a crash may interrupt |
-//! | `watch` | edits are picked up by themselves |
+//! | `rest` | whether an edit under way is finished |
+//! | `watch`, `trail` | edits are picked up by themselves |
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use config::plan::Name;
@@ -24,13 +25,16 @@ use tokio::task::spawn_blocking;
 use self::commit::Request;
 use self::read::{Snapshot, Stamp};
 use self::replace::Step;
-use crate::rules::Rules;
+use self::rest::Pen;
+use crate::rules::{Rules, domain_key};
 use crate::store::{Applied, Boxed, Change, Listing, LoadError, Loaded, MAX_PAGE, Store, StoreError};
 use crate::table::Table;
 
 mod commit;
 mod read;
 mod replace;
+mod rest;
+mod trail;
 mod watch;
 
 pub use self::watch::Watch;
@@ -51,13 +55,26 @@ struct Inner {
     epoch: AtomicU64,
     /// Rung after each new epoch.
     renewed: Notify,
+    /// Told of each edit, after its epoch.
+    listener: OnceLock<Listener>,
     /// Writes that wait for the next rewrite. The lock is for pushing and taking only.
     waiting: Mutex<Vec<Request>>,
     /// Held by whoever reads or rewrites the file.
     turn: Arc<AsyncMutex<()>>,
+    /// What the watch has heard of a hand that writes to the file.
+    pen: Pen,
     /// Asked before each step on the disk; tests fail or stop one.
     before: Box<dyn Fn(Step) -> io::Result<()> + Send + Sync>,
 }
+
+/// An edit that was taken over: what is answered now that was not before.
+#[derive(Debug)]
+pub struct Edit {
+    before: Arc<State>,
+    after: Arc<State>,
+}
+
+type Listener = Box<dyn Fn(&Edit) + Send + Sync>;
 
 /// The file as it was taken over.
 #[derive(Debug)]
@@ -98,8 +115,10 @@ impl FileStore {
             path,
             epoch: AtomicU64::new(0),
             renewed: Notify::new(),
+            listener: OnceLock::new(),
             waiting: Mutex::default(),
             turn: Arc::default(),
+            pen: Pen::default(),
             before,
         };
         let loaded = inner.state.load().loaded;
@@ -125,6 +144,17 @@ impl FileStore {
         self.inner.state.load().table.heap_bytes()
     }
 
+    /// Takes an edit over; `None` when the file was changed again while it was read.
+    async fn take_edit(&self, turn: OwnedMutexGuard<()>) -> Result<Option<Loaded>, LoadError> {
+        let inner = Arc::clone(&self.inner);
+        let task = spawn_blocking(move || {
+            let taken = inner.take_edit();
+            drop(turn);
+            taken
+        });
+        task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
+    }
+
     /// Where `key` is mapped to.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Name> {
@@ -142,6 +172,13 @@ impl FileStore {
             }
             renewed.await;
         }
+    }
+
+    /// Calls `listener` after every edit that is taken over, whether by the watch, a reload or a write that
+    /// finds one; not for what is written through us. For the one who is told first; later calls change nothing.
+    pub fn on_edit(&self, listener: impl Fn(&Edit) + Send + Sync + 'static) {
+        // Set already: the store has its listener.
+        let _ = self.inner.listener.set(Box::new(listener));
     }
 
     /// Reads the file again, by the rules that are there.
@@ -193,12 +230,11 @@ impl FileStore {
             turn = self.turn() => turn,
         };
         let inner = Arc::clone(&self.inner);
-        let folder = commit::claim(&inner.path).await;
         // Goes on when we no longer wait: others' changes are in it too.
-        drop(spawn_blocking(move || {
-            inner.commit(folder);
+        tokio::spawn(async move {
+            inner.commit().await;
             drop(turn);
-        }));
+        });
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 }
@@ -241,14 +277,31 @@ impl Inner {
         Ok(loaded)
     }
 
+    fn take_edit(&self) -> Result<Option<Loaded>, LoadError> {
+        let state = self.state.load_full();
+        let snapshot = self.not_emptied(read::read(&self.path, &state.rules)?, &state)?;
+        if !Stamp::at(&self.path).is_ok_and(|stamp| stamp == snapshot.stamp) {
+            return Ok(None);
+        }
+        let state = State::of(snapshot, Arc::clone(&state.rules));
+        let loaded = state.loaded;
+        self.take_over(state, true);
+        self.tell(loaded);
+        Ok(Some(loaded))
+    }
+
     /// From now on lookups are answered from `state`. With `is_news` it holds more than what was written
     /// through us, so whoever has cached answers has to ask anew.
     fn take_over(&self, state: State, is_news: bool) {
-        self.state.store(Arc::new(state));
+        let after = Arc::new(state);
+        let before = self.state.swap(Arc::clone(&after));
         if is_news {
             // After the swap: whoever reads the new epoch finds the new table.
             self.epoch.fetch_add(1, Ordering::AcqRel);
             self.renewed.notify_waiters();
+            if let Some(listener) = self.listener.get() {
+                listener(&Edit { before, after });
+            }
         }
     }
 
@@ -279,6 +332,17 @@ impl Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+// === impl Edit ===
+
+impl Edit {
+    /// Whether the account's own entry, or its domain's, is another one since.
+    #[must_use]
+    pub fn concerns(&self, account: &str) -> bool {
+        let is_other = |key: &str| self.before.table.get(key) != self.after.table.get(key);
+        is_other(account) || domain_key(account).is_some_and(is_other)
     }
 }
 

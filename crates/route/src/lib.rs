@@ -11,13 +11,18 @@
 //! | [`cache`] | answers with deadlines, one lookup per identifier |
 //! | [`store`] | [`Store`]: what a store is asked, [`Change`], errors |
 //! | [`mod@file`] | [`FileStore`]: lines in a file, written safely, watched |
+//! | [`redis`], [`sql`] | a key in Redis; a row in PostgreSQL, MySQL or SQLite |
+//! | [`bus`] | what proxies that share a store tell each other |
 //! | [`table`], [`mod@line`], [`rules`] | a file in memory; its lines; what they are judged by |
 
+pub mod bus;
 pub mod cache;
 pub mod file;
 pub mod line;
+pub mod redis;
 pub mod router;
 pub mod rules;
+pub mod sql;
 pub mod store;
 pub mod table;
 
@@ -26,6 +31,8 @@ mod parse;
 
 pub use config::plan::Name;
 pub use file::FileStore;
-pub use router::{Resolution, Router, Settings, Stats, Why};
+pub use redis::RedisStore;
+pub use router::{Latency, Resolution, Router, Settings, Stats, Why};
 pub use rules::Rules;
+pub use sql::SqlStore;
 pub use store::{Change, Loaded, Store};

@@ -15,7 +15,7 @@ use config::plan::Name;
 use thiserror::Error;
 use wire::identifier::BadIdentifier;
 
-use crate::rules::{Rules, judge};
+use crate::rules::{MARK, Rules, judge};
 use crate::store::shown;
 
 /// What a line says.
@@ -57,6 +57,9 @@ pub enum Problem {
         /// The first few that there are.
         declared: Vec<Name>,
     },
+    /// A byte order mark where no file begins.
+    #[error("begins with a byte order mark, as where two files were joined; take it out")]
+    Mark,
     /// The file has more entries than fit.
     #[error("lies beyond what a mapping file can hold; keep that many accounts in SQL or Redis")]
     TooMany,
@@ -110,6 +113,9 @@ impl<'a> Line<'a> {
         let more = fields.count();
         if more > 0 {
             return Err(Problem::ManyFields(2 + more));
+        }
+        if identifier.starts_with(MARK) {
+            return Err(Problem::Mark);
         }
         let key = rules.key(identifier);
         judge(&key).map_err(Problem::Identifier)?;
@@ -187,6 +193,7 @@ mod tests {
         let most = [b"a".repeat(320).as_slice(), b" new"].concat();
         let unknown = r#"names the destination "nwe", which is not declared; declared are: new, old"#;
         let two = "expected an identifier and a destination";
+        let mark = "begins with a byte order mark, as where two files were joined; take it out";
         for (line, expected) in [
             (&b""[..], "nothing"),
             (b" \t\r", "nothing"),
@@ -203,6 +210,10 @@ mod tests {
             (b"al\xffice new", "is not UTF-8"),
             (b"\"alice\" new", "can match no login: the account name holds a double quote; take it out"),
             (b"al\0ice new", "can match no login: the account name holds a control character; take it out"),
+            ("\u{feff}alice new".as_bytes(), mark),
+            ("\u{feff}# people".as_bytes(), mark),
+            ("a\u{feff} new".as_bytes(), "a\u{feff} 0 new"),
+            ("a\u{2003}new\u{3000}".as_bytes(), "a 0 new"),
             (&long, "can match no login: the account name has more than 320 bytes; use a shorter one"),
             (&most, &format!("{} 0 new", "a".repeat(320))),
         ] {

@@ -10,16 +10,18 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::plan::{Name, Plan};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::stats::Counters;
 use crate::cache::{Answer, Cache, Looked, Terms};
 use crate::rules::{Rules, domain_key};
 use crate::store::{Applied, Change, Listing, LoadError, Loaded, Store, StoreError, shown};
 
+mod latency;
 mod stats;
 mod why;
 
+pub use self::latency::Latency;
 pub use self::stats::Stats;
 pub use self::why::{Resolution, Why};
 
@@ -133,7 +135,7 @@ impl Router {
 
     /// Changes entries, all or none, and forgets what was cached of them. Goes on when the caller no longer
     /// waits, so that no write is left without its invalidation. Logins under way that have had their answer
-    /// are the desk's business (`Desk::bump`).
+    /// are not caught here: call `points::Points::apply`.
     ///
     /// # Errors
     /// The store's; what is cached of these identifiers is asked anew then too.
@@ -219,13 +221,15 @@ impl Inner {
     /// One lookup in the store.
     async fn ask(&self, parts: &Parts, key: &str) -> Result<Option<Name>, StoreError> {
         let limit = parts.settings.lookup_timeout;
+        let began = Instant::now();
         let asked = timeout(limit, parts.store.lookup(key)).await;
+        self.counters.store_latency.took(began.elapsed());
         match asked.unwrap_or(Err(StoreError::TimedOut(limit))) {
             Ok(name) => {
                 if self.is_store_down.swap(false, Ordering::Relaxed) {
                     tracing::info!("the mapping store answers again");
                 }
-                Ok(name.map(|name| shared(parts, key, &name)))
+                Ok(name.map(|name| shared(parts, &name)))
             }
             Err(error) => {
                 self.counters.store_errors.fetch_add(1, Ordering::Relaxed);
@@ -274,14 +278,14 @@ impl Inner {
 }
 
 /// The plan's own copy of a name, so that a million cached answers share it; a name that is not declared is
-/// told, once per lookup, and cut to what may be kept.
-fn shared(parts: &Parts, key: &str, name: &Name) -> Name {
+/// told, once per lookup, and cut to what may be kept. Whose it is stands in the span of the login, where the
+/// account is shown as `log_identifiers` has it.
+fn shared(parts: &Parts, name: &Name) -> Name {
     const MAX_KEPT: usize = 255;
     if let Some(declared) = parts.settings.rules.declared(name) {
         return Arc::clone(declared);
     }
     tracing::warn!(
-        account = key,
         found = shown(name),
         default = %parts.settings.default,
         "the mapping store names a destination that is not declared; the account goes to the default"

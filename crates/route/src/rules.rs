@@ -10,6 +10,9 @@ use wire::identifier::MAX_LENGTH;
 
 use crate::store::BadIdentifier;
 
+/// What some editors put before UTF-8 text: U+FEFF. It is no white space, and cannot be seen.
+pub(crate) const MARK: char = '\u{feff}';
+
 /// The rules of one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
@@ -82,6 +85,9 @@ impl Rules {
         if key.starts_with('#') {
             return Err(BadIdentifier::Comment);
         }
+        if key.starts_with(MARK) {
+            return Err(BadIdentifier::Mark);
+        }
         Ok(key)
     }
 }
@@ -110,7 +116,8 @@ pub(crate) fn judge(key: &str) -> Result<(), Bad> {
 }
 
 /// The key of the domain entry that stands behind `key`, when there is one: `@example.org`.
-pub(crate) fn domain_key(key: &str) -> Option<&str> {
+#[must_use]
+pub fn domain_key(key: &str) -> Option<&str> {
     let at = key.rfind('@')?;
     // A name that begins with its last `@` is that entry itself, and `alice@` names no domain.
     (at > 0 && at + 1 < key.len()).then(|| &key[at..])
@@ -158,6 +165,12 @@ mod tests {
             ("a\u{7f}", BadIdentifier::Name(Bad::Control)),
             ("\"a\"", BadIdentifier::Name(Bad::Quote)),
             ("#a", BadIdentifier::Comment),
+            ("\u{feff}a", BadIdentifier::Mark),
+            ("a\u{2028}b", BadIdentifier::Name(Bad::Space)),
+            ("a\u{85}b", BadIdentifier::Name(Bad::Control)),
+            ("a\u{3000}", BadIdentifier::Name(Bad::Space)),
+            ("a\0", BadIdentifier::Name(Bad::Control)),
+            ("\t", BadIdentifier::Name(Bad::Control)),
             (&long, BadIdentifier::Name(Bad::TooLong)),
         ] {
             assert_eq!(rules(true).writable_key(identifier), Err(bad), "{identifier:?}");

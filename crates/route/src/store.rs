@@ -155,6 +155,9 @@ pub enum BadIdentifier {
     /// A line that begins with it would be a comment.
     #[error("it begins with '#', which begins a comment in the mapping file")]
     Comment,
+    /// At the beginning of a file it would not be read as a part of the name.
+    #[error("it begins with a byte order mark, which cannot be seen; take it out")]
+    Mark,
 }
 
 /// Why a mapping file was not taken over; the one before stays.
@@ -171,6 +174,18 @@ pub enum LoadError {
     /// It is a folder, a pipe or a device.
     #[error("the mapping file {} is not a regular file", .0.display())]
     NotAFile(PathBuf),
+    /// It has become empty by itself.
+    #[error(
+        "the mapping file {} is empty, which looks like a save that was cut short: its {entries} entries stay in \
+         force; should it be meant, reload (SIGHUP)",
+        path.display()
+    )]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+        /// What it held.
+        entries: usize,
+    },
     /// It is too large.
     #[error("the mapping file {} has more than {max} bytes; keep that many accounts in SQL or Redis", path.display())]
     TooLarge {
@@ -179,6 +194,9 @@ pub enum LoadError {
         /// What may be.
         max: u64,
     },
+    /// A store that is no file cannot be used.
+    #[error("{0}")]
+    Unusable(Arc<str>),
     /// Lines of it are wrong.
     #[error("the mapping file {} is not valid: {lines}", path.display())]
     Lines {

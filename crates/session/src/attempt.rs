@@ -7,12 +7,16 @@ use std::time::Duration;
 use backend::{Backend, Leg, Steps, Visitor};
 use desk::{LoginTicket, SessionTicket, Unconfirmed};
 use drive::{Broken, Next};
-use identity::Identity;
+use identity::{Identifier, Identity};
+use observe::metrics::{self, LegMeter, ListenerMeter};
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use wire::attempt::{Attempt, Credential, Mechanism, Reply, Verdict};
 use wire::fault::Fault;
+use wire::names::{self, Claimed};
 use wire::step::{Asked, Errand, Heard, Step};
 
+use crate::cause::{Cause, Failed};
 use crate::conversation::Conversation;
 use crate::protocols;
 
@@ -27,14 +31,6 @@ pub(crate) struct Entered {
     pub(crate) visitor: Visitor,
 }
 
-/// How a login failed.
-pub(crate) enum Failed {
-    /// A verdict for the client, which stays at our prompt.
-    Verdict(Verdict),
-    /// The client is gone.
-    Client(Broken),
-}
-
 /// How long each step of a login took.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Times {
@@ -42,6 +38,14 @@ pub(crate) struct Times {
     pub(crate) route: Duration,
     pub(crate) steps: Steps,
     pub(crate) replay: Duration,
+}
+
+/// How far a login has come, for whoever counts it.
+#[derive(Default)]
+struct Progress {
+    account: Option<Identifier>,
+    times: Times,
+    destination: Option<Arc<str>>,
 }
 
 /// Rounds of one login whose account keeps moving under it.
@@ -55,17 +59,52 @@ enum Outcome {
     Client(Broken),
 }
 
+// === impl Times ===
+
+impl Times {
+    fn count(&self, meter: &ListenerMeter, total: Duration) {
+        let steps = &self.steps;
+        for (step, time) in [
+            (metrics::Step::Hold, self.hold),
+            (metrics::Step::Route, self.route),
+            (metrics::Step::Connect, steps.connect),
+            (metrics::Step::Greeting, steps.greeting),
+            (metrics::Step::Replay, self.replay),
+            (metrics::Step::Total, total),
+        ] {
+            meter.took(step, time);
+        }
+        if !steps.tls.is_zero() {
+            meter.took(metrics::Step::Tls, steps.tls);
+        }
+    }
+}
+
+// === impl Conversation ===
+
 impl Conversation {
-    /// Carries out one login. The attempt, and with it the credential, ends with this call; a verdict that is
-    /// slowed down is waited for without it.
+    /// Carries out one login, and counts it. The attempt, and with it the credential, ends with this call; a
+    /// verdict that is slowed down is waited for without it.
     pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
+        let (began, mechanism) = (Instant::now(), attempt.mechanism());
         let visitor = self.visitor(attempt.told.front.as_ref());
         let client = self.suspect(&visitor);
-        let (account, outcome) = self.decide(attempt, visitor).await;
-        let account = account.as_deref();
-        match outcome {
+        let mut progress = Progress::default();
+        let outcome = Box::pin(self.try_login(&attempt, visitor, &mut progress)).await;
+        drop(attempt);
+        let destination = progress.destination.as_deref().unwrap_or_default();
+        let leg = self.context.meters.leg(self.listener.protocol.name(), destination);
+        match &outcome {
+            Ok(entered) => {
+                leg.login(mechanism.name(), "accepted");
+                entered.times.count(self.context.meters.listener(&self.listener.name), began.elapsed());
+            }
+            Err(failed) => leg.login(mechanism.name(), failed.label()),
+        }
+        let account = progress.account.as_ref().map(Identifier::as_str);
+        match &outcome {
             Ok(_) => self.context.live.brake.succeeded(account),
-            Err(Failed::Verdict(Verdict::Refused(_))) => {
+            Err(Failed::Verdict(Verdict::Refused(_), _)) => {
                 let delay = self.context.live.brake.failed(client, account);
                 // The connection is not looked at meanwhile: hanging up and coming back would save no time,
                 // since the place of the connection is taken until then.
@@ -86,45 +125,66 @@ impl Conversation {
         (!is_front).then_some(ip)
     }
 
-    /// One login with everything that it holds; all of it but the account's name is let go of at the end.
-    async fn decide(
+    async fn try_login(
         &mut self,
-        attempt: Attempt,
+        attempt: &Attempt,
         visitor: Visitor,
-    ) -> (Option<String>, Result<Entered, Failed>) {
+        progress: &mut Progress,
+    ) -> Result<Entered, Failed> {
         let identity = match self.context.rules.identify(&attempt.credential) {
+            Ok(Identity::Opaque) => self.resolve(&attempt.credential, &visitor).await,
             Ok(identity) => identity,
             Err(refusal) => {
                 self.log_failure(&visitor, b"", refusal.label());
-                return (None, Err(Failed::Verdict(Verdict::Refused(None))));
+                return Err(Failed::Verdict(Verdict::Refused(None), Cause::Identity(refusal)));
             }
         };
-        let account = identity.identifier().map(|identifier| identifier.as_str().to_owned());
+        progress.account = identity.identifier().cloned();
+        let accounts = Arc::clone(&self.context.live.accounts);
+        let account = identity.identifier().map(|identifier| accounts.show(identifier.as_str()));
+        // Every line about this login names its account, the other rooms' too.
+        let span = tracing::info_span!("login", account = account.as_deref().unwrap_or("-"));
+        Box::pin(self.enter(attempt, &identity, visitor, progress).instrument(span)).await
+    }
+
+    async fn enter(
+        &mut self,
+        attempt: &Attempt,
+        identity: &Identity,
+        visitor: Visitor,
+        progress: &mut Progress,
+    ) -> Result<Entered, Failed> {
         if visitor.ttl == 0 {
             tracing::error!(
+                client = %visitor.client,
                 "refused as a loop: the forwarding TTL is used up; a destination leads back here"
             );
-            return (account, Err(Failed::Verdict(Verdict::Unavailable)));
+            return Err(Failed::unavailable(Cause::Loop));
         }
-        let outcome = match self.ticket(&identity, &visitor) {
-            Ok(ticket) => self.rounds(&attempt, ticket, visitor).await,
-            Err(failed) => Err(failed),
+        let ticket = self.ticket(identity, &visitor)?;
+        Box::pin(self.rounds(attempt, ticket, visitor, progress)).await
+    }
+
+    /// Asks whose an opaque token is, where there is somebody to ask.
+    async fn resolve(&self, credential: &Credential, visitor: &Visitor) -> Identity {
+        let (Some(resolver), Ok(Claimed::Token(token))) =
+            (&self.context.resolver, names::claimed(credential))
+        else {
+            return Identity::Opaque;
         };
-        (account, outcome)
+        let account = Box::pin(resolver.account(token.expose(), visitor)).await;
+        account.map_or(Identity::Opaque, Identity::Known)
     }
 
     fn ticket(&self, identity: &Identity, visitor: &Visitor) -> Result<LoginTicket, Failed> {
         let (desk, protocol) = (&self.context.live.desk, self.listener.protocol);
+        let client = visitor.client.ip();
         match identity.identifier() {
-            None => Ok(desk.begin_anonymous(protocol, visitor.client.ip())),
-            Some(identifier) => {
-                desk.begin(identifier.as_str(), protocol, visitor.client.ip()).map_err(|busy| {
-                    // Not the line of a failed login: that one bans, and nobody has guessed a password.
-                    let account = self.context.live.accounts.show(identifier.as_str());
-                    tracing::warn!(%account, reason = %busy, "login turned away");
-                    Failed::Verdict(Verdict::Unavailable)
-                })
-            }
+            None => Ok(desk.begin_anonymous(protocol, client)),
+            // Not the line of a failed login: that one bans, and nobody has guessed a password.
+            Some(identifier) => desk
+                .begin(identifier.as_str(), protocol, client)
+                .map_err(|busy| turned_away(visitor, Cause::Busy, &busy)),
         }
     }
 
@@ -135,61 +195,63 @@ impl Conversation {
         attempt: &Attempt,
         mut ticket: LoginTicket,
         visitor: Visitor,
+        progress: &mut Progress,
     ) -> Result<Entered, Failed> {
         for _ in 0..MAX_ROUNDS {
-            let mut times = Times::default();
+            (progress.times, progress.destination) = (Times::default(), None);
             let began = Instant::now();
             if let Err(held) = ticket.wait_released().await {
-                tracing::warn!(reason = %held, "login turned away");
-                return Err(Failed::Verdict(Verdict::Unavailable));
+                return Err(turned_away(&visitor, Cause::Held, &held));
             }
-            times.hold = began.elapsed();
-            let (destination, backend) = self.route(&ticket, &mut times).await?;
-            let (leg, reply) = self.replay(attempt, &ticket, &backend, &visitor, &mut times).await?;
+            progress.times.hold = began.elapsed();
+            let (destination, backend) = self.route(&ticket, progress).await?;
+            let times = &mut progress.times;
+            let (leg, reply) = self.replay(attempt, &ticket, &backend, &visitor, times).await?;
             if self.has_moved(&ticket, &destination).await {
                 if is_spent(&attempt.credential) {
-                    return Err(Failed::Verdict(Verdict::Unavailable));
+                    return Err(Failed::unavailable(Cause::Moved));
                 }
                 continue;
             }
             match ticket.confirm(Arc::clone(&destination)) {
                 Ok(ticket) => {
-                    let mechanism = attempt.mechanism();
+                    let (mechanism, times) = (attempt.mechanism(), progress.times);
                     return Ok(Entered { leg, reply, ticket, destination, mechanism, times, visitor });
                 }
                 Err(Unconfirmed::Busy(busy)) => {
-                    tracing::warn!(reason = %busy, "login turned away");
-                    return Err(Failed::Verdict(Verdict::Unavailable));
+                    return Err(turned_away(&visitor, Cause::Busy, &busy));
                 }
                 Err(Unconfirmed::Outdated(_)) if is_spent(&attempt.credential) => {
                     // The client has taken part in the exchange: it cannot be had a second time.
-                    return Err(Failed::Verdict(Verdict::Unavailable));
+                    return Err(Failed::unavailable(Cause::Moved));
                 }
                 Err(Unconfirmed::Outdated(again)) => ticket = again,
             }
         }
-        Err(Failed::Verdict(Verdict::Unavailable))
+        Err(turned_away(&visitor, Cause::Moved, &"the account keeps moving while it logs in"))
     }
 
     async fn route(
         &self,
         ticket: &LoginTicket,
-        times: &mut Times,
+        progress: &mut Progress,
     ) -> Result<(Arc<str>, Arc<Backend>), Failed> {
         let began = Instant::now();
         let destination = match ticket.account() {
             Some(account) => self.context.live.router.resolve(account).await.destination,
             None => Arc::clone(&self.context.plan.routing.default),
         };
-        times.route = began.elapsed();
+        progress.times.route = began.elapsed();
+        progress.destination = Some(Arc::clone(&destination));
         match self.context.backends.get(&destination) {
             Some(backend) => Ok((destination, Arc::clone(backend))),
             // The mapping is of a newer plan than this session.
-            None => Err(Failed::Verdict(Verdict::Unavailable)),
+            None => Err(Failed::unavailable(Cause::Moved)),
         }
     }
 
-    /// Whether the mapping was changed by hand (which leaves no mark at the desk) while the backend was asked.
+    /// Whether the mapping was changed past us (in the store itself, which leaves no mark at the desk) while the
+    /// backend was asked.
     async fn has_moved(&self, ticket: &LoginTicket, destination: &str) -> bool {
         match ticket.account() {
             Some(account) => *self.context.live.router.resolve(account).await.destination != *destination,
@@ -218,9 +280,17 @@ impl Conversation {
         let opened = Box::pin(backend.open(protocol, visitor, deadline, machine)).await;
         let mut leg = opened.map_err(|fault| self.unavailable(backend, fault))?;
         times.steps = leg.steps;
+        let meter = Arc::clone(self.context.meters.leg(protocol.name(), &backend.destination().name));
+        count_steps(&meter, &leg.steps);
         let began = Instant::now();
         let outcome = Box::pin(self.exchange(attempt, &mut leg, deadline)).await;
         times.replay = began.elapsed();
+        if matches!(
+            outcome,
+            Outcome::Accepted(_) | Outcome::Verdict(Verdict::Refused(_) | Verdict::NotNow(_))
+        ) {
+            meter.authenticated(times.replay);
+        }
         match outcome {
             Outcome::Accepted(reply) => Ok((leg, reply)),
             Outcome::Fault(fault) => Err(self.unavailable(backend, fault)),
@@ -228,9 +298,10 @@ impl Conversation {
             Outcome::Verdict(Verdict::Refused(reply)) => {
                 self.log_failure(visitor, account.as_deref().unwrap_or_default().as_bytes(), "rejected");
                 let reply = reply.filter(|_| !backend.destination().hide_auth_errors);
-                Err(Failed::Verdict(Verdict::Refused(reply)))
+                Err(Failed::Verdict(Verdict::Refused(reply), Cause::Rejected))
             }
-            Outcome::Verdict(verdict) => Err(Failed::Verdict(verdict)),
+            Outcome::Verdict(verdict @ Verdict::Cancelled) => Err(Failed::Verdict(verdict, Cause::Cancelled)),
+            Outcome::Verdict(verdict) => Err(Failed::Verdict(verdict, Cause::NotNow)),
         }
     }
 
@@ -281,8 +352,9 @@ impl Conversation {
 
     fn unavailable(&self, backend: &Backend, fault: Fault) -> Failed {
         let destination = &backend.destination().name;
+        self.context.meters.leg(self.listener.protocol.name(), destination).fault(fault.label());
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
-        Failed::Verdict(Verdict::Unavailable)
+        Failed::unavailable(Cause::Unavailable)
     }
 
     /// The client is the real one, also behind a front: whoever bans by this line must not ban the front.
@@ -295,6 +367,17 @@ impl Conversation {
         };
         observe::login_failed(self.id, &self.context.live.accounts, &failure);
     }
+}
+
+/// Counts the way to a leg that is ready for a credential.
+pub(crate) fn count_steps(meter: &LegMeter, steps: &Steps) {
+    meter.opened(steps.connect, (!steps.tls.is_zero()).then_some(steps.tls), steps.greeting);
+}
+
+/// A login that has to be made again later, by nobody's mistake.
+fn turned_away(visitor: &Visitor, cause: Cause, reason: &dyn std::fmt::Display) -> Failed {
+    tracing::warn!(client = %visitor.client, result = cause.label(), %reason, "login turned away");
+    Failed::unavailable(cause)
 }
 
 /// Whether a credential is good for one exchange only.

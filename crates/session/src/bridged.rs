@@ -1,10 +1,13 @@
 //! From the backend's yes to the end of the session.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bridge::{Limits, Opening, Outcome, Watch, Why};
-use desk::EndReason;
+use desk::{EndReason, Traffic};
+use observe::metrics::Sitting;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -17,6 +20,13 @@ use crate::conversation::Conversation;
 
 /// How long a goodbye may take: a client that does not read must not keep its place.
 const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Follows a session: its lines, and how much has passed.
+pub(crate) struct Watched<'s> {
+    pub(crate) lines: Lines,
+    pub(crate) sitting: &'s Sitting,
+    pub(crate) traffic: &'s Traffic,
+}
 
 /// Follows the server's side of a session, so that an end from outside does not cut a response in two.
 pub(crate) enum Lines {
@@ -34,22 +44,21 @@ impl Conversation {
         to_client.extend_from_slice(leg.talk.inbox.unread());
         let protocol = self.listener.protocol;
         let idle = self.context.plan.server.bridge_idle;
+        let accounts = Arc::clone(&self.context.live.accounts);
+        let sitting = self.context.meters.route(&self.listener.name, &destination).begin();
         let Some((mut dialogue, client, inbox)) = self.into_parts() else { return };
         let opening = Opening { to_backend: inbox.unread().to_vec(), to_client };
         let began = Instant::now();
         let backend = leg.talk.stream;
-        let course = Box::pin(run(
-            client,
-            backend,
-            opening,
-            Limits::with_idle(idle),
-            Lines::of(protocol),
-            ticket.ended(),
-        ));
+        let watch = Watched { lines: Lines::of(protocol), sitting: &sitting, traffic: ticket.traffic() };
+        let limits = Limits::with_idle(idle);
+        let course = Box::pin(run(client, backend, opening, limits, watch, ticket.ended()));
         let (mut client, backend, outcome) = course.await;
         let farewell = |why| if protocol == Protocol::Imap { dialogue.farewell(why) } else { Vec::new() };
         finish(&mut client, &backend, &outcome, farewell).await;
-        log_end(&destination, began, &outcome);
+        sitting.ended(label(&outcome.why));
+        let account = ticket.account().map(|account| accounts.show(account));
+        log_end(account.as_deref(), &destination, began, &outcome);
         drop(ticket);
     }
 
@@ -59,18 +68,18 @@ impl Conversation {
         let account = entered.ticket.account().map(|account| accounts.show(account));
         let account = account.as_deref().unwrap_or("-");
         tracing::info!(
-            %account,
+            account,
             client = %entered.visitor.client,
             destination = %entered.destination,
             mechanism = %entered.mechanism,
             tls = self.tls.as_ref().map_or("none", |tls| tls.version),
             resumed = self.tls.as_ref().is_some_and(|tls| tls.resumed),
-            hold_us = hold.as_micros(),
-            route_us = route.as_micros(),
-            connect_us = steps.connect.as_micros(),
-            backend_tls_us = steps.tls.as_micros(),
-            greeting_us = steps.greeting.as_micros(),
-            replay_us = replay.as_micros(),
+            hold_us = micros(hold),
+            route_us = micros(route),
+            connect_us = micros(steps.connect),
+            backend_tls_us = micros(steps.tls),
+            greeting_us = micros(steps.greeting),
+            replay_us = micros(replay),
             "login"
         );
     }
@@ -82,17 +91,17 @@ pub(crate) async fn run(
     backend: Stream,
     opening: Opening,
     limits: Limits,
-    lines: Lines,
+    watch: Watched<'_>,
     end: impl Future<Output = EndReason>,
 ) -> (Stream, Stream, Outcome<EndReason>) {
     let (mut client, mut backend) = match (client.into_plain_tcp(), backend.into_plain_tcp()) {
         (Ok(mut client), Ok(mut backend)) => {
-            let outcome = bridge::run_tcp(&mut client, &mut backend, opening, limits, lines, end).await;
+            let outcome = bridge::run_tcp(&mut client, &mut backend, opening, limits, watch, end).await;
             return (Stream::plain(client, Vec::new()), Stream::plain(backend, Vec::new()), outcome);
         }
         (client, backend) => (whole(client), whole(backend)),
     };
-    let outcome = bridge::run(&mut client, &mut backend, opening, limits, lines, end).await;
+    let outcome = bridge::run(&mut client, &mut backend, opening, limits, watch, end).await;
     (client, backend, outcome)
 }
 
@@ -126,9 +135,15 @@ pub(crate) async fn finish(
 }
 
 /// The one line at a session's end.
-pub(crate) fn log_end(destination: &str, began: Instant, outcome: &Outcome<EndReason>) {
+pub(crate) fn log_end(
+    account: Option<&str>,
+    destination: &str,
+    began: Instant,
+    outcome: &Outcome<EndReason>,
+) {
     let Outcome { to_backend, to_client, why } = outcome;
     tracing::info!(
+        account = account.unwrap_or("-"),
         destination,
         to_backend,
         to_client,
@@ -138,7 +153,13 @@ pub(crate) fn log_end(destination: &str, began: Instant, outcome: &Outcome<EndRe
     );
 }
 
-fn label(why: &Why<EndReason>) -> &'static str {
+/// As a number that JSON has: `as_micros` would be written as text.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Why a session ended, in the log and in the metrics.
+pub(crate) const fn label(why: &Why<EndReason>) -> &'static str {
     match why {
         Why::ClientClosed => "client closed",
         Why::BackendClosed => "backend closed",
@@ -165,30 +186,38 @@ impl Lines {
     }
 }
 
-impl Watch for Lines {
+// === impl Watched ===
+
+impl Watch for Watched<'_> {
     fn to_client(&mut self, bytes: &[u8]) {
-        if let Self::Imap(boundary) = self {
+        if let Lines::Imap(boundary) = &mut self.lines {
             boundary.feed(bytes);
         }
     }
 
     fn at_boundary(&self) -> bool {
-        match self {
-            Self::Imap(boundary) => boundary.at_boundary(),
-            Self::Unseen => true,
+        match &self.lines {
+            Lines::Imap(boundary) => boundary.at_boundary(),
+            Lines::Unseen => true,
         }
     }
 
     fn unseen(&self) -> u64 {
-        match self {
-            Self::Imap(boundary) => boundary.unseen(),
-            Self::Unseen => u64::MAX,
+        match &self.lines {
+            Lines::Imap(boundary) => boundary.unseen(),
+            Lines::Unseen => u64::MAX,
         }
     }
 
     fn skip(&mut self, count: u64) {
-        if let Self::Imap(boundary) = self {
+        if let Lines::Imap(boundary) = &mut self.lines {
             boundary.skip(count);
         }
+    }
+
+    fn moved(&mut self, to_backend: u64, to_client: u64) {
+        self.sitting.moved(to_backend, to_client);
+        self.traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
+        self.traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
     }
 }

@@ -7,7 +7,8 @@ use backend::Backends;
 use config::plan::{Name, Plan};
 use desk::{Brake, Desk};
 use identity::Rules;
-use observe::Accounts;
+use observe::{Accounts, Meters};
+use resolve::Resolver;
 use route::Router;
 use tls::{Acceptor, Certificates, PlatformRoots, SetupError, Tickets};
 use tokio::sync::Semaphore;
@@ -24,6 +25,10 @@ pub struct Context {
     pub backends: Backends,
     /// From credentials to identifiers.
     pub rules: Rules,
+    /// Whose opaque tokens are, where the plan has somebody to ask.
+    pub resolver: Option<Resolver>,
+    /// What is counted of this plan's listeners and destinations.
+    pub meters: Arc<Meters>,
     /// What is advertised, by [`Protocol::index`].
     adverts: Vec<Arc<Advert>>,
     /// State that outlives plans.
@@ -55,6 +60,9 @@ pub enum ContextError {
     /// TLS towards clients.
     #[error("tls: {0}")]
     Tls(SetupError),
+    /// TLS towards who is asked about tokens.
+    #[error("oauth.resolve: {0}")]
+    Resolver(SetupError),
     /// TLS towards a destination.
     #[error("destination.{0}: {1}")]
     Destination(Name, SetupError),
@@ -63,7 +71,7 @@ pub enum ContextError {
 // === impl Context ===
 
 impl Context {
-    /// Builds a plan's context; `previous` hands on the health of destinations of the same name.
+    /// Builds a plan's context; `previous` hands on the health and the counters of what has the same name.
     ///
     /// # Errors
     /// When TLS cannot be set up; the destination is named.
@@ -78,8 +86,11 @@ impl Context {
         let backends = Backends::new(&plan, &live.roots, previous.map(|previous| &previous.backends))
             .map_err(|(name, error)| ContextError::Destination(name, error))?;
         let rules = Rules::from(&*plan);
+        let resolver =
+            Resolver::new(&plan, &backends, &rules, &live.roots).map_err(ContextError::Resolver)?;
         let adverts = Protocol::ALL.into_iter().map(|protocol| Arc::new(advert(&plan, protocol))).collect();
-        Ok(Self { plan, acceptor, backends, rules, adverts, live })
+        let meters = Arc::new(meters(&plan, previous.map(|previous| &*previous.meters)));
+        Ok(Self { plan, acceptor, backends, rules, resolver, meters, adverts, live })
     }
 
     /// What is advertised for `protocol`. Where no host name is configured, greetings show the address that
@@ -107,6 +118,18 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("plan", &self.plan.path).finish_non_exhaustive()
     }
+}
+
+fn meters(plan: &Plan, previous: Option<&Meters>) -> Meters {
+    let listeners: Vec<_> =
+        plan.listeners.iter().map(|one| (Arc::clone(&one.name), one.protocol.name())).collect();
+    let mut legs = Vec::new();
+    for (name, destination) in &plan.destinations {
+        let has = |protocol: &Protocol| destination.leg(*protocol).is_some();
+        let protocols = Protocol::ALL.into_iter().filter(has);
+        legs.extend(protocols.map(|protocol| (Arc::clone(name), protocol.name())));
+    }
+    Meters::new(&listeners, &legs, previous)
 }
 
 fn advert(plan: &Plan, protocol: Protocol) -> Advert {

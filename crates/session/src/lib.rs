@@ -7,6 +7,7 @@
 
 mod attempt;
 mod bridged;
+mod cause;
 mod context;
 mod conversation;
 mod passthrough;

@@ -15,7 +15,8 @@ use wire::fault::Fault;
 use wire::passthrough::{Replay, farewell};
 use wire::step::Errand;
 
-use crate::bridged::{self, Lines};
+use crate::attempt::count_steps;
+use crate::bridged::{self, Lines, Watched, micros};
 use crate::context::Context;
 use crate::conversation::handshake;
 
@@ -61,8 +62,19 @@ impl Passage {
     /// Opens the leg. The client is told when there is none.
     pub(crate) async fn open(&mut self) -> Option<Opened> {
         let opened = self.try_open().await;
+        let name = self.context.plan.routing.passthrough.as_deref().unwrap_or_default();
+        let meter = self.context.meters.leg(self.listener.protocol.name(), name);
+        match &opened {
+            Ok(opened) => count_steps(meter, &opened.leg.steps),
+            Err(fault) => meter.fault(fault.label()),
+        }
         if let Err(fault) = &opened {
-            tracing::warn!(fault = fault.label(), "the destination could not be used for a pass-through");
+            tracing::warn!(
+                client = %self.visitor.client,
+                destination = name,
+                fault = fault.label(),
+                "the destination could not be used for a pass-through"
+            );
             // Heard or not: the connection is closed.
             let _ = self.stream.write_all(farewell(Parting::Unavailable)).await;
             let _ = self.stream.shutdown().await;
@@ -96,25 +108,22 @@ impl Passage {
             client = %self.visitor.client,
             %destination,
             tls = self.visitor.tls.as_ref().map_or("none", |tls| tls.version),
-            connect_us = leg.steps.connect.as_micros(),
-            greeting_us = leg.steps.greeting.as_micros(),
+            connect_us = micros(leg.steps.connect),
+            greeting_us = micros(leg.steps.greeting),
             "passing through"
         );
         let began = Instant::now();
         let opening = Opening { to_backend: Vec::new(), to_client: leg.talk.inbox.unread().to_vec() };
         let limits = Limits::with_idle(self.context.plan.server.bridge_idle);
-        let course = Box::pin(bridged::run(
-            self.stream,
-            leg.talk.stream,
-            opening,
-            limits,
-            Lines::Unseen,
-            ticket.ended(),
-        ));
+        let sitting = self.context.meters.route(&self.listener.name, &destination).begin();
+        let watch = Watched { lines: Lines::Unseen, sitting: &sitting, traffic: ticket.traffic() };
+        let backend = leg.talk.stream;
+        let course = Box::pin(bridged::run(self.stream, backend, opening, limits, watch, ticket.ended()));
         let (mut client, backend, outcome) = course.await;
         // In the middle of somebody's mail nothing may be said: closing is all there is.
         bridged::finish(&mut client, &backend, &outcome, |_| Vec::new()).await;
-        bridged::log_end(&destination, began, &outcome);
+        sitting.ended(bridged::label(&outcome.why));
+        bridged::log_end(None, &destination, began, &outcome);
         drop(ticket);
     }
 }

@@ -7,6 +7,7 @@ use config::plan::{Listener, TlsMode};
 use drive::Broken;
 use listen::Accepted;
 use observe::SessionId;
+use observe::metrics::Presence;
 use tls::Stream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
@@ -14,7 +15,8 @@ use wire::attempt::{Parting, Verdict};
 use wire::passthrough::farewell;
 use wire::step::{Asked, Channel, Opening};
 
-use crate::attempt::{Entered, Failed};
+use crate::attempt::Entered;
+use crate::cause::Failed;
 use crate::context::Context;
 use crate::conversation::Conversation;
 use crate::passthrough::Passage;
@@ -46,7 +48,9 @@ pub async fn serve(
 /// Says that there is no room, without waiting for anything: on an encrypted connection there is nothing to
 /// say, since a handshake is the very work that there is no room for.
 pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
-    tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason = ?accepted.place, "turned away");
+    let reason = accepted.place.as_ref().map_or_else(|full| full.label(), |_| "draining");
+    context.meters.listener(&listener.name).refused(reason);
+    tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, "turned away");
     if listener.tls == TlsMode::Implicit {
         return;
     }
@@ -68,27 +72,41 @@ async fn course(
     draining: impl Future<Output = ()>,
 ) {
     let Accepted { mut stream, peer, local, place } = accepted;
+    let meter = Arc::clone(context.meters.listener(&listener.name));
+    let mut presence = meter.enter();
     let deadline = Instant::now() + listener.preauth_timeout;
     if drive::socket::tune(&stream).is_err() {
         return;
     }
     let origin = match timeout_at(deadline, listen::origin(&mut stream, &listener, peer, local)).await {
         Ok(Ok(origin)) => origin,
-        Ok(Err(reason)) => return tracing::warn!(%reason, "refused: PROXY header"),
-        Err(_) => return tracing::warn!("refused: no PROXY header within preauth_timeout"),
+        Ok(Err(reason)) => {
+            meter.refused("proxy_header");
+            return tracing::warn!(%reason, "refused: PROXY header");
+        }
+        Err(_) => {
+            meter.refused("proxy_header");
+            return tracing::warn!("refused: no PROXY header within preauth_timeout");
+        }
     };
     let ends = (origin.client, origin.local);
     let stream = Stream::plain(stream, origin.rest);
     if !listener.protocol.carries_credentials() {
-        pass(context, listener, id, ends, stream, deadline).await;
+        pass(context, listener, id, ends, stream, (deadline, &mut presence)).await;
         drop(place);
         return;
     }
     let beginning = Box::pin(Conversation::begin(context, Arc::clone(&listener), id, ends, stream));
     let mut conversation = match timeout_at(deadline, beginning).await {
         Ok(Ok(conversation)) => conversation,
-        Ok(Err(broken)) => return tracing::debug!(reason = %broken, "no TLS session with the client"),
-        Err(_) => return tracing::debug!("no TLS session with the client within preauth_timeout"),
+        Ok(Err(broken)) => {
+            meter.refused("tls");
+            return tracing::debug!(reason = %broken, "no TLS session with the client");
+        }
+        Err(_) => {
+            meter.refused("tls");
+            return tracing::debug!("no TLS session with the client within preauth_timeout");
+        }
     };
     let entered = tokio::select! {
         entered = timeout_at(deadline, Box::pin(conversation.until_login())) => entered,
@@ -99,16 +117,21 @@ async fn course(
     };
     match entered {
         Ok(Ok(Some(entered))) => {
+            presence.bridged();
             conversation.bridge(entered).await;
             drop(place);
             return;
         }
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
         Ok(Err(Broken::Injected)) => {
+            meter.refused("starttls_injected");
             tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done");
         }
         Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
-        Err(_) => conversation.goodbye(Parting::TimedOut).await,
+        Err(_) => {
+            meter.refused("preauth_timeout");
+            conversation.goodbye(Parting::TimedOut).await;
+        }
     }
     // Heard or not: the connection is closed, and its place is free.
     let _ = timeout(LINGER, Box::pin(conversation.close())).await;
@@ -122,16 +145,24 @@ async fn pass(
     id: SessionId,
     ends: (std::net::SocketAddr, std::net::SocketAddr),
     stream: Stream,
-    deadline: Instant,
+    (deadline, presence): (Instant, &mut Presence),
 ) {
+    let meter = Arc::clone(context.meters.listener(&listener.name));
     let beginning = Box::pin(Passage::begin(context, listener, id, ends, stream));
     let Ok(Ok(mut passage)) = timeout_at(deadline, beginning).await else {
+        meter.refused("tls");
         return tracing::debug!("no TLS session with the client");
     };
     match timeout_at(deadline, Box::pin(passage.open())).await {
-        Ok(Some(opened)) => passage.bridge(opened).await,
+        Ok(Some(opened)) => {
+            presence.bridged();
+            passage.bridge(opened).await;
+        }
         Ok(None) => {}
-        Err(_) => tracing::warn!("no leg to the destination within preauth_timeout"),
+        Err(_) => {
+            meter.refused("preauth_timeout");
+            tracing::warn!("no leg to the destination within preauth_timeout");
+        }
     }
 }
 
@@ -151,12 +182,13 @@ impl Conversation {
             let verdict = match Box::pin(self.login(attempt)).await {
                 Ok(entered) => return Ok(Some(entered)),
                 Err(Failed::Client(broken)) => return Err(broken),
-                Err(Failed::Verdict(verdict)) => verdict,
+                Err(Failed::Verdict(verdict, _)) => verdict,
             };
             failures += u32::from(matches!(verdict, Verdict::Refused(_)));
             let words = self.dialogue.answer(verdict);
             self.say(&words).await?;
             if failures >= self.listener.max_auth_attempts {
+                self.context.meters.listener(&self.listener.name).refused("max_auth_attempts");
                 let words = self.dialogue.farewell(Parting::TooManyFailures);
                 self.say(&words).await?;
                 return Ok(None);

@@ -37,3 +37,10 @@ pub use roots::PlatformRoots;
 pub use setup::SetupError;
 pub use stream::Stream;
 pub use watch::WatchHandle;
+
+/// Names our provider of cryptography to libraries that ask the process for one (Redis' client); nothing here
+/// does. To be called first, once; a second call changes nothing.
+pub fn provide() {
+    // Refused when there is one already, which is ours.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -23,6 +23,7 @@
 //! | [`names`], [`identifier`] | whom a credential names; the name that routes |
 //! | [`network`] | what counts as one client |
 //! | [`token`] | the account that a bearer token shows |
+//! | [`http`] | heads, fields, paths and chunks of HTTP; what must not pass because two could read it differently |
 //! | [`proxy`] | the PROXY protocol, in and out |
 //! | [`fault`] | who is to blame when a leg fails |
 
@@ -30,6 +31,7 @@ pub mod attempt;
 pub mod dialogue;
 pub mod fault;
 mod frame;
+pub mod http;
 pub mod identifier;
 pub mod imap;
 pub mod imap_boundary;

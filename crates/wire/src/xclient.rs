@@ -43,7 +43,7 @@ pub fn attributes(style: Style, announced: &[u8], forward: &Forward, told: &Told
         ("CLIENT-TRANSPORT", if forward.encrypted { "TLS" } else { "insecure" }.to_owned()),
     ];
     if style == Style::Smtp
-        && let Some(helo) = told.helo.as_deref().and_then(fit_helo)
+        && let Some(helo) = helo(told)
     {
         pairs.push(("HELO", helo.to_owned()));
         pairs.push(("PROTO", if told.extended { "ESMTP" } else { "SMTP" }.to_owned()));
@@ -61,6 +61,11 @@ fn address(style: Style, address: SocketAddr) -> String {
         IpAddr::V6(ip) if style == Style::Smtp => format!("IPV6:{ip}"),
         ip => ip.to_string(),
     }
+}
+
+/// The client's own name, where it is one that a backend can be told.
+pub(crate) fn helo(told: &Told) -> Option<&str> {
+    told.helo.as_deref().and_then(fit_helo)
 }
 
 /// A HELO name of printable ASCII without spaces; any other is not told, since nothing good has such a name.

@@ -2,7 +2,8 @@
 
 import itertools
 
-from clients.addresses import fresh
+from clients import sasl
+from lab import tokens
 from lab.layout import ACCOUNTS, FORWARDINGS, LEGS, SIDES, address, leg_name
 
 from .base import Case
@@ -10,34 +11,51 @@ from .base import Case
 # What our session ids look like (base32); Dovecot's own have 12 to 16 characters of base64.
 SESSION_ID = r"^[A-Za-z2-7]{16}$"
 
+# Way -> function of (talk, user, password): what all protocols have.
+SASL = {
+    "PLAIN": lambda talk, user, password: talk.authenticate(sasl.plain(user, password)),
+    "PLAIN when asked": lambda talk, user, password: talk.authenticate(sasl.plain(user, password), is_initial=False),
+    "LOGIN": lambda talk, user, password: talk.authenticate(sasl.login(user, password)),
+    "LOGIN with a name": lambda talk, user, password: talk.authenticate(sasl.login_with_name(user, password)),
+    "SCRAM-SHA-1": lambda talk, user, password: talk.authenticate(sasl.ScramSha1(user, password)),
+    "SCRAM-SHA-256": lambda talk, user, password: talk.authenticate(sasl.ScramSha256(user, password)),
+    "OAUTHBEARER": lambda talk, user, _: talk.authenticate(sasl.oauthbearer(user, tokens.opaque(user))),
+    "XOAUTH2": lambda talk, user, _: talk.authenticate(sasl.xoauth2(user, tokens.opaque(user))),
+}
+
 
 class Matrix(Case):
     """Its tests are made by `fill`, one for each listener, leg and forwarding."""
 
-    # Dovecot's name of what takes the login, and way -> function of (talk, user, password).
-    service, ways = None, {}
+    # Dovecot's name of what takes the login, and the ways to log in.
+    service, ways = None, SASL
+    listeners, legs = ("implicit", "starttls"), LEGS
     # The forwardings by which it takes the address that the client connected to.
     tells_local = ("proxy", "xclient")
 
     def one_cell(self, listener, side, leg, forwarding, way):
-        account, source, since = address(leg_name(side, leg, forwarding)), fresh(), self.lab.sides[side].logs.mark()
-        talk = self.dial(listener, source=source).secure()
+        account, since = address(leg_name(side, leg, forwarding)), self.lab.sides[side].logs.mark()
+        talk = self.dial(listener).secure()
         self.assert_ok(self.ways[way](talk, account, ACCOUNTS[account]))
         self.assert_at(talk, side)
+        self.assert_logged(talk, self.lab.sides[side], since, account, leg, forwarding)
+        talk.logout()
+
+    def assert_logged(self, talk, side, since, account, leg, forwarding):
+        """The server knows the client as the forwarding lets it."""
         is_told = forwarding != "none"
-        entry = self.lab.sides[side].logs.wait(
+        entry = side.logs.wait(
             since, what="Login", user=account, service=self.service,
-            client=source if is_told else "127.0.0.1", **({"port": talk.local_port} if is_told else {}))
+            client=talk.source if is_told else "127.0.0.1", **({"port": talk.local_port} if is_told else {}))
         self.assertEqual(entry["is_tls"], leg != "plain")
-        self.assertEqual(entry["local"], self.proxy.host if forwarding in self.tells_local else self.lab.sides[side].host)
+        self.assertEqual(entry["local"], self.proxy.host if forwarding in self.tells_local else side.host)
         if forwarding == "xclient":
             self.assertRegex(entry["session"], SESSION_ID)
             self.assertIn(entry["session"], self.proxy.log())
-        talk.logout()
 
 
 def fill(case):
-    for listener, leg, forwarding in itertools.product(("implicit", "starttls"), LEGS, FORWARDINGS):
+    for listener, leg, forwarding in itertools.product(case.listeners, case.legs, FORWARDINGS):
         setattr(case, f"test_{listener}_to_{leg}_{forwarding}", _cell_test(listener, leg, forwarding))
     return case
 

@@ -3,37 +3,19 @@
 import hashlib
 import itertools
 
-from clients.imap import Imap
 from clients.smtp import Lmtp, Smtp
 from lab.configuration import PASSING_LISTENERS
-from lab.layout import ACCOUNTS, DOMAIN, FORWARDINGS, address
-from lab.waiting import until
+from lab.layout import DOMAIN, FORWARDINGS
 
+from .mail import BIG, PIECE, SENDER, Delivered, big_body, message
 from .passing import Passing
-from .test_imap_load import MIB, big_message
-
-BIG, SENDER = address("big"), f"sender@{DOMAIN}"
-SIZE, PIECE = 40 * MIB, MIB
 
 
-def message(subject, body):
-    return f"From: <{SENDER}>\r\nTo: <{BIG}>\r\nSubject: {subject}\r\n\r\n".encode() + body
-
-
-def big_body():
-    """Of SIZE bytes: text that is like nothing else, with lines that begin with dots."""
-    text = b".\r\n..two dots\r\n.one\r\n" + big_message(SIZE - 5).partition(b"\r\n\r\n")[2]
-    return text + b"x" * (SIZE - len(text) - 2) + b"\r\n"
-
-
-class Mail:
+class Mail(Delivered):
     """The tests, for either protocol."""
 
-    BODY = big_body()
-
     def test_a_big_message_arrives_as_it_was_sent(self):
-        self.assertEqual(len(self.BODY), SIZE)
-        wanted = hashlib.sha256(self.BODY).hexdigest()
+        wanted = hashlib.sha256(big_body()).hexdigest()
         # Both verbs over both listeners, and every forwarding once at least.
         for forwarding, kind, verb in (("none", "plain", "DATA"), ("proxy", "plain", "BDAT"),
                                        ("xclient", "implicit", "DATA"), ("none", "implicit", "BDAT")):
@@ -42,28 +24,12 @@ class Mail:
                 offered = talk.begin(SENDER, BIG)
                 if verb == "BDAT":
                     self.assertIn("CHUNKING", offered)
-                    done = talk.bdat(message(subject, self.BODY), PIECE)
+                    done = talk.bdat(message(subject, big_body()), PIECE)
                 else:
-                    done = talk.data(message(subject, self.BODY))
+                    done = talk.data(message(subject, big_body()))
                 talk.expect("250", done, verb)
                 talk.quit()
-                self.assertEqual(hashlib.sha256(self.delivered(subject)).hexdigest(), wanted)
-
-    def delivered(self, subject):
-        """The body of the message with that subject, once it is there; it is removed."""
-        talk = self.dial_endpoint(self.new.endpoint("imaps"), Imap)
-        self.assert_ok(talk.login(BIG, ACCOUNTS[BIG]))
-
-        def found():
-            talk.ok("SELECT INBOX")
-            return talk.ok(f'SEARCH SUBJECT "{subject}"')[-1].split()[2:]
-        number, = until(found, f"{subject!r} is not delivered", limit=30, every=0.1)
-        talk.say(f"f FETCH {number} BODY.PEEK[TEXT]")
-        body = talk.read(int(talk.line().rpartition("{")[2].rstrip("}")))
-        self.assert_ok(talk.reply("f")[0])
-        talk.ok(f"STORE {number} +FLAGS.SILENT (\\Deleted)")
-        talk.ok("EXPUNGE")
-        return body
+                self.assertEqual(hashlib.sha256(self.delivered(subject)[1]).hexdigest(), wanted)
 
     def test_the_backend_logs_the_client(self):
         for forwarding, kind in itertools.product(FORWARDINGS, PASSING_LISTENERS):
@@ -75,7 +41,7 @@ class Mail:
                 talk.expect("250", talk.data(message(subject, b"Hello.\r\n")), "DATA")
                 talk.quit()
                 self.assert_logged(since, talk, is_told=forwarding != "none")
-                self.assertEqual(self.delivered(subject), b"Hello.\r\n")
+                self.assertEqual(self.delivered(subject)[1], b"Hello.\r\n")
 
     def test_what_the_client_says_first_is_not_lost(self):
         for forwarding, kind in itertools.product(FORWARDINGS, PASSING_LISTENERS):

@@ -1,5 +1,6 @@
 """Real POP3 clients, as people use them."""
 
+import os
 import poplib
 import shlex
 import subprocess
@@ -90,6 +91,33 @@ class Poplib(Case):
         box.user(BOB)
         box.pass_(password(BOB))
         self.assertIn(b"Subject: I am new", box.top(1, 0)[1])
+
+
+class Fetchmail(Case):
+    def test_mail_is_fetched_once(self):
+        folder = self.lab.dir / "fetchmail"
+        folder.mkdir(exist_ok=True)
+        for user, side in ((ALICE, "old"), (BOB, "new")):
+            for kind, tls in (("implicit", "ssl"), ("starttls", "sslproto 'TLS1.2+'")):
+                with self.subTest(side, kind=kind):
+                    endpoint, fetched, config = self.proxy.endpoint(kind, "pop3"), folder / f"{side}-{kind}", folder / "config"
+                    config.write_text(f"""
+set no bouncemail
+set idfile "{folder}/ids-{side}-{kind}"
+poll {endpoint.host} protocol POP3 port {endpoint.port} uidl
+    user "{user}" password "{password(user)}" keep
+    {tls} sslcertck sslcertfile "{endpoint.ca}" sslcommonname "{endpoint.server_name}"
+    mda "cat >> {fetched}"
+""")
+                    config.chmod(0o600)
+                    # 0: there was mail; 1: there was none that is new.
+                    for status in (0, 1):
+                        done = subprocess.run(
+                            ["fetchmail", "--nodetach", "--nosyslog", "--fetchmailrc", config, "--pidfile", folder / "pid"],
+                            env={**os.environ, "HOME": str(folder), "FETCHMAILHOME": str(folder)},
+                            capture_output=True, text=True, timeout=60)
+                        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+                    self.assertEqual(fetched.read_text().count(f"Subject: I am {side}"), 1)
 
 
 class Openssl(Case):

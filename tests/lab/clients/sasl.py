@@ -31,6 +31,11 @@ def login(user, password):
     return Steps("LOGIN", NOTHING, user.encode(), password)
 
 
+def login_with_name(user, password):
+    """LOGIN whose user name goes with the command, where that is asked for."""
+    return Steps("LOGIN", user.encode(), password)
+
+
 def xoauth2(user, token):
     # The empty answer follows the challenge that reports an error.
     return Steps("XOAUTH2", f"user={user}\x01auth=Bearer {token}\x01\x01".encode(), b"")
@@ -42,10 +47,10 @@ def oauthbearer(user, token):
     return Steps("OAUTHBEARER", f"n,{named},\x01auth=Bearer {token}\x01\x01".encode(), b"\x01")
 
 
-class ScramSha256:
-    """RFC 7677, which checks the server's signature too: nobody in between can have answered for it."""
+class Scram:
+    """RFC 5802, which checks the server's signature too: nobody in between can have answered for it."""
 
-    name = "SCRAM-SHA-256"
+    name = digest = None
 
     def __init__(self, user, password):
         self.password, self.nonce, self.signature = password, secrets.token_hex(12), None
@@ -61,13 +66,22 @@ class ScramSha256:
     def _prove(self, server_first):
         fields = dict(item.split("=", 1) for item in server_first.split(","))
         assert fields["r"].startswith(self.nonce), "not an answer to our nonce"
-        salted = hashlib.pbkdf2_hmac("sha256", self.password, base64.b64decode(fields["s"]), int(fields["i"]))
-        key, final = _mac(salted, b"Client Key"), f"c=biws,r={fields['r']}"
+        salted = hashlib.pbkdf2_hmac(self.digest, self.password, base64.b64decode(fields["s"]), int(fields["i"]))
+        key, final = self._mac(salted, b"Client Key"), f"c=biws,r={fields['r']}"
         message = f"{self.bare},{server_first},{final}".encode()
-        mask = _mac(hashlib.sha256(key).digest(), message)
-        self.signature = base64.b64encode(_mac(_mac(salted, b"Server Key"), message))
+        mask = self._mac(hashlib.new(self.digest, key).digest(), message)
+        self.signature = base64.b64encode(self._mac(self._mac(salted, b"Server Key"), message))
         return f"{final},p={encode(bytes(a ^ b for a, b in zip(key, mask)))}".encode()
 
+    def _mac(self, key, text):
+        return hmac.new(key, text, self.digest).digest()
 
-def _mac(key, text):
-    return hmac.new(key, text, "sha256").digest()
+
+class ScramSha1(Scram):
+    name, digest = "SCRAM-SHA-1", "sha1"
+
+
+class ScramSha256(Scram):
+    """RFC 7677."""
+
+    name, digest = "SCRAM-SHA-256", "sha256"

@@ -101,6 +101,10 @@ class Talk:
         self.said.append(f"S: {rest!r} and the end")
         return rest
 
+    def side(self):
+        """The side that a session is bridged to; its mailbox says so."""
+        return self.subjects()[0].removeprefix("I am ")
+
     def script(self, text, **names):
         """Holds the conversation to a transcript: see `transcript.py`."""
         transcript.play(self, text, names)
@@ -112,7 +116,7 @@ class Talk:
 
     def reset(self):
         """Ends it with a RST."""
-        self.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.close()
 
     def close(self):

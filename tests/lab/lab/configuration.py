@@ -2,17 +2,22 @@
 
 from .layout import DOMAIN, FORWARDINGS, LEG_NAMES, LEGS, SIDES, UNLUCKY, address, leg_name
 
-# Port names of a side by protocol and leg. ManageSieve has no implicit TLS; a leg that is absent is left out.
+# Port names of a side by protocol and leg. ManageSieve has no implicit TLS: destinations whose other legs have it
+# reach ManageSieve by STARTTLS.
 LEG_PORTS = {
     "imap": {"implicit": "imaps", "starttls": "imap", "plain": "imap"},
     "pop3": {"implicit": "pop3s", "starttls": "pop3", "plain": "pop3"},
     "managesieve": {"starttls": "sieve", "plain": "sieve"},
     "submission": {"implicit": "submissions", "starttls": "submission", "plain": "submission"},
 }
+# Submission at sides where it is Postfix's; it takes no password in the clear but at a port of its own.
+POSTFIX_SUBMISSION = {"implicit": "msas", "starttls": "msa", "plain": "msap"}
 # Which of them are spoken by the proxy under test.
-SPOKEN = ("imap", "pop3")
+SPOKEN = ("imap", "pop3", "managesieve", "submission")
 
-MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+# What remains of them without encryption.
+CLEARTEXT_MECHANISMS = ["SCRAM-SHA-1", "SCRAM-SHA-256"]
 # Who may send us a PROXY header, and whose ID and XCLIENT we take.
 BALANCERS, FRONTS = "127.3.0.0/16", "127.4.0.0/16"
 # Where a test puts a backend of its own, behind the destinations `scripted` and `scripted-starttls`.
@@ -97,13 +102,19 @@ def _destinations(lab):
         protocol: leg | {"port": lab.old.port("lmtp")} for protocol, leg in starttls["protocol"].items()}}
     found["scripted"] = implicit | {"host": lab.block.host(SCRIPTED_HOST)}
     found["scripted-starttls"] = starttls | {"host": lab.block.host(SCRIPTED_HOST)}
+    found["scripted-xclient"] = destination(lab.old, "plain", "xclient") | {"host": lab.block.host(SCRIPTED_HOST)}
     return found
 
 
 def destination(side, leg, forwarding):
     """One way to one side. `proxy` goes to the ports that demand a PROXY header."""
-    legs = {protocol: {"port": side.port(LEG_PORTS[protocol][leg], forwarding == "proxy"), "tls": leg}
-            for protocol in SPOKEN if leg in LEG_PORTS[protocol]}
+    legs = {protocol: _leg(side, protocol, leg, forwarding == "proxy") for protocol in SPOKEN}
     settings = {"host": side.host, "tls_server_name": side.hostname, "tls_ca": side.pair.ca,
                 "forwarding": forwarding, "protocol": legs}
     return settings | ({"allow_plaintext_auth": True} if leg == "plain" else {})
+
+
+def _leg(side, protocol, leg, is_proxied):
+    ports = POSTFIX_SUBMISSION if protocol == "submission" and side.submits_by_postfix else LEG_PORTS[protocol]
+    leg = leg if leg in ports else "starttls"
+    return {"port": side.port(ports[leg], is_proxied), "tls": leg}

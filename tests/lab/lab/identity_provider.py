@@ -12,17 +12,21 @@ from .tokens import KNOWN
 class IdentityProvider(ThreadingHTTPServer):
     """Answers for the tokens of `tokens.py`; `asked` holds every (path, token), for tests of caching."""
 
+    # Of a token, in seconds, from the moment it is asked about.
+    lifetime = 3600
+
     daemon_threads = True
     allow_reuse_address = True
     # Dovecot asks for every login, and a test may log hundreds in at once.
     request_queue_size = 256
 
     def __init__(self, host, port):
-        self.asked = []
+        self.asked, self.silence = [], threading.Event()
         super().__init__((host, port), Handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def stop(self):
+        self.silence.set()
         self.shutdown()
         self.server_close()
 
@@ -46,11 +50,13 @@ class Handler(BaseHTTPRequestHandler):
         known = KNOWN.get(token)
         account = known.account if known and known.is_active else None
         if url.path == "/introspect":
-            self._answer(200, _introspection(account))
+            self._answer(200, _introspection(account, self.server.lifetime))
         elif url.path == "/userinfo" and account:
             self._answer(200, {"sub": account, "email": account, "preferred_username": account})
         elif url.path == "/userinfo":
             self._answer(401, {"error": "invalid_token"})
+        elif url.path == "/silence":
+            self.server.silence.wait(20)
         else:
             self._answer(404, {"error": "not_found"})
 
@@ -69,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _introspection(account):
+def _introspection(account, lifetime):
     if account is None:
         return {"active": False}
     return {"active": True, "username": account, "sub": account, "email": account,
-            "exp": int(time.time()) + 3600, "scope": "mail"}
+            "exp": int(time.time()) + lifetime, "scope": "mail"}

@@ -67,7 +67,7 @@ class Laboratory:
 
     def limits(self):
         """What this run cannot do, in words."""
-        return [] if self.has_postfix else ["not root or no Postfix: the services smtp, msa and msas are absent"]
+        return [] if self.has_postfix else ["not root or no Postfix: the services smtp, msa, msas and msap are absent"]
 
     def sync(self, account, source, target):
         """Copies an account's mail: the sync step of a move."""

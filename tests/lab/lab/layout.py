@@ -13,11 +13,13 @@ SIDES = ("old", "new")
 
 # The well-known ports, to which an offset is added: the plain set, and the set that demands a PROXY header.
 PORTS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "sieve": 4190,
-         "submission": 587, "submissions": 465, "lmtp": 24, "smtp": 25, "msa": 1587, "msas": 1465}
+         "submission": 587, "submissions": 465, "lmtp": 24, "smtp": 25, "msa": 1587, "msas": 1465, "msap": 1588}
 PLAIN, PROXIED = 10000, 20000
 IMPLICIT = frozenset({"imaps", "pop3s", "submissions", "msas"})
-# Postfix's own submission service. `submission` is Dovecot's, which relays to `smtp`.
-POSTFIX_ONLY = frozenset({"smtp", "msa", "msas"})
+# Postfix's own submission service; `msap` takes passwords in the clear. `submission` is Dovecot's, which relays to `smtp`.
+POSTFIX_ONLY = frozenset({"smtp", "msa", "msas", "msap"})
+# Where the proxy submits by Postfix, if there is one; to the other side it does by Dovecot.
+SUBMITS_BY_POSTFIX = "new"
 
 # Whose XCLIENT and ID the backends believe: ours. Clients come from elsewhere (`addresses.py`).
 TRUSTED = "127.0.0.0/16"
@@ -51,7 +53,7 @@ def leg_name(side, leg, forwarding):
 LEG_NAMES = [leg_name(side, leg, forwarding) for side in SIDES for leg in LEGS for forwarding in FORWARDINGS]
 PEOPLE = ["alice", "bob", "carol", "mover", "big", "syncer"]
 # Mapped to destinations that cannot be reached, or whose answers a test makes up.
-UNLUCKY = ["down", "unproven", "plainless", "scripted", "scripted-starttls"]
+UNLUCKY = ["down", "unproven", "plainless", "scripted", "scripted-starttls", "scripted-xclient"]
 NAMES = PEOPLE + UNLUCKY + LEG_NAMES + [f"crowd{number}" for number in range(CROWD)]
 
 # Account -> password, the same on both sides, as after a migration that copied them.

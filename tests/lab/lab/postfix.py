@@ -41,6 +41,7 @@ def _listeners(side, is_proxied):
     header = " -o smtpd_upstream_proxy_protocol=haproxy" if is_proxied else ""
     sasl = (" -o smtpd_sasl_auth_enable=yes -o smtpd_relay_restrictions=permit_sasl_authenticated,reject"
             " -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject -o smtpd_tls_security_level=encrypt")
-    options = {"smtp": header, "msa": header + sasl, "msas": header + sasl + " -o smtpd_tls_wrappermode=yes"}
+    options = {"smtp": header, "msa": header + sasl, "msas": header + sasl + " -o smtpd_tls_wrappermode=yes",
+               "msap": header + sasl + " -o smtpd_tls_security_level=may -o smtpd_tls_auth_only=no"}
     return "".join(f"{side.host}:{side.port(name, is_proxied)} inet n - n - - smtpd{option}\n"
                    for name, option in options.items())

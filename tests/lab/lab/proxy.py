@@ -17,13 +17,13 @@ SECOND_NAME, WILDCARD = "mail.example.com", "*.example.net"
 class Proxy:
     """One `pointsman run` on an address of its own."""
 
-    def __init__(self, lab, binary, name="main", host_number=20, change=None):
-        """`change(document)`: what is different from the usual configuration."""
+    def __init__(self, lab, binary, name="main", host_number=20, change=None, table=None):
+        """`change(document)`: what is different from the usual configuration; `table`: another mapping than the usual."""
         self.lab, self.binary, self.name = lab, binary, name
         self.host, self.dir = lab.block.host(host_number), lab.dir / f"proxy-{name}"
         self.mapping_path, self.config_path = self.dir / "accounts.map", self.dir / "pointsman.toml"
         self.log_path = self.dir / "log"
-        self.table, self.daemon = mapping(), None
+        self.table, self.daemon = mapping() if table is None else table, None
         (self.dir / "state").mkdir(parents=True)
         self.authority = certificates.Authority(self.dir / "tls", f"CA of proxy {name}")
         self.pairs = {"mail": self.authority.issue("mail", [f"mail.{DOMAIN}"], [self.host]),

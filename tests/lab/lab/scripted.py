@@ -12,7 +12,7 @@ class Scripted:
     def __init__(self, host, port, converse, pair=None):
         """`pair`: TLS from the first byte, with this certificate."""
         self.converse, self.connections = converse, []
-        self.context = _server_context(pair) if pair else None
+        self.context = server_context(pair) if pair else None
         self.listener = socket.create_server((host, port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -77,7 +77,8 @@ class Connection:
             self.received += data
 
 
-def _server_context(pair):
+def server_context(pair):
+    """Shows the certificate of this pair."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
     return context

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import certificates, dovecot, logs, postfix
 from .endpoint import Endpoint
-from .layout import ACCOUNTS, DOMAIN, IMPLICIT, PLAIN, PORTS, POSTFIX_ONLY, PROXIED, password
+from .layout import ACCOUNTS, DOMAIN, IMPLICIT, PLAIN, PORTS, POSTFIX_ONLY, PROXIED, SUBMITS_BY_POSTFIX, password
 from .process import run
 from .waiting import answers, until
 
@@ -19,6 +19,7 @@ class Side:
 
     def __init__(self, name, host, directory, provider, has_postfix):
         self.name, self.host, self.dir, self.has_postfix = name, host, Path(directory) / name, has_postfix
+        self.submits_by_postfix = has_postfix and name == SUBMITS_BY_POSTFIX
         self.provider = provider
         self.hostname = f"{name}.{DOMAIN}"
         self.dovecot_conf = self.dir / "dovecot.conf"

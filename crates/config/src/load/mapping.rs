@@ -82,11 +82,7 @@ fn file(entry: &Table<'_>, folder: &Path) -> Option<Source> {
 }
 
 fn redis(entry: &Table<'_>, folder: &Path) -> Option<Source> {
-    let url = url(
-        entry,
-        folder,
-        &["redis://", "rediss://", "redis+unix://", "unix://", "redis-sentinel://", "rediss-sentinel://"],
-    );
+    let url = url(entry, folder, &["redis://", "rediss://", "redis+unix://", "unix://"]);
     let key_prefix = entry.string("key_prefix").map_or_else(|| "route:".to_owned(), |at| at.value);
     let pool_size = usize::try_from(entry.integer("pool_size", 16, 1..=1024)).unwrap_or(16);
     let channel = entry.string("channel").map_or_else(|| "pointsman".to_owned(), |at| at.value);

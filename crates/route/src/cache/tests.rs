@@ -4,7 +4,7 @@ use tokio::time::advance;
 
 use super::*;
 
-const TERMS: Terms =
+pub(super) const TERMS: Terms =
     Terms { generation: 0, positive_ttl: Duration::from_secs(600), negative_ttl: Duration::from_secs(30) };
 
 fn found(name: &str) -> Answer {

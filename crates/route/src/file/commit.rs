@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::read::{self, Snapshot, Stamp};
-use super::replace::{Replaced, replace};
+use super::read::{self, Snapshot};
+use super::replace::{Before, Replaced, replace};
 use super::{Inner, State};
 use crate::edit::Edits;
 use crate::parse::MAX_FILE_BYTES;
@@ -30,7 +31,7 @@ pub(super) struct Request {
 }
 
 /// The folder, locked against other processes; `None` where it cannot be locked (some network file systems).
-pub(super) type Claim = Result<Option<File>, StoreError>;
+type Claim = Result<Option<File>, StoreError>;
 
 /// A request whose changes are in the new file, and what it is told if that gets there.
 type Waiting = (oneshot::Sender<Result<Applied, StoreError>>, Applied);
@@ -44,8 +45,11 @@ const CLAIM_EVERY: Duration = Duration::from_millis(20);
 /// How often a hand may overtake us between reading and renaming.
 const MAX_ROUNDS: usize = 3;
 
+/// How long a write waits for an edit under way to be finished.
+const MAX_UNREST: Duration = Duration::from_secs(5);
+
 /// Locks the file's folder: during an upgrade, or beside another proxy, two processes may write.
-pub(super) async fn claim(path: &Path) -> Claim {
+async fn claim(path: &Path) -> Claim {
     let deadline = Instant::now() + MAX_CLAIM;
     loop {
         match try_claim(path) {
@@ -74,38 +78,44 @@ fn try_claim(path: &Path) -> io::Result<Option<File>> {
 // === impl Inner ===
 
 impl Inner {
-    /// Writes everything that waits, and answers. Called in one's turn only. Blocks.
-    pub(super) fn commit(&self, claim: Claim) {
+    /// Writes everything that waits, and answers. Called in one's turn only.
+    pub(super) async fn commit(self: Arc<Self>) {
+        let claim = claim(&self.path).await;
         let mut batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        // Who no longer waits has been promised nothing, and would not expect the change later.
-        batch.retain(|request| !request.reply.is_closed());
-        if batch.is_empty() {
-            return;
+        if let Err(error) = &claim {
+            return answer_all(batch.into_iter().map(|request| request.reply), error);
         }
-        let claimed = match claim {
-            Ok(folder) => folder,
-            Err(error) => return answer_all(batch.into_iter().map(|request| request.reply), &error),
-        };
         for _ in 0..MAX_ROUNDS {
-            match self.commit_once(batch) {
-                None => return,
-                Some(again) => batch = again,
+            let is_at_rest = self.rest(MAX_UNREST).await;
+            // Who no longer waits has been promised nothing, and would not expect the change later.
+            batch.retain(|request| !request.reply.is_closed());
+            if !is_at_rest {
+                break;
+            }
+            let inner = Arc::clone(&self);
+            // Only a panic ends it early: then nobody is left to be answered.
+            batch = spawn_blocking(move || inner.commit_once(batch)).await.unwrap_or_default();
+            if batch.is_empty() {
+                return;
             }
         }
-        drop(claimed);
         let error = StoreError::Busy("the mapping file is being edited at this moment");
         answer_all(batch.into_iter().map(|request| request.reply), &error);
     }
 
     /// One round; gives the batch back when the file was changed meanwhile.
-    fn commit_once(&self, batch: Vec<Request>) -> Option<Vec<Request>> {
+    fn commit_once(&self, batch: Vec<Request>) -> Vec<Request> {
+        if batch.is_empty() {
+            return batch;
+        }
         let state = self.state.load_full();
-        let mut snapshot = match read::read(&self.path, &state.rules) {
+        let read = read::read(&self.path, &state.rules).and_then(|it| self.not_emptied(it, &state));
+        let mut snapshot = match read {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let error = error.into();
                 answer_all(batch.into_iter().map(|request| request.reply), &error);
-                return None;
+                return Vec::new();
             }
         };
         let is_news = snapshot.stamp != state.stamp;
@@ -114,13 +124,13 @@ impl Inner {
         let Some(edits) = edits else {
             self.finish(snapshot, &state.rules, is_news);
             answer_applied(waiting);
-            return None;
+            return Vec::new();
         };
         let text = edits.apply(&snapshot.text, &state.rules);
-        match self.put(&text, snapshot.stamp) {
+        match self.put(&text, Before { stamp: snapshot.stamp, text: &snapshot.text }) {
             Ok(Replaced::Overtaken) => {
                 let requests = waiting.into_iter().zip(kept);
-                return Some(requests.map(|((reply, _), changes)| Request { changes, reply }).collect());
+                return requests.map(|((reply, _), changes)| Request { changes, reply }).collect();
             }
             Ok(Replaced::Durable(stamp)) => {
                 self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_news);
@@ -133,7 +143,7 @@ impl Inner {
             }
             Err(error) => answer_all(waiting.into_iter().map(|(reply, _)| reply), &error),
         }
-        None
+        Vec::new()
     }
 
     /// Takes over what is in the file now.
@@ -145,12 +155,16 @@ impl Inner {
     }
 
     /// The new text in the place of the old file, or of the one that a link at our path leads to.
-    fn put(&self, text: &[u8], read: Stamp) -> Result<Replaced, StoreError> {
+    fn put(&self, text: &[u8], read: Before<'_>) -> Result<Replaced, StoreError> {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(LoadError::TooLarge { path: self.path.clone(), max: MAX_FILE_BYTES }.into());
         }
         let put = self.path.canonicalize().and_then(|real| replace(&real, read, text, &*self.before));
-        put.map_err(|error| self.write_error(error))
+        match put {
+            // Taken away since it was read: what the next reading says of that is the answer.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Replaced::Overtaken),
+            put => put.map_err(|error| self.write_error(error)),
+        }
     }
 
     fn write_error(&self, error: io::Error) -> StoreError {

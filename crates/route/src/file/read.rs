@@ -45,6 +45,17 @@ impl Stamp {
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|metadata| Self::of(&metadata))
     }
+
+    /// Whether it is the same file, changed or not.
+    pub(super) fn is_same_file(self, other: Self) -> bool {
+        self.file == other.file
+    }
+
+    /// Whether it is the same file with nothing written to it since. A rename changes the status of a file, so
+    /// its time says nothing here.
+    pub(super) fn is_same_version(self, other: Self) -> bool {
+        (self.file, self.size, self.modified) == (other.file, other.size, other.modified)
+    }
 }
 
 // === impl Snapshot ===

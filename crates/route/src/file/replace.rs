@@ -1,15 +1,20 @@
 //! A new file in the place of the old one, so that a crash at any instant leaves the one or the other, whole.
 //!
-//! New file beside the old → written → synced → renamed over the old → folder synced. Mode and owner are the
-//! old file's. A leftover of a crash is overwritten by the next write.
+//! New file beside the old → written → synced → exchanged with the old → folder synced → old one removed. Mode
+//! and owner are the old file's. A leftover of a crash is overwritten by the next write.
+//!
+//! Exchanged, not renamed over: a hand may save between our last look and the rename, or have the old file open
+//! and write to it a moment later. The old file is still there to be looked at, and is put back when it is
+//! not what was read. Where a file system has no exchange (NFS), the last look has to do.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{CWD, Gid, RenameFlags, Uid, renameat_with};
+use rustix::io::Errno;
 
 use super::read::Stamp;
 
@@ -19,6 +24,7 @@ pub(super) enum Step {
     Create,
     Write,
     Sync,
+    Look,
     Rename,
     SyncFolder,
 }
@@ -34,13 +40,20 @@ pub(super) enum Replaced {
     Overtaken,
 }
 
-/// Replaces `old`, which was read as `read`, links resolved by the caller. Blocks.
+/// What was read of the old file.
+#[derive(Clone, Copy)]
+pub(super) struct Before<'a> {
+    pub(super) stamp: Stamp,
+    pub(super) text: &'a [u8],
+}
+
+/// Replaces `old`, of which `read` was read, links resolved by the caller. Blocks.
 ///
 /// # Errors
 /// What the system said at the first step that failed; the old file is as it was.
 pub(super) fn replace(
     old: &Path,
-    read: Stamp,
+    read: Before<'_>,
     text: &[u8],
     before: &dyn Fn(Step) -> io::Result<()>,
 ) -> io::Result<Replaced> {
@@ -55,28 +68,66 @@ pub(super) fn replace(
     keep_owner_and_mode(&file, &metadata)?;
     before(Step::Sync)?;
     file.sync_all()?;
-    before(Step::Rename)?;
-    if Stamp::at(old)? != read {
+    before(Step::Look)?;
+    if Stamp::at(old)? != read.stamp {
         return Ok(Replaced::Overtaken);
     }
-    std::fs::rename(&scrap.0, old)?;
+    before(Step::Rename)?;
+    let is_exchanged = put_in_place(&scrap.0, old)?;
+    if is_exchanged && !Stamp::at(&scrap.0).is_ok_and(|stamp| stamp.is_same_version(read.stamp)) {
+        return put_back(&scrap.0, old, &file);
+    }
     // Afterwards, since renaming may count as a change of status.
     let stamp = Stamp::of(&file.metadata()?);
     let synced = before(Step::SyncFolder).and_then(|()| File::open(folder)?.sync_all());
+    // Once more, and by its content: who had it open when it was exchanged has had the time to write.
+    if is_exchanged && !has_content(&scrap.0, read.text) {
+        return put_back(&scrap.0, old, &file);
+    }
+    // A hand may have saved over the new file already, without having seen it.
+    if !Stamp::at(old).is_ok_and(|now| now.is_same_version(stamp)) {
+        return Ok(Replaced::Overtaken);
+    }
     Ok(match synced {
         Ok(()) => Replaced::Durable(stamp),
         Err(error) => Replaced::Visible(stamp, error),
     })
 }
 
-/// The new file until it is renamed. Dropping removes what is left of it.
+/// Puts `new` where `old` is; tells whether `old` is now where `new` was, or gone.
+fn put_in_place(new: &Path, old: &Path) -> io::Result<bool> {
+    match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => std::fs::rename(new, old).map(|()| false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Undoes an exchange, unless somebody has put a file of their own there since: that one is the newest.
+fn put_back(scrap: &Path, old: &Path, ours: &File) -> io::Result<Replaced> {
+    let ours = Stamp::of(&ours.metadata()?);
+    if Stamp::at(old).is_ok_and(|stamp| stamp.is_same_file(ours)) {
+        renameat_with(CWD, scrap, CWD, old, RenameFlags::EXCHANGE)?;
+    }
+    Ok(Replaced::Overtaken)
+}
+
+/// Whether the file holds exactly `text`.
+fn has_content(path: &Path, text: &[u8]) -> bool {
+    let mut content = Vec::with_capacity(text.len() + 1);
+    let limit = text.len() as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut content));
+    read.is_ok() && content == text
+}
+
+/// What stands at the new file's first path: it, or the old one after the exchange. Dropping removes it.
 struct Scrap(PathBuf);
 
 // === impl Scrap ===
 
 impl Drop for Scrap {
     fn drop(&mut self) {
-        // After the rename there is none; when it cannot be removed, the next write tries again.
+        // Where there is no exchange it is gone; when it cannot be removed, the next write tries again.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::latency::{Clocked, Latency};
+
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -11,6 +13,8 @@ pub struct Stats {
     pub misses: u64,
     /// Store lookups that failed.
     pub store_errors: u64,
+    /// How long store lookups took, failed ones included.
+    pub store_latency: Latency,
     /// Resolutions without the store's word: [`crate::Why::StoreDown`].
     pub store_down: u64,
     /// Resolutions whose answer was no declared destination.
@@ -24,6 +28,7 @@ pub(super) struct Counters {
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) store_errors: AtomicU64,
+    pub(super) store_latency: Clocked,
     pub(super) store_down: AtomicU64,
     pub(super) undeclared: AtomicU64,
 }
@@ -38,6 +43,7 @@ impl Counters {
             hits: read(&self.hits),
             misses: read(&self.misses),
             store_errors: read(&self.store_errors),
+            store_latency: self.store_latency.read(),
             store_down: read(&self.store_down),
             undeclared: read(&self.undeclared),
             cache_entries,

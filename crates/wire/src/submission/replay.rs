@@ -39,7 +39,10 @@ pub struct Replay {
 #[derive(Debug)]
 enum State {
     ExpectGreeting,
-    ExpectEhlo,
+    /// `EHLO` was said, in the client's name when `borrowed`.
+    ExpectEhlo {
+        borrowed: bool,
+    },
     ExpectStartTls,
     /// The handshake is done.
     Secured,
@@ -72,22 +75,24 @@ impl Replay {
 
     fn response(&mut self, response: Response, is_last: bool) -> Step<Heard> {
         match (std::mem::replace(&mut self.state, State::Over), &response.code) {
-            (State::ExpectGreeting, b"220") => self.say_ehlo(),
+            (State::ExpectGreeting, b"220") => self.say_ehlo(false),
             (State::ExpectGreeting, _) => self.broken(Fault::Greeting),
             (State::ExpectVerdict { relayed }, _) => self.verdict(response, relayed),
             // RFC 5321 section 3.8: the server closes, whatever was asked.
             (_, b"421") => self.broken(Fault::Closed),
-            (State::ExpectEhlo, b"250") => {
+            (State::ExpectEhlo { .. }, b"250") => {
                 self.keywords = Keywords::parse(&response);
                 self.introduce()
             }
+            // A name that a client made up must not make the backend look broken.
+            (State::ExpectEhlo { borrowed: true }, [b'5', ..]) => self.say_ehlo(false),
             (State::ExpectStartTls, b"220") if is_last => Step::StartTls(Secret::default()),
             // Bytes behind the 220 would be read as the encrypted session's: somebody put them there.
             (State::ExpectStartTls, b"220") => self.broken(Fault::StartTlsInjected),
             (State::ExpectStartTls, _) => self.broken(Fault::NoStartTls),
             (State::ExpectXclient, b"220") => {
                 self.introduced = true;
-                self.say_ehlo()
+                self.say_ehlo(true)
             }
             // Perhaps half applied (Postfix).
             (State::ExpectXclient, _) => self.broken(Fault::Forwarding),
@@ -125,9 +130,13 @@ impl Replay {
         }
     }
 
-    fn say_ehlo(&mut self) -> Step<Heard> {
-        let command = format!("EHLO {}", self.errand.hostname);
-        self.send(&command, State::ExpectEhlo)
+    /// Behind XCLIENT it is the client's session: servers take the name for their `Received` lines from the
+    /// last `EHLO`, whatever XCLIENT said.
+    fn say_ehlo(&mut self, in_the_clients_name: bool) -> Step<Heard> {
+        let borrowed = xclient::helo(&self.errand.told).filter(|_| in_the_clients_name);
+        let command = format!("EHLO {}", borrowed.unwrap_or(&self.errand.hostname));
+        let next = State::ExpectEhlo { borrowed: borrowed.is_some() };
+        self.send(&command, next)
     }
 
     /// Next step once the keywords are known: encryption first, then XCLIENT.
@@ -189,7 +198,7 @@ impl Machine for Replay {
 
     fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
         if matches!(self.state, State::Secured) {
-            return self.say_ehlo();
+            return self.say_ehlo(false);
         }
         if matches!(self.state, State::Ready | State::Over) {
             return Step::NeedMore;

@@ -572,7 +572,7 @@ fn starttls_and_xclient() {
               S: 250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN
               C: {XCLIENT}
               S: 220 mail ESMTP
-              C: EHLO proxy
+              C: EHLO pc
               S: 250-mail
               S: 250-AUTH XOAUTH2
               S: 250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN
@@ -588,7 +588,9 @@ fn starttls_and_xclient() {
         ("550 5.7.0 not you", "forwarding"),
         ("250 ok", "forwarding"),
         ("421 4.3.2 closing", "closed"),
-        ("220 again\nC: EHLO proxy\nS: 502 no", "protocol"),
+        ("220 again\nC: EHLO pc\nS: 421 closing", "closed"),
+        ("220 again\nC: EHLO pc\nS: 220 what", "protocol"),
+        ("220 again\nC: EHLO pc\nS: 501 no\nC: EHLO proxy\nS: 501 no", "protocol"),
     ] {
         replay(false, true, &format!("{asked}S: {answer}\n= BROKEN {fault}"));
     }
@@ -598,6 +600,14 @@ fn starttls_and_xclient() {
     }
     // Nothing was asked: nothing is said.
     replay(false, false, "S: 220 x\nC: EHLO proxy\nS: 250-x\nS: 250 XCLIENT ADDR\n= READY true");
+}
+
+#[test]
+fn a_clients_name_that_is_refused_is_no_fault_of_the_backends() {
+    let refused = "S: 220 x\nC: EHLO proxy\nS: 250-x\nS: 250 XCLIENT ADDR\n\
+                   C: XCLIENT ADDR=IPV6:2001:db8::7\nS: 220 x\nC: EHLO pc\nS: 501 5.5.4 no name\n\
+                   C: EHLO proxy\nS: 250-x\nS: 250 AUTH PLAIN\n= READY true";
+    replay(false, true, refused);
 }
 
 #[test]

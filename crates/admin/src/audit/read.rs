@@ -1,0 +1,61 @@
+//! Reading the audit log, the newest record first.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use api::audit::{Page, Record};
+
+use super::older;
+
+/// At most `limit` records with a number up to `from`.
+pub(super) fn page(path: &Path, older_files: usize, from: Option<u64>, limit: usize) -> io::Result<Page> {
+    let mut page = Page::default();
+    for file in files(path, older_files) {
+        let Some(text) = content(&file)? else { continue };
+        for record in records(&text).filter(|record| from.is_none_or(|from| record.seq <= from)) {
+            if page.records.len() == limit {
+                page.next = Some(record.seq);
+                return Ok(page);
+            }
+            page.records.push(record);
+        }
+    }
+    Ok(page)
+}
+
+/// The number of the newest record; 0 when there is none.
+pub(super) fn last_seq(path: &Path, older_files: usize) -> io::Result<u64> {
+    Ok(page(path, older_files, None, 1)?.records.first().map_or(0, |record| record.seq))
+}
+
+/// Whether the file is empty, or its last line has an end.
+pub(super) fn ends_whole(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+fn files(path: &Path, older_files: usize) -> impl Iterator<Item = PathBuf> {
+    let older = (1..=older_files).map(move |number| older(path, number));
+    std::iter::once(path.to_owned()).chain(older)
+}
+
+/// A whole file, whose size the writer bounds; `None` where there is none.
+fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Its records, the last first. Lines that a crash cut short are passed over.
+fn records(text: &[u8]) -> impl Iterator<Item = Record> {
+    text.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+}

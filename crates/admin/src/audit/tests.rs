@@ -1,0 +1,86 @@
+use super::*;
+
+fn act(subject: &str) -> Act {
+    Act::to_account("mapping.set", subject).before("old")
+}
+
+fn open(folder: &tempfile::TempDir, max_bytes: u64) -> Audit {
+    Audit::with_size(folder.path(), &Arc::new(Accounts::Full), max_bytes).expect("a log")
+}
+
+fn actor() -> Actor {
+    Actor::Token { address: "::ffff:192.0.2.7".parse().expect("address"), name: Some("jane".to_owned()) }
+}
+
+fn seqs(page: &Page) -> Vec<u64> {
+    page.records.iter().map(|record| record.seq).collect()
+}
+
+#[tokio::test]
+async fn records_are_numbered_across_restarts_and_paged_from_the_newest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for round in 0..3 {
+        let audit = open(&folder, MAX_BYTES);
+        audit.record(&actor(), act(&format!("alice{round}")), "ok").await;
+        audit.record(&Actor::Signal, act("x"), "422").await;
+    }
+    let audit = open(&folder, MAX_BYTES);
+    let page = audit.page(None, 4).await.expect("a page");
+    assert_eq!((seqs(&page), page.next), (vec![6, 5, 4, 3], Some(2)));
+    let page = audit.page(page.next, 4).await.expect("a page");
+    assert_eq!((seqs(&page), page.next), (vec![2, 1], None));
+    let record = &page.records[1];
+    assert_eq!((record.who.as_str(), record.from.as_deref()), ("token", Some("192.0.2.7")));
+    assert_eq!((record.subject.as_str(), record.before.as_deref()), ("alice0", Some("old")));
+}
+
+#[tokio::test]
+async fn files_are_rotated_and_the_oldest_goes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = open(&folder, 1_000);
+    for _ in 0..100 {
+        audit.record(&Actor::Signal, act(&"a".repeat(100)), "ok").await;
+    }
+    let sizes: Vec<u64> = std::fs::read_dir(folder.path())
+        .expect("a folder")
+        .map(|entry| entry.and_then(|entry| entry.metadata()).expect("a file").len())
+        .collect();
+    assert_eq!(sizes.len(), 1 + OLDER_FILES);
+    assert!(sizes.iter().all(|size| *size <= 1_000), "{sizes:?}");
+    let page = audit.page(None, 1_000).await.expect("a page");
+    let kept = seqs(&page);
+    assert_eq!(kept.first(), Some(&100));
+    assert!(kept.windows(2).all(|pair| pair[0] == pair[1] + 1), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_line_that_was_cut_short_harms_no_other() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = open(&folder, MAX_BYTES);
+    audit.record(&Actor::Signal, act("a"), "ok").await;
+    let mut file = append_to(audit.path()).expect("the file");
+    file.write_all(b"{\"seq\":2,\"time\":\"20").expect("half a line");
+    let audit = open(&folder, MAX_BYTES);
+    audit.record(&Actor::Signal, act("b"), "ok").await;
+    assert_eq!(seqs(&audit.page(None, 9).await.expect("a page")), [2, 1]);
+}
+
+#[tokio::test]
+async fn what_strangers_send_is_bounded_and_stays_in_its_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = open(&folder, MAX_BYTES);
+    audit.record(&actor(), act(&format!("a\n{{\"seq\":9}}\n{}", "ä".repeat(5_000))), "ok").await;
+    let page = audit.page(None, 9).await.expect("a page");
+    assert_eq!(seqs(&page), [1]);
+    assert!(page.records[0].subject.len() <= MAX_TEXT);
+}
+
+/// The folder is gone: the act goes on, and so does the next one.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nobody() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = open(&folder, 1);
+    audit.record(&Actor::Signal, act("a"), "ok").await;
+    std::fs::remove_dir_all(folder.path()).expect("it goes");
+    audit.record(&Actor::Signal, act("b"), "ok").await;
+}

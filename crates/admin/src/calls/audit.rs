@@ -1,0 +1,21 @@
+//! `GET /audit`: the record of every act.
+
+use api::audit::Page;
+use api::parameters::{FROM, LIMIT};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::failure::{Answer, Failure};
+use crate::parameters::Parameters;
+use crate::shared::Shared;
+
+/// See the module's comment.
+pub(crate) async fn page(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Page>> {
+    let (from, limit) = parameters.only(&[FROM, LIMIT])?.page()?;
+    let page = shared.audit.page(from, limit).await.map_err(|error| {
+        let detail = format!("{} cannot be read: {error}", shared.audit.path().display());
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    })?;
+    Ok(Json(page))
+}

@@ -1,0 +1,159 @@
+//! The promise that a kick makes, against logins of the same account.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use config::plan::Name;
+use desk::{Desk, Limits, Unconfirmed};
+use points::Points;
+use route::bus::Bus;
+use route::store::{Applied, Boxed, Listing, StoreError};
+use route::{Change, Router, Rules, Settings, Store};
+use tokio::time::timeout;
+use wire::protocol::Protocol;
+
+use super::super::filter::Filter;
+use super::send_home;
+
+const ALICE: &str = "alice@example.org";
+const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// A store in memory, which lets others run while it is asked: a lookup and a write can overlap.
+#[derive(Debug, Default)]
+struct Memory(Mutex<HashMap<Arc<str>, Name>>);
+
+impl Store for Memory {
+    fn lookup<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<Option<Name>, StoreError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let found = self.0.lock().expect("no panic under it").get(key).cloned();
+            tokio::task::yield_now().await;
+            Ok(found)
+        })
+    }
+
+    fn apply(&self, changes: Vec<Change>) -> Boxed<'_, Result<Applied, StoreError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut entries = self.0.lock().expect("no panic under it");
+            for change in &changes {
+                match &change.destination {
+                    Some(name) => entries.insert(Arc::clone(&change.identifier), Arc::clone(name)),
+                    None => entries.remove(&change.identifier),
+                };
+            }
+            Ok(Applied { changed: changes.len() })
+        })
+    }
+
+    fn list(&self, _: u64, _: usize) -> Boxed<'_, Result<Listing, StoreError>> {
+        Box::pin(async { Ok(Listing::default()) })
+    }
+}
+
+fn router() -> Arc<Router> {
+    let long = Duration::from_secs(600);
+    let settings = Settings {
+        rules: Rules::new(["new", "old"].map(Name::from), true, false),
+        default: Name::from("new"),
+        positive_ttl: long,
+        negative_ttl: long,
+        lookup_timeout: long,
+    };
+    Arc::new(Router::new(Arc::new(Memory::default()), settings, 100))
+}
+
+/// Where the sessions of one account are at this moment, by destination.
+fn places(desk: &Desk) -> BTreeMap<String, usize> {
+    let mut places = BTreeMap::new();
+    for info in desk.sessions_where(usize::MAX, |info| info.account.as_deref() == Some(ALICE)) {
+        *places.entry(info.destination.to_string()).or_default() += 1;
+    }
+    places
+}
+
+/// Logs in over and over, as the session room does: wait, route, ask a backend, confirm, bridge.
+async fn log_in_for_ever(desk: Desk, router: Arc<Router>, is_over: Arc<AtomicBool>) -> usize {
+    let mut sessions = 0;
+    'login: while !is_over.load(Ordering::Relaxed) {
+        let Ok(mut login) = desk.begin(ALICE, Protocol::Imap, CLIENT) else { continue };
+        let ticket = loop {
+            login.wait_released().await.expect("nobody holds");
+            let destination = router.resolve(ALICE).await.destination;
+            // The backend's part, now long, now short: others run meanwhile.
+            others_run(sessions * 7 % 17).await;
+            match login.confirm(destination) {
+                Ok(ticket) => break ticket,
+                Err(Unconfirmed::Outdated(again)) => login = again,
+                Err(Unconfirmed::Busy(_)) => continue 'login,
+            }
+        };
+        sessions += 1;
+        // The bridge: some sessions end by themselves; the others when they are told to, after a moment.
+        tokio::select! {
+            () = others_run(sessions * 5 % 11), if sessions % 3 > 0 => {}
+            _ = ticket.ended() => tokio::task::yield_now().await,
+        }
+        drop(ticket);
+    }
+    sessions
+}
+
+async fn others_run(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Ten thousand rounds of `PUT` and `kick` against logins of the same account: after both have answered, no session
+/// of it is on the old destination, and none lands there until the next `PUT`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kick_nobody_is_on_the_old_destination() {
+    const ROUNDS: usize = 10_000;
+    const LOGINS: usize = 4;
+    let (desk, router) = (Desk::new(Limits::default()), router());
+    let points = Points::new(Arc::clone(&router), desk.clone(), Bus::new("race").0);
+    let filter = Filter::of_account(ALICE);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let logins: Vec<_> = (0..LOGINS)
+        .map(|_| tokio::spawn(log_in_for_ever(desk.clone(), Arc::clone(&router), Arc::clone(&is_over))))
+        .collect();
+    let (began, mut kicked, mut caught) = (Instant::now(), 0, 0);
+    for round in 0..ROUNDS {
+        let (old, new) = if round % 2 == 0 { ("old", "new") } else { ("new", "old") };
+        points.apply(vec![Change::set(ALICE, new)]).await.expect("a store that takes it");
+        let told = send_home(&desk, &filter).await;
+        (kicked, caught) = (kicked + told.kicked, caught + told.logins);
+        assert_eq!(told.ending, 0, "round {round}");
+        for _ in 0..12 {
+            let places = places(&desk);
+            assert_eq!(places.get(old), None, "round {round}: {places:?}, expected {new} alone");
+            tokio::task::yield_now().await;
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let mut sessions = 0;
+    for mut login in logins {
+        let ended = async {
+            loop {
+                tokio::select! {
+                    ended = &mut login => return ended.expect("no panic"),
+                    () = tokio::task::yield_now() => {
+                        desk.kick(ALICE);
+                    },
+                }
+            }
+        };
+        sessions += timeout(Duration::from_secs(30), ended).await.expect("it ends");
+    }
+    println!(
+        "{ROUNDS} rounds in {:?}: {sessions} sessions, {kicked} kicked, {caught} logins caught under way",
+        began.elapsed()
+    );
+    assert!(
+        kicked > ROUNDS / 10 && caught > ROUNDS / 100,
+        "the race took place: {kicked} kicked, {caught} caught"
+    );
+}

@@ -1,0 +1,88 @@
+//! How the destinations are doing, and forgetting how they did.
+
+use std::time::UNIX_EPOCH;
+
+use api::act::Reset;
+use api::parameters::DESTINATION;
+use api::state::{Destination, Destinations, Leg};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use backend::Backend;
+use config::plan::Name;
+use wire::protocol::Protocol;
+
+use super::census::Census;
+use crate::audit::Act;
+use crate::failure::{Answer, Failure};
+use crate::parameters::Parameters;
+use crate::shared::{Caller, Shared};
+
+/// `GET /destinations`.
+pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Destinations>> {
+    parameters.only(&[])?;
+    let context = shared.context();
+    let census = Census::take(&context.live.desk);
+    let destination = |(name, backend): (&Name, &std::sync::Arc<Backend>)| Destination {
+        is_default: *name == context.plan.routing.default,
+        sessions: census.by_destination.get(&**name).copied().unwrap_or(0),
+        ..of(name, backend)
+    };
+    Ok(Json(Destinations { destinations: context.backends.iter().map(destination).collect() }))
+}
+
+/// `POST /destinations/reset`.
+pub(crate) async fn reset(
+    State(shared): State<Shared>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Answer<Json<Reset>> {
+    let parameters = parameters.only(&[DESTINATION])?;
+    let name = parameters.required(DESTINATION)?;
+    let context = shared.context();
+    let outcome = match context.backends.get(name) {
+        Some(backend) => {
+            Protocol::ALL.into_iter().for_each(|protocol| backend.health(protocol).reset());
+            Ok(Json(Reset { destination: name.to_owned() }))
+        }
+        None => {
+            let names: Vec<&str> = context.plan.destinations.keys().map(|name| &**name).collect();
+            let detail = format!("{name:?} is no declared destination; declared are: {}", names.join(", "));
+            Err(Failure::new(StatusCode::NOT_FOUND, detail))
+        }
+    };
+    shared.record(&caller, Act::to("destination.reset", name), &outcome).await;
+    outcome
+}
+
+/// A destination with the numbers of its worst leg.
+fn of(name: &Name, backend: &Backend) -> Destination {
+    let mut found = Destination { destination: name.to_string(), ..Destination::default() };
+    for protocol in Protocol::ALL {
+        let Some(plan) = backend.destination().leg(protocol) else { continue };
+        let leg = leg(plan.port, backend, protocol);
+        found.consecutive_failures = found.consecutive_failures.max(leg.consecutive_failures);
+        found.failure_sources = found.failure_sources.max(leg.failure_sources);
+        found.host_level_failure |= leg.host_level_failure;
+        found.down |= leg.down;
+        found.protocols.insert(protocol.name().to_owned(), leg);
+    }
+    found
+}
+
+fn leg(port: u16, backend: &Backend, protocol: Protocol) -> Leg {
+    let health = backend.health(protocol).snapshot();
+    let since_1970 = |(moment, _): (std::time::SystemTime, _)| {
+        moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    };
+    Leg {
+        port,
+        consecutive_failures: health.consecutive_failures,
+        failure_sources: health.failure_sources,
+        host_level_failure: health.host_level_failure,
+        down: health.down,
+        last_error: health.last_fault.map(|fault| fault.label().to_owned()),
+        last_success: health.last_success.map(since_1970),
+        latency_ms: health.last_success.map(|(_, took)| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+    }
+}

@@ -1,0 +1,121 @@
+//! Which sessions a call means.
+
+use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
+use desk::SessionInfo;
+use ipnet::IpNet;
+use route::bus::Whom;
+use wire::protocol::Protocol;
+
+use crate::failure::{Answer, Failure};
+use crate::parameters::Parameters;
+use crate::shared::Shared;
+
+/// Every given condition has to hold.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    account: Option<Account>,
+    destination: Option<String>,
+    client: Option<IpNet>,
+    protocol: Option<Protocol>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Account {
+    /// This one.
+    One(String),
+    /// Every one whose name ends so: `@example.org`.
+    OfDomain(String),
+}
+
+// === impl Filter ===
+
+impl Filter {
+    pub(super) fn of(shared: &Shared, parameters: &Parameters) -> Answer<Self> {
+        let account = match parameters.optional(IDENTIFIER) {
+            None => None,
+            Some(pattern) => Some(match pattern.strip_prefix('*') {
+                None => Account::One(shared.normalized(pattern)?),
+                Some(domain) => Account::OfDomain(of_domain(shared, domain)?),
+            }),
+        };
+        let destination = parameters.optional(DESTINATION).map(str::to_owned);
+        let client = parameters.optional(CLIENT).map(network).transpose()?;
+        let protocol = parameters.optional(PROTOCOL).map(protocol).transpose()?;
+        Ok(Self { account, destination, client, protocol })
+    }
+
+    /// One account, whose name is normalised.
+    #[cfg(test)]
+    pub(super) fn of_account(name: &str) -> Self {
+        Self { account: Some(Account::One(name.to_owned())), ..Self::default() }
+    }
+
+    /// The one account, when that is the only condition.
+    pub(super) fn only_account(&self) -> Option<&str> {
+        let is_only = self.destination.is_none() && self.client.is_none() && self.protocol.is_none();
+        match &self.account {
+            Some(Account::One(name)) if is_only => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The same for the other proxies; `None` when it cannot be told in their words.
+    pub(super) fn everywhere(&self) -> Option<Whom> {
+        let client = match self.client {
+            None => None,
+            Some(network) if network.prefix_len() == network.max_prefix_len() => Some(network.addr()),
+            Some(_) => return None,
+        };
+        let account = self.account.as_ref().map(|account| match account {
+            Account::One(name) => name.as_str().into(),
+            Account::OfDomain(domain) => format!("*{domain}").into(),
+        });
+        let destination = self.destination.as_deref().map(Into::into);
+        self.protocol.is_none().then_some(Whom { account, destination, client })
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.account.is_none()
+            && self.destination.is_none()
+            && self.client.is_none()
+            && self.protocol.is_none()
+    }
+
+    pub(super) fn matches(&self, info: &SessionInfo) -> bool {
+        let has_account = match &self.account {
+            None => true,
+            Some(Account::One(name)) => info.account.as_deref() == Some(name),
+            Some(Account::OfDomain(domain)) => {
+                info.account.as_deref().is_some_and(|account| account.ends_with(domain))
+            }
+        };
+        has_account
+            && self.destination.as_deref().is_none_or(|name| *info.destination == *name)
+            && self.client.is_none_or(|network| network.contains(&info.client.to_canonical()))
+            && self.protocol.is_none_or(|protocol| info.protocol == protocol)
+    }
+}
+
+fn of_domain(shared: &Shared, domain: &str) -> Answer<String> {
+    if domain.len() < 2 || !domain.starts_with('@') || domain[1..].contains(['@', '*']) {
+        let detail = "identifier: a star stands for every account of a domain: *@example.org";
+        return Err(Failure::bad_request(detail));
+    }
+    shared.normalized(domain)
+}
+
+fn network(text: &str) -> Answer<IpNet> {
+    let address = text.parse().map(|address: std::net::IpAddr| IpNet::from(address.to_canonical()));
+    address.or_else(|_| text.parse()).map_err(|_| {
+        Failure::bad_request(format!(
+            "client: found {text:?}, expected an address, or a network as 192.0.2.0/24"
+        ))
+    })
+}
+
+fn protocol(text: &str) -> Answer<Protocol> {
+    Protocol::from_name(text).ok_or_else(|| {
+        let names = Protocol::ALL.map(Protocol::name).join(", ");
+        Failure::bad_request(format!("protocol: found {text:?}, expected one of {names}"))
+    })
+}

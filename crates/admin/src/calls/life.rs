@@ -1,0 +1,45 @@
+//! Whether the process lives, and whether it wants connections. Both need no token: load balancers ask.
+
+use api::state::Ready;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use config::plan::Plan;
+use session::Context;
+use wire::protocol::Protocol;
+
+use crate::failure::{Answer, Failure};
+use crate::shared::Shared;
+
+/// `GET /healthz`.
+pub(crate) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`.
+pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<Json<Ready>> {
+    let unready = |detail: String| Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    if shared.house.is_draining() {
+        return unready("draining: the proxy is about to end".to_owned());
+    }
+    let context = shared.context();
+    if is_default_down(&context) {
+        return unready(format!("the default destination {} is down", context.plan.routing.default));
+    }
+    Ok(Json(Ready { status: "ready".to_owned() }))
+}
+
+/// Whether every leg of the default destination that listeners lead to is marked down. One that still works keeps
+/// the proxy ready: a balancer that takes it away would take away what works.
+fn is_default_down(context: &Context) -> bool {
+    let Some(backend) = context.backends.get(&context.plan.routing.default) else {
+        return false;
+    };
+    let mut legs = used(&context.plan).peekable();
+    legs.peek().is_some() && legs.all(|protocol| backend.health(protocol).snapshot().down)
+}
+
+/// Protocols of which accounts without a mapping are led to the default destination.
+fn used(plan: &Plan) -> impl Iterator<Item = Protocol> {
+    plan.listeners.iter().map(|listener| listener.protocol).filter(|protocol| protocol.carries_credentials())
+}

@@ -1,0 +1,157 @@
+//! One account's mapping, and what is cached of it.
+
+use api::act::Invalidated;
+use api::mapping::{Mapping, Reloaded, Removed, Stored};
+use api::parameters::{DESTINATION, FROM, IDENTIFIER, LIMIT};
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use route::Change;
+use route::bus::Event;
+
+use super::transfer;
+use crate::audit::Act;
+use crate::failure::{Answer, Failure};
+use crate::parameters::Parameters;
+use crate::shared::{Caller, Shared};
+
+/// `GET /mappings`: one with `identifier`, else a page of all, or all as text.
+pub(crate) async fn get(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    parameters: Parameters,
+) -> Answer<Response> {
+    let parameters = parameters.only(&[IDENTIFIER, FROM, LIMIT])?;
+    let (from, limit) = parameters.page()?;
+    if let Some(identifier) = parameters.optional(IDENTIFIER) {
+        return Ok(Json(one(&shared, identifier).await?).into_response());
+    }
+    if transfer::wants_text(&headers) {
+        return transfer::export(&shared).await;
+    }
+    Ok(Json(transfer::page(&shared, from, limit).await?).into_response())
+}
+
+async fn one(shared: &Shared, identifier: &str) -> Answer<Mapping> {
+    let normalized = shared.normalized(identifier)?;
+    let resolution = shared.router().resolve(&normalized).await;
+    Ok(Mapping {
+        identifier: identifier.to_owned(),
+        normalized,
+        destination: resolution.destination.to_string(),
+        routed_to_default: resolution.why.is_default(),
+        cached: resolution.cached,
+        why: resolution.why.label().to_owned(),
+    })
+}
+
+/// `PUT /mappings`.
+pub(crate) async fn set(
+    State(shared): State<Shared>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Answer<Json<Stored>> {
+    let parameters = parameters.only(&[IDENTIFIER, DESTINATION])?;
+    let identifier = parameters.required(IDENTIFIER)?;
+    let destination = parameters.required(DESTINATION)?;
+    let normalized = shared.normalized(identifier)?;
+    may_be_a_domain(&shared, &normalized)?;
+    let previous = shared.router().resolve(&normalized).await.destination.to_string();
+    let change = Change::set(normalized.as_str(), destination);
+    let outcome = match shared.points().apply(vec![change]).await {
+        Ok(applied) => Ok(Json(Stored {
+            identifier: identifier.to_owned(),
+            normalized: normalized.clone(),
+            destination: destination.to_owned(),
+            previous: previous.clone(),
+            changed: applied.changed > 0,
+        })),
+        Err(error) => Err(Failure::from(error)),
+    };
+    let act = Act::to_account("mapping.set", normalized).before(previous).after(destination);
+    shared.record(&caller, act, &outcome).await;
+    outcome
+}
+
+/// `DELETE /mappings`.
+pub(crate) async fn remove(
+    State(shared): State<Shared>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Answer<Json<Removed>> {
+    let parameters = parameters.only(&[IDENTIFIER])?;
+    let identifier = parameters.required(IDENTIFIER)?;
+    let normalized = shared.normalized(identifier)?;
+    let previous = shared.router().resolve(&normalized).await.destination.to_string();
+    let change = Change::remove(normalized.as_str());
+    let applied = shared.points().apply(vec![change]).await;
+    let destination = shared.router().resolve(&normalized).await.destination.to_string();
+    let outcome = match applied {
+        Ok(applied) => Ok(Json(Removed {
+            identifier: identifier.to_owned(),
+            normalized: normalized.clone(),
+            removed: applied.changed > 0,
+            destination: destination.clone(),
+            previous: previous.clone(),
+        })),
+        Err(error) => Err(Failure::from(error)),
+    };
+    let act = Act::to_account("mapping.remove", normalized).before(previous).after(destination);
+    shared.record(&caller, act, &outcome).await;
+    outcome
+}
+
+/// `POST /mappings/reload`.
+pub(crate) async fn reload(
+    State(shared): State<Shared>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Answer<Json<Reloaded>> {
+    parameters.only(&[])?;
+    let outcome = match shared.points().reload().await {
+        Ok(loaded) => {
+            let entries = loaded.map(|loaded| loaded.entries);
+            Ok(Json(Reloaded { entries, domains: loaded.map(|loaded| loaded.domains) }))
+        }
+        Err(error) => Err(Failure::from(error)),
+    };
+    shared.record(&caller, Act::to("mapping.reload", ""), &outcome).await;
+    outcome
+}
+
+/// `POST /cache/invalidate`: one account's answer, or all.
+pub(crate) async fn invalidate(
+    State(shared): State<Shared>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Answer<Json<Invalidated>> {
+    let parameters = parameters.only(&[IDENTIFIER])?;
+    let points = shared.points();
+    let (normalized, act) = match parameters.optional(IDENTIFIER) {
+        Some(identifier) => {
+            let normalized = shared.normalized(identifier)?;
+            points.invalidate(&normalized);
+            points.tell(Event::Changed(vec![normalized.as_str().into()])).await;
+            (Some(normalized.clone()), Act::to_account("cache.invalidate", normalized))
+        }
+        None => {
+            points.flush();
+            points.tell(Event::Flush).await;
+            (None, Act::to("cache.invalidate", "all"))
+        }
+    };
+    let outcome = Ok(Json(Invalidated { normalized }));
+    shared.record(&caller, act, &outcome).await;
+    outcome
+}
+
+/// An entry for a whole domain that nothing would look up is a move that does not happen.
+fn may_be_a_domain(shared: &Shared, normalized: &str) -> Answer<()> {
+    if !normalized.starts_with('@') || shared.context().plan.mapping.domains {
+        return Ok(());
+    }
+    let detail =
+        "identifier: an entry for a whole domain does nothing: set `domains = true` in [mapping] and reload";
+    Err(Failure::bad_request(detail))
+}

@@ -1,0 +1,154 @@
+//! Answers that are errors: RFC 9457, with the status that fits and the way out of it.
+
+use api::{Problem, Remark};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use route::store::{LoadError, StoreError};
+
+use crate::house::ReloadError;
+
+/// An answer that is an error. Boxed: it is large, and rare.
+#[derive(Debug)]
+pub(crate) struct Failure(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    problem: Problem,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// What a call comes to.
+pub(crate) type Answer<T> = Result<T, Failure>;
+
+/// For a store that is busy.
+const RETRY_SECONDS: u64 = 1;
+
+// === impl Failure ===
+
+impl Failure {
+    /// `detail` says what was found, what was expected and how to mend it.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        let problem = Problem { title, detail: detail.into(), status: status.as_u16(), problems: Vec::new() };
+        Self(Box::new(Inner { problem, header: None }))
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn unauthorized(detail: &str) -> Self {
+        let header = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"pointsman\""));
+        Self::new(StatusCode::UNAUTHORIZED, detail).and(header)
+    }
+
+    /// With `Retry-After`, in whole seconds.
+    pub(crate) fn later(status: StatusCode, seconds: u64, detail: impl Into<String>) -> Self {
+        Self::new(status, detail).and((RETRY_AFTER, HeaderValue::from(seconds)))
+    }
+
+    fn and(mut self, header: (HeaderName, HeaderValue)) -> Self {
+        self.0.header = Some(header);
+        self
+    }
+
+    pub(crate) fn with(mut self, problems: Vec<Remark>) -> Self {
+        self.0.problem.problems = problems;
+        self
+    }
+
+    pub(crate) const fn status(&self) -> u16 {
+        self.0.problem.status
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let Inner { problem, header } = *self.0;
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // Plain data: it cannot fail, and an empty body would still carry its status.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let media = HeaderValue::from_static(api::problem::MEDIA_TYPE);
+        let mut response = (status, [(CONTENT_TYPE, media)], body).into_response();
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let detail = error.to_string();
+        match error {
+            StoreError::BadIdentifier { .. } | StoreError::UnknownDestination { .. } => {
+                Self::bad_request(detail)
+            }
+            StoreError::ReadOnly(_) => Self::new(StatusCode::NOT_IMPLEMENTED, detail),
+            StoreError::NoSpace(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, detail),
+            StoreError::Unreadable(error) => {
+                Self::new(StatusCode::CONFLICT, detail).with(remarks_of_lines(&error))
+            }
+            StoreError::Unreachable(_) | StoreError::TimedOut(_) | StoreError::Busy(_) => {
+                Self::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, detail)
+            }
+            StoreError::NotDurable { .. } | StoreError::Io { .. } => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
+        }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).with(remarks_of_lines(&error))
+    }
+}
+
+impl From<ReloadError> for Failure {
+    fn from(error: ReloadError) -> Self {
+        let refused = |detail: String| Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        match error {
+            ReloadError::Config(report) => {
+                let detail = format!(
+                    "{} has {} errors: nothing was changed; see `problems`",
+                    report.path.display(),
+                    report.errors()
+                );
+                refused(detail).with(remarks_of(&report))
+            }
+            ReloadError::Mapping(error) => {
+                refused(format!("nothing was changed: {error}")).with(remarks_of_lines(&error))
+            }
+            ReloadError::Other(error) => refused(format!("nothing was changed: {error}")),
+        }
+    }
+}
+
+/// The configuration's report as remarks.
+pub(crate) fn remarks_of(report: &config::Report) -> Vec<Remark> {
+    serde_json::from_value(report.to_json()).unwrap_or_default()
+}
+
+/// Every wrong line of a mapping file.
+fn remarks_of_lines(error: &LoadError) -> Vec<Remark> {
+    let LoadError::Lines { path, lines } = error else {
+        return Vec::new();
+    };
+    remarks_of_bad(&path.display().to_string(), lines)
+}
+
+/// Wrong lines of `file` as remarks.
+pub(crate) fn remarks_of_bad(file: &str, lines: &route::line::BadLines) -> Vec<Remark> {
+    let remark = |error: &route::line::LineError| Remark {
+        severity: "error".to_owned(),
+        file: file.to_owned(),
+        line: error.line,
+        column: 1,
+        key: String::new(),
+        message: error.to_string(),
+        help: String::new(),
+    };
+    lines.errors.iter().map(remark).collect()
+}

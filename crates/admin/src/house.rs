@@ -1,0 +1,62 @@
+//! What the program lends to the API.
+//!
+//! A trait, since the program is built above this room, and so that tests can lend something smaller.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use config::plan::Name;
+use points::Points;
+use route::store::LoadError;
+use session::Context;
+use tls::Acceptor;
+
+/// The future that a [`House`]'s method returns.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The running program.
+pub trait House: Send + Sync + 'static {
+    /// The plan of the moment, what was built from it, and the live state.
+    fn context(&self) -> Arc<Context>;
+
+    /// TLS of the API itself.
+    fn acceptor(&self) -> Acceptor;
+
+    /// Connections of each listener at this moment.
+    fn listeners(&self) -> Vec<(Name, usize)>;
+
+    /// Through which every change of the mapping goes.
+    fn points(&self) -> Points;
+
+    /// Whether the program is about to end.
+    fn is_draining(&self) -> bool;
+
+    /// Reads the configuration and the mapping again and goes over to them, if both are valid.
+    fn reload(&self) -> Boxed<'_, Result<Reload, ReloadError>>;
+
+    /// The metrics as text for Prometheus, and their media type; `None` where none are kept.
+    fn metrics(&self) -> Option<(&'static str, String)>;
+}
+
+/// What a reload came to.
+#[derive(Debug)]
+pub struct Reload {
+    /// Keys whose new values need a restart.
+    pub restart_required: Vec<String>,
+    /// What is worth knowing about the file.
+    pub warnings: config::Report,
+}
+
+/// Why a reload was refused; everything is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The configuration is not valid.
+    #[error("{0}")]
+    Config(config::Report),
+    /// The mapping is not valid under the new configuration, or cannot be read.
+    #[error("mapping: {0}")]
+    Mapping(#[from] LoadError),
+    /// Something else that the new configuration needs cannot be had.
+    #[error("{0}")]
+    Other(String),
+}

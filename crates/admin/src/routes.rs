@@ -1,0 +1,70 @@
+//! Which call is where. The table is the one place: the router is built from it, and the description is tested
+//! against it.
+
+use api::paths;
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, post, put};
+
+use crate::calls::{audit, config, connections, destinations, events, life, mappings, stats, transfer};
+use crate::failure::Failure;
+use crate::guard::guard;
+use crate::openapi;
+use crate::shared::Shared;
+
+/// A path, and what answers there by method.
+type Row = (&'static str, &'static [Method], MethodRouter<Shared>);
+
+/// Every call.
+pub(crate) fn table() -> Vec<Row> {
+    const GET: &[Method] = &[Method::GET];
+    const POST: &[Method] = &[Method::POST];
+    const MAPPINGS: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
+    vec![
+        (paths::HEALTHZ, GET, get(life::healthz)),
+        (paths::READYZ, GET, get(life::readyz)),
+        (paths::STATS, GET, get(stats::stats)),
+        (paths::METRICS, GET, get(stats::metrics)),
+        (paths::DESTINATIONS, GET, get(destinations::list)),
+        (paths::DESTINATIONS_RESET, POST, post(destinations::reset)),
+        (
+            paths::MAPPINGS,
+            MAPPINGS,
+            get(mappings::get).merge(put(mappings::set)).merge(delete(mappings::remove)),
+        ),
+        (paths::MAPPINGS_RELOAD, POST, post(mappings::reload)),
+        (paths::MAPPINGS_IMPORT, POST, post(transfer::import)),
+        (paths::CACHE_INVALIDATE, POST, post(mappings::invalidate)),
+        (paths::CONNECTIONS, GET, get(connections::list)),
+        (paths::CONNECTIONS_KICK, POST, post(connections::kick)),
+        (paths::CONNECTIONS_DELAY, POST, post(connections::delay)),
+        (paths::CONFIG_RELOAD, POST, post(config::reload)),
+        (paths::AUDIT, GET, get(audit::page)),
+        (paths::EVENTS, GET, get(events::stream)),
+        (paths::OPENAPI, GET, get(openapi::openapi)),
+    ]
+}
+
+/// Everything that answers, guarded.
+pub(crate) fn service(shared: Shared) -> Router {
+    let mut router = Router::new();
+    for (path, _, call) in table() {
+        router = router.route(path, call.clone()).route(&format!("{}{path}", paths::V1), call);
+    }
+    router
+        .fallback(nothing)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(shared.clone(), guard))
+        .with_state(shared)
+}
+
+async fn nothing() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "there is no such path: GET /openapi.json lists those that there are")
+}
+
+/// The router adds `Allow`.
+async fn wrong_method() -> Failure {
+    let detail = "this path takes other methods: see the Allow header, or GET /openapi.json";
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}

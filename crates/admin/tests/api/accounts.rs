@@ -1,0 +1,130 @@
+//! Sessions: listed, kicked, delayed.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use desk::{EndReason, SessionTicket};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use wire::protocol::Protocol;
+
+use crate::published::session;
+use crate::support::{Api, CLIENT};
+
+/// A session that ends when it is told to, as a bridge does.
+fn bridge(ticket: SessionTicket) -> tokio::task::JoinHandle<EndReason> {
+    tokio::spawn(async move { ticket.ended().await })
+}
+
+fn accounts(listing: &Value) -> Vec<&str> {
+    let listing = listing["connections"].as_array().expect("a list");
+    listing.iter().map(|one| one["account"].as_str().unwrap_or("-")).collect()
+}
+
+#[tokio::test]
+async fn connections_are_listed_and_filtered() {
+    let api = Api::start().await;
+    let tickets = [("alice@example.org", "new"), ("bob@example.org", "old"), ("carol@example.net", "old")];
+    let tickets = tickets.map(|(account, destination)| session(&api, account, destination));
+    let passing = api.desk().begin_anonymous(Protocol::Smtp, "2001:db8::1".parse().expect("an address"));
+    let passing = passing.confirm("old".into()).expect("nothing has changed");
+    tickets[0].traffic().to_client.store(42, Ordering::Relaxed);
+    let all = api.ask("GET /connections").await.json();
+    let first = json!({
+        "id": tickets[0].id(), "account": "alice@example.org", "protocol": "imap", "client": "192.0.2.7",
+        "destination": "new", "since": all["connections"][0]["since"], "bytes_to_backend": 0, "bytes_to_client": 42,
+    });
+    assert_eq!(all["connections"][0], first);
+    for (query, expected) in [
+        ("", &["alice@example.org", "bob@example.org", "carol@example.net", "-"][..]),
+        ("?identifier=ALICE@example.org", &["alice@example.org"]),
+        ("?identifier=*@Example.org", &["alice@example.org", "bob@example.org"]),
+        ("?destination=old", &["bob@example.org", "carol@example.net", "-"]),
+        ("?destination=old&identifier=*@example.org", &["bob@example.org"]),
+        ("?client=192.0.2.7", &["alice@example.org", "bob@example.org", "carol@example.net"]),
+        ("?client=192.0.2.0/29&destination=new", &["alice@example.org"]),
+        ("?client=2001:db8::/64", &["-"]),
+        ("?protocol=smtp", &["-"]),
+        ("?identifier=nobody", &[]),
+        ("?destination=nowhere", &[]),
+    ] {
+        assert_eq!(accounts(&api.ask(&format!("GET /connections{query}")).await.json()), expected, "{query}");
+    }
+    let page = api.ask("GET /connections?limit=3").await.json();
+    assert_eq!((accounts(&page).len(), &page["next"]), (3, &json!(passing.id())));
+    let page = api.ask(&format!("GET /connections?from={}", page["next"])).await.json();
+    assert_eq!((accounts(&page), page.get("next")), (vec!["-"], None));
+    for query in [
+        "?client=everybody",
+        "?protocol=gopher",
+        "?identifier=*",
+        "?identifier=*example.org",
+        "?identifier=*@*",
+    ] {
+        api.ask(&format!("GET /connections{query}")).await.problem(400);
+    }
+}
+
+#[tokio::test]
+async fn a_kick_meets_whom_it_names() {
+    for (query, kicked, stay) in [
+        ("identifier=Alice@example.org", 1, vec!["bob@example.org", "carol@example.net"]),
+        ("identifier=*@example.org", 2, vec!["carol@example.net"]),
+        ("destination=old", 2, vec!["alice@example.org"]),
+        ("client=192.0.2.7", 3, vec![]),
+        ("identifier=*@example.org&destination=old", 1, vec!["alice@example.org", "carol@example.net"]),
+        (
+            "identifier=alice@example.org&destination=old",
+            0,
+            vec!["alice@example.org", "bob@example.org", "carol@example.net"],
+        ),
+        ("identifier=nobody", 0, vec!["alice@example.org", "bob@example.org", "carol@example.net"]),
+    ] {
+        let api = Api::start().await;
+        for (account, destination) in
+            [("alice@example.org", "new"), ("bob@example.org", "old"), ("carol@example.net", "old")]
+        {
+            drop(bridge(session(&api, account, destination)));
+        }
+        let answer = api.ask(&format!("POST /connections/kick?{query}")).await.json();
+        assert_eq!(answer, json!({"kicked": kicked, "logins": 0, "ending": 0}), "{query}");
+        let left = api.ask("GET /connections").await.json();
+        assert_eq!(accounts(&left), stay, "{query}");
+    }
+}
+
+/// Kicking everybody is a word that has to be said: a forgotten parameter must not be it.
+#[tokio::test]
+async fn a_kick_names_whom_it_means() {
+    let api = Api::start().await;
+    let _session = session(&api, "alice@example.org", "new");
+    for query in
+        ["", "?identifier=*", "?identifier=", "?account=alice@example.org", "?identifier=a&identifier=b"]
+    {
+        api.ask(&format!("POST /connections/kick{query}")).await.problem(400);
+    }
+    assert_eq!(api.desk().counts().sessions, 1);
+}
+
+/// A delay holds new logins, is clamped, and ends at zero.
+#[tokio::test]
+async fn a_delay_holds_new_logins_until_it_is_taken_back() {
+    let api = Api::start().await;
+    let delay = async |seconds: &str| {
+        api.ask(&format!("POST /connections/delay?identifier=Bob&seconds={seconds}")).await
+    };
+    let answer = delay("999999999999999999999999999").await.json();
+    assert_eq!(answer, json!({"identifier": "Bob", "normalized": "bob", "seconds": 120}));
+    let mut login = api.desk().begin("bob", Protocol::Imap, CLIENT).expect("room");
+    let waiting = tokio::spawn(async move { login.wait_released().await.map(|()| login) });
+    api.ask("PUT /mappings?identifier=bob&destination=new").await.json();
+    assert!(!waiting.is_finished());
+    assert_eq!(delay("-5").await.json()["seconds"], json!(0));
+    let login = timeout(Duration::from_secs(30), waiting).await.expect("released").expect("no panic");
+    let login = login.expect("not held");
+    let destination = api.context().live.router.resolve("bob").await.destination;
+    assert_eq!(&*destination, "new", "routed by what the mapping says then");
+    drop(login);
+    delay("soon").await.problem(400);
+    api.ask("POST /connections/delay?identifier=bob").await.problem(400);
+}

@@ -1,0 +1,25 @@
+//! Names of parameters, in the query or as members of a JSON body.
+
+/// An account; for a kick also `*@example.org`.
+pub const IDENTIFIER: &str = "identifier";
+/// A destination's name.
+pub const DESTINATION: &str = "destination";
+/// A client's address, or a network in CIDR notation.
+pub const CLIENT: &str = "client";
+/// A protocol's name.
+pub const PROTOCOL: &str = "protocol";
+/// Whole seconds; any integer.
+pub const SECONDS: &str = "seconds";
+/// Most entries of a page.
+pub const LIMIT: &str = "limit";
+/// Where a page begins: the `next` of the page before.
+pub const FROM: &str = "from";
+/// `true` = judge, and change nothing.
+pub const DRY_RUN: &str = "dry_run";
+
+/// Entries of a page when `limit` is not given.
+pub const DEFAULT_LIMIT: usize = 100;
+/// The most that `limit` can be; larger values are clamped.
+pub const MAX_LIMIT: usize = 10_000;
+/// The longest delay that has an effect, in seconds; larger values are clamped.
+pub const MAX_DELAY_SECONDS: u64 = 120;

@@ -1,0 +1,63 @@
+//! The names that runbooks read.
+
+use serde_json::json;
+
+use crate::act::Kicked;
+use crate::mapping::Mapping;
+use crate::state::{Destination, Stats};
+use crate::{Problem, Remark};
+
+/// Members of the published answers, word for word.
+#[test]
+fn published_fields_are_there() {
+    let has = |value: serde_json::Value, fields: &[&str]| {
+        let missing: Vec<_> = fields.iter().filter(|field| value.get(field).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?} missing in {value}");
+    };
+    let to_value = |value| serde_json::to_value(value).expect("plain data");
+    has(
+        to_value(Stats::default()),
+        &["cache_hits", "cache_misses", "hit_rate_pct", "cache_entries", "active_connections"],
+    );
+    has(
+        serde_json::to_value(Destination::default()).expect("plain data"),
+        &["destination", "consecutive_failures", "failure_sources", "host_level_failure", "down"],
+    );
+    let mapping = Mapping {
+        identifier: "A".to_owned(),
+        normalized: "a".to_owned(),
+        destination: "old".to_owned(),
+        routed_to_default: true,
+        cached: false,
+        why: "default".to_owned(),
+    };
+    has(
+        serde_json::to_value(mapping).expect("plain data"),
+        &["identifier", "normalized", "destination", "routed_to_default", "cached"],
+    );
+    has(serde_json::to_value(Kicked::default()).expect("plain data"), &["kicked"]);
+}
+
+#[test]
+fn problems_are_rfc_9457() {
+    let problem = Problem {
+        title: "Bad Request".to_owned(),
+        detail: "identifier is missing".to_owned(),
+        status: 400,
+        problems: Vec::new(),
+    };
+    let expected = json!({"title": "Bad Request", "detail": "identifier is missing", "status": 400});
+    assert_eq!(serde_json::to_value(&problem).expect("plain data"), expected);
+    assert_eq!(serde_json::from_value::<Problem>(expected).expect("a problem"), problem);
+}
+
+/// The configuration's report is turned into remarks by this shape.
+#[test]
+fn remarks_read_what_the_configuration_reports() {
+    let reported = json!({
+        "severity": "error", "file": "pointsman.toml", "line": 3, "column": 1,
+        "key": "routing.default_destination", "message": "found \"nwe\"", "help": "did you mean \"new\"?",
+    });
+    let remark: Remark = serde_json::from_value(reported.clone()).expect("a remark");
+    assert_eq!(serde_json::to_value(remark).expect("plain data"), reported);
+}

@@ -1,0 +1,142 @@
+//! The management API's place in the program: its certificate, and what it may do.
+
+use std::sync::Arc;
+
+use admin::house::Boxed;
+use admin::{Audit, House, Reload, ReloadError, Server};
+use arc_swap::ArcSwap;
+use config::plan::{Admin, Name, Plan};
+use listen::Places;
+use points::Points;
+use session::Context;
+use tls::{Acceptor, Certificates, SetupError, Tickets};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::doors::Doors;
+use crate::start::{App, StartError};
+use crate::state;
+
+/// The API's TLS. The self-signed certificate lives as long as the process: clients pin it.
+pub(crate) struct Tls {
+    own: Arc<Certificates>,
+    tickets: Tickets,
+    acceptor: ArcSwap<Acceptor>,
+}
+
+/// What the API is lent.
+struct Lent {
+    app: Arc<App>,
+    places: Vec<(Name, Places)>,
+    closing: CancellationToken,
+}
+
+/// All that the API speaks.
+const ALPN: &[&[u8]] = &[b"http/1.1"];
+
+/// Binds the API and opens its audit log, where the plan has one. Nothing is served yet.
+///
+/// # Errors
+/// An address that cannot be had, a folder that cannot be written.
+pub(crate) fn bind(app: &Arc<App>, doors: &Doors) -> Result<Option<(Server, Audit)>, StartError> {
+    let context = app.context();
+    let Some(admin) = &context.plan.admin else {
+        return Ok(None);
+    };
+    let audit = state::folder(&context.plan)
+        .and_then(|folder| Audit::open(&folder, &context.live.accounts))
+        .map_err(|error| StartError::Audit(context.plan.server.state_dir.clone(), error))?;
+    let lent = Lent { app: Arc::clone(app), places: doors.places.clone(), closing: doors.closing.clone() };
+    let server = Server::bind(admin, Arc::new(lent), audit.clone())?;
+    Ok(Some((server, audit)))
+}
+
+/// Serves the API until the process ends: a drain is watched from there.
+pub(crate) fn serve(server: Server) {
+    server.serve(&TaskTracker::new(), &CancellationToken::new());
+}
+
+// === impl Tls ===
+
+impl Tls {
+    /// With the certificate that `plan` names, or a self-signed one, whose hash is logged.
+    pub(crate) fn new(plan: &Plan, certificates: &Arc<Certificates>) -> Result<Self, SetupError> {
+        let own = Certificates::self_signed(&names(plan))?;
+        // Of its own: a ticket of a mail client's must not open a session here.
+        let tickets = Tickets::new()?;
+        let acceptor = acceptor(plan, certificates, &own, &tickets)?;
+        if let Some(Admin { certificate: None, .. }) = &plan.admin {
+            let sha256: String = own.list().iter().flat_map(|info| info.sha256).map(hex).collect();
+            tracing::info!(
+                sha256,
+                "management API: self-signed certificate, new at every start; clients pin this"
+            );
+        }
+        Ok(Self { own, tickets, acceptor: ArcSwap::from_pointee(acceptor) })
+    }
+
+    /// What `plan` asks for, to be put in force by [`Tls::set`].
+    pub(crate) fn of(&self, plan: &Plan, certificates: &Arc<Certificates>) -> Result<Acceptor, SetupError> {
+        acceptor(plan, certificates, &self.own, &self.tickets)
+    }
+
+    pub(crate) fn set(&self, acceptor: Acceptor) {
+        self.acceptor.store(Arc::new(acceptor));
+    }
+}
+
+fn acceptor(
+    plan: &Plan,
+    certificates: &Arc<Certificates>,
+    own: &Arc<Certificates>,
+    tickets: &Tickets,
+) -> Result<Acceptor, SetupError> {
+    match plan.admin.as_ref().and_then(|admin| admin.certificate.as_ref()) {
+        Some(name) => Acceptor::named(&plan.tls, certificates, name, tickets, ALPN),
+        None => Acceptor::new(&plan.tls, own, tickets, ALPN),
+    }
+}
+
+/// Names in the self-signed certificate: our own, and the addresses that it is shown on.
+fn names(plan: &Plan) -> Vec<String> {
+    let addresses = plan.admin.iter().flat_map(|admin| &admin.bind);
+    let addresses =
+        addresses.filter(|address| !address.ip().is_unspecified()).map(|address| address.ip().to_string());
+    plan.server.hostname.iter().cloned().chain(["localhost".to_owned()]).chain(addresses).collect()
+}
+
+fn hex(byte: u8) -> String {
+    format!("{byte:02x}")
+}
+
+// === impl Lent ===
+
+impl House for Lent {
+    fn context(&self) -> Arc<Context> {
+        self.app.context()
+    }
+
+    fn acceptor(&self) -> Acceptor {
+        Acceptor::clone(&self.app.api_tls().acceptor.load())
+    }
+
+    fn listeners(&self) -> Vec<(Name, usize)> {
+        self.places.iter().map(|(name, places)| (Arc::clone(name), places.count())).collect()
+    }
+
+    fn points(&self) -> Points {
+        self.app.points().clone()
+    }
+
+    fn is_draining(&self) -> bool {
+        self.closing.is_cancelled()
+    }
+
+    fn reload(&self) -> Boxed<'_, Result<Reload, ReloadError>> {
+        Box::pin(async { self.app.reload().await.map_err(StartError::into) })
+    }
+
+    fn metrics(&self) -> Option<(&'static str, String)> {
+        Some((observe::metrics::CONTENT_TYPE, self.app.metrics()))
+    }
+}

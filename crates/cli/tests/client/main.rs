@@ -1,0 +1,6 @@
+//! The client's commands as a black box, against a running proxy.
+
+mod map;
+mod state;
+mod support;
+mod trust;

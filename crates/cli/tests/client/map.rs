@@ -1,0 +1,91 @@
+//! `pointsman map`.
+
+use serde_json::json;
+
+use crate::support::Proxy;
+
+#[test]
+fn an_account_is_moved_and_moved_back() {
+    let proxy = Proxy::start();
+    let mapping = || std::fs::read_to_string(proxy.path("mapping")).expect("a file");
+    assert_eq!(
+        proxy.run(&["map", "get", "bob@example.org"]).ok(),
+        "ACCOUNT          DESTINATION  WHY\nbob@example.org  old          no entry: the default\n"
+    );
+    assert_eq!(
+        proxy.run(&["map", "set", "bob@example.org", "new"]).ok(),
+        "bob@example.org is on new from now on (before: old)\n"
+    );
+    assert!(mapping().contains("bob@example.org\tnew\n"), "{}", mapping());
+    assert_eq!(
+        proxy.run(&["map", "set", "bob@example.org", "new"]).ok(),
+        "bob@example.org was on new already\n"
+    );
+    let found = proxy.run(&["map", "get", "bob@example.org", "--json"]).json();
+    assert_eq!((&found["destination"], &found["why"]), (&json!("new"), &json!("entry")));
+    assert_eq!(
+        proxy.run(&["map", "rm", "bob@example.org"]).ok(),
+        "bob@example.org has no entry any more, and is on old\n"
+    );
+    assert!(!mapping().contains("bob"), "{}", mapping());
+    let again = proxy.run(&["map", "rm", "bob@example.org"]);
+    assert_eq!((again.code, again.out.as_str()), (1, "bob@example.org had no entry; it is on old\n"));
+}
+
+#[test]
+fn what_the_proxy_refuses_is_told_and_exits_1() {
+    let proxy = Proxy::start();
+    let refused = proxy.run(&["map", "set", "bob@example.org", "nwe"]);
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
+    assert!(refused.err.starts_with("pointsman: ") && refused.err.contains("nwe"), "{}", refused.err);
+}
+
+#[test]
+fn what_was_exported_can_be_imported() {
+    let proxy = Proxy::start();
+    let many: String = (0..12_000).map(|i| format!("user{i}@example.org\tnew\n")).collect();
+    let told = proxy.run_with(&["map", "import", "--dry-run", "-"], &many).ok();
+    assert_eq!(told, "12000 entries, of which 12000 would change something; nothing was changed\n");
+    assert_eq!(proxy.run(&["map", "export"]).ok(), "alice@example.org\tnew\n");
+    let told = proxy.run_with(&["map", "import", "-"], &many).ok();
+    assert_eq!(told, "12000 entries imported, 12000 of them changed something\n");
+    proxy.run(&["map", "export", "--out", "all.tsv"]).ok();
+    let exported = std::fs::read_to_string(proxy.path("all.tsv")).expect("a file");
+    assert_eq!(exported.lines().count(), 12_001);
+    assert_eq!(exported, proxy.run(&["map", "export"]).ok());
+    let told = proxy.run(&["map", "import", "all.tsv", "--json"]).json();
+    assert_eq!(told, json!({"entries": 12_001, "changed": 0, "dry_run": false}));
+    // More than one page of the API's.
+    let listed = proxy.run(&["map", "list", "--limit", "20000", "--json"]).json();
+    assert_eq!(listed["mappings"].as_array().map(Vec::len), Some(12_001));
+    let some = proxy.run(&["map", "list", "--limit", "2"]);
+    assert_eq!(some.out.lines().count(), 3, "{some:?}");
+    assert!(some.err.contains("there are more"), "{some:?}");
+}
+
+#[test]
+fn an_import_with_a_mistake_names_its_line_and_changes_nothing() {
+    let proxy = Proxy::start();
+    let told = proxy.run_with(&["map", "import", "-"], "bob@example.org\tnew\ncarol@example.org\tnwe\n");
+    assert_eq!((told.code, told.out.as_str()), (1, ""), "{told:?}");
+    assert!(told.err.contains("body:2: "), "{}", told.err);
+    assert_eq!(proxy.run(&["map", "export"]).ok(), "alice@example.org\tnew\n");
+}
+
+#[test]
+fn an_export_that_cannot_be_written_leaves_no_part() {
+    let proxy = Proxy::start();
+    let told = proxy.run(&["map", "export", "--out", "no/such/folder/all.tsv"]);
+    assert_eq!(told.code, 2, "{told:?}");
+    assert!(told.err.contains("no/such/folder/all.tsv"), "{}", told.err);
+}
+
+#[test]
+fn a_mapping_is_read_again() {
+    let proxy = Proxy::start();
+    assert_eq!(proxy.run(&["map", "reload"]).ok(), "read: 1 entries\n");
+    std::fs::write(proxy.path("mapping"), "alice@example.org\tnwe\n").expect("a file");
+    let told = proxy.run(&["map", "reload"]);
+    assert_eq!(told.code, 1, "{told:?}");
+    assert!(told.err.contains(":1: "), "{}", told.err);
+}

@@ -1,0 +1,178 @@
+//! A proxy with a management API as a process, and commands run against it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// Nothing in these tests takes longer, unless it is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running proxy; ends with the test. alice@example.org is on new, everybody else on old; neither is there.
+pub(crate) struct Proxy {
+    child: Child,
+    pub(crate) folder: tempfile::TempDir,
+    /// Of the API.
+    pub(crate) address: SocketAddr,
+    /// Of its certificate.
+    pub(crate) pin: String,
+    /// What it logs further; a pipe nobody reads would stop it.
+    _lines: Receiver<String>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+// === impl Proxy ===
+
+impl Proxy {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("mapping"), "alice@example.org\tnew\n").expect("a file");
+        std::fs::write(folder.path().join("token"), format!("{TOKEN}\n")).expect("a file");
+        let config = folder.path().join("pointsman.toml");
+        std::fs::write(&config, configuration("127.0.0.1:0")).expect("a file");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .args(["run".as_ref(), config.as_os_str()])
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the proxy starts");
+        let (told, lines) = channel();
+        let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
+        // Reads on when nobody listens any more.
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).for_each(|line| drop(told.send(line)));
+        });
+        let pin = value(&logged(&lines, "management API: self-signed"), "sha256=");
+        let address = value(&logged(&lines, "management API listening"), "address=");
+        logged(&lines, "ready");
+        let address: SocketAddr = address.parse().expect("an address in the log");
+        // The port is known only now: this is what a client is given.
+        std::fs::write(folder.path().join("client.toml"), configuration(&address.to_string()))
+            .expect("a file");
+        Self { child, folder, address, pin, _lines: lines }
+    }
+
+    /// Runs a command that is told whom to ask by --url.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
+        self.run_with(arguments, "")
+    }
+
+    /// As [`Proxy::run`], with something on standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Outcome {
+        let (url, token) = (format!("https://{}", self.address), self.path("token"));
+        let reach: [&OsStr; 6] = [
+            "--url".as_ref(),
+            url.as_ref(),
+            "--token-file".as_ref(),
+            token.as_ref(),
+            "--pin".as_ref(),
+            self.pin.as_ref(),
+        ];
+        let arguments = arguments.iter().map(OsStr::new).chain(reach);
+        pointsman(&arguments.collect::<Vec<_>>(), self.folder.path(), input)
+    }
+
+    /// Runs a command with nothing added.
+    pub(crate) fn run_bare(&self, arguments: &[&str]) -> Outcome {
+        pointsman(&arguments.iter().map(OsStr::new).collect::<Vec<_>>(), self.folder.path(), "")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Of a command that must have succeeded.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+
+    pub(crate) fn json(self) -> serde_json::Value {
+        serde_json::from_str(&self.ok()).expect("JSON")
+    }
+}
+
+/// Runs the program in `folder`, with an environment of its own.
+pub(crate) fn pointsman(arguments: &[&OsStr], folder: &Path, input: &str) -> Outcome {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("POINTSMAN_CONFIG")
+        .env_remove("PROXY_CONFIG")
+        .env_remove("SUDO_USER")
+        .env("USER", "operator")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    // A command that reads nothing has closed it.
+    let _ = child.stdin.take().expect("its standard input").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("its end");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    Outcome {
+        code: output.status.code().expect("no signal"),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+fn configuration(api: &str) -> String {
+    let one = |name: &str| {
+        format!(
+            "[destination.{name}]\nhost = \"127.0.0.1\"\nproxy_protocol = false\nallow_plaintext_auth = true\n\
+             protocol.imap = {{ port = 1, tls = \"plain\" }}\n"
+        )
+    };
+    format!(
+        "[server]\nstate_dir = \"state\"\n\
+         [listener.imap]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:0\"]\ntls = \"plain\"\n{}{}\
+         [routing]\ndefault_destination = \"old\"\n\
+         [mapping]\nsource = \"file\"\n[mapping.file]\npath = \"mapping\"\n\
+         [admin]\nbind = \"{api}\"\nbearer_token_file = \"token\"\nlockout_threshold = 3\n",
+        one("old"),
+        one("new"),
+    )
+}
+
+/// Waits for a log line that contains `word`.
+fn logged(lines: &Receiver<String>, word: &str) -> String {
+    let mut seen = Vec::new();
+    loop {
+        let line =
+            lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {word:?} in {seen:#?}"));
+        if line.contains(word) {
+            return line;
+        }
+        seen.push(line);
+    }
+}
+
+/// The value of a field in a log line.
+fn value(line: &str, field: &str) -> String {
+    let rest = line.split(field).nth(1).unwrap_or_else(|| panic!("no {field} in {line}"));
+    rest.split_whitespace().next().expect("a value").trim_matches('"').to_owned()
+}

@@ -1,0 +1,70 @@
+//! Whom the client trusts, and what it says when it does not.
+
+use crate::support::{Proxy, TOKEN};
+
+#[test]
+fn a_configuration_tells_whom_to_ask() {
+    let proxy = Proxy::start();
+    let status = proxy.run_bare(&["status", "--config", "client.toml", "--pin", &proxy.pin]);
+    assert!(status.ok().contains("ready"));
+    let named_nothing = proxy.run_bare(&["status", "--config", "missing.toml"]);
+    assert_eq!(named_nothing.code, 2, "{named_nothing:?}");
+    // ./pointsman.toml is found; what it lacks is a pin.
+    let no_pin = proxy.run_bare(&["status"]);
+    assert_eq!(no_pin.code, 2, "{no_pin:?}");
+    assert!(no_pin.err.contains("--pin"), "{}", no_pin.err);
+}
+
+/// Three wrong tokens lock an address out, so a token that reached the server would show.
+#[test]
+fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
+    let proxy = Proxy::start();
+    let (url, pin) = (format!("https://{}", proxy.address), "00".repeat(32));
+    std::fs::write(proxy.path("wrong"), TOKEN.replace('0', "f")).expect("a file");
+    for pin in [Some(pin.as_str()), None, Some(pin.as_str()), None] {
+        let mut arguments = vec!["status", "--url", &url, "--token-file", "wrong"];
+        arguments.extend(pin.iter().flat_map(|pin| ["--pin", pin]));
+        let told = proxy.run_bare(&arguments);
+        assert_eq!((told.code, told.out.as_str()), (2, ""), "{told:?}");
+        assert!(told.err.contains(&proxy.pin) || pin.is_none(), "{}", told.err);
+        assert!(told.err.contains("the token was not sent"), "{}", told.err);
+    }
+    proxy.run(&["status"]).ok();
+}
+
+#[test]
+fn a_wrong_token_is_told() {
+    let proxy = Proxy::start();
+    std::fs::write(proxy.path("token"), TOKEN.replace('0', "f")).expect("a file");
+    let told = proxy.run(&["status"]);
+    assert_eq!((told.code, told.out.as_str()), (1, ""), "{told:?}");
+    assert!(told.err.contains("token") && !told.err.contains("ffff"), "{}", told.err);
+}
+
+#[test]
+fn arguments_that_cannot_be_meant_exit_2() {
+    let proxy = Proxy::start();
+    for arguments in [
+        &["status", "--url", "http://127.0.0.1:1", "--token-file", "token"][..],
+        &["status", "--url", "https://127.0.0.1:1"],
+        &["status", "--url", "https://127.0.0.1:1", "--token-file", "missing"],
+        &["status", "--url", "https://127.0.0.1:1", "--token-file", "token", "--pin", "12"],
+        &["status", "--url", "https://127.0.0.1:1", "--config", "client.toml"],
+        &["map"],
+        &["map", "get"],
+    ] {
+        let told = proxy.run_bare(arguments);
+        assert_eq!((told.code, told.out.as_str()), (2, ""), "{arguments:?}: {told:?}");
+        assert!(!told.err.is_empty() && !told.err.contains(TOKEN), "{}", told.err);
+    }
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_told() {
+    let proxy = Proxy::start();
+    let pin = "00".repeat(32);
+    let told =
+        proxy.run_bare(&["status", "--url", "https://127.0.0.1:1", "--token-file", "token", "--pin", &pin]);
+    assert_eq!(told.code, 2, "{told:?}");
+    assert!(told.err.contains("127.0.0.1:1") && told.err.contains("is the proxy running"), "{}", told.err);
+}

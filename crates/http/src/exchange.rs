@@ -1,0 +1,461 @@
+//! One request from its head to its end: decide, desk, connect, relay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backend::Backend;
+use config::plan::{Forwarding, Leg, Name, TlsMode};
+use desk::{LoginTicket, SessionTicket, Unconfirmed};
+use tokio::time::Instant;
+use wire::fault::Fault;
+use wire::http::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded};
+use wire::protocol::Protocol;
+
+use crate::answer::Answer;
+use crate::backend::Connection;
+use crate::body::{Broken, Piece, Source};
+use crate::client::Client;
+use crate::decide::{Decision, Refused};
+use crate::pool::{Announced, Key};
+use crate::relay::{self, Ended, Failure, Halves, Watch};
+use crate::service::Visit;
+use crate::upgrade::{self, Far};
+
+/// What becomes of the client's connection behind an exchange.
+pub(crate) enum After {
+    /// The request was read and answered.
+    InStep,
+    /// Something of the request or of the response is missing: the connection can only be closed.
+    OutOfStep,
+    /// Both sides belong together from now on.
+    Tunnel(Box<Opened>),
+}
+
+/// A tunnel that both sides have agreed on.
+pub(crate) struct Opened {
+    pub(crate) far: Far,
+    pub(crate) ticket: SessionTicket,
+    pub(crate) destination: Name,
+}
+
+/// A request on its way: what is known of it when it has been decided where it goes.
+struct Errand<'a> {
+    head: RequestHead,
+    prefix: Vec<Piece>,
+    /// Whether a failed answer is a failed login.
+    has_credentials: bool,
+    /// Of the credentials, for metrics and the log.
+    scheme: &'static str,
+    visit: &'a Visit,
+}
+
+/// A confirmed way to a backend.
+struct Way {
+    destination: Name,
+    backend: Arc<Backend>,
+    leg: Leg,
+    key: Key,
+    connection: Connection,
+    /// It has carried a request before: the backend may be closing it at this moment.
+    is_reused: bool,
+    /// How long it took to be connected.
+    took: Duration,
+    ticket: SessionTicket,
+}
+
+/// Rounds of a request whose account keeps moving under it.
+const MAX_ROUNDS: u32 = 4;
+
+impl Visit {
+    /// Serves one request.
+    pub(crate) async fn serve<S: Source, C: Client>(
+        &self,
+        mut head: RequestHead,
+        source: &mut S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let mut prefix = Vec::new();
+        let decided = self.decide(&head, source, client, &mut prefix).await;
+        let method = head.method.clone();
+        let decision = match decided {
+            Ok(decision) => decision,
+            Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
+        };
+        let credentials = head.fields.get("authorization");
+        let (has_credentials, scheme) =
+            (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
+        if let Err(answer) = self.prepare(&mut head, !prefix.is_empty()) {
+            return give(answer, &method, source, client, last).await;
+        }
+        let mut errand = Errand { head, prefix, has_credentials, scheme, visit: self };
+        match Box::pin(self.way(decision, false)).await {
+            Ok(way) => Box::pin(errand.run(way, source, client, last)).await,
+            Err(answer) => give(answer, &method, source, client, last).await,
+        }
+    }
+
+    /// Makes the head that a backend gets out of the one that came.
+    fn prepare(&self, head: &mut RequestHead, is_begun: bool) -> Result<(), Answer> {
+        upgrade::judge(head)?;
+        head.fields.strip_hop_by_hop();
+        if is_begun {
+            // We have told the client to go on.
+            head.fields.remove("expect");
+        }
+        head.fields.set("Host", head.authority.clone());
+        if !self.listener.trusts_forwarded {
+            head.fields.strip_forwarded();
+        }
+        Ok(())
+    }
+
+    /// Finds the destination, a connection to it and a place at the desk, all of one moment.
+    async fn way(&self, decision: Decision, fresh: bool) -> Result<Way, Answer> {
+        let desk = &self.service.context.live.desk;
+        let mut ticket = match &decision {
+            Decision::Account(identifier) => {
+                desk.begin(identifier.as_str(), Protocol::Http, self.client.ip()).map_err(|_| Answer::BUSY)?
+            }
+            Decision::Pinned(_) | Decision::Fallback(_) => {
+                desk.begin_anonymous(Protocol::Http, self.client.ip())
+            }
+        };
+        for _ in 0..MAX_ROUNDS {
+            if let Err(held) = ticket.wait_released().await {
+                tracing::warn!(reason = %held, "request turned away");
+                return Err(Answer::UNAVAILABLE);
+            }
+            let destination = self.destination(&decision, &ticket).await;
+            // `None`: the mapping is of a newer plan than this connection.
+            let backend = self.service.context.backends.get(&destination).ok_or(Answer::UNAVAILABLE)?;
+            let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
+            let key = self.key(&destination, leg);
+            let waiting = if fresh { None } else { self.service.pool.take(&key) };
+            let (is_reused, began) = (waiting.is_some(), Instant::now());
+            let connection = match waiting {
+                Some(connection) => connection,
+                None => self.connect(backend, leg).await?,
+            };
+            let took = began.elapsed();
+            if !is_reused && self.destination(&decision, &ticket).await != destination {
+                // A mapping edited by hand leaves no mark at the desk.
+                continue;
+            }
+            match ticket.confirm(Arc::clone(&destination)) {
+                Ok(ticket) => {
+                    let backend = Arc::clone(backend);
+                    return Ok(Way { destination, backend, leg, key, connection, is_reused, took, ticket });
+                }
+                Err(Unconfirmed::Outdated(again)) => ticket = again,
+                Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY),
+            }
+        }
+        Err(Answer::UNAVAILABLE)
+    }
+
+    async fn destination(&self, decision: &Decision, ticket: &LoginTicket) -> Name {
+        match (decision, ticket.account()) {
+            (Decision::Pinned(name) | Decision::Fallback(name), _) => Name::clone(name),
+            (Decision::Account(_), Some(account)) => {
+                self.service.context.live.router.resolve(account).await.destination
+            }
+            (Decision::Account(_), None) => Name::clone(&self.service.context.plan.routing.default),
+        }
+    }
+
+    fn key(&self, destination: &Name, leg: Leg) -> Key {
+        let announced = (leg.forwarding == Forwarding::Proxy).then(|| Announced {
+            client: self.client.ip(),
+            local: self.local,
+            encrypted: self.tls.is_some(),
+        });
+        Key { destination: Name::clone(destination), announced }
+    }
+
+    async fn connect(&self, backend: &Backend, leg: Leg) -> Result<Connection, Answer> {
+        let deadline = Instant::now() + backend.timeout();
+        let visitor = self.visitor();
+        let destination = &backend.destination().name;
+        let meter = self.service.context.meters.leg(Protocol::Http.name(), destination);
+        let opened = match Box::pin(backend.connect(Protocol::Http, &visitor, deadline)).await {
+            Ok(connected) => {
+                let steps = connected.steps;
+                meter.opened(steps.connect, (leg.tls != TlsMode::Plain).then_some(steps.tls), steps.greeting);
+                Connection::new(connected.stream, leg.http2).await
+            }
+            Err(fault) => Err(fault),
+        };
+        opened.map_err(|fault| {
+            meter.fault(fault.label());
+            tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
+            Answer::unreachable(fault)
+        })
+    }
+
+    async fn refuse<S: Source, C: Client>(
+        &self,
+        refused: &Refused,
+        method: &[u8],
+        source: &S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let answer = match refused {
+            Refused::Bad(bad) => return self.reject(bad, client).await,
+            Refused::BadPath(label) => Answer::bad(400, label),
+            Refused::NoRule => Answer::NO_RULE,
+            Refused::NoName(refusal) => {
+                self.log_failure(b"", refusal.label());
+                Answer::UNAUTHORIZED
+            }
+            Refused::Client(Broken::Malformed(what)) => {
+                let _ = Answer::bad(400, what).give(client, method, true).await;
+                return After::OutOfStep;
+            }
+            Refused::Client(_) => return After::OutOfStep,
+        };
+        give(answer, method, source, client, last).await
+    }
+
+    /// Answers a head that could be read in two ways; nothing behind it is in step.
+    pub(crate) async fn reject<C: Client>(&self, bad: &BadHead, client: &mut C) -> After {
+        tracing::info!(reason = bad.label(), "request refused");
+        let _ = Answer::bad(bad.status(), bad.label()).give(client, b"", true).await;
+        After::OutOfStep
+    }
+
+    pub(crate) fn log_failure(&self, account: &[u8], reason: &str) {
+        let failure = observe::LoginFailure {
+            protocol: Protocol::Http.name(),
+            client: self.client.ip(),
+            account,
+            reason,
+        };
+        observe::login_failed(self.id, &self.service.context.live.accounts, &failure);
+    }
+}
+
+/// Gives an answer of our own.
+async fn give<S: Source, C: Client>(
+    answer: Answer,
+    method: &[u8],
+    source: &S,
+    client: &mut C,
+    last: bool,
+) -> After {
+    // A body that nobody reads would be taken for the next request.
+    let last = last || !source.is_finished();
+    match answer.give(client, method, last).await {
+        Ok(()) if source.is_finished() => After::InStep,
+        _ => After::OutOfStep,
+    }
+}
+
+// === impl Errand ===
+
+impl Errand<'_> {
+    async fn run<S: Source, C: Client>(
+        &mut self,
+        mut way: Way,
+        source: &mut S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let visit = self.visit;
+        if way.backend.destination().adds_forwarded {
+            forwarded::append(&mut self.head.fields, &visit.hop(&self.head.authority));
+        }
+        let mut ended = self.carry(&mut way, source, client).await;
+        if let Ended::Failed(Failure::NoAnswer { unprocessed }) = ended
+            && way.is_reused
+            && self.may_repeat(unprocessed)
+        {
+            way.connection = match visit.connect(&way.backend, way.leg).await {
+                Ok(connection) => connection,
+                Err(answer) => return give(answer, &self.head.method, source, client, last).await,
+            };
+            way.is_reused = false;
+            ended = self.carry(&mut way, source, client).await;
+        }
+        self.end(ended, way, source, client, last).await
+    }
+
+    async fn carry<S: Source, C: Client>(&mut self, way: &mut Way, source: &mut S, client: &mut C) -> Ended {
+        let prefix = std::mem::take(&mut self.prefix);
+        if self.head.upgrade.is_some() && !way.connection.can_upgrade() {
+            return Ended::Failed(Failure::BadAnswer("no extended CONNECT"));
+        }
+        let context = &self.visit.service.context;
+        let sitting = context.meters.route(&self.visit.listener.name, &way.destination).begin();
+        let account = way.ticket.account().cloned();
+        let (refused, this) = (self.has_credentials, &*self);
+        let brake =
+            |status| if refused && status == 401 { this.delay(account.as_deref()) } else { Duration::ZERO };
+        let watch = Watch {
+            ticket: &way.ticket,
+            idle: context.plan.http.relay_idle,
+            sitting: &sitting,
+            brake: &brake,
+        };
+        let https = way.leg.tls != TlsMode::Plain;
+        let exchange =
+            relay::exchange(&mut way.connection, &self.head, https, prefix, source, client, &watch);
+        let ended = Box::pin(exchange).await;
+        sitting.ended(ended.label());
+        ended
+    }
+
+    /// How long a no to credentials is held back, by the brake that all protocols share.
+    fn delay(&self, account: Option<&str>) -> Duration {
+        let visit = self.visit;
+        let ip = visit.client.ip().to_canonical();
+        let is_front = ip.is_loopback() || visit.listener.trusts_front(ip);
+        visit.service.context.live.brake.failed((!is_front).then_some(ip), account)
+    }
+
+    /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
+    fn may_repeat(&self, unprocessed: bool) -> bool {
+        const IDEMPOTENT: [&[u8]; 9] =
+            [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"];
+        let is_idempotent = IDEMPOTENT.contains(&&*self.head.method);
+        matches!(self.head.framing, Framing::None | Framing::Length(0)) && (unprocessed || is_idempotent)
+    }
+
+    async fn end<S: Source, C: Client>(
+        &self,
+        ended: Ended,
+        way: Way,
+        source: &S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let visit = self.visit;
+        let method = &self.head.method;
+        match ended {
+            Ended::Whole { status, reusable, unread } => {
+                visit.judge(&way, Ok(way.took));
+                self.note(&way, status);
+                if reusable && !is_bound_to_connection(&self.head) {
+                    visit.service.pool.put(&way.key, way.connection);
+                }
+                if unread { After::OutOfStep } else { After::InStep }
+            }
+            Ended::Upgraded(head, halves) => {
+                visit.judge(&way, Ok(way.took));
+                self.note(&way, 101);
+                self.open(*head, halves, way, source, client).await
+            }
+            Ended::Failed(failure) => {
+                let fault = match failure {
+                    Failure::NoAnswer { .. } => Some(Fault::Closed),
+                    Failure::BadAnswer(_) => Some(Fault::Protocol),
+                    Failure::Silent => Some(Fault::TimedOut),
+                    Failure::BadBody(_) => None,
+                };
+                if let Some(fault) = fault {
+                    let destination = &way.destination;
+                    tracing::warn!(%destination, reason = %failure, "the destination gave no answer");
+                    visit.judge(&way, Err(fault));
+                }
+                give(Answer::failed(&failure), method, source, client, last).await
+            }
+            Ended::Cut(why) => {
+                tracing::debug!(destination = %way.destination, why, "exchange cut");
+                After::OutOfStep
+            }
+            Ended::Parted(reason) => {
+                tracing::info!(destination = %way.destination, why = reason.label(), "event stream ended");
+                After::OutOfStep
+            }
+        }
+    }
+
+    /// Tells the client that its upgrade was taken.
+    async fn open<S: Source, C: Client>(
+        &self,
+        head: ResponseHead,
+        halves: Option<Halves>,
+        way: Way,
+        source: &S,
+        client: &mut C,
+    ) -> After {
+        let Some(far) = Far::of(way.connection, halves) else {
+            return give(Answer::NO_UPGRADE, &self.head.method, source, client, true).await;
+        };
+        let Some(reply) = upgrade::reply(&self.head, head) else {
+            return give(Answer::BAD_GATEWAY, &self.head.method, source, client, true).await;
+        };
+        match client.begin(reply, false).await {
+            Ok(()) => {
+                After::Tunnel(Box::new(Opened { far, ticket: way.ticket, destination: way.destination }))
+            }
+            Err(_) => After::OutOfStep,
+        }
+    }
+
+    /// The log lines of an answer: a login where it is the account's first, a failed one where it was refused.
+    fn note(&self, way: &Way, status: u16) {
+        let visit = self.visit;
+        tracing::debug!(
+            destination = %way.destination,
+            method = %self.head.method.escape_ascii(),
+            status,
+            reused = way.is_reused,
+            "request"
+        );
+        let account = way.ticket.account();
+        let context = &visit.service.context;
+        let meter = context.meters.leg(Protocol::Http.name(), &way.destination);
+        if status == 401 && self.has_credentials {
+            meter.login(self.scheme, "refused");
+            let account = account.map(|account| account.as_bytes()).unwrap_or_default();
+            return visit.log_failure(account, "rejected");
+        }
+        let Some(account) = account.filter(|_| self.has_credentials && status < 400) else { return };
+        if visit.is_first(account, &way.destination) {
+            meter.login(self.scheme, "accepted");
+            context.live.brake.succeeded(Some(account));
+            let account = context.live.accounts.show(account);
+            tracing::info!(
+                %account,
+                client = %visit.client,
+                destination = %way.destination,
+                mechanism = self.scheme,
+                version = if self.head.version == Version::Http2 { "2" } else { "1.1" },
+                tls = visit.tls.as_ref().map_or("none", |tls| tls.version),
+                "login"
+            );
+        }
+    }
+}
+
+/// The scheme of credentials, one of a few words whatever a client makes up.
+fn scheme(value: &[u8]) -> &'static str {
+    let found = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+    ["basic", "bearer", "digest", "negotiate", "ntlm"]
+        .into_iter()
+        .find(|known| found.eq_ignore_ascii_case(known.as_bytes()))
+        .unwrap_or("other")
+}
+
+/// NTLM and Negotiate log a whole connection in, whatever comes over it next (RFC 4559 section 6): such a
+/// connection must never carry another's request.
+fn is_bound_to_connection(head: &RequestHead) -> bool {
+    head.fields.get("authorization").is_some_and(|value| {
+        let scheme = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
+}
+
+// === impl Visit ===
+
+impl Visit {
+    fn judge(&self, way: &Way, verdict: Result<Duration, Fault>) {
+        way.backend.judge(Protocol::Http, self.client.ip(), verdict);
+    }
+
+    fn hop<'a>(&self, host: &'a [u8]) -> forwarded::Hop<'a> {
+        forwarded::Hop { client: self.client.ip(), https: self.tls.is_some(), host }
+    }
+}

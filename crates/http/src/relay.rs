@@ -1,0 +1,402 @@
+//! One exchange on its way: the request's body up, the response down, both at once.
+//!
+//! A response may come before the request is whole (a refusal, or an answer that streams), so neither way
+//! waits for the other. What must never happen: a cut response that looks whole; a connection that is used
+//! again after either side was left in the middle of a message.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use desk::{EndReason, SessionTicket};
+use observe::metrics::Sitting;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+use wire::http::{Framing, RequestHead, ResponseHead};
+
+use crate::backend::{Answer, Connection, Download, Next, Upload};
+use crate::body::{Broken, Piece, Sink, Source};
+use crate::client::Client;
+
+/// How an exchange ended.
+pub(crate) enum Ended {
+    /// The response is whole. Whether the backend's connection is in step is `reusable`.
+    Whole {
+        status: u16,
+        reusable: bool,
+        /// The request's body was not read to its end: the client's connection is out of step.
+        unread: bool,
+    },
+    /// The backend upgrades: both connections belong together from now on.
+    Upgraded(Box<ResponseHead>, Option<Halves>),
+    /// Nothing was sent to the client yet.
+    Failed(Failure),
+    /// The response had begun, or the client is gone: only closing is left.
+    Cut(&'static str),
+    /// An event stream was ended from outside, in an orderly way.
+    Parted(EndReason),
+}
+
+/// Both ways of a backend's HTTP/2 stream that became a tunnel.
+pub(crate) type Halves = (h2::RecvStream, h2::SendStream<bytes::Bytes>);
+
+/// Why there is no response to pass on.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The backend closed, or broke, the connection before an answer. `unprocessed`: it says that it has not
+    /// looked at the request.
+    NoAnswer { unprocessed: bool },
+    /// What it answered is none.
+    BadAnswer(&'static str),
+    /// It was silent for `http.relay_idle`.
+    Silent,
+    /// The client's body cannot be read.
+    BadBody(&'static str),
+}
+
+/// What watches over an exchange.
+pub(crate) struct Watch<'a> {
+    pub(crate) ticket: &'a SessionTicket,
+    /// Longest silence of both sides.
+    pub(crate) idle: Duration,
+    pub(crate) sitting: &'a Sitting,
+    /// How long an answer with that status is held back: the brake on guessing.
+    pub(crate) brake: &'a (dyn Fn(u16) -> Duration + Sync),
+}
+
+/// Interim responses before the real one.
+const MAX_INTERIM: usize = 16;
+
+/// What both ways and the watch see of each other.
+struct Shared {
+    began: Instant,
+    /// Milliseconds from `began` to the last piece.
+    last: AtomicU64,
+    /// Whether the request is whole.
+    is_sent: AtomicBool,
+    /// Set when the response turns out to be an event stream.
+    streams: Notify,
+}
+
+/// How the response's way ended.
+enum Down<'a> {
+    Whole { status: u16, keeps_alive: bool },
+    Upgraded(ResponseHead, Answer<'a>),
+    Failed(Failure),
+    Cut(&'static str),
+}
+
+/// How the request's way ended.
+enum Up {
+    Sent,
+    /// The backend takes no more.
+    Refused,
+    /// The client's body is broken.
+    Client(Broken),
+}
+
+/// Why an exchange is stopped before its response is whole.
+enum Stop {
+    Failure(Failure),
+    ClientLeft,
+    Parted(EndReason),
+}
+
+/// Carries one exchange. `prefix` is what was read of the body before.
+pub(crate) async fn exchange<S: Source, C: Client>(
+    connection: &mut Connection,
+    head: &RequestHead,
+    https: bool,
+    prefix: Vec<Piece>,
+    source: &mut S,
+    client: &mut C,
+    watch: &Watch<'_>,
+) -> Ended {
+    let (mut up, down) = match connection.call(head, https).await {
+        Ok(call) => call,
+        Err(broken) => return Ended::Failed(no_answer(&broken)),
+    };
+    let shared = Shared {
+        began: Instant::now(),
+        last: AtomicU64::new(0),
+        is_sent: AtomicBool::new(source.is_finished() && prefix.is_empty()),
+        streams: Notify::new(),
+    };
+    // An upgrade keeps its way open; there is no body.
+    let is_upgrade = head.upgrade.is_some();
+    let ended = {
+        let mut upload = std::pin::pin!(upload((&shared, watch), prefix, source, &mut up, is_upgrade));
+        let mut download = std::pin::pin!(download((&shared, watch), down, client, is_upgrade));
+        let mut outcome = None;
+        loop {
+            tokio::select! {
+                // The request first: an answer that comes with the end of it finds it sent.
+                biased;
+                sent = &mut upload, if outcome.is_none() => match sent {
+                    Up::Client(Broken::Malformed(what)) => break Err(Stop::Failure(Failure::BadBody(what))),
+                    Up::Client(_) => break Err(Stop::ClientLeft),
+                    other => outcome = Some(other),
+                },
+                down = &mut download => break Ok((down, outcome)),
+                () = shared.silence(watch.idle) => break Err(Stop::Failure(Failure::Silent)),
+                reason = shared.parted(watch.ticket) => break Err(Stop::Parted(reason)),
+            }
+        }
+    };
+    match ended {
+        Err(Stop::Parted(reason)) => part(client, reason).await,
+        Err(Stop::Failure(failure)) if client.has_begun() => {
+            client.cut();
+            Ended::Cut(failure.label())
+        }
+        Err(Stop::Failure(failure)) => Ended::Failed(failure),
+        Err(Stop::ClientLeft) => {
+            client.cut();
+            Ended::Cut("the client left")
+        }
+        Ok((Down::Failed(failure), _)) => Ended::Failed(failure),
+        Ok((Down::Cut(why), _)) => {
+            client.cut();
+            Ended::Cut(why)
+        }
+        Ok((Down::Upgraded(head, answer), _)) => {
+            let halves = answer.into_stream().zip(up.into_stream());
+            Ended::Upgraded(Box::new(head), halves)
+        }
+        Ok((Down::Whole { status, keeps_alive }, outcome)) => {
+            let is_sent = matches!(outcome, Some(Up::Sent)) && up.is_finished();
+            drop(up);
+            let reusable = is_sent && keeps_alive && connection.is_clear();
+            Ended::Whole { status, reusable, unread: !source.is_finished() }
+        }
+    }
+}
+
+async fn upload<S: Source>(
+    (shared, watch): (&Shared, &Watch<'_>),
+    prefix: Vec<Piece>,
+    source: &mut S,
+    up: &mut Upload<'_>,
+    is_upgrade: bool,
+) -> Up {
+    for piece in prefix {
+        watch.moved(piece.len(), 0);
+        if up.put(piece).await.is_err() {
+            return Up::Refused;
+        }
+        shared.note();
+    }
+    loop {
+        match source.piece().await {
+            Ok(Some(piece)) => {
+                shared.note();
+                watch.moved(piece.len(), 0);
+                if up.put(piece).await.is_err() {
+                    return Up::Refused;
+                }
+                shared.note();
+            }
+            Ok(None) if is_upgrade => break,
+            Ok(None) => match up.finish().await {
+                Ok(()) => break,
+                Err(Broken::Malformed(what)) => return Up::Client(Broken::Malformed(what)),
+                Err(_) => return Up::Refused,
+            },
+            Err(broken) => return Up::Client(broken),
+        }
+    }
+    shared.is_sent.store(true, Ordering::Release);
+    Up::Sent
+}
+
+async fn download<'a, C: Client>(
+    (shared, watch): (&Shared, &Watch<'_>),
+    mut down: Download<'a>,
+    client: &mut C,
+    is_upgrade: bool,
+) -> Down<'a> {
+    let mut interim = 0;
+    let (head, mut answer) = loop {
+        let told = tokio::select! {
+            told = down.head() => told,
+            // Else whoever gives up what he asks for keeps a backend busy until it answers, as often as he likes.
+            () = client.left() => return Down::Cut("the client left"),
+        };
+        match told {
+            Err(broken) => return Down::Failed(no_answer(&broken)),
+            Ok((head, Next::Body(answer))) => break (head, answer),
+            Ok((head, Next::Another(again))) => {
+                interim += 1;
+                if interim > MAX_INTERIM {
+                    return Down::Failed(Failure::BadAnswer("too many interim responses"));
+                }
+                shared.note();
+                if client.interim(&head).await.is_err() {
+                    return Down::Cut("the client left");
+                }
+                down = again;
+            }
+        }
+    };
+    shared.note();
+    let is_opened = head.status == 101 || (head.status == 200 && matches!(answer, Answer::Many(_)));
+    if is_upgrade && is_opened {
+        return Down::Upgraded(head, answer);
+    }
+    if head.status == 101 {
+        return Down::Failed(Failure::BadAnswer("101 without an upgrade"));
+    }
+    let (status, keeps_alive) = (head.status, head.keeps_alive);
+    let delay = (watch.brake)(status);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+        shared.note();
+    }
+    let is_cuttable = head.framing != Framing::UntilClose;
+    let streams = is_event_stream(&head);
+    // A refusal that does not wait for the request ends the connection, and the client may as well know.
+    let last = status >= 400 && !shared.is_sent.load(Ordering::Acquire);
+    let begun = client.begin(stripped(head), last).await;
+    if begun.is_err() {
+        return Down::Cut("the client left");
+    }
+    if streams {
+        shared.streams.notify_one();
+    }
+    loop {
+        let piece = tokio::select! {
+            piece = answer.piece() => piece,
+            () = client.left() => return Down::Cut("the client left"),
+        };
+        match piece {
+            Ok(Some(piece)) => {
+                shared.note();
+                watch.moved(0, piece.len());
+                if client.put(piece).await.is_err() {
+                    return Down::Cut("the client left");
+                }
+                shared.note();
+            }
+            Ok(None) => break,
+            Err(_) => return Down::Cut("the backend closed inside of its response"),
+        }
+    }
+    match client.finish().await {
+        Ok(()) => Down::Whole { status, keeps_alive: keeps_alive && is_cuttable },
+        Err(Broken::Malformed(_)) => Down::Cut("the backend's body is shorter than it announced"),
+        Err(_) => Down::Cut("the client left"),
+    }
+}
+
+/// What is meant for the backend's connection stays there.
+fn stripped(mut head: ResponseHead) -> ResponseHead {
+    head.fields.strip_hop_by_hop();
+    head
+}
+
+/// Server-sent events: a response that does not end by itself.
+fn is_event_stream(head: &ResponseHead) -> bool {
+    head.fields.get("content-type").is_some_and(|value| {
+        let kind = value.split(|&byte| byte == b';').next().unwrap_or_default();
+        kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+    })
+}
+
+/// Ends an event stream as if the backend had: its client knows to come again.
+async fn part<C: Client>(client: &mut C, reason: EndReason) -> Ended {
+    const GOODBYE: Duration = Duration::from_secs(2);
+    if !matches!(tokio::time::timeout(GOODBYE, client.finish()).await, Ok(Ok(()))) {
+        client.cut();
+    }
+    Ended::Parted(reason)
+}
+
+fn no_answer(broken: &Broken) -> Failure {
+    match broken {
+        Broken::Malformed(what) => Failure::BadAnswer(what),
+        Broken::Stream(error) => Failure::NoAnswer {
+            unprocessed: error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)),
+        },
+        Broken::Closed | Broken::Io(_) => Failure::NoAnswer { unprocessed: false },
+    }
+}
+
+// === impl Watch ===
+
+impl Watch<'_> {
+    /// Counts content, for the listing of sessions and for metrics.
+    fn moved(&self, to_backend: u64, to_client: u64) {
+        let traffic = self.ticket.traffic();
+        traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
+        traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
+        self.sitting.moved(to_backend, to_client);
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// A piece has passed.
+    fn note(&self) {
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    /// Resolves after `idle` without a piece.
+    async fn silence(&self, idle: Duration) {
+        loop {
+            let until = self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + idle;
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
+    /// Resolves when the account's sessions have to end and this is one that would not by itself.
+    async fn parted(&self, ticket: &SessionTicket) -> EndReason {
+        self.streams.notified().await;
+        // Kept for the next time that this is asked.
+        self.streams.notify_one();
+        ticket.ended().await
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadAnswer(what) | Self::BadBody(what) => write!(f, "{}: {what}", self.label()),
+            Self::NoAnswer { .. } | Self::Silent => f.write_str(self.label()),
+        }
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    /// Name in metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Whole { .. } => "whole",
+            Self::Upgraded(..) => "upgraded",
+            Self::Failed(failure) => failure.label(),
+            Self::Cut(_) => "cut",
+            Self::Parted(reason) => reason.label(),
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// Name in logs and metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::NoAnswer { .. } => "no_answer",
+            Self::BadAnswer(_) => "bad_answer",
+            Self::Silent => "silent",
+            Self::BadBody(_) => "bad_body",
+        }
+    }
+}

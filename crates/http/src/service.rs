@@ -1,0 +1,93 @@
+//! What every HTTP connection of a plan shares, and what is known of one client.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use backend::Visitor;
+use config::plan::{Listener, Name};
+use observe::SessionId;
+use session::Context;
+use tls::{Acceptor, Certificates, SetupError, TlsInfo};
+
+use crate::pool::Pool;
+
+/// HTTP as one plan has it. A reload makes a new one; what waits in the old one's pool is closed.
+pub struct Service {
+    pub(crate) context: Arc<Context>,
+    pub(crate) acceptor: Acceptor,
+    pub(crate) pool: Arc<Pool>,
+}
+
+/// One client's connection.
+pub(crate) struct Visit {
+    pub(crate) service: Arc<Service>,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) id: SessionId,
+    pub(crate) client: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<TlsInfo>,
+    /// Accounts whose first request on this connection was logged, with where they went.
+    seen: Mutex<Vec<(Arc<str>, Name)>>,
+}
+
+/// Accounts of one connection that are remembered for the log; a front for many users has a line more often.
+const MAX_SEEN: usize = 64;
+
+// === impl Service ===
+
+impl Service {
+    /// HTTP by the plan of `context`. Must be called within the runtime.
+    ///
+    /// # Errors
+    /// When TLS towards clients cannot be set up.
+    pub fn new(context: Arc<Context>, certificates: &Arc<Certificates>) -> Result<Self, SetupError> {
+        let (plan, tickets) = (&context.plan, &context.live.tickets);
+        let acceptor = Acceptor::new(&plan.tls, certificates, tickets, &[b"h2", b"http/1.1"])?;
+        Ok(Self { context, acceptor, pool: Pool::new() })
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+// === impl Visit ===
+
+impl Visit {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        listener: Arc<Listener>,
+        id: SessionId,
+        (client, local): (SocketAddr, SocketAddr),
+        tls: Option<TlsInfo>,
+    ) -> Self {
+        Self { service, listener, id, client, local, tls, seen: Mutex::default() }
+    }
+
+    /// The client as a backend may learn of it.
+    pub(crate) fn visitor(&self) -> Visitor {
+        Visitor {
+            client: self.client,
+            local: self.local,
+            tls: self.tls.clone(),
+            session: self.id.to_string(),
+            ttl: self.service.context.plan.server.proxy_ttl,
+        }
+    }
+
+    /// Whether this is the first request of `account` to `destination` on this connection.
+    pub(crate) fn is_first(&self, account: &Arc<str>, destination: &Name) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.iter().any(|(name, place)| name == account && place == destination) {
+            return false;
+        }
+        if seen.len() >= MAX_SEEN {
+            seen.remove(0);
+        }
+        seen.push((Arc::clone(account), Name::clone(destination)));
+        true
+    }
+}

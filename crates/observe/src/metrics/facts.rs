@@ -1,0 +1,90 @@
+//! What other rooms count and know, as it was at a scrape. `app` fills it in: this room imports none of them.
+
+use std::sync::Arc;
+
+/// Plain numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The program's version.
+    pub version: &'static str,
+    /// Unix time of the start.
+    pub started: f64,
+    /// Accounts at the desk.
+    pub accounts: usize,
+    /// Logins under way.
+    pub logins: usize,
+    /// The mapping's cache.
+    pub cache: Cache,
+    /// The mapping's store.
+    pub store: Store,
+    /// Every leg of every destination.
+    pub legs: Vec<Leg>,
+    /// Name and end of validity (Unix time) of every certificate that is shown to clients.
+    pub certificates: Vec<(Arc<str>, i64)>,
+    /// Reloads.
+    pub reloads: Reloads,
+    /// The process; `None` where the system does not tell.
+    pub process: Option<Process>,
+}
+
+/// The mapping's cache.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cache {
+    /// Lookups answered from memory.
+    pub hits: u64,
+    /// Lookups that had to wait.
+    pub misses: u64,
+    /// Entries.
+    pub entries: usize,
+}
+
+/// The mapping's store.
+#[derive(Clone, Debug, Default)]
+pub struct Store {
+    /// Failed lookups.
+    pub errors: u64,
+    /// Logins routed without its word.
+    pub down: u64,
+    /// Logins routed by a word that names no destination.
+    pub undeclared: u64,
+    /// Upper bounds in seconds, ascending, and how many lookups were in each bucket alone; the last bound is
+    /// infinite.
+    pub buckets: Vec<(f64, u64)>,
+    /// Seconds of all lookups together.
+    pub seconds: f64,
+}
+
+/// One leg of a destination.
+#[derive(Clone, Debug)]
+pub struct Leg {
+    /// The destination.
+    pub destination: Arc<str>,
+    /// The protocol.
+    pub protocol: &'static str,
+    /// Not marked down.
+    pub is_up: bool,
+    /// Failures in a row.
+    pub consecutive_failures: u32,
+}
+
+/// Reloads of the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reloads {
+    /// Carried out.
+    pub done: u64,
+    /// Refused.
+    pub refused: u64,
+    /// Unix time of the last one that was carried out, or of the start.
+    pub last_success: f64,
+}
+
+/// What the system knows of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process {
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+    /// Open descriptors.
+    pub descriptors: u64,
+    /// How many it may have; `None`: no limit.
+    pub max_descriptors: Option<u64>,
+}

@@ -1,0 +1,91 @@
+//! What is shipped beside the program names only metrics and labels that there are: the dashboard, the alerts,
+//! the page of the manual.
+
+use std::collections::BTreeSet;
+
+use pointsman_observe::metrics::catalogue::{ALL, Kind, Metric};
+use regex::Regex;
+
+const DASHBOARD: &str = include_str!("../../../contrib/grafana/pointsman.json");
+const ALERTS: &str = include_str!("../../../contrib/prometheus/alerts.yml");
+const MANUAL: &str = include_str!("../../../docs/observability.md");
+
+/// The metric that a series belongs to.
+fn metric(series: &str) -> Option<&'static Metric> {
+    ALL.iter().copied().find(|metric| {
+        let suffix = series.strip_prefix(metric.name);
+        suffix == Some("")
+            || metric.kind == Kind::Histogram && matches!(suffix, Some("_bucket" | "_sum" | "_count"))
+    })
+}
+
+fn named(text: &str) -> BTreeSet<&str> {
+    let name = Regex::new(r"\bpointsman_[a-z_]+").expect("an expression");
+    name.find_iter(text).map(|found| found.as_str()).collect()
+}
+
+/// The expressions of the dashboard and the alerts.
+fn expressions() -> Vec<String> {
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).expect("JSON");
+    let mut found = Vec::new();
+    let mut pending = vec![&dashboard];
+    while let Some(value) = pending.pop() {
+        if let Some(expression) = value.get("expr").and_then(serde_json::Value::as_str) {
+            found.push(expression.to_owned());
+        }
+        pending.extend(value.as_array().into_iter().flatten());
+        pending.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+    }
+    let rules = ALERTS.split("expr:").skip(1);
+    found.extend(rules.map(|rule| rule.split("labels:").next().unwrap_or_default().to_owned()));
+    found
+}
+
+#[test]
+fn every_metric_of_the_dashboard_and_the_alerts_exists_and_each_is_used() {
+    let mut used = BTreeSet::new();
+    for series in named(DASHBOARD).into_iter().chain(named(ALERTS)) {
+        let metric = metric(series).unwrap_or_else(|| panic!("{series} is no metric"));
+        used.insert(metric.name);
+    }
+    let unused: Vec<_> = ALL.iter().map(|metric| metric.name).filter(|name| !used.contains(name)).collect();
+    assert!(unused.is_empty(), "neither shown nor watched: {unused:?}");
+}
+
+#[test]
+fn every_label_of_an_expression_is_one_of_its_metrics() {
+    let matcher = Regex::new(r#"([a-z_]+)\s*(?:=~|!~|!=|=)\s*""#).expect("an expression");
+    let by = Regex::new(r"\bby \(([a-z_, ]+)\)").expect("an expression");
+    let all = expressions();
+    assert!(all.len() > 30, "only {} expressions were found", all.len());
+    for expression in all {
+        let metrics: Vec<_> = named(&expression).into_iter().filter_map(metric).collect();
+        assert!(!metrics.is_empty(), "{expression}");
+        let matched = matcher.captures_iter(&expression).map(|found| found[1].to_owned());
+        let grouped = by
+            .captures_iter(&expression)
+            .flat_map(|found| found[1].split(", ").map(str::to_owned).collect::<Vec<_>>());
+        for label in matched.chain(grouped) {
+            let known = metrics.iter().all(|metric| metric.labels.contains(&&*label))
+                // Prometheus' own.
+                || label == "instance"
+                || label == "le" && metrics.iter().all(|metric| metric.kind == Kind::Histogram);
+            assert!(known, "{label} in {expression}");
+        }
+    }
+}
+
+#[test]
+fn the_manual_lists_every_metric() {
+    let mut table = String::new();
+    for Metric { name, kind, labels, help } in ALL {
+        let kind = format!("{kind:?}").to_lowercase();
+        let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
+        table.push_str(&format!("| `{name}` | {kind} | {} | {help} |\n", labels.join(", ")));
+    }
+    assert!(MANUAL.contains(&table), "the table in docs/observability.md should be:\n\n{table}");
+    for series in named(MANUAL) {
+        // One of our crates, in the sample lines.
+        assert!(metric(series).is_some() || series == "pointsman_session", "{series} is no metric");
+    }
+}

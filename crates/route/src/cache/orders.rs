@@ -1,0 +1,207 @@
+//! Every order in which lookups and writes can overlap: none lets an answer from before a write be believed
+//! after it.
+//!
+//! The cache changes under a lock only, and a lookup waits in two places only: before it reads the store, and
+//! between reading and landing. So the orders of these steps are all that there are, whatever the threads.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::*;
+
+/// Who takes a step.
+#[derive(Clone, Copy, Debug)]
+enum Actor {
+    /// Starts a lookup; reads the store; lands.
+    Reader,
+    /// Starts a lookup, and leaves.
+    Leaver,
+    /// Writes to the store; tells the cache. Then it is answered.
+    Writer(Tell),
+}
+
+/// How a write tells the cache.
+#[derive(Clone, Copy, Debug)]
+enum Tell {
+    Learn,
+    Invalidate,
+    Flush,
+}
+
+const TELLS: [Tell; 3] = [Tell::Learn, Tell::Invalidate, Tell::Flush];
+
+/// A world in which steps are taken one by one. The store holds the number of the last write.
+struct World<'c> {
+    cache: &'c Cache,
+    store: Rc<Cell<u64>>,
+    /// The last write that was answered.
+    answered: u64,
+    lookups: Vec<Option<Lookup<'c>>>,
+}
+
+struct Lookup<'c> {
+    future: Pin<Box<dyn Future<Output = Looked> + 'c>>,
+    /// How many of its two waits are over.
+    waits: Rc<Cell<u32>>,
+    /// What was answered when it started: it must not say less.
+    at_least: u64,
+}
+
+impl Actor {
+    const fn steps(self) -> usize {
+        match self {
+            Self::Reader => 3,
+            Self::Leaver | Self::Writer(_) => 2,
+        }
+    }
+}
+
+impl<'c> World<'c> {
+    fn step(&mut self, who: usize, actor: Actor, step: usize) {
+        match (actor, step) {
+            (Actor::Reader | Actor::Leaver, 0) => self.start(who),
+            (Actor::Reader, _) => {
+                if let Some(lookup) = &self.lookups[who] {
+                    lookup.waits.set(lookup.waits.get() + 1);
+                }
+            }
+            (Actor::Leaver, _) => self.lookups[who] = None,
+            (Actor::Writer(_), 0) => self.store.set(self.store.get() + 1),
+            (Actor::Writer(tell), _) => self.tell(tell),
+        }
+        for lookup in 0..self.lookups.len() {
+            self.poll(lookup);
+        }
+    }
+
+    fn start(&mut self, who: usize) {
+        let (cache, store, waits) = (self.cache, Rc::clone(&self.store), Rc::new(Cell::new(0)));
+        let has_waited = Rc::clone(&waits);
+        let terms = Terms { generation: cache.flushes(), ..super::tests::TERMS };
+        let future = Box::pin(async move {
+            let ask = || async {
+                wait_for(&has_waited, 1).await;
+                let read = store.get();
+                wait_for(&has_waited, 2).await;
+                Ok(Some(read.to_string().into()))
+            };
+            cache.answer("a", &terms, ask).await
+        });
+        self.lookups[who] = Some(Lookup { future, waits, at_least: self.answered });
+    }
+
+    fn tell(&mut self, tell: Tell) {
+        let written = self.store.get();
+        match tell {
+            Tell::Learn => self.cache.learn("a", Some(&written.to_string().into())),
+            Tell::Invalidate => self.cache.invalidate("a"),
+            Tell::Flush => self.cache.flush(),
+        }
+        // Of two writes that overlap, the earlier is answered with the later one's value in the store.
+        self.answered = self.answered.max(written);
+    }
+
+    fn poll(&mut self, who: usize) {
+        let Some(lookup) = &mut self.lookups[who] else {
+            return;
+        };
+        let Poll::Ready(looked) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            return;
+        };
+        let Answer::Found(said) = &looked.answer else { panic!("{looked:?}") };
+        let said: u64 = said.parse().unwrap();
+        assert!(said >= lookup.at_least, "said {said}, started after write {} was answered", lookup.at_least);
+        self.lookups[who] = None;
+    }
+}
+
+async fn wait_for(waits: &Cell<u32>, count: u32) {
+    std::future::poll_fn(|_| if waits.get() >= count { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+/// Plays one order, then looks once more.
+fn play(actors: &[Actor], order: &[usize]) {
+    let cache = Cache::new(10);
+    let mut world = World {
+        cache: &cache,
+        store: Rc::default(),
+        answered: 0,
+        lookups: actors.iter().map(|_| None).collect(),
+    };
+    let mut taken = vec![0; actors.len()];
+    for who in order {
+        world.step(*who, actors[*who], taken[*who]);
+        taken[*who] += 1;
+    }
+    // Whoever waited for somebody else has its answer now; and it is what the store says.
+    for who in 0..actors.len() {
+        world.poll(who);
+        assert!(world.lookups[who].is_none(), "still waits");
+    }
+    world.lookups.push(None);
+    let last = actors.len();
+    for step in 0..3 {
+        world.step(last, Actor::Reader, step);
+    }
+    assert!(world.lookups[last].is_none(), "the last one has its answer");
+    assert_eq!(cache.under_way(), 0);
+}
+
+/// Plays every order of the actors' steps; returns how many there are.
+fn play_all(actors: &[Actor]) -> usize {
+    let mut left: Vec<_> = actors.iter().map(|actor| actor.steps()).collect();
+    let mut order = Vec::new();
+    descend(actors, &mut left, &mut order)
+}
+
+fn descend(actors: &[Actor], left: &mut [usize], order: &mut Vec<usize>) -> usize {
+    if left.iter().all(|left| *left == 0) {
+        play(actors, order);
+        return 1;
+    }
+    let mut count = 0;
+    for who in 0..actors.len() {
+        if left[who] > 0 {
+            left[who] -= 1;
+            order.push(who);
+            count += descend(actors, left, order);
+            order.pop();
+            left[who] += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn two_lookups_and_a_write_in_every_order() {
+    for tell in TELLS {
+        assert_eq!(play_all(&[Actor::Reader, Actor::Reader, Actor::Writer(tell)]), 560);
+    }
+}
+
+#[test]
+fn a_lookup_that_is_left_and_one_that_goes_on_and_a_write_in_every_order() {
+    for tell in TELLS {
+        assert_eq!(play_all(&[Actor::Leaver, Actor::Reader, Actor::Writer(tell)]), 210);
+        assert_eq!(play_all(&[Actor::Leaver, Actor::Leaver, Actor::Reader, Actor::Writer(tell)]), 7_560);
+    }
+}
+
+#[test]
+fn a_lookup_and_two_writes_in_every_order() {
+    for first in TELLS {
+        for second in TELLS {
+            assert_eq!(play_all(&[Actor::Reader, Actor::Writer(first), Actor::Writer(second)]), 210);
+        }
+    }
+}
+
+#[test]
+fn two_lookups_and_two_writes_in_every_order() {
+    for (first, second) in [(Tell::Learn, Tell::Learn), (Tell::Learn, Tell::Flush)] {
+        let actors = [Actor::Reader, Actor::Reader, Actor::Writer(first), Actor::Writer(second)];
+        assert_eq!(play_all(&actors), 25_200);
+    }
+}

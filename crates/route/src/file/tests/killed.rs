@@ -1,0 +1,51 @@
+//! Killed at each step of a write: what is there afterwards. `tests/crash.rs` kills at random instants.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use super::*;
+
+/// Where the writer writes, and at which step it is killed; unset in an ordinary run.
+const PATH: &str = "POINTSMAN_TEST_KILLED_PATH";
+const STEP: &str = "POINTSMAN_TEST_KILLED_STEP";
+
+/// The process that is killed. No test of its own.
+#[tokio::test]
+async fn writer() {
+    let (Ok(path), Ok(last)) = (std::env::var(PATH), std::env::var(STEP)) else {
+        return;
+    };
+    let store = probed(Path::new(&path), move |step| {
+        if format!("{step:?}") == last {
+            let ourselves = rustix::process::getpid();
+            rustix::process::kill_process(ourselves, rustix::process::Signal::KILL)?;
+        }
+        Ok(())
+    });
+    let _ = apply(&store, &[("alice", Some("new"))]).await;
+}
+
+#[tokio::test]
+async fn each_step_leaves_the_old_file_or_the_new_one() {
+    let new = TEXT.replace("alice\told", "alice\tnew");
+    for (step, expected) in [
+        (Step::Create, TEXT),
+        (Step::Write, TEXT),
+        (Step::Sync, TEXT),
+        (Step::Look, TEXT),
+        (Step::Rename, TEXT),
+        (Step::SyncFolder, &new),
+    ] {
+        let (folder, path) = folder(TEXT);
+        let mut writer = Command::new(std::env::current_exe().unwrap());
+        writer.args(["--exact", "file::tests::killed::writer"]);
+        let ended = writer.env(PATH, &path).env(STEP, format!("{step:?}")).output().unwrap();
+        assert_eq!(ended.status.signal(), Some(9), "{step:?}");
+        assert_eq!(read(&path), expected, "{step:?}");
+        // What the dead have left is in nobody's way, and goes with the next write.
+        let store = open(&path);
+        assert_eq!(apply(&store, &[("bob", Some("new"))]).await.unwrap(), 1, "{step:?}");
+        assert_eq!(read(&path), expected.replace("bob old", "bob new"), "{step:?}");
+        assert_eq!(names(&folder), BTreeSet::from(["mapping".to_owned()]), "{step:?}");
+    }
+}

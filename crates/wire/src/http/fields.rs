@@ -1,0 +1,113 @@
+//! The fields of a head or of a trailer section, in the order in which they came.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// The name of a field as it came: HTTP/1 keeps the case that its sender chose.
+pub type Name = Bytes;
+
+/// Fields in their order (RFC 9110 section 5). Names are compared without regard to case.
+///
+/// Names and values are slices that share the buffer in which the head came; a buffer that wipes itself wipes
+/// them. `Debug` prints names only.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(Name, Bytes)>);
+
+// === impl Fields ===
+
+impl Fields {
+    /// No fields. Allocates nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The value of the first field of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Bytes> {
+        self.get_all(name).next()
+    }
+
+    /// The values of all fields of that name, in their order.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &Bytes> {
+        self.0.iter().filter(move |(it, _)| is(it, name)).map(|(_, value)| value)
+    }
+
+    /// The members of the comma-separated list that all fields of that name make together, spaces around them
+    /// cut off and empty ones left out (RFC 9110 section 5.6.1). Not for lists whose members may be quoted.
+    pub fn members(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.get_all(name)
+            .flat_map(|value| value.split(|&byte| byte == b','))
+            .map(<[u8]>::trim_ascii)
+            .filter(|member| !member.is_empty())
+    }
+
+    /// Whether the list of that name has this member, in any case.
+    #[must_use]
+    pub fn lists(&self, name: &str, member: &str) -> bool {
+        self.members(name).any(|it| is(it, member))
+    }
+
+    /// Appends a field.
+    pub fn push(&mut self, name: impl Into<Name>, value: impl Into<Bytes>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// Makes it the only field of that name, in the place of the first one, else at the end.
+    pub fn set(&mut self, name: &'static str, value: impl Into<Bytes>) {
+        let field = (Bytes::from_static(name.as_bytes()), value.into());
+        let Some(place) = self.0.iter().position(|(it, _)| is(it, name)) else {
+            self.0.push(field);
+            return;
+        };
+        self.remove(name);
+        self.0.insert(place, field);
+    }
+
+    /// Removes all fields of that name, and tells how many there were.
+    pub fn remove(&mut self, name: &str) -> usize {
+        let before = self.len();
+        self.retain(|it, _| !is(it, name));
+        before - self.len()
+    }
+
+    /// Keeps the fields for which `keep` says yes.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Name, &Bytes) -> bool) {
+        self.0.retain(|(name, value)| keep(name, value));
+    }
+
+    /// All fields, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Bytes)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl FromIterator<(Name, Bytes)> for Fields {
+    fn from_iter<T: IntoIterator<Item = (Name, Bytes)>>(fields: T) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+/// Whether two names, or two tokens, are the same in any case.
+pub(super) fn is(name: &[u8], other: &str) -> bool {
+    name.eq_ignore_ascii_case(other.as_bytes())
+}

@@ -1,0 +1,85 @@
+//! What HTTP/2 lets through and an HTTP/1 server would misread.
+
+use super::authority;
+use super::bad::BadHead;
+use super::fields::Fields;
+use super::framing;
+use super::head::{MAX_FIELDS, MAX_TARGET, Version};
+use super::request::authorization;
+
+/// Judges a request that came on an HTTP/2 stream (RFC 9113 section 8.2, 8.3).
+///
+/// # Errors
+/// See [`BadHead`]; the stream, not the connection, is at fault.
+pub fn check_h2_request(
+    method: &[u8],
+    scheme: &[u8],
+    authority: Option<&[u8]>,
+    path: &[u8],
+    fields: &Fields,
+) -> Result<(), BadHead> {
+    if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
+        return Err(BadHead::Malformed("a method that is no token"));
+    }
+    if scheme != b"http" && scheme != b"https" {
+        return Err(BadHead::Malformed("a scheme other than http and https"));
+    }
+    if path.len() > MAX_TARGET {
+        return Err(BadHead::TargetTooLong);
+    }
+    if path != b"*" && !path.starts_with(b"/") {
+        return Err(BadHead::Malformed("a :path that is no path"));
+    }
+    if path.iter().any(|byte| !matches!(byte, b'!'..=b'~') || *byte == b'#') {
+        return Err(BadHead::Malformed("a :path with forbidden characters"));
+    }
+    let mut hosts = fields.get_all("host");
+    match (authority, hosts.next(), hosts.next()) {
+        (_, _, Some(_)) => return Err(BadHead::Malformed("more than one Host")),
+        (None, None, _) => return Err(BadHead::Malformed("no Host")),
+        (Some(named), Some(host), _) if !host.eq_ignore_ascii_case(named) => {
+            return Err(BadHead::Malformed("an :authority that differs from Host"));
+        }
+        (Some(named), _, _) => authority::judge(named)?,
+        (None, Some(host), _) => authority::judge(host)?,
+    }
+    authorization(fields)?;
+    check_fields(fields)
+}
+
+/// Judges a response that came on an HTTP/2 stream.
+///
+/// # Errors
+/// See [`BadHead`].
+pub fn check_h2_response(status: u16, fields: &Fields) -> Result<(), BadHead> {
+    if !(100..600).contains(&status) {
+        return Err(BadHead::Malformed("no status between 100 and 599"));
+    }
+    check_fields(fields)
+}
+
+fn check_fields(fields: &Fields) -> Result<(), BadHead> {
+    if fields.len() > MAX_FIELDS {
+        return Err(BadHead::TooManyFields);
+    }
+    for (name, value) in fields.iter() {
+        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+            return Err(BadHead::Malformed("a field name that is no token"));
+        }
+        if value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
+            return Err(BadHead::Malformed("a control character in a field"));
+        }
+    }
+    // RFC 9113 section 8.2.2: malformed.
+    for name in ["connection", "transfer-encoding", "keep-alive", "proxy-connection", "upgrade"] {
+        if fields.get(name).is_some() {
+            return Err(BadHead::Malformed("a field of HTTP/1 connections in HTTP/2"));
+        }
+    }
+    framing::declared(fields, Version::Http2).map(drop)
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

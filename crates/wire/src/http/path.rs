@@ -1,0 +1,167 @@
+//! Paths: one reading for the rules, and none for those that a server could read differently.
+
+use std::fmt;
+
+/// A path as the rules match it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// Percent-decoded where that changes nothing, dot segments and doubled slashes removed.
+    pub normalized: String,
+}
+
+/// Why a path is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadPath {
+    /// `%2F`: a separator for some, a letter for others.
+    EncodedSlash,
+    /// A backslash, raw or encoded.
+    Backslash,
+    /// A NUL or another control character, raw or encoded.
+    Control,
+    /// `..` above the root.
+    AboveRoot,
+    /// `%` without two hexadecimal digits.
+    Percent,
+    /// A parameter in a dot segment (`..;x`).
+    DotParameter,
+    /// A raw character that no path may have.
+    Character,
+}
+
+/// Normalises the path of a request target (RFC 3986 section 6.2.2).
+///
+/// # Errors
+/// When a server could read it in another way than we do.
+pub fn normalize(target: &[u8]) -> Result<Path, BadPath> {
+    let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let path = &target[..end];
+    if path == b"*" {
+        return Ok(Path { normalized: "*".to_owned() });
+    }
+    let decoded = decode_unreserved(path)?;
+    let mut segments: Vec<&str> = Vec::new();
+    let mut is_folder = true;
+    for segment in decoded.split('/').skip(1) {
+        let (name, parameter) =
+            segment.split_once(';').map_or((segment, None), |(name, it)| (name, Some(it)));
+        is_folder = segment.is_empty() || segment == "." || segment == "..";
+        match (name, parameter) {
+            ("." | "..", Some(_)) => return Err(BadPath::DotParameter),
+            ("" | ".", None) => {}
+            ("..", None) => {
+                segments.pop().ok_or(BadPath::AboveRoot)?;
+            }
+            _ => segments.push(segment),
+        }
+    }
+    let mut normalized = String::with_capacity(decoded.len());
+    for segment in &segments {
+        normalized.push('/');
+        normalized.push_str(segment);
+    }
+    if is_folder || normalized.is_empty() {
+        normalized.push('/');
+    }
+    Ok(Path { normalized })
+}
+
+/// Decodes what may be decoded without changing the meaning; other escapes stay, in upper case.
+fn decode_unreserved(path: &[u8]) -> Result<String, BadPath> {
+    let mut decoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match byte {
+            b'%' => {
+                let value = match tail {
+                    [high, low, ..] => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+                    _ => None,
+                }
+                .ok_or(BadPath::Percent)?;
+                rest = &tail[2..];
+                match value {
+                    b'/' => return Err(BadPath::EncodedSlash),
+                    b'\\' => return Err(BadPath::Backslash),
+                    0..=0x1f | 0x7f => return Err(BadPath::Control),
+                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                        decoded.push(char::from(value));
+                    }
+                    // A parameter's sign, to whoever decodes before it cuts.
+                    b';' => decoded.push(';'),
+                    _ => decoded.push_str(&format!("%{value:02X}")),
+                }
+            }
+            b'\\' => return Err(BadPath::Backslash),
+            b'#' => return Err(BadPath::Character),
+            0..=0x1f | 0x7f => return Err(BadPath::Control),
+            b'!'..=b'~' => decoded.push(char::from(*byte)),
+            _ => return Err(BadPath::Character),
+        }
+    }
+    Ok(decoded)
+}
+
+/// The first value of a parameter in the query, form-decoded. `None` when there is none, or it is not
+/// well-formed.
+#[must_use]
+pub fn query_parameter(target: &[u8], name: &str) -> Option<Vec<u8>> {
+    let query = &target[memchr::memchr(b'?', target)? + 1..];
+    query.split(|&byte| byte == b'&').find_map(|pair| {
+        let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        (form_decode(&pair[..end])? == name.as_bytes())
+            .then(|| form_decode(pair.get(end + 1..).unwrap_or_default()))
+    })?
+}
+
+/// Decodes `application/x-www-form-urlencoded`: `+` is a space, `%XX` a byte. `None` for a lone `%`.
+#[must_use]
+pub fn form_decode(value: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        match byte {
+            b'+' => decoded.push(b' '),
+            b'%' => {
+                let [high, low, ..] = tail else { return None };
+                decoded.push(hex(*high)? << 4 | hex(*low)?);
+                rest = &tail[2..];
+            }
+            _ => decoded.push(*byte),
+        }
+    }
+    Some(decoded)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+// === impl BadPath ===
+
+impl BadPath {
+    /// In words, for the answer, the log and metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::EncodedSlash => "path_encoded_slash",
+            Self::Backslash => "path_backslash",
+            Self::Control => "path_control",
+            Self::AboveRoot => "path_above_root",
+            Self::Percent => "path_percent",
+            Self::DotParameter => "path_dot_parameter",
+            Self::Character => "path_character",
+        }
+    }
+}
+
+impl fmt::Display for BadPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}

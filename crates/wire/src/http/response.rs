@@ -1,0 +1,39 @@
+//! The head of an HTTP/1 response, read as strictly as a request's.
+
+use bytes::Bytes;
+
+use super::bad::BadHead;
+use super::framing;
+use super::head::{Framing, MAX_FIELDS, ResponseHead, Version};
+use super::parse;
+
+/// Reads a response's head, its empty line included. `request_method` decides whether a body follows.
+///
+/// # Errors
+/// See [`BadHead`]; the connection is out of step then.
+pub fn parse_response(head: &Bytes, request_method: &[u8]) -> Result<ResponseHead, BadHead> {
+    parse::judge_lines(head)?;
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut parsed = httparse::Response::new(&mut fields);
+    match parsed.parse(head).map_err(parse::refusal)? {
+        httparse::Status::Complete(length) if length == head.len() => {}
+        _ => return Err(BadHead::Malformed("no whole head")),
+    }
+    let version = parse::version(parsed.version)?;
+    let status = parsed.code.filter(|status| (100..600).contains(status));
+    let status = status.ok_or(BadHead::Malformed("no status between 100 and 599"))?;
+    let reason = match parsed.reason {
+        Some(reason) if !reason.is_empty() => head.slice_ref(reason.as_bytes()),
+        _ => Bytes::new(),
+    };
+    let fields = parse::fields(head, parsed.headers)?;
+    let declared = framing::declared(&fields, version)?;
+    let framing = match declared {
+        _ if status < 200 || status == 204 || status == 304 || request_method == b"HEAD" => Framing::None,
+        Some(framing) => framing,
+        None => Framing::UntilClose,
+    };
+    let keeps_alive = parse::keeps_alive(&fields, version) && framing != Framing::UntilClose;
+    let upgrade = parse::upgrade(&fields, Version::Http11);
+    Ok(ResponseHead { version, status, reason, fields, framing, keeps_alive, upgrade })
+}

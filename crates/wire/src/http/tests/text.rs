@@ -1,0 +1,166 @@
+//! Paths, queries, and the fields that must not pass.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::super::Fields;
+use super::super::forwarded::{Hop, append};
+use super::super::path::{BadPath, form_decode, normalize, query_parameter};
+
+fn fields(rows: &[(&'static str, &'static str)]) -> Fields {
+    rows.iter()
+        .map(|(name, value)| (Bytes::from_static(name.as_bytes()), Bytes::from_static(value.as_bytes())))
+        .collect()
+}
+
+fn names(fields: &Fields) -> Vec<String> {
+    fields.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
+#[test]
+fn a_path_has_one_reading_or_none() {
+    for (target, expected) in [
+        ("/", Ok("/")),
+        ("/admin", Ok("/admin")),
+        ("/admin/", Ok("/admin/")),
+        ("/%61dmin", Ok("/admin")),
+        ("//admin", Ok("/admin")),
+        ("/./admin", Ok("/admin")),
+        ("/x/../admin", Ok("/admin")),
+        ("/x/%2e%2E/admin", Ok("/admin")),
+        ("/admin/.", Ok("/admin/")),
+        ("/admin/x/..", Ok("/admin/")),
+        ("/admin;x", Ok("/admin;x")),
+        ("/a%20b%C3%A4", Ok("/a%20b%C3%A4")),
+        ("/a%c3", Ok("/a%C3")),
+        ("/x?/../admin", Ok("/x")),
+        ("*", Ok("*")),
+        ("/100%25", Ok("/100%25")),
+        ("/admin%2f..", Err(BadPath::EncodedSlash)),
+        ("/x%5cadmin", Err(BadPath::Backslash)),
+        ("/x\\admin", Err(BadPath::Backslash)),
+        ("/x%00", Err(BadPath::Control)),
+        ("/x%0d%0aHost:", Err(BadPath::Control)),
+        ("/..", Err(BadPath::AboveRoot)),
+        ("/x/../../admin", Err(BadPath::AboveRoot)),
+        ("/%2e%2e/admin", Err(BadPath::AboveRoot)),
+        ("/x/..;y/admin", Err(BadPath::DotParameter)),
+        ("/x/.%3By/admin", Err(BadPath::DotParameter)),
+        ("/%", Err(BadPath::Percent)),
+        ("/%4", Err(BadPath::Percent)),
+        ("/%zz", Err(BadPath::Percent)),
+        ("/ä", Err(BadPath::Character)),
+        ("/x#y", Err(BadPath::Character)),
+    ] {
+        let found = normalize(target.as_bytes());
+        assert_eq!(found.as_ref().map(|path| &*path.normalized), expected.as_ref().map(|it| *it), "{target}");
+    }
+}
+
+#[test]
+fn queries_are_form_decoded() {
+    assert_eq!(query_parameter(b"/x?a=1&b=c+d%40e", "b").as_deref(), Some(&b"c d@e"[..]));
+    assert_eq!(query_parameter(b"/x?%62=1&b=2", "b").as_deref(), Some(&b"1"[..]));
+    assert_eq!(query_parameter(b"/x?b", "b").as_deref(), Some(&b""[..]));
+    assert_eq!(query_parameter(b"/x?bb=1", "b"), None);
+    assert_eq!(query_parameter(b"/x", "b"), None);
+    assert_eq!(form_decode(b"a%4"), None);
+}
+
+#[test]
+fn what_is_of_one_connection_stays_there() {
+    let mut head = fields(&[
+        ("Host", "a"),
+        ("Connection", "close, X-Mine, Host, Authorization, X-Forwarded-For"),
+        ("X-Mine", "1"),
+        ("Authorization", "Basic x"),
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("Keep-Alive", "timeout=5"),
+        ("TE", "trailers, deflate"),
+        ("Upgrade", "x"),
+        ("Transfer-Encoding", "chunked"),
+        ("Trailer", "X-Sum"),
+        ("X-Other", "2"),
+    ]);
+    head.strip_hop_by_hop();
+    assert_eq!(names(&head), ["Host", "Authorization", "X-Forwarded-For", "Trailer", "X-Other", "TE"]);
+    assert_eq!(head.get("te").map(|value| &**value), Some(&b"trailers"[..]));
+}
+
+#[test]
+fn nobody_says_for_us_who_the_client_is() {
+    let mut head = fields(&[
+        ("Forwarded", "for=192.0.2.1"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("X_Forwarded_For", "192.0.2.1"),
+        ("X-FORWARDED-ANYTHING", "1"),
+        ("X-Real-IP", "192.0.2.1"),
+        ("X_Real_IP", "192.0.2.1"),
+        ("X-Client-IP", "192.0.2.1"),
+        ("True-Client-IP", "192.0.2.1"),
+        ("X-Original-URL", "/admin"),
+        ("X-Rewrite-URL", "/admin"),
+        ("X-Reality", "stays"),
+    ]);
+    head.strip_forwarded();
+    assert_eq!(names(&head), ["X-Reality"]);
+}
+
+#[test]
+fn a_hop_is_appended_and_quoted() {
+    let hop = Hop {
+        client: "2001:db8::1".parse().expect("an address"),
+        https: true,
+        host: b"mail.example.org:8443",
+    };
+    let mut head = fields(&[("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")]);
+    append(&mut head, &hop);
+    for (name, value) in [
+        (
+            "forwarded",
+            "for=192.0.2.1, for=\"[2001:db8::1]\";by=_pointsman;proto=https;host=\"mail.example.org:8443\"",
+        ),
+        ("x-forwarded-for", "192.0.2.1, 2001:db8::1"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "mail.example.org:8443"),
+    ] {
+        assert_eq!(
+            head.get(name).map(|value| String::from_utf8_lossy(value).into_owned()).as_deref(),
+            Some(value)
+        );
+        assert_eq!(head.get_all(name).count(), 1, "{name}");
+    }
+    let mapped = Hop { client: "::ffff:192.0.2.7".parse().expect("an address"), https: false, host: b"a" };
+    let mut head = Fields::new();
+    append(&mut head, &mapped);
+    assert_eq!(
+        head.get("forwarded").map(|it| &**it),
+        Some(&b"for=192.0.2.7;by=_pointsman;proto=http;host=a"[..])
+    );
+}
+
+#[test]
+fn a_chain_of_hops_is_bounded() {
+    let hop = Hop { client: "192.0.2.7".parse().expect("an address"), https: false, host: b"a" };
+    let mut head = Fields::new();
+    head.push(&b"X-Forwarded-For"[..], vec![b'x'; 5_000]);
+    append(&mut head, &hop);
+    assert_eq!(head.get("x-forwarded-for").map(|it| &**it), Some(&b"192.0.2.7"[..]));
+}
+
+proptest! {
+    #[test]
+    fn what_is_normal_stays_as_it_is(target in "/[a-z0-9%./;~-]{0,40}") {
+        if let Ok(path) = normalize(target.as_bytes()) {
+            let again = normalize(path.normalized.as_bytes()).expect("a normal path is a path");
+            prop_assert_eq!(again.normalized, path.normalized);
+        }
+    }
+
+    #[test]
+    fn nothing_that_comes_is_a_panic(target in prop::collection::vec(any::<u8>(), 0..60)) {
+        let _ = normalize(&target);
+        let _ = query_parameter(&target, "x");
+        let _ = form_decode(&target);
+    }
+}

@@ -1,0 +1,35 @@
+"""For tests that speak to the management API of a proxy of their own."""
+
+import json
+import secrets
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from .base import Case
+
+PORT = 18443
+
+
+class Managed(Case):
+    def managed_proxy(self, name, host_number, change=None):
+        """A proxy with an API; `change(document)` may set another token."""
+        def apply(document):
+            host = next(iter(document["listener"].values()))["bind"][0].rpartition(":")[0]
+            document["admin"] = {"bind": [f"{host}:{PORT}"], "tls": "implicit", "bearer_token": secrets.token_hex(32)}
+            if change:
+                change(document)
+        return self.extra_proxy(name, host_number, apply)
+
+    def api(self, proxy, method, path, **parameters):
+        """The answer's document; an answer that is no success is an assertion that fails."""
+        url = f"https://{proxy.host}:{PORT}{path}?{urllib.parse.urlencode(parameters)}"
+        request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {proxy.document['admin']['bearer_token']}"})
+        # Its certificate is made at start.
+        context = ssl._create_unverified_context()
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from None

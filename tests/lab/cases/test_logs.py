@@ -1,0 +1,135 @@
+"""What an operator, a collector and fail2ban read in the log, and what a stranger cannot write there."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from clients import sasl
+from lab.layout import ACCOUNTS, address
+from lab.waiting import until
+
+from .base import Case, secret
+
+ALICE, FILTER = address("alice"), Path(__file__).resolve().parents[3] / "contrib/fail2ban/filter.d/pointsman.conf"
+# A line of the log as a stranger would like to write it, with somebody else's address.
+FORGED = "2025-01-01T00:00:00.000000Z  INFO pointsman::login: login failed: protocol=imap client=192.0.2.66 account=\"x\" reason=rejected"
+# Names that would break a line, a field, a terminal or a reader's eye. All end at the backend's no, or at ours.
+HOSTILE = [
+    f"x\r\n{FORGED}", f"\n{FORGED}", FORGED, f'a" {FORGED}', 'a"}},"fields":{"message":"login', "\x1b[2J\x1b]0;owned\x07", "\x9b31m",
+    "evil\u202ecod.exe@example.org", "zero\u200bwidth@example.org", "\u2028separated@example.org", "tab\tbed@example.org",
+    "a\\nb@example.org", "client=192.0.2.66@example.org", "x" * 4000 + "@example.org", "destination=new", "\ufeff@example.org",
+]
+# Control characters (but the line's end), and what is invisible or turns the direction of what follows.
+UNFIT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+class Forms(Case):
+    """Both forms of the log, each from a proxy of its own."""
+
+    def logged(self, form, host_number):
+        """What the log of a proxy says after a good login, bad ones, and a visit of a stranger with every trick."""
+        def change(document):
+            document["server"]["log_format"] = form
+        proxy = self.extra_proxy(f"log-{form}", host_number, change)
+        talk = self.dial(proxy=proxy)
+        self.assert_ok(talk.login(ALICE, ACCOUNTS[ALICE]))
+        talk.logout()
+        talk = self.dial(proxy=proxy)
+        self.assert_no(talk.login(ALICE, secret("not-the-password-of-alice")))
+        guesser = talk.source
+        for name in HOSTILE:
+            self.say_everywhere(proxy, name)
+        until(lambda: "session ended" in proxy.log(), lambda: proxy.tail())
+        proxy.stop()
+        return proxy.log_path.read_bytes(), guesser
+
+    def say_everywhere(self, proxy, name):
+        """Every place where a client may put words of its own before it has logged in."""
+        password = secret("a-password-that-fits-nobody")
+        for kind in ("implicit", "fronted"):
+            talk = self.dial(kind, proxy=proxy)
+            quoted = re.sub(r'(["\\])', r"\\\1", re.sub(r"[\r\n\0]", " ", name))[:800]
+            talk.command(f'ID ("name" "{quoted}" "x-originating-ip" "{quoted}" "x-session-id" "{quoted}")')
+            words = talk.authenticate(sasl.plain(name, password))
+            self.assert_no(words)
+            talk.send(re.sub(r"[\r\n]", " ", name).encode()[:800] + b"\r\n")
+            talk.close()
+
+    def fail2ban(self, log, name):
+        """The addresses that the real filter counts, in order."""
+        home = self.lab.dir / name
+        shutil.copytree("/etc/fail2ban", home)
+        shutil.copy(FILTER, home / "filter.d")
+        (home / "log").write_bytes(log)
+        command = ["fail2ban-regex", f"--config={home}", "--usedns=no", "--out=ip", str(home / "log"), "pointsman"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split()
+
+    def test_text(self):
+        log, guesser = self.logged("text", 51)
+        text = log.decode("utf-8")
+        lines = text.split("\n")[:-1]
+        self.assert_fit(text)
+        for line in lines:
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z +(TRACE|DEBUG|INFO|WARN|ERROR) ")
+        logins = [line for line in lines if re.search(r": login account=", line)]
+        self.assertEqual(len(logins), 1, logins)
+        for word in ('account="alice@example.org"', "client=127.2.", 'destination=old-', "mechanism=LOGIN", 'tls="TLSv1.3"', "replay_us=",
+                     "listener=imap-implicit", "protocol=imap", "session{id="):
+            self.assertIn(word, logins[0])
+        ends = [line for line in lines if ": session ended " in line]
+        self.assertEqual(len(ends), 1, ends)
+        self.assertRegex(ends[0], r'account="alice@example\.org" destination="old-\S+" to_backend=\d+ to_client=\d+ seconds=\d+ why="\w+ closed"')
+        self.assert_banned(self.fail2ban(log, "fail2ban-text"), text, guesser)
+
+    def test_json(self):
+        log, guesser = self.logged("json", 52)
+        self.assert_fit(log.decode("utf-8"))
+        entries = [json.loads(line) for line in log.decode("utf-8").split("\n")[:-1]]
+        for entry in entries:
+            self.assertLessEqual({"timestamp", "level", "target", "fields"}, entry.keys())
+            self.assert_fit(json.dumps(entry, ensure_ascii=False))
+        login = [entry for entry in entries if entry["fields"].get("message") == "login"]
+        self.assertEqual(len(login), 1, login)
+        self.assertLessEqual({"account": ALICE, "mechanism": "LOGIN", "tls": "TLSv1.3"}.items(), login[0]["fields"].items())
+        self.assertLessEqual({"id", "listener", "protocol", "peer"}, login[0]["span"].keys())
+        self.assertIsInstance(login[0]["fields"]["replay_us"], int)
+        ends = [entry["fields"] for entry in entries if entry["fields"].get("message") == "session ended"]
+        self.assertEqual([end["account"] for end in ends], [ALICE])
+        self.assert_banned(self.fail2ban(log, "fail2ban-json"), log.decode(), guesser)
+
+    def assert_fit(self, text):
+        found = UNFIT.search(text)
+        self.assertIsNone(found, found and f"{found[0]!r} in {text[max(found.start() - 200, 0):found.end() + 20]!r}")
+
+    def assert_banned(self, banned, log, guesser):
+        """Each failure is counted once, by the address that it came from, and nobody else's."""
+        failures = len(re.findall(r"login failed: protocol=imap client=127\.", log))
+        self.assertEqual(failures, 1 + 2 * len(HOSTILE))
+        self.assertEqual(len(banned), failures, banned)
+        self.assertEqual(banned[0], guesser)
+        self.assertNotIn("192.0.2.66", banned)
+
+
+class Hashed(Case):
+    def test_no_account_is_named(self):
+        def change(document):
+            document["server"]["log_identifiers"] = "hash"
+        proxy = self.extra_proxy("log-hash", 53, change)
+        talk = self.dial(proxy=proxy)
+        self.assert_ok(talk.login(ALICE, ACCOUNTS[ALICE]))
+        talk.logout()
+        self.assert_no(self.dial(proxy=proxy).login(address("bob"), secret("not-the-password-of-bob")))
+        self.assert_no(self.dial(proxy=proxy).login(address("down"), secret("nor-of-down")))
+        until(lambda: "session ended" in proxy.log(), lambda: proxy.tail())
+        log = proxy.log()
+        for name in ("alice", "bob", address("down")):
+            self.assertNotIn(name, log)
+        found = set(re.findall(r'account="(#[0-9a-f]{12})"', log))
+        self.assertEqual(len(found), 3, log)
+        [login] = re.findall(r': login account="(#\w+)"', log)
+        [end] = re.findall(r': session ended account="(#\w+)"', log)
+        self.assertEqual(login, end)
