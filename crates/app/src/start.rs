@@ -134,7 +134,11 @@ impl App {
         self.set_level(&plan.server.log_level);
         let watch = certificates.watch();
         let restart_required = restart::required(&self.started, &plan);
-        self.context.store(Arc::new(context));
+        let before = self.context.swap(Arc::new(context));
+        if restart::leads_elsewhere(&before.plan, &plan) {
+            // A login that was routed a moment ago must not end on a destination that is gone.
+            self.live.desk.kick_where(|_| false);
+        }
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
         Ok(Reload { restart_required, warnings: loaded.warnings })
     }
