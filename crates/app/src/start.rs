@@ -180,8 +180,12 @@ impl App {
         self.set_level(&plan.server.log_level);
         let watch = certificates.watch();
         let restart_required = restart::required(&self.started, &plan);
-        self.context.store(context);
+        let before = self.context.swap(context);
         self.http.store(Arc::new(http));
+        if restart::leads_elsewhere(&before.plan, &plan) {
+            // A login that was routed a moment ago must not end on a destination that is gone.
+            self.live.desk.bump_where(|_| true);
+        }
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
         Ok(Reload { restart_required, warnings: loaded.warnings })
     }

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import ssl
 import subprocess
 from pathlib import Path
 
 from lab import toml
+from lab.certificates import fingerprint
 from lab.configuration import NEW, OLD
 from lab.layout import ACCOUNTS, address
 from lab.waiting import until
@@ -125,6 +127,15 @@ class Acts(Managed):
         status, problem = self.call("POST", "/mappings/reload")
         self.assertEqual((status, [remark["line"] for remark in problem["problems"]]), (422, [2]))
         self.assert_at(self.log_in(), "old")
+
+    def test_the_certificate_of_its_own_is_the_one_in_the_log(self):
+        def unnamed(document):
+            managed(document)
+            del document["admin"]["certificate"]
+        self.start(68, unnamed)
+        logged = re.search(r'self-signed certificate.*sha256="?([0-9a-f]{64})', self.managed.log())
+        shown = fingerprint(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((self.managed.host, PORT))))
+        self.assertEqual(logged and logged[1], shown)
 
     def test_readiness_while_draining(self):
         self.start(66)
