@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bridge::{Limits, Opening, Outcome, Watch, Why};
-use desk::{EndReason, Traffic};
+use desk::{EndReason, SessionTicket, Traffic};
+use observe::Accounts;
 use observe::metrics::Sitting;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use wire::attempt::{Parting, Verdict};
 use wire::imap_boundary::Boundary;
 use wire::protocol::Protocol;
+use wire::step::Dialogue;
 
 use crate::attempt::{Entered, Times};
 use crate::conversation::Conversation;
@@ -22,10 +24,10 @@ use crate::conversation::Conversation;
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Follows a session: its lines, and how much has passed.
-pub(crate) struct Watched<'s> {
-    pub(crate) lines: Lines,
-    pub(crate) sitting: &'s Sitting,
-    pub(crate) traffic: &'s Traffic,
+struct Watched<'s> {
+    lines: Lines,
+    sitting: &'s Sitting,
+    traffic: &'s Traffic,
 }
 
 /// Follows the server's side of a session, so that an end from outside does not cut a response in two.
@@ -35,9 +37,47 @@ pub(crate) enum Lines {
     Unseen,
 }
 
+/// A session from the backend's yes on: nothing but what it needs while it waits, since most of them do.
+pub(crate) struct Crossing {
+    pub(crate) client: Stream,
+    pub(crate) backend: Stream,
+    pub(crate) opening: Opening,
+    pub(crate) lines: Lines,
+    /// For the goodbye. `None` where nothing may be said any more.
+    pub(crate) dialogue: Option<Box<dyn Dialogue>>,
+    pub(crate) idle: Duration,
+    pub(crate) ticket: SessionTicket,
+    pub(crate) destination: Arc<str>,
+    pub(crate) accounts: Arc<Accounts>,
+    pub(crate) sitting: Sitting,
+}
+
+// === impl Crossing ===
+
+impl Crossing {
+    /// Moves bytes until the session ends, and logs its end.
+    pub(crate) async fn run(self) {
+        let Self { client, backend, opening, lines, mut dialogue, idle, .. } = self;
+        let (ticket, destination, accounts, sitting) =
+            (self.ticket, self.destination, self.accounts, self.sitting);
+        let began = Instant::now();
+        let watch = Watched { lines, sitting: &sitting, traffic: ticket.traffic() };
+        let course = Box::pin(run(client, backend, opening, Limits::with_idle(idle), watch, ticket.ended()));
+        let (mut client, backend, outcome) = course.await;
+        let farewell = |why| dialogue.as_mut().map_or_else(Vec::new, |dialogue| dialogue.farewell(why));
+        finish(&mut client, &backend, &outcome, farewell).await;
+        sitting.ended(label(&outcome.why));
+        let account = ticket.account().map(|account| accounts.show(account));
+        log_end(account.as_deref(), &destination, began, &outcome);
+    }
+}
+
+// === impl Conversation ===
+
 impl Conversation {
-    /// Tells the client yes, moves bytes until the session ends, and logs its end.
-    pub(crate) async fn bridge(mut self, entered: Entered) {
+    /// Has the words for the client's yes ready, and lets go of all that was for the login. `None`: the client's
+    /// stream is gone.
+    pub(crate) fn cross(mut self, entered: Entered) -> Option<Box<Crossing>> {
         self.log_login(&entered);
         let Entered { leg, reply, ticket, destination, .. } = entered;
         let mut to_client = self.dialogue.answer(Verdict::Accepted(reply));
@@ -46,20 +86,20 @@ impl Conversation {
         let idle = self.context.plan.server.bridge_idle;
         let accounts = Arc::clone(&self.context.live.accounts);
         let sitting = self.context.meters.route(&self.listener.name, &destination).begin();
-        let Some((mut dialogue, client, inbox)) = self.into_parts() else { return };
-        let opening = Opening { to_backend: inbox.unread().to_vec(), to_client };
-        let began = Instant::now();
-        let backend = leg.talk.stream;
-        let watch = Watched { lines: Lines::of(protocol), sitting: &sitting, traffic: ticket.traffic() };
-        let limits = Limits::with_idle(idle);
-        let course = Box::pin(run(client, backend, opening, limits, watch, ticket.ended()));
-        let (mut client, backend, outcome) = course.await;
-        let farewell = |why| if protocol == Protocol::Imap { dialogue.farewell(why) } else { Vec::new() };
-        finish(&mut client, &backend, &outcome, farewell).await;
-        sitting.ended(label(&outcome.why));
-        let account = ticket.account().map(|account| accounts.show(account));
-        log_end(account.as_deref(), &destination, began, &outcome);
-        drop(ticket);
+        let (dialogue, client, inbox) = self.into_parts()?;
+        Some(Box::new(Crossing {
+            client,
+            backend: leg.talk.stream,
+            opening: Opening { to_backend: inbox.unread().to_vec(), to_client },
+            lines: Lines::of(protocol),
+            // Only IMAP has words for the middle of a session.
+            dialogue: (protocol == Protocol::Imap).then_some(dialogue),
+            idle,
+            ticket,
+            destination,
+            accounts,
+            sitting,
+        }))
     }
 
     fn log_login(&self, entered: &Entered) {
@@ -86,7 +126,7 @@ impl Conversation {
 }
 
 /// Runs the bridge: by the kernel where both legs are plain sockets.
-pub(crate) async fn run(
+async fn run(
     client: Stream,
     backend: Stream,
     opening: Opening,
@@ -110,7 +150,7 @@ fn whole(stream: Result<tokio::net::TcpStream, Stream>) -> Stream {
 }
 
 /// Closes both legs as the outcome asks: with a goodbye where one may be said, with a reset where one came.
-pub(crate) async fn finish(
+async fn finish(
     client: &mut Stream,
     backend: &Stream,
     outcome: &Outcome<EndReason>,
@@ -135,12 +175,7 @@ pub(crate) async fn finish(
 }
 
 /// The one line at a session's end.
-pub(crate) fn log_end(
-    account: Option<&str>,
-    destination: &str,
-    began: Instant,
-    outcome: &Outcome<EndReason>,
-) {
+fn log_end(account: Option<&str>, destination: &str, began: Instant, outcome: &Outcome<EndReason>) {
     let Outcome { to_backend, to_client, why } = outcome;
     tracing::info!(
         account = account.unwrap_or("-"),
@@ -159,7 +194,7 @@ pub(crate) fn micros(time: Duration) -> u64 {
 }
 
 /// Why a session ended, in the log and in the metrics.
-pub(crate) const fn label(why: &Why<EndReason>) -> &'static str {
+const fn label(why: &Why<EndReason>) -> &'static str {
     match why {
         Why::ClientClosed => "client closed",
         Why::BackendClosed => "backend closed",

@@ -1,10 +1,9 @@
 //! SMTP and LMTP: no dialogue, no account. The connection goes whole to one destination.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use backend::{Leg, Visitor};
-use bridge::{Limits, Opening};
+use bridge::Opening;
 use config::plan::{Listener, TlsMode};
 use desk::SessionTicket;
 use observe::SessionId;
@@ -16,7 +15,7 @@ use wire::passthrough::{Replay, farewell};
 use wire::step::Errand;
 
 use crate::attempt::count_steps;
-use crate::bridged::{self, Lines, Watched, micros};
+use crate::bridged::{Crossing, Lines, micros};
 use crate::context::Context;
 use crate::conversation::handshake;
 
@@ -101,8 +100,8 @@ impl Passage {
         Ok(Opened { leg, ticket, destination: name })
     }
 
-    /// Moves bytes until the connection ends, and logs its end.
-    pub(crate) async fn bridge(self, opened: Opened) {
+    /// Logs the way that was found, and lets go of all that was for finding it.
+    pub(crate) fn cross(self, opened: Opened) -> Box<Crossing> {
         let Opened { leg, ticket, destination } = opened;
         tracing::info!(
             client = %self.visitor.client,
@@ -112,18 +111,18 @@ impl Passage {
             greeting_us = micros(leg.steps.greeting),
             "passing through"
         );
-        let began = Instant::now();
-        let opening = Opening { to_backend: Vec::new(), to_client: leg.talk.inbox.unread().to_vec() };
-        let limits = Limits::with_idle(self.context.plan.server.bridge_idle);
-        let sitting = self.context.meters.route(&self.listener.name, &destination).begin();
-        let watch = Watched { lines: Lines::Unseen, sitting: &sitting, traffic: ticket.traffic() };
-        let backend = leg.talk.stream;
-        let course = Box::pin(bridged::run(self.stream, backend, opening, limits, watch, ticket.ended()));
-        let (mut client, backend, outcome) = course.await;
-        // In the middle of somebody's mail nothing may be said: closing is all there is.
-        bridged::finish(&mut client, &backend, &outcome, |_| Vec::new()).await;
-        sitting.ended(bridged::label(&outcome.why));
-        bridged::log_end(None, &destination, began, &outcome);
-        drop(ticket);
+        Box::new(Crossing {
+            client: self.stream,
+            opening: Opening { to_backend: Vec::new(), to_client: leg.talk.inbox.unread().to_vec() },
+            backend: leg.talk.stream,
+            lines: Lines::Unseen,
+            // In the middle of somebody's mail nothing may be said: closing is all there is.
+            dialogue: None,
+            idle: self.context.plan.server.bridge_idle,
+            ticket,
+            sitting: self.context.meters.route(&self.listener.name, &destination).begin(),
+            destination,
+            accounts: Arc::clone(&self.context.live.accounts),
+        })
     }
 }

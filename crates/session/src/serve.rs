@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use config::plan::{Listener, TlsMode};
 use drive::Broken;
-use listen::Accepted;
+use listen::{Accepted, Full, Place};
 use observe::SessionId;
 use observe::metrics::Presence;
 use tls::Stream;
@@ -16,11 +16,15 @@ use wire::passthrough::farewell;
 use wire::step::{Asked, Channel, Opening};
 
 use crate::attempt::Entered;
+use crate::bridged::Crossing;
 use crate::cause::Failed;
 use crate::context::Context;
 use crate::conversation::Conversation;
 use crate::passthrough::Passage;
 use crate::protocols;
+
+/// A session that may begin, its place, and its place in the count.
+type Entrance = (Box<Crossing>, Result<Place, Full>, Presence);
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -42,7 +46,16 @@ pub async fn serve(
         protocol = %listener.protocol,
         peer = %accepted.peer
     );
-    Box::pin(course(context, listener, id, accepted, draining)).instrument(span).await;
+    let life = async {
+        // What the login needed is given back before the long wait begins.
+        let entrance = Box::pin(enter(context, listener, id, accepted, draining)).await;
+        if let Some((crossing, place, mut presence)) = entrance {
+            presence.bridged();
+            Box::pin(crossing.run()).await;
+            drop(place);
+        }
+    };
+    life.instrument(span).await;
 }
 
 /// Says that there is no room, without waiting for anything: on an encrypted connection there is nothing to
@@ -64,48 +77,52 @@ pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
     let _ = accepted.stream.try_write(&words);
 }
 
-async fn course(
+/// From accept to a session that may begin. `None`: the connection has come to its end.
+async fn enter(
     context: Arc<Context>,
     listener: Arc<Listener>,
     id: SessionId,
     accepted: Accepted,
     draining: impl Future<Output = ()>,
-) {
+) -> Option<Entrance> {
     let Accepted { mut stream, peer, local, place } = accepted;
     let meter = Arc::clone(context.meters.listener(&listener.name));
-    let mut presence = meter.enter();
+    let presence = meter.enter();
     let deadline = Instant::now() + listener.preauth_timeout;
     if drive::socket::tune(&stream).is_err() {
-        return;
+        return None;
     }
     let origin = match timeout_at(deadline, listen::origin(&mut stream, &listener, peer, local)).await {
         Ok(Ok(origin)) => origin,
         Ok(Err(reason)) => {
             meter.refused("proxy_header");
-            return tracing::warn!(%reason, "refused: PROXY header");
+            tracing::warn!(%reason, "refused: PROXY header");
+            return None;
         }
         Err(_) => {
             meter.refused("proxy_header");
-            return tracing::warn!("refused: no PROXY header within preauth_timeout");
+            tracing::warn!("refused: no PROXY header within preauth_timeout");
+            return None;
         }
     };
     let ends = (origin.client, origin.local);
     let stream = Stream::plain(stream, origin.rest);
     if !listener.protocol.carries_credentials() {
-        pass(context, listener, id, ends, stream, (deadline, &mut presence)).await;
-        drop(place);
-        return;
+        let crossing = Box::pin(pass(context, listener, id, ends, stream, deadline)).await?;
+        return Some((crossing, place, presence));
     }
     let beginning = Box::pin(Conversation::begin(context, Arc::clone(&listener), id, ends, stream));
     let mut conversation = match timeout_at(deadline, beginning).await {
         Ok(Ok(conversation)) => conversation,
         Ok(Err(broken)) => {
             meter.refused("tls");
-            return tracing::debug!(reason = %broken, "no TLS session with the client");
+            tracing::debug!(reason = %broken, "no TLS session with the client");
+            return None;
         }
         Err(_) => {
             meter.refused("tls");
-            return tracing::debug!("no TLS session with the client within preauth_timeout");
+            tracing::debug!("no TLS session with the client within preauth_timeout");
+            return None;
         }
     };
     let entered = tokio::select! {
@@ -117,10 +134,7 @@ async fn course(
     };
     match entered {
         Ok(Ok(Some(entered))) => {
-            presence.bridged();
-            conversation.bridge(entered).await;
-            drop(place);
-            return;
+            return Some((conversation.cross(entered)?, place, presence));
         }
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
         Ok(Err(Broken::Injected)) => {
@@ -135,7 +149,7 @@ async fn course(
     }
     // Heard or not: the connection is closed, and its place is free.
     let _ = timeout(LINGER, Box::pin(conversation.close())).await;
-    drop(place);
+    None
 }
 
 /// A connection of SMTP or LMTP.
@@ -145,23 +159,21 @@ async fn pass(
     id: SessionId,
     ends: (std::net::SocketAddr, std::net::SocketAddr),
     stream: Stream,
-    (deadline, presence): (Instant, &mut Presence),
-) {
+    deadline: Instant,
+) -> Option<Box<Crossing>> {
     let meter = Arc::clone(context.meters.listener(&listener.name));
     let beginning = Box::pin(Passage::begin(context, listener, id, ends, stream));
     let Ok(Ok(mut passage)) = timeout_at(deadline, beginning).await else {
         meter.refused("tls");
-        return tracing::debug!("no TLS session with the client");
+        tracing::debug!("no TLS session with the client");
+        return None;
     };
     match timeout_at(deadline, Box::pin(passage.open())).await {
-        Ok(Some(opened)) => {
-            presence.bridged();
-            passage.bridge(opened).await;
-        }
-        Ok(None) => {}
+        Ok(opened) => opened.map(|opened| passage.cross(opened)),
         Err(_) => {
             meter.refused("preauth_timeout");
             tracing::warn!("no leg to the destination within preauth_timeout");
+            None
         }
     }
 }
