@@ -5,6 +5,7 @@ mod client;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 pub(crate) use client::{MapCommand, Reach, SessionsCommand, Whose};
 
@@ -36,6 +37,7 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Print the JSON Schema of the configuration, for editors.
+    #[command(after_help = SCHEMA)]
     Schema {
         /// Print every key as a Markdown page instead
         #[arg(long)]
@@ -63,17 +65,59 @@ pub(crate) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Make a token for the management API.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Print the completions of a shell.
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write it and those of all commands into a folder.
+    #[command(after_help = MAN)]
+    Man {
+        /// Write pointsman.1, pointsman-map.1 and so on here
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
     /// See the main job with nothing installed: two small mail servers and a proxy in front.
+    #[command(after_help = DEMO)]
     Demo,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a new random token: 64 hexadecimal digits, 256 bits.
+    #[command(after_help = TOKEN)]
+    New {
+        /// Write it here, readable by the owner only, in place of standard output. An existing file is not touched
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }
 
 const EXAMPLES: &str = "\
 Examples:
   pointsman demo                              see what it does
   pointsman check /etc/pointsman/config.toml  find every mistake in a configuration
-  pointsman run /etc/pointsman/config.toml    run the proxy";
+  pointsman run /etc/pointsman/config.toml    run the proxy
+  pointsman status                            how is it?
+  pointsman map set alice@example.org new     send an account to its new server
+
+Environment:
+  POINTSMAN_CONFIG, PROXY_CONFIG   the configuration file, when none is named (in this order)
+  NO_COLOR                         no colours, whatever the terminal
+
+Exit status: 0 done, 1 no or failed, 2 not understood or, for a client's command, the proxy could not be asked.";
 
 const RUN: &str = "\
+Examples:
+  pointsman run /etc/pointsman/config.toml
+  POINTSMAN_CONFIG=/etc/pointsman/config.toml pointsman run
+
 Signals:
   SIGHUP            reload configuration, mapping and certificates
   SIGINT, SIGTERM   drain and exit; a second one exits at once
@@ -97,3 +141,40 @@ Examples:
   pointsman status --url https://mail.example.org:9443 --token-file admin.token
 
 Exit status: 0 all is well, 1 not ready or a destination is down, 2 the proxy could not be asked.";
+
+const SCHEMA: &str = "\
+Examples:
+  pointsman schema > pointsman.schema.json
+  pointsman schema --reference | less
+
+Exit status: 0.";
+
+const DEMO: &str = "\
+Example:
+  pointsman demo      then do what it prints; Ctrl-C ends it
+
+Exit status: 0 when it was ended, 1 when it cannot run.";
+
+const TOKEN: &str = "\
+Examples:
+  pointsman token new --out /etc/pointsman/admin.token
+  pointsman token new
+
+A running proxy takes a new token at its next start.
+
+Exit status: 0 done, 2 the file cannot be written, or is there already.";
+
+const COMPLETIONS: &str = "\
+Examples:
+  pointsman completions bash > /etc/bash_completion.d/pointsman
+  pointsman completions zsh > ~/.zfunc/_pointsman
+  pointsman completions fish > ~/.config/fish/completions/pointsman.fish
+
+Exit status: 0 done, 2 no such shell.";
+
+const MAN: &str = "\
+Examples:
+  pointsman man | man -l -
+  pointsman man --out /usr/local/share/man/man1
+
+Exit status: 0 done, 2 a file cannot be written.";

@@ -154,10 +154,10 @@ impl Client {
             .header(ACCEPT, call.accept)
             .header(CONNECTION, "close");
         // For the audit log: who sat at the keyboard. Nobody verifies it.
-        if let Some(user) = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok()) {
-            if !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_graphic()) {
-                request = request.header(FROM, user);
-            }
+        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
+        let is_plain = |user: &String| !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(user) = user.filter(is_plain) {
+            request = request.header(FROM, user);
         }
         if let Some(media) = call.media {
             request = request.header(CONTENT_TYPE, media);

@@ -26,7 +26,7 @@ pub(crate) async fn map(client: &Client, command: MapCommand, is_json: bool) -> 
     match command {
         MapCommand::Get { identifier } => get(client, &identifier, is_json).await?,
         MapCommand::Set { identifier, destination } => {
-            set(client, &identifier, &destination, is_json).await?
+            set(client, &identifier, &destination, is_json).await?;
         }
         MapCommand::Rm { identifier } => return remove(client, &identifier, is_json).await,
         MapCommand::List { limit } => list(client, limit, is_json).await?,
@@ -159,7 +159,8 @@ async fn export(client: &Client, path: Option<&Path>) -> Result<(), Failure> {
         let body = client.open(call).await?.into_body();
         let Some(path) = path else { return pour(body, out).await };
         let failed = |error| Failure::File(path.display().to_string(), error);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
         pour(body, |bytes| file.write_all(bytes).map_err(failed)).await?;
         file.as_file().sync_all().map_err(failed)?;

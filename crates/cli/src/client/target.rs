@@ -182,7 +182,7 @@ fn split(url: &str) -> Result<(String, u16), Failure> {
         return Ok((address.ip().to_string(), address.port()));
     }
     let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !host.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
+        Some((host, port)) if !rest.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
         _ => (rest, 443),
     };
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

@@ -4,3 +4,4 @@ mod map;
 mod state;
 mod support;
 mod trust;
+mod words;

@@ -54,7 +54,7 @@ impl Proxy {
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| drop(told.send(line)))
         });
-        let pin = value(&logged(&lines, "self-signed certificate"), "sha256=");
+        let pin = value(&logged(&lines, "management API: self-signed"), "sha256=");
         let address = value(&logged(&lines, "management API listening"), "address=");
         logged(&lines, "ready");
         let address: SocketAddr = address.parse().expect("an address in the log");
