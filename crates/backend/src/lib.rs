@@ -7,7 +7,9 @@
 mod dial;
 mod health;
 mod leg;
+pub mod probe;
 mod reach;
+mod replays;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use config::plan::{Destination, Forwarding, Leg as LegPlan, Name, Plan, TlsMode,
 pub use health::{Health, HealthSnapshot};
 pub use leg::{Leg, Steps, Visitor};
 pub use reach::Connected;
+pub use replays::replay;
 use tls::{Connector, PlatformRoots, SetupError};
 use wire::protocol::Protocol;
 

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     Check {
         /// Configuration file [default: as for `run`]
         config: Option<PathBuf>,
+        /// Also connect to every host of every destination, as far as a login goes without a credential
+        #[arg(long)]
+        probe: bool,
         /// Print the problems as JSON
         #[arg(long)]
         json: bool,
@@ -128,8 +131,12 @@ const CHECK: &str = "\
 Examples:
   pointsman check pointsman.toml
   pointsman check --json pointsman.toml | jq '.[].key'
+  pointsman check --probe pointsman.toml
 
-Exit status: 0 valid, 1 not valid.";
+With --probe: TLS with its certificate, greeting, capabilities and forwarding, by the way of a session. No credential is sent.
+A host has backend_timeout; eight are probed at once. --json then prints {\"problems\": [...], \"probe\": [...]}.
+
+Exit status: 0 valid, 1 not valid, or a destination would not serve a login.";
 
 const STATUSES: &str = "\
 Exit status: 0 done, 1 the proxy said no (or there was no such entry), 2 it could not be asked.";

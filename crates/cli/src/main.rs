@@ -7,6 +7,7 @@ mod demo;
 mod manual;
 mod map;
 mod print;
+mod probe;
 mod run;
 mod sessions;
 mod status;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     match (command, config) {
         (Some(Command::Run { config }), _) => run::run(config.as_deref()),
-        (Some(Command::Check { config, json }), _) => check::check(config.as_deref(), json),
+        (Some(Command::Check { config, probe, json }), _) => check::check(config.as_deref(), probe, json),
         (Some(Command::Schema { reference }), _) => check::schema(reference),
         (Some(Command::Map { reach, command }), _) => {
             asking(&reach, async |client| map::map(client, command, reach.json).await)

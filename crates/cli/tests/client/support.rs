@@ -52,7 +52,9 @@ impl Proxy {
         let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
         // Reads on when nobody listens any more.
         std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).for_each(|line| drop(told.send(line)))
+            stderr.lines().map_while(Result::ok).for_each(|line| {
+                let _ = told.send(line);
+            })
         });
         let pin = value(&logged(&lines, "management API: self-signed"), "sha256=");
         let address = value(&logged(&lines, "management API listening"), "address=");
