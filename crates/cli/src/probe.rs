@@ -7,14 +7,13 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend::{Backend, Backends};
+use backend::Backends;
 use config::plan::Plan;
 use serde::Serialize;
 use tls::PlatformRoots;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at};
-use wire::protocol::Protocol;
 
 use crate::client::{Failure, block_on};
 use crate::print::{Table, line};
@@ -72,10 +71,13 @@ async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
             for host in &backend.destination().hosts {
                 let (backend, host, hostname) = (Arc::clone(backend), host.clone(), hostname.clone());
                 let (places, order) = (Arc::clone(&places), running.len());
+                let advert = plan.capabilities(protocol).clone();
                 running.spawn(async move {
                     // Never closed.
                     let _place = places.acquire().await;
-                    (order, one(&backend, protocol, &host, &hostname).await)
+                    let deadline = Instant::now() + backend.timeout();
+                    let found = backend.probe(protocol, &host, &hostname, deadline).await;
+                    (order, findings::row(&backend, &advert, (protocol, &host), &found))
                 });
             }
         }
@@ -106,11 +108,6 @@ async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
     }
     rows.sort_unstable_by_key(|&(order, _)| order);
     rows.into_iter().map(|(_, row)| row).collect()
-}
-
-async fn one(backend: &Backend, protocol: Protocol, host: &str, hostname: &str) -> Row {
-    let found = backend.probe(protocol, host, hostname, Instant::now() + backend.timeout()).await;
-    findings::row(backend, protocol, host, &found)
 }
 
 /// Prints the rows for people.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use backend::Backend;
 use backend::probe::{Failure, Found};
 use config::certificate::Leaf;
-use config::plan::{Forwarding, TlsMode, Verify};
+use config::plan::{Capabilities, Forwarding, TlsMode, Verify};
 use wire::attempt::Mechanism;
 use wire::protocol::Protocol;
 
@@ -15,7 +15,12 @@ use super::{Certificate, Row, words};
 const SOON: i64 = 21;
 
 /// The row of what was found.
-pub(super) fn row(backend: &Backend, protocol: Protocol, host: &str, found: &Found) -> Row {
+pub(super) fn row(
+    backend: &Backend,
+    advert: &Capabilities,
+    (protocol, host): (Protocol, &str),
+    found: &Found,
+) -> Row {
     let destination = backend.destination();
     let mut row = Row {
         destination: destination.name.to_string(),
@@ -37,6 +42,15 @@ pub(super) fn row(backend: &Backend, protocol: Protocol, host: &str, found: &Fou
     if matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve | Protocol::Submission) {
         row.capabilities = capabilities(protocol, &found.heard);
         row.mechanisms = mechanisms(protocol, &row.capabilities);
+        if has_answered && !row.capabilities.is_empty() {
+            let lacking = lacking(advert, protocol, &row);
+            if !lacking.is_empty() {
+                row.remarks.push(format!(
+                    "clients are offered {}, which it lacks: take that out of [capabilities.{protocol}], or enable it there",
+                    lacking.join(", ")
+                ));
+            }
+        }
         if has_answered && !row.capabilities.is_empty() && !takes_passwords(protocol, &row) {
             row.problems.push(
                 "it takes no passwords on this connection (neither PLAIN nor LOGIN): allow them there, for the proxy's \
@@ -103,7 +117,7 @@ fn capabilities(protocol: Protocol, heard: &[u8]) -> Vec<String> {
                 let words = line.get(after..)?.split(']').next()?;
                 Some(words.split_whitespace().map(str::to_ascii_uppercase).collect())
             };
-            lines.filter_map(announced).last().unwrap_or_default()
+            lines.filter_map(announced).next_back().unwrap_or_default()
         }
         Protocol::Pop3 => {
             let is_answer = |line: &&str| !line.starts_with(['+', '-', '.']) && !line.is_empty();
@@ -127,7 +141,7 @@ fn mechanisms(protocol: Protocol, capabilities: &[String]) -> Vec<String> {
         match protocol {
             Protocol::Imap => found.extend(first.strip_prefix("AUTH=").map(str::to_owned)),
             Protocol::Pop3 | Protocol::ManageSieve if first == "SASL" => {
-                found.extend(words.map(str::to_owned))
+                found.extend(words.map(str::to_owned));
             }
             Protocol::Submission if first == "AUTH" => found.extend(words.map(str::to_owned)),
             _ => {}
@@ -135,6 +149,24 @@ fn mechanisms(protocol: Protocol, capabilities: &[String]) -> Vec<String> {
     }
     found.dedup();
     found
+}
+
+/// What clients are offered before their backend is known, and will not find there.
+fn lacking<'a>(advert: &'a Capabilities, protocol: Protocol, row: &Row) -> Vec<&'a str> {
+    // A password is replayed by whatever way there is; of the others only those that somebody has asked for: who
+    // has a token knows where it is good.
+    let is_other = |mechanism: &&Mechanism| !matches!(mechanism, Mechanism::Plain | Mechanism::Login);
+    let others =
+        advert.sasl.iter().filter(|_| advert.sasl_is_set).filter(is_other).map(|mechanism| mechanism.name());
+    let mut lacking: Vec<&str> =
+        others.filter(|name| !row.mechanisms.iter().any(|mechanism| mechanism == name)).collect();
+    // POP3's are lines of several words each, ManageSieve's are another list: only these two can be compared.
+    if matches!(protocol, Protocol::Imap | Protocol::Submission) {
+        let word = |line: &str| line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        let has = |offered: &str| row.capabilities.iter().any(|there| word(there) == word(offered));
+        lacking.extend(advert.advertise.iter().map(String::as_str).filter(|offered| !has(offered)));
+    }
+    lacking
 }
 
 /// Whether a user name and a password could be used.
