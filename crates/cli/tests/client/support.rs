@@ -54,7 +54,7 @@ impl Proxy {
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| {
                 let _ = told.send(line);
-            })
+            });
         });
         let pin = value(&logged(&lines, "management API: self-signed"), "sha256=");
         let address = value(&logged(&lines, "management API listening"), "address=");

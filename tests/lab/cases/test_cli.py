@@ -1,0 +1,51 @@
+"""`pointsman check --probe` against real servers: what is well is said to be well, and what is not is told by its cause."""
+
+import json
+import subprocess
+
+from lab.configuration import FORWARDINGS, LEGS, SIDES, leg_name
+from lab.proxy import Proxy
+
+from . import base
+from .base import Case
+
+
+class Probe(Case):
+    def probe(self, name, number, change=None):
+        """Exit status and rows by destination and protocol, with a proxy that is configured and never started."""
+        proxy = Proxy(self.lab, base.BINARY, name, number, change)
+        done = subprocess.run([base.BINARY, "check", "--probe", "--json", proxy.config_path], capture_output=True, text=True,
+                              timeout=120)
+        rows = json.loads(done.stdout)["probe"]
+        return done.returncode, {(row["destination"], row["protocol"]): row for row in rows}
+
+    def test_every_way_to_a_real_server(self):
+        status, rows = self.probe("probe", 61)
+        self.assertEqual(status, 1, "some of the lab's destinations cannot work")
+        taken = {"proxy": "PROXY taken", "xclient": "XCLIENT/ID taken", "none": "none"}
+        for side in SIDES:
+            for leg in LEGS:
+                for forwarding in FORWARDINGS:
+                    name = leg_name(side, leg, forwarding)
+                    found = [row for (destination, _), row in rows.items() if destination == name]
+                    self.assertTrue(found, name)
+                    for row in found:
+                        with self.subTest(destination=name, protocol=row["protocol"]):
+                            self.assertEqual(row["problems"], [])
+                            self.assertEqual(row["forwarding"], taken[forwarding])
+                            self.assertTrue(row["capabilities"])
+                            self.assertEqual(bool(row["certificate"]), leg != "plain")
+        for name, word in (("down", "refused"), ("unproven", "known authority"), ("plainless", "greeting")):
+            row = rows[name, "imap"]
+            self.assertEqual(row["state"], "failed")
+            self.assertIn(word, row["problems"][0])
+
+    def test_a_pin_that_is_not_the_servers(self):
+        def change(document):
+            good = document["destination"][leg_name("old", "implicit", "none")]
+            bad = {key: value for key, value in good.items() if key != "tls_ca"} | {"tls_pinned_cert_sha256": ["00" * 32]}
+            document["destination"]["mispinned"] = bad
+        _, rows = self.probe("probe-pin", 62, change)
+        row = rows["mispinned", "imap"]
+        self.assertEqual(row["state"], "failed")
+        self.assertIn("not pinned", row["problems"][0])
