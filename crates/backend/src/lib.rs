@@ -163,6 +163,27 @@ impl Backend {
         })
     }
 
+    /// A way to `destination`, tried once, which no plan has: our own listeners, say, as a client meets them.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn outside(
+        destination: Destination,
+        roots: &PlatformRoots,
+        timeout: Duration,
+    ) -> Result<Self, SetupError> {
+        let connectors = connectors(&destination, roots)?;
+        Ok(Self {
+            destination: Arc::new(destination),
+            connectors,
+            // Whoever comes from outside may well come to our listeners.
+            dialler: dial::Dialler::new(Vec::new(), Arc::new([])),
+            health: Arc::new(std::array::from_fn(|_| Health::default())),
+            timeout,
+            retries: 0,
+        })
+    }
+
     /// As the plan has it.
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {

@@ -4,7 +4,7 @@ mod client;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use client::{MapCommand, Reach, SessionsCommand, Whose};
@@ -39,6 +39,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Log in at every listener of the running proxy as one account, and send it a message through port 25.
+    #[command(after_help = VERIFY)]
+    Verify(Verify),
     /// Print the JSON Schema of the configuration, for editors.
     #[command(after_help = SCHEMA)]
     Schema {
@@ -89,6 +92,34 @@ pub(crate) enum Command {
     /// See the main job with nothing installed: two small mail servers and a proxy in front.
     #[command(after_help = DEMO)]
     Demo,
+}
+
+/// What `verify` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Configuration file [default: as for `run`]
+    pub(crate) config: Option<PathBuf>,
+    /// The account
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) user: String,
+    /// File that holds its password [default: $POINTSMAN_VERIFY_PASSWORD, else it is asked for]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Name that the certificates must be for [default: server.hostname, else the first certificate's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Certificates of the authorities to trust, in PEM, in place of this host's
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Take any certificate: the password goes to whoever answers
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Send no message
+    #[arg(long)]
+    pub(crate) no_message: bool,
+    /// Print the outcomes as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,3 +216,13 @@ Examples:
   pointsman man --out /usr/local/share/man/man1
 
 Exit status: 0 done, 2 a file cannot be written.";
+
+const VERIFY: &str = "\
+Examples:
+  pointsman verify /etc/pointsman/config.toml --user test@example.org
+  pointsman verify --user test@example.org --password-file test.password --json
+
+Use an account made for tests: a message is left in its inbox. Listeners without TLS are passed over, since no password is sent
+in the clear, and so are those that demand a PROXY header.
+
+Exit status: 0 everything that was tried is well, 1 something is not (or nothing could be tried), 2 it could not begin.";

@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub(crate) use failure::Failure;
-pub(crate) use target::Target;
+pub(crate) use target::{Target, reachable};
 
 /// One call.
 pub(crate) struct Call<'a> {

@@ -12,6 +12,7 @@ mod run;
 mod sessions;
 mod status;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
         }
         (Some(Command::Status { reach }), _) => {
             asking(&reach, async |client| status::status(client, reach.json).await)
+        }
+        (Some(Command::Verify(arguments)), _) => {
+            verify::verify(&arguments).unwrap_or_else(|failure| failure.tell())
         }
         (Some(Command::Token { command: TokenCommand::New { out } }), _) => ended(token::new(out.as_deref())),
         (Some(Command::Completions { shell }), _) => ended(manual::completions(shell)),

@@ -1,7 +1,7 @@
 //! `pointsman check --probe`: every host of every leg, as a session would meet it.
 
 mod findings;
-mod words;
+pub(crate) mod words;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;

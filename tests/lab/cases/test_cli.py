@@ -1,9 +1,12 @@
-"""`pointsman check --probe` against real servers: what is well is said to be well, and what is not is told by its cause."""
+"""`pointsman check --probe` and `verify` with real servers: what is well is said to be well, and what is not is told by its
+cause."""
 
 import json
+import os
 import subprocess
 
 from lab.configuration import FORWARDINGS, LEGS, SIDES, leg_name
+from lab.layout import ACCOUNTS, address
 from lab.proxy import Proxy
 
 from . import base
@@ -49,3 +52,39 @@ class Probe(Case):
         row = rows["mispinned", "imap"]
         self.assertEqual(row["state"], "failed")
         self.assertIn("not pinned", row["problems"][0])
+
+
+class Verify(Case):
+    def verify(self, *arguments, user=address("bob"), password=None):
+        """Exit status, and outcomes by listener, against the proxy that the tests share."""
+        password = ACCOUNTS[address("bob")] if password is None else password
+        environment = {**os.environ, "POINTSMAN_VERIFY_PASSWORD": password.decode()}
+        done = subprocess.run([base.BINARY, "verify", "--json", "--user", user, *arguments, self.proxy.config_path],
+                              capture_output=True, text=True, timeout=300, env=environment)
+        self.assertNotIn(password.decode(), done.stdout + done.stderr)
+        outcomes = json.loads(done.stdout) if done.stdout else []
+        return done.returncode, {outcome["listener"]: outcome for outcome in outcomes}, done.stderr
+
+    @property
+    def trusting(self):
+        return "--ca", self.proxy.pairs["mail"].ca, "--name", "mail.example.org"
+
+    def test_every_listener(self):
+        status, outcomes, _ = self.verify(*self.trusting)
+        self.assertEqual(status, 0, outcomes)
+        expected = {"implicit": "ok", "starttls": "ok", "optional": "ok", "fronted": "ok", "plain": "skipped",
+                    "required": "skipped"}
+        for listener, outcome in outcomes.items():
+            with self.subTest(listener=listener):
+                self.assertEqual(outcome["state"], expected[listener.partition("-")[2]], outcome["detail"])
+
+    def test_a_certificate_that_nobody_vouches_for(self):
+        status, outcomes, _ = self.verify("--name", "mail.example.org")
+        self.assertEqual(status, 1)
+        self.assertIn("--ca", outcomes["imap-implicit"]["detail"])
+
+    def test_a_wrong_password(self):
+        status, outcomes, _ = self.verify(*self.trusting, password=base.secret("not-that-of-bob"))
+        self.assertEqual(status, 1)
+        self.assertEqual(outcomes["imap-implicit"]["state"], "failed")
+        self.assertIn("refused", outcomes["imap-implicit"]["detail"])

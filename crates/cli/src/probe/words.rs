@@ -3,7 +3,7 @@
 use wire::fault::Fault;
 
 /// For the one who reads a probe's findings.
-pub(super) const fn of(fault: Fault) -> &'static str {
+pub(crate) const fn of(fault: Fault) -> &'static str {
     match fault {
         Fault::MarkedDown => "it is marked down",
         Fault::Dns => "the host name has no address: is it spelt right, does this host's resolver know it?",
