@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from lab.configuration import FORWARDINGS, LEGS, SIDES, leg_name
+from lab.configuration import FORWARDINGS, LEGS, SIDES, leg_name, passing
 from lab.layout import ACCOUNTS, address
 from lab.proxy import Proxy
 
@@ -55,11 +55,11 @@ class Probe(Case):
 
 
 class Verify(Case):
-    def verify(self, *arguments, user=address("bob"), password=None):
-        """Exit status, and outcomes by listener, against the proxy that the tests share."""
+    def verify(self, *arguments, user=address("bob"), password=None, proxy=None):
+        """Exit status, and outcomes by listener, against the proxy that the tests share or another."""
         password = ACCOUNTS[address("bob")] if password is None else password
         environment = {**os.environ, "POINTSMAN_VERIFY_PASSWORD": password.decode()}
-        done = subprocess.run([base.BINARY, "verify", "--json", "--user", user, *arguments, self.proxy.config_path],
+        done = subprocess.run([base.BINARY, "verify", "--json", "--user", user, *arguments, (proxy or self.proxy).config_path],
                               capture_output=True, text=True, timeout=300, env=environment)
         self.assertNotIn(password.decode(), done.stdout + done.stderr)
         outcomes = json.loads(done.stdout) if done.stdout else []
@@ -88,3 +88,19 @@ class Verify(Case):
         self.assertEqual(status, 1)
         self.assertEqual(outcomes["imap-implicit"]["state"], "failed")
         self.assertIn("refused", outcomes["imap-implicit"]["detail"])
+
+    def test_a_message_through_port_25(self):
+        if not self.lab.has_postfix:
+            self.skipTest("there is no Postfix without root")
+
+        def change(document, side=self.new):
+            imap = document["listener"]["imap-implicit"]
+            passing(side.host, side, "none")(document)
+            document["listener"] = {"imap-implicit": imap, "smtp-plain": document["listener"]["smtp-plain"]}
+        proxy = self.extra_proxy("verified", 63, change)
+        trusting = "--ca", proxy.pairs["mail"].ca, "--name", "mail.example.org"
+        status, outcomes, _ = self.verify(*trusting, proxy=proxy)
+        self.assertEqual(status, 0, outcomes)
+        self.assertIn("found by IMAP", outcomes["smtp-plain"]["detail"])
+        status, outcomes, _ = self.verify(*trusting, "--no-message", proxy=proxy)
+        self.assertEqual((status, list(outcomes)), (0, ["imap-implicit"]))

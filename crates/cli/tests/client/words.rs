@@ -66,6 +66,7 @@ fn every_command_has_a_page_with_an_example_and_its_exit_status() {
         "completions",
         "man",
         "demo",
+        "verify",
     ] {
         let mut arguments: Vec<&str> = command.split(' ').collect();
         arguments.push("--help");
