@@ -10,7 +10,10 @@ use serde_json::Value;
 use crate::support::{Outcome, pointsman};
 
 /// Greets, answers each command with the next answer, and tells what it was asked.
-fn backend(greeting: &'static str, answers: &'static [&'static str]) -> (SocketAddr, Receiver<String>) {
+pub(crate) fn backend(
+    greeting: &'static str,
+    answers: &'static [&'static str],
+) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
     let address = listener.local_addr().expect("an address");
     let (told, seen) = channel();
