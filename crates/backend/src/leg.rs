@@ -168,7 +168,7 @@ impl Visitor {
 }
 
 /// A broken conversation as a fault of the backend's.
-fn fault(broken: &Broken) -> Fault {
+pub(crate) fn fault(broken: &Broken) -> Fault {
     match broken {
         Broken::Closed => Fault::Closed,
         Broken::Injected => Fault::StartTlsInjected,

@@ -7,7 +7,9 @@
 mod dial;
 mod health;
 mod leg;
+pub mod probe;
 mod reach;
+mod replays;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use config::plan::{Destination, Forwarding, Leg as LegPlan, Name, Plan, TlsMode,
 pub use health::{Health, HealthSnapshot};
 pub use leg::{Leg, Steps, Visitor};
 pub use reach::Connected;
+pub use replays::replay;
 use tls::{Connector, PlatformRoots, SetupError};
 use wire::protocol::Protocol;
 
@@ -156,6 +159,27 @@ impl Backend {
             dialler: dial::Dialler::new(Vec::new(), own),
             health,
             timeout: plan.server.backend_timeout,
+            retries: 0,
+        })
+    }
+
+    /// A way to `destination`, tried once, which no plan has: our own listeners, say, as a client meets them.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn outside(
+        destination: Destination,
+        roots: &PlatformRoots,
+        timeout: Duration,
+    ) -> Result<Self, SetupError> {
+        let connectors = connectors(&destination, roots)?;
+        Ok(Self {
+            destination: Arc::new(destination),
+            connectors,
+            // Whoever comes from outside may well come to our listeners.
+            dialler: dial::Dialler::new(Vec::new(), Arc::new([])),
+            health: Arc::new(std::array::from_fn(|_| Health::default())),
+            timeout,
             retries: 0,
         })
     }

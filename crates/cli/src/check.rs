@@ -5,34 +5,47 @@ use std::process::ExitCode;
 
 use config::Report;
 
+use crate::probe;
 use crate::run::{colours, find};
 
-/// Validates a configuration.
-pub(crate) fn check(named: Option<&Path>, json: bool) -> ExitCode {
+/// Validates a configuration; with `is_probing` also what it leads to.
+pub(crate) fn check(named: Option<&Path>, is_probing: bool, json: bool) -> ExitCode {
     let Some(path) = find(named) else {
         return ExitCode::FAILURE;
     };
-    let (report, is_valid) = match config::load(&path) {
-        Ok(loaded) => {
-            let mapping = app::check_mapping(&loaded.plan);
-            (loaded.warnings, mapping)
-        }
-        Err(report) => (report, Ok(())),
+    let (report, mapping, plan) = match config::load(&path) {
+        Ok(loaded) => (loaded.warnings, app::check_mapping(&loaded.plan), Some(loaded.plan)),
+        Err(report) => (report, Ok(()), None),
     };
-    let is_valid = match is_valid {
-        Ok(()) => report.errors() == 0,
-        Err(why) => {
-            eprintln!("error: mapping: {why}");
-            false
-        }
+    let mut is_valid = report.errors() == 0;
+    if let Err(why) = mapping {
+        eprintln!("error: mapping: {why}");
+        is_valid = false;
+    }
+    let probed = plan.filter(|_| is_probing).map(|plan| {
+        let mut rows = Vec::new();
+        probe::probe(&plan, &mut rows).map(|serves| (rows, serves))
+    });
+    let probed = match probed.transpose() {
+        Ok(probed) => probed,
+        Err(failure) => return failure.tell(),
     };
-    show(&report, json);
+    let (rows, serves) = probed.unwrap_or((Vec::new(), true));
+    if json && is_probing {
+        let told = serde_json::json!({ "problems": report.to_json(), "probe": rows });
+        println!("{told:#}");
+    } else {
+        show(&report, json);
+    }
     let warnings = report.diagnostics.len() - report.errors();
     if !json {
+        if is_probing && let Err(failure) = probe::show(&rows) {
+            return failure.tell();
+        }
         let verdict = if is_valid { "is valid" } else { "is not valid" };
         println!("{}: {verdict}: {} errors, {warnings} warnings", path.display(), report.errors());
     }
-    if is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if is_valid && serves { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints the JSON Schema, or the reference page.

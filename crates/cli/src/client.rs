@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 pub(crate) use failure::Failure;
-pub(crate) use target::Target;
+pub(crate) use target::{Target, reachable};
 
 /// One call.
 pub(crate) struct Call<'a> {
@@ -154,10 +154,9 @@ impl Client {
             .header(ACCEPT, call.accept)
             .header(CONNECTION, "close");
         // For the audit log: who sat at the keyboard. Nobody verifies it.
-        if let Some(user) = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok())
-            && !user.is_empty()
-            && user.bytes().all(|byte| byte.is_ascii_graphic())
-        {
+        let user = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok());
+        let is_plain = |user: &String| !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(user) = user.filter(is_plain) {
             request = request.header(FROM, user);
         }
         if let Some(media) = call.media {

@@ -4,15 +4,19 @@ mod arguments;
 mod check;
 mod client;
 mod demo;
+mod manual;
 mod map;
 mod print;
+mod probe;
 mod run;
 mod sessions;
 mod status;
+mod token;
+mod verify;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command, Reach};
+use arguments::{Arguments, Command, Reach, TokenCommand};
 use clap::Parser;
 use client::{Client, Failure, Target, block_on};
 
@@ -20,7 +24,7 @@ fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     match (command, config) {
         (Some(Command::Run { config }), _) => run::run(config.as_deref()),
-        (Some(Command::Check { config, json }), _) => check::check(config.as_deref(), json),
+        (Some(Command::Check { config, probe, json }), _) => check::check(config.as_deref(), probe, json),
         (Some(Command::Schema { reference }), _) => check::schema(reference),
         (Some(Command::Map { reach, command }), _) => {
             asking(&reach, async |client| map::map(client, command, reach.json).await)
@@ -31,6 +35,12 @@ fn main() -> ExitCode {
         (Some(Command::Status { reach }), _) => {
             asking(&reach, async |client| status::status(client, reach.json).await)
         }
+        (Some(Command::Verify(arguments)), _) => {
+            verify::verify(&arguments).unwrap_or_else(|failure| failure.tell())
+        }
+        (Some(Command::Token { command: TokenCommand::New { out } }), _) => ended(token::new(out.as_deref())),
+        (Some(Command::Completions { shell }), _) => ended(manual::completions(shell)),
+        (Some(Command::Man { out }), _) => ended(manual::pages(out.as_deref())),
         (Some(Command::Demo), _) => demo::demo(),
         (None, config) => run::run(config.as_deref()),
     }
@@ -40,4 +50,8 @@ fn main() -> ExitCode {
 fn asking(reach: &Reach, command: impl AsyncFnOnce(&Client) -> Result<ExitCode, Failure>) -> ExitCode {
     let asked = Target::of(reach).map(Client::new).and_then(|client| block_on(command(&client)));
     asked.unwrap_or_else(|failure| failure.tell())
+}
+
+fn ended(outcome: Result<(), Failure>) -> ExitCode {
+    outcome.map_or_else(|failure| failure.tell(), |()| ExitCode::SUCCESS)
 }

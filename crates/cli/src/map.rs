@@ -53,7 +53,7 @@ async fn get(client: &Client, identifier: &str, is_json: bool) -> Result<(), Fai
         "undeclared" => "its entry names no declared destination: the default",
         other => other,
     };
-    table.row(&[found.normalized, found.destination, why.to_owned()]);
+    table.row([found.normalized, found.destination, why.to_owned()]);
     table.print()
 }
 
@@ -111,7 +111,7 @@ async fn list(client: &Client, limit: usize, is_json: bool) -> Result<(), Failur
     }
     let mut table = Table::new(&["ACCOUNT", "DESTINATION"]);
     for Entry { identifier, destination } in listed.mappings {
-        table.row(&[identifier, destination]);
+        table.row([identifier, destination]);
     }
     table.print()?;
     if listed.next.is_some() {

@@ -22,8 +22,8 @@ impl Table {
         Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, cells: &[String; N]) {
-        self.rows.push(cells.iter().map(|cell| escaped(cell)).collect());
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into_iter().map(|cell| escaped(&cell)).collect());
     }
 
     pub(crate) fn print(&self) -> Result<(), Failure> {

@@ -73,7 +73,7 @@ async fn list(
             bytes_to_backend,
             bytes_to_client,
         } = connection;
-        table.row(&[
+        table.row([
             id.to_string(),
             account.unwrap_or_else(|| "-".to_owned()),
             protocol,

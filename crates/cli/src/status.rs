@@ -59,7 +59,7 @@ fn show(status: &Status) -> Result<(), Failure> {
         let name = if destination.is_default { format!("{name} (default)") } else { name.clone() };
         for (index, (protocol, leg)) in destination.protocols.iter().enumerate() {
             let is_first = index == 0;
-            table.row(&[
+            table.row([
                 if is_first { name.clone() } else { String::new() },
                 protocol.clone(),
                 leg.port.to_string(),

@@ -93,7 +93,11 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
 // === impl Leaf ===
 
 impl Leaf {
-    fn of(der: &CertificateDer<'_>) -> Result<Self, String> {
+    /// Reads a leaf.
+    ///
+    /// # Errors
+    /// In words: what is wrong with it.
+    pub fn of(der: &CertificateDer<'_>) -> Result<Self, String> {
         let (_, leaf) =
             X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;
         let mut subjects: Vec<String> = match leaf.subject_alternative_name() {

@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -103,6 +103,16 @@ impl Stream {
                 Some(TlsInfo::of(connection, connection.server_name().map(str::to_owned)))
             }
             Inner::Client(tls) => Some(TlsInfo::of(tls.stream.get_ref().1, tls.sni.clone())),
+        }
+    }
+
+    /// The leaf that a backend has shown, in DER: for those who have to tell about it. `None` towards clients
+    /// and in the clear.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
+        match &self.0 {
+            Inner::Client(tls) => tls.stream.get_ref().1.peer_certificates()?.first().cloned(),
+            Inner::Plain(_) | Inner::Server(_) => None,
         }
     }
 

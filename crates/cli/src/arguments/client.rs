@@ -28,16 +28,24 @@ pub(crate) struct Reach {
 #[derive(Debug, Subcommand)]
 pub(crate) enum MapCommand {
     /// Say where an account is, and why.
-    #[command(after_help = "Example:\n  pointsman map get alice@example.org")]
+    #[command(
+        after_help = "Example:\n  pointsman map get alice@example.org\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
+    )]
     Get { identifier: String },
     /// Send an account, or a domain (@example.org), to a destination. New logins go there at once.
-    #[command(after_help = "Example:\n  pointsman map set alice@example.org new")]
+    #[command(
+        after_help = "Example:\n  pointsman map set alice@example.org new\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
+    )]
     Set { identifier: String, destination: String },
     /// Remove an entry: the account falls to its domain's entry or to the default destination.
-    #[command(after_help = "Example:\n  pointsman map rm alice@example.org")]
+    #[command(
+        after_help = "Example:\n  pointsman map rm alice@example.org\n\nExit status: 0 done, 1 the proxy said no, or there was no entry, 2 it could not be asked."
+    )]
     Rm { identifier: String },
     /// List the entries.
-    #[command(after_help = "Example:\n  pointsman map list --limit 20")]
+    #[command(
+        after_help = "Example:\n  pointsman map list --limit 20\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
+    )]
     List {
         /// Print no more than so many
         #[arg(long, default_value_t = 1000)]
@@ -45,7 +53,7 @@ pub(crate) enum MapCommand {
     },
     /// Import entries (`identifier TAB destination`, as the mapping file has them): all of them or none.
     #[command(
-        after_help = "Examples:\n  pointsman map import --dry-run moved.tsv\n  pointsman map import - < moved.tsv"
+        after_help = "Examples:\n  pointsman map import --dry-run moved.tsv\n  pointsman map import - < moved.tsv\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
     )]
     Import {
         /// The file; - is standard input
@@ -56,7 +64,7 @@ pub(crate) enum MapCommand {
     },
     /// Export all entries, as an import takes them.
     #[command(
-        after_help = "Examples:\n  pointsman map export > all.tsv\n  pointsman map export --out all.tsv"
+        after_help = "Examples:\n  pointsman map export > all.tsv\n  pointsman map export --out all.tsv\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
     )]
     Export {
         /// Write here, once it is complete, in place of standard output
@@ -64,7 +72,9 @@ pub(crate) enum MapCommand {
         out: Option<PathBuf>,
     },
     /// Read the mapping again. One that is not valid changes nothing.
-    #[command(after_help = "Example:\n  pointsman map reload")]
+    #[command(
+        after_help = "Example:\n  pointsman map reload\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
+    )]
     Reload,
 }
 
@@ -72,7 +82,7 @@ pub(crate) enum MapCommand {
 pub(crate) enum SessionsCommand {
     /// List sessions.
     #[command(
-        after_help = "Examples:\n  pointsman sessions list --destination old\n  pointsman sessions list --user '*@example.org' --protocol imap"
+        after_help = "Examples:\n  pointsman sessions list --destination old\n  pointsman sessions list --user '*@example.org' --protocol imap\n\nExit status: 0 done, 1 the proxy said no, 2 it could not be asked."
     )]
     List {
         #[command(flatten)]
@@ -86,7 +96,7 @@ pub(crate) enum SessionsCommand {
     },
     /// End sessions. Logins under way are routed afresh.
     #[command(
-        after_help = "Examples:\n  pointsman sessions kick --user alice@example.org\n  pointsman sessions kick --client 192.0.2.0/24\n\nExit status: 1 also when a session that was told to end has not ended yet."
+        after_help = "Examples:\n  pointsman sessions kick --user alice@example.org\n  pointsman sessions kick --client 192.0.2.0/24\n\nExit status: 0 done, 1 the proxy said no, or a session that was told to end has not ended yet, 2 it could not be asked."
     )]
     Kick {
         #[command(flatten)]

@@ -1,6 +1,8 @@
 //! The client's commands as a black box, against a running proxy.
 
 mod map;
+mod probe;
 mod state;
 mod support;
 mod trust;
+mod words;

@@ -1,7 +1,11 @@
 //! `pointsman status` and `pointsman sessions`.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use serde_json::json;
 
+use crate::probe::backend;
 use crate::support::Proxy;
 
 #[test]
@@ -37,8 +41,37 @@ fn everybody_is_never_kicked_by_an_omission() {
     let told = proxy.run(&["sessions", "kick"]);
     assert_eq!((told.code, told.out.as_str()), (2, ""), "{told:?}");
     assert!(told.err.contains("--user"), "{}", told.err);
-    let told = proxy.run(&["sessions", "kick", "--destination", "nwe"]);
-    // A destination that is no longer declared may still have sessions: nobody is met, and that is told.
-    assert_eq!(told.code, 0, "{told:?}");
-    assert!(told.out.starts_with("0 sessions kicked"), "{told:?}");
+}
+
+#[test]
+fn who_is_connected_is_seen_and_sent_home() {
+    let (address, _seen) = backend(
+        "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n",
+        &["TAG OK [CAPABILITY IMAP4rev1] in\r\n"],
+    );
+    let proxy = Proxy::start_before(address.port());
+    let mut client = BufReader::new(TcpStream::connect(proxy.imap).expect("a connection"));
+    client.get_mut().write_all(b"a LOGIN alice@example.org secret\r\n").expect("it is read");
+    let mut line = String::new();
+    while !line.starts_with("a ") {
+        line.clear();
+        assert!(client.read_line(&mut line).expect("an answer") > 0, "no answer to the login");
+    }
+    assert!(line.starts_with("a OK"), "{line}");
+    let listed = proxy.run(&["sessions", "list", "--user", "alice@example.org", "--json"]).json();
+    let session = &listed["connections"][0];
+    assert_eq!(
+        (&session["account"], &session["protocol"], &session["destination"]),
+        (&json!("alice@example.org"), &json!("imap"), &json!("new"))
+    );
+    assert!(
+        proxy.run(&["sessions", "list", "--destination", "new"]).ok().contains("alice@example.org  imap ")
+    );
+    assert_eq!(proxy.run(&["sessions", "list", "--destination", "old"]).ok().lines().count(), 1);
+    let kicked = proxy.run(&["sessions", "kick", "--user", "*@example.org"]).ok();
+    assert!(kicked.starts_with("1 sessions kicked, "), "{kicked}");
+    let mut rest = String::new();
+    // It ends, with a word of goodbye or without.
+    while client.read_line(&mut rest).is_ok_and(|read| read > 0) {}
+    assert_eq!(proxy.run(&["sessions", "list"]).ok().lines().count(), 1);
 }

@@ -19,6 +19,8 @@ pub(crate) struct Proxy {
     pub(crate) folder: tempfile::TempDir,
     /// Of the API.
     pub(crate) address: SocketAddr,
+    /// Of the IMAP listener.
+    pub(crate) imap: SocketAddr,
     /// Of its certificate.
     pub(crate) pin: String,
     /// What it logs further; a pipe nobody reads would stop it.
@@ -37,11 +39,16 @@ pub(crate) struct Outcome {
 
 impl Proxy {
     pub(crate) fn start() -> Self {
+        Self::start_before(1)
+    }
+
+    /// With both destinations' IMAP on a port of 127.0.0.1.
+    pub(crate) fn start_before(port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("mapping"), "alice@example.org\tnew\n").expect("a file");
         std::fs::write(folder.path().join("token"), format!("{TOKEN}\n")).expect("a file");
         let config = folder.path().join("pointsman.toml");
-        std::fs::write(&config, configuration("127.0.0.1:0")).expect("a file");
+        std::fs::write(&config, configuration("127.0.0.1:0", port)).expect("a file");
         let mut child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .args(["run".as_ref(), config.as_os_str()])
             .env_remove("RUST_LOG")
@@ -52,16 +59,19 @@ impl Proxy {
         let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
         // Reads on when nobody listens any more.
         std::thread::spawn(move || {
-            stderr.lines().map_while(Result::ok).for_each(|line| drop(told.send(line)));
+            stderr.lines().map_while(Result::ok).for_each(|line| {
+                let _ = told.send(line);
+            });
         });
         let pin = value(&logged(&lines, "management API: self-signed"), "sha256=");
-        let address = value(&logged(&lines, "management API listening"), "address=");
+        let (imap, address) = addresses(&lines);
+        let imap = imap.parse().expect("an address in the log");
         logged(&lines, "ready");
         let address: SocketAddr = address.parse().expect("an address in the log");
         // The port is known only now: this is what a client is given.
-        std::fs::write(folder.path().join("client.toml"), configuration(&address.to_string()))
+        std::fs::write(folder.path().join("client.toml"), configuration(&address.to_string(), port))
             .expect("a file");
-        Self { child, folder, address, pin, _lines: lines }
+        Self { child, folder, address, imap, pin, _lines: lines }
     }
 
     /// Runs a command that is told whom to ask by --url.
@@ -140,22 +150,35 @@ pub(crate) fn pointsman(arguments: &[&OsStr], folder: &Path, input: &str) -> Out
     }
 }
 
-fn configuration(api: &str) -> String {
+fn configuration(api: &str, port: u16) -> String {
     let one = |name: &str| {
         format!(
             "[destination.{name}]\nhost = \"127.0.0.1\"\nproxy_protocol = false\nallow_plaintext_auth = true\n\
-             protocol.imap = {{ port = 1, tls = \"plain\" }}\n"
+             protocol.imap = {{ port = {port}, tls = \"plain\" }}\n"
         )
     };
     format!(
         "[server]\nstate_dir = \"state\"\n\
-         [listener.imap]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:0\"]\ntls = \"plain\"\n{}{}\
+         [listener.imap]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:0\"]\ntls = \"plain\"\n[capabilities.imap]\nallow_plain_auth_without_tls = true\n{}{}\
          [routing]\ndefault_destination = \"old\"\n\
          [mapping]\nsource = \"file\"\n[mapping.file]\npath = \"mapping\"\n\
          [admin]\nbind = \"{api}\"\nbearer_token_file = \"token\"\nlockout_threshold = 3\n",
         one("old"),
         one("new"),
     )
+}
+
+/// Where IMAP and the API are; the log may tell either first.
+fn addresses(lines: &Receiver<String>) -> (String, String) {
+    let (mut imap, mut api) = (None, None);
+    loop {
+        let line = logged(lines, "listening");
+        let place = if line.contains("management API") { &mut api } else { &mut imap };
+        *place = Some(value(&line, "address="));
+        if let (Some(imap), Some(api)) = (&imap, &api) {
+            return (imap.clone(), api.clone());
+        }
+    }
 }
 
 /// Waits for a log line that contains `word`.

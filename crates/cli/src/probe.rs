@@ -1,0 +1,139 @@
+//! `pointsman check --probe`: every host of every leg, as a session would meet it.
+
+mod findings;
+pub(crate) mod words;
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backend::Backends;
+use config::plan::Plan;
+use serde::Serialize;
+use tls::PlatformRoots;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at};
+
+use crate::client::{Failure, block_on};
+use crate::print::{Table, line};
+
+/// What is said of one host of one leg.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Row {
+    destination: String,
+    protocol: String,
+    host: String,
+    port: u16,
+    /// `ok`, `warning` or `failed`.
+    state: &'static str,
+    tls: Option<String>,
+    certificate: Option<Certificate>,
+    greeting: String,
+    capabilities: Vec<String>,
+    mechanisms: Vec<String>,
+    /// How the backend learns who the client is, and whether it takes that.
+    forwarding: String,
+    /// Why a login there would fail.
+    problems: Vec<String>,
+    /// What is worth knowing.
+    remarks: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Certificate {
+    names: Vec<String>,
+    sha256: String,
+    /// Seconds since 1970.
+    not_after: i64,
+    days_left: i64,
+}
+
+/// Legs that are probed at once.
+const AT_ONCE: usize = 8;
+/// Until somebody at a terminal is told that it goes on.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// Probes what `plan` declares; whether all of it would serve a session.
+pub(crate) fn probe(plan: &Plan, rows: &mut Vec<Row>) -> Result<bool, Failure> {
+    let backends = Backends::new(plan, &PlatformRoots::default(), None)
+        .map_err(|(name, error)| Failure::Usage(format!("destination.{name}: {error}")))?;
+    *rows = block_on(async { Ok(all(plan, &backends).await) })?;
+    Ok(rows.iter().all(|row| row.problems.is_empty()))
+}
+
+async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let hostname = plan.server.hostname.clone().unwrap_or_else(|| "localhost".to_owned());
+    let mut running = JoinSet::new();
+    for (_, backend) in backends.iter() {
+        for (protocol, _) in backend.legs() {
+            for host in &backend.destination().hosts {
+                let (backend, host, hostname) = (Arc::clone(backend), host.clone(), hostname.clone());
+                let (places, order) = (Arc::clone(&places), running.len());
+                let advert = plan.capabilities(protocol).clone();
+                running.spawn(async move {
+                    // Never closed.
+                    let _place = places.acquire().await;
+                    let deadline = Instant::now() + backend.timeout();
+                    let found = backend.probe(protocol, &host, &hostname, deadline).await;
+                    (order, findings::row(&backend, &advert, (protocol, &host), &found))
+                });
+            }
+        }
+    }
+    let total = running.len();
+    let mut rows = Vec::new();
+    let mut tick = interval_at(Instant::now() + SILENCE, SILENCE);
+    let mut is_shown = false;
+    loop {
+        tokio::select! {
+            ended = running.join_next() => match ended {
+                Some(Ok(row)) => rows.push(row),
+                // A probe that has panicked is missed below.
+                Some(Err(_)) => {}
+                None => break,
+            },
+            _ = tick.tick() => {
+                if std::io::stderr().is_terminal() {
+                    eprint!("\rprobing: {} of {total} done", rows.len());
+                    let _ = std::io::stderr().flush();
+                    is_shown = true;
+                }
+            }
+        }
+    }
+    if is_shown {
+        eprint!("\r\x1b[K");
+    }
+    rows.sort_unstable_by_key(|&(order, _)| order);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Prints the rows for people.
+pub(crate) fn show(rows: &[Row]) -> Result<(), Failure> {
+    let mut table =
+        Table::new(&["DESTINATION", "LEG", "HOST", "STATE", "TLS", "CERTIFICATE", "LOGINS", "FORWARDING"]);
+    for row in rows {
+        let certificate = row.certificate.as_ref();
+        table.row([
+            row.destination.clone(),
+            row.protocol.clone(),
+            format!("{}:{}", row.host, row.port),
+            row.state.to_owned(),
+            row.tls.clone().unwrap_or_else(|| "-".to_owned()),
+            certificate
+                .map_or_else(|| "-".to_owned(), |certificate| format!("{} days left", certificate.days_left)),
+            if row.mechanisms.is_empty() { "-".to_owned() } else { row.mechanisms.join(" ") },
+            row.forwarding.clone(),
+        ]);
+    }
+    table.print()?;
+    for row in rows {
+        let problems = row.problems.iter().map(|text| ("error", text));
+        for (severity, text) in problems.chain(row.remarks.iter().map(|text| ("warning", text))) {
+            line(&format!("{severity}: {} {} at {}: {text}", row.destination, row.protocol, row.host))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! A login at a listener, by the machines that the proxy itself logs in with at backends.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use backend::probe::Failure;
+use backend::{Backend, Leg, Visitor, replay};
+use drive::Next;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
+use wire::attempt::{Attempt, Credential, Reply, Told};
+use wire::fault::Fault;
+use wire::protocol::Protocol;
+use wire::sasl;
+use wire::secret::Secret;
+use wire::step::{Errand, Heard, Step};
+
+use super::Ended;
+use crate::probe::words;
+
+/// Who logs in.
+pub(super) struct Account<'a> {
+    pub(super) user: &'a str,
+    pub(super) password: &'a Secret,
+}
+
+/// Where we say that we are from.
+pub(super) const HOSTNAME: &str = "localhost";
+/// What every JMAP server has an answer for (RFC 8620 section 2.2).
+const JMAP: &str = "/.well-known/jmap";
+
+/// Logs in; the session, when there is one.
+pub(super) async fn text(
+    backend: &Backend,
+    protocol: Protocol,
+    account: &Account<'_>,
+) -> (Ended, Option<Leg>) {
+    let deadline = Instant::now() + backend.timeout();
+    let errand =
+        |starttls| Errand { starttls, forward: None, told: Told::default(), hostname: HOSTNAME.to_owned() };
+    // Listeners of other protocols are not brought here.
+    let machine = |_, starttls| {
+        replay(protocol, errand(starttls))
+            .unwrap_or_else(|| Box::new(wire::imap::Replay::new(errand(starttls))))
+    };
+    let mut leg = match Box::pin(backend.open(protocol, &visitor(), deadline, machine)).await {
+        Ok(leg) => leg,
+        Err(fault) => return (Ended::Failed(reason(backend, protocol, fault).await), None),
+    };
+    match timeout_at(deadline, Box::pin(exchange(&mut leg, account))).await {
+        Ok(Ok(())) => (Ended::Ok("logged in".to_owned()), Some(leg)),
+        Ok(Err(why)) => (Ended::Failed(why), None),
+        Err(_) => (Ended::Failed(words::of(Fault::TimedOut).to_owned()), None),
+    }
+}
+
+async fn exchange(leg: &mut Leg, account: &Account<'_>) -> Result<(), String> {
+    let credential = Credential::Password {
+        user: Secret::copy_of(account.user.as_bytes()),
+        password: Secret::copy_of(account.password.expose()),
+    };
+    let attempt = Attempt { credential, told: Told::default() };
+    let say = |fault| words::of(fault).to_owned();
+    match leg.replay.authenticate(&attempt) {
+        Step::Write(bytes) => leg.talk.write(bytes.expose()).await.map_err(|_| say(Fault::Closed))?,
+        Step::Event(Heard::Broken(fault)) => return Err(say(fault)),
+        _ => return Err(say(Fault::Protocol)),
+    }
+    match leg.talk.next(&mut *leg.replay).await {
+        Ok(Next::Event(Heard::Accepted(_))) => Ok(()),
+        Ok(Next::Event(Heard::Refused(reply))) => Err(format!(
+            "the login was refused ({}): is the password right, and is the account at the destination that `pointsman map \
+             get` names?",
+            last(&reply)
+        )),
+        Ok(Next::Event(Heard::NotNow(reply))) => Err(format!(
+            "not now ({}): the destination is down or refuses; see `pointsman status` and the log",
+            last(&reply)
+        )),
+        Ok(Next::Event(Heard::Broken(fault))) => Err(say(fault)),
+        Ok(_) => Err(say(Fault::Protocol)),
+        Err(_) => Err(say(Fault::Closed)),
+    }
+}
+
+/// Asks for the JMAP session.
+pub(super) async fn jmap(backend: &Backend, account: &Account<'_>) -> Ended {
+    let deadline = Instant::now() + backend.timeout();
+    let mut stream = match Box::pin(backend.connect(Protocol::Http, &visitor(), deadline)).await {
+        Ok(connected) => connected.stream,
+        Err(fault) => return Ended::Failed(reason(backend, Protocol::Http, fault).await),
+    };
+    let name = backend.destination().tls_server_name.as_deref().unwrap_or(HOSTNAME);
+    let mut pair = Secret::with_capacity(account.user.len() + account.password.len() + 1);
+    for part in [account.user.as_bytes(), b":", account.password.expose()] {
+        pair.extend(part);
+    }
+    let mut encoded = Secret::with_capacity(pair.len() * 2 + 4);
+    sasl::encode_into(&mut encoded, pair.expose());
+    let head = format!("GET {JMAP} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\nAuthorization: Basic ");
+    let mut request = Secret::with_capacity(head.len() + encoded.len() + 4);
+    for part in [head.as_bytes(), encoded.expose(), b"\r\n\r\n"] {
+        request.extend(part);
+    }
+    let asked = async {
+        stream.write_all(request.expose()).await?;
+        stream.flush().await?;
+        let mut line = Vec::new();
+        while line.len() < 1024 && !line.ends_with(b"\n") {
+            line.push(stream.read_u8().await?);
+        }
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&line).trim().to_owned())
+    };
+    let status = match timeout_at(deadline, asked).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(_)) => return Ended::Failed(words::of(Fault::Closed).to_owned()),
+        Err(_) => return Ended::Failed(words::of(Fault::TimedOut).to_owned()),
+    };
+    match status.split(' ').nth(1) {
+        Some("200" | "301" | "302" | "303" | "307" | "308") => Ended::Ok(format!("{JMAP}: {status}")),
+        Some("401") => Ended::Failed(format!(
+            "{JMAP}: {status}: is the password right, and does the destination take Basic?"
+        )),
+        Some("404") => {
+            Ended::Failed(format!("{JMAP}: {status}: the account's destination has no JMAP there"))
+        }
+        _ => Ended::Failed(format!("{JMAP}: {status}: see the log of the proxy and of the destination")),
+    }
+}
+
+/// Why it came to `fault`, in words. TLS says more when it is asked again.
+pub(super) async fn reason(backend: &Backend, protocol: Protocol, fault: Fault) -> String {
+    let host = backend.destination().hosts.first().filter(|_| fault == Fault::Tls);
+    if let Some(host) = host {
+        let deadline = Instant::now() + backend.timeout();
+        let found = backend.probe(protocol, host, HOSTNAME, deadline).await;
+        if let Some(Failure::Tls(error)) = found.failure {
+            return format!("{error} (for a private authority, give --ca)");
+        }
+    }
+    words::of(fault).to_owned()
+}
+
+pub(super) fn visitor() -> Visitor {
+    let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Visitor { client: nobody, local: nobody, tls: None, session: "verify".to_owned(), ttl: 1 }
+}
+
+fn last(reply: &Reply) -> String {
+    String::from_utf8_lossy(&reply.last).trim().to_owned()
+}

@@ -1,0 +1,78 @@
+//! `pointsman token new`, `completions`, `man`, and what the help says.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::{Outcome, pointsman};
+
+fn run(arguments: &[&str], folder: &Path) -> Outcome {
+    pointsman(&arguments.iter().map(OsStr::new).collect::<Vec<_>>(), folder, "")
+}
+
+#[test]
+fn tokens_are_random_and_kept_from_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let is_token = |text: &str| text.len() == 65 && text.trim_end().bytes().all(|b| b.is_ascii_hexdigit());
+    let (one, other) =
+        (run(&["token", "new"], folder.path()).ok(), run(&["token", "new"], folder.path()).ok());
+    assert!(is_token(&one) && is_token(&other) && one != other, "{one}{other}");
+    assert_eq!(run(&["token", "new", "--out", "admin.token"], folder.path()).ok(), "");
+    let path = folder.path().join("admin.token");
+    let written = std::fs::read_to_string(&path).expect("a file");
+    assert!(is_token(&written), "{written}");
+    let mode = std::fs::metadata(&path).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // The one that a running proxy has is not lost.
+    let again = run(&["token", "new", "--out", "admin.token"], folder.path());
+    assert_eq!((again.code, again.out.as_str()), (2, ""), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&path).expect("a file"), written);
+}
+
+#[test]
+fn every_shell_has_its_completions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = run(&["completions", shell], folder.path()).ok();
+        assert!(text.contains("sessions") && text.contains("token-file"), "{shell}");
+    }
+    assert_eq!(run(&["completions", "csh"], folder.path()).code, 2);
+}
+
+#[test]
+fn every_command_has_a_page_with_an_example_and_its_exit_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(run(&["man"], folder.path()).ok().contains(".TH pointsman 1"));
+    run(&["man", "--out", "."], folder.path()).ok();
+    for name in ["run", "check", "schema", "map", "map-set", "sessions-kick", "status", "token-new", "demo"] {
+        let page = folder.path().join(format!("pointsman-{name}.1"));
+        assert!(page.exists(), "{}", page.display());
+    }
+    for command in [
+        "run",
+        "check",
+        "schema",
+        "map get",
+        "map set",
+        "map rm",
+        "map list",
+        "map import",
+        "map export",
+        "map reload",
+        "sessions list",
+        "sessions kick",
+        "status",
+        "token new",
+        "completions",
+        "man",
+        "demo",
+        "verify",
+    ] {
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        arguments.push("--help");
+        let help = run(&arguments, folder.path()).ok();
+        assert!(help.contains("Example"), "{command}: {help}");
+        assert!(help.contains("Exit status"), "{command}: {help}");
+        assert!(help.contains(&format!("  pointsman {command}")), "{command}: {help}");
+    }
+}

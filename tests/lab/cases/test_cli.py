@@ -1,0 +1,106 @@
+"""`pointsman check --probe` and `verify` with real servers: what is well is said to be well, and what is not is told by its
+cause."""
+
+import json
+import os
+import subprocess
+
+from lab.configuration import FORWARDINGS, LEGS, SIDES, leg_name, passing
+from lab.layout import ACCOUNTS, address
+from lab.proxy import Proxy
+
+from . import base
+from .base import Case
+
+
+class Probe(Case):
+    def probe(self, name, number, change=None):
+        """Exit status and rows by destination and protocol, with a proxy that is configured and never started."""
+        proxy = Proxy(self.lab, base.BINARY, name, number, change)
+        done = subprocess.run([base.BINARY, "check", "--probe", "--json", proxy.config_path], capture_output=True, text=True,
+                              timeout=120)
+        rows = json.loads(done.stdout)["probe"]
+        return done.returncode, {(row["destination"], row["protocol"]): row for row in rows}
+
+    def test_every_way_to_a_real_server(self):
+        status, rows = self.probe("probe", 61)
+        self.assertEqual(status, 1, "some of the lab's destinations cannot work")
+        taken = {"proxy": "PROXY taken", "xclient": "XCLIENT/ID taken", "none": "none"}
+        for side in SIDES:
+            for leg in LEGS:
+                for forwarding in FORWARDINGS:
+                    name = leg_name(side, leg, forwarding)
+                    found = [row for (destination, _), row in rows.items() if destination == name]
+                    self.assertTrue(found, name)
+                    for row in found:
+                        with self.subTest(destination=name, protocol=row["protocol"]):
+                            self.assertEqual(row["problems"], [])
+                            self.assertEqual(row["forwarding"], taken[forwarding])
+                            self.assertTrue(row["capabilities"])
+                            self.assertEqual(bool(row["certificate"]), leg != "plain")
+        for name, word in (("down", "refused"), ("unproven", "known authority"), ("plainless", "greeting")):
+            row = rows[name, "imap"]
+            self.assertEqual(row["state"], "failed")
+            self.assertIn(word, row["problems"][0])
+
+    def test_a_pin_that_is_not_the_servers(self):
+        def change(document):
+            good = document["destination"][leg_name("old", "implicit", "none")]
+            bad = {key: value for key, value in good.items() if key != "tls_ca"} | {"tls_pinned_cert_sha256": ["00" * 32]}
+            document["destination"]["mispinned"] = bad
+        _, rows = self.probe("probe-pin", 62, change)
+        row = rows["mispinned", "imap"]
+        self.assertEqual(row["state"], "failed")
+        self.assertIn("not pinned", row["problems"][0])
+
+
+class Verify(Case):
+    def verify(self, *arguments, user=address("bob"), password=None, proxy=None):
+        """Exit status, and outcomes by listener, against the proxy that the tests share or another."""
+        password = ACCOUNTS[address("bob")] if password is None else password
+        environment = {**os.environ, "POINTSMAN_VERIFY_PASSWORD": password.decode()}
+        done = subprocess.run([base.BINARY, "verify", "--json", "--user", user, *arguments, (proxy or self.proxy).config_path],
+                              capture_output=True, text=True, timeout=300, env=environment)
+        self.assertNotIn(password.decode(), done.stdout + done.stderr)
+        outcomes = json.loads(done.stdout) if done.stdout else []
+        return done.returncode, {outcome["listener"]: outcome for outcome in outcomes}, done.stderr
+
+    @property
+    def trusting(self):
+        return "--ca", self.proxy.pairs["mail"].ca, "--name", "mail.example.org"
+
+    def test_every_listener(self):
+        status, outcomes, _ = self.verify(*self.trusting)
+        self.assertEqual(status, 0, outcomes)
+        expected = {"implicit": "ok", "starttls": "ok", "optional": "ok", "fronted": "ok", "plain": "skipped",
+                    "required": "skipped"}
+        for listener, outcome in outcomes.items():
+            with self.subTest(listener=listener):
+                self.assertEqual(outcome["state"], expected[listener.partition("-")[2]], outcome["detail"])
+
+    def test_a_certificate_that_nobody_vouches_for(self):
+        status, outcomes, _ = self.verify("--name", "mail.example.org")
+        self.assertEqual(status, 1)
+        self.assertIn("--ca", outcomes["imap-implicit"]["detail"])
+
+    def test_a_wrong_password(self):
+        status, outcomes, _ = self.verify(*self.trusting, password=base.secret("not-that-of-bob"))
+        self.assertEqual(status, 1)
+        self.assertEqual(outcomes["imap-implicit"]["state"], "failed")
+        self.assertIn("refused", outcomes["imap-implicit"]["detail"])
+
+    def test_a_message_through_port_25(self):
+        if not self.lab.has_postfix:
+            self.skipTest("there is no Postfix without root")
+
+        def change(document, side=self.new):
+            imap = document["listener"]["imap-implicit"]
+            passing(side.host, side, "none")(document)
+            document["listener"] = {"imap-implicit": imap, "smtp-plain": document["listener"]["smtp-plain"]}
+        proxy = self.extra_proxy("verified", 63, change)
+        trusting = "--ca", proxy.pairs["mail"].ca, "--name", "mail.example.org"
+        status, outcomes, _ = self.verify(*trusting, proxy=proxy)
+        self.assertEqual(status, 0, outcomes)
+        self.assertIn("found by IMAP", outcomes["smtp-plain"]["detail"])
+        status, outcomes, _ = self.verify(*trusting, "--no-message", proxy=proxy)
+        self.assertEqual((status, list(outcomes)), (0, ["imap-implicit"]))
