@@ -78,7 +78,7 @@ fn accept(
                     let draining = closing.clone().cancelled_owned();
                     tasks.spawn(session::serve(context, listener, accepted, draining));
                 }
-                (false, true) => http::turn_away(&listener, &accepted),
+                (false, true) => http::turn_away(&app.http(), &listener, &accepted),
                 (false, false) => session::turn_away(&context, &listener, &accepted),
             }
         }

@@ -140,7 +140,7 @@ async fn serve(
             ends.note(true);
             if let Some(outgoing) = client.into_stream() {
                 let tunnel = Tunnel::new(source.into_inner(), outgoing);
-                Box::pin(visit.tunnel_stream_of_many(tunnel, *opened)).await;
+                Box::pin(visit.tunnel_many(tunnel, *opened)).await;
             }
         }
     }

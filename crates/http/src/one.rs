@@ -70,7 +70,7 @@ impl Visit {
                 After::Tunnel(opened) => {
                     let (reader, rest) = reader.into_parts();
                     let Some(stream) = reader.unsplit(writer) else { return };
-                    return self.tunnel_stream(stream, rest, *opened).await;
+                    return self.tunnel_one(stream, rest, *opened).await;
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use config::plan::{Listener, TlsMode};
 use listen::Accepted;
 use observe::SessionId;
-use tls::Stream;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -32,20 +31,16 @@ pub async fn serve(
     Box::pin(course(service, listener, id, accepted, draining)).instrument(span).await;
 }
 
-/// Says that there is no room, without waiting for anything: on an encrypted connection there is nothing to
-/// say, since a handshake is the very work that there is no room for.
-pub fn turn_away(listener: &Listener, accepted: &Accepted) {
-    tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason = ?accepted.place, "turned away");
-    if listener.tls == TlsMode::Implicit {
-        return;
-    }
-    let (mut head, body) = Answer::BUSY.parts();
-    head.fields.push(&b"Connection"[..], &b"close"[..]);
-    let mut words = Vec::new();
-    write_response(&mut words, &head, Framing::Length(body.len() as u64));
-    words.extend_from_slice(&body);
-    // A fresh socket takes it at once; one that does not is closed without it.
-    let _ = accepted.stream.try_write(&words);
+/// Says that there is no room; see [`session::turn_away`].
+pub fn turn_away(service: &Service, listener: &Listener, accepted: &Accepted) {
+    session::turn_away_with(&service.context, listener, accepted, || {
+        let (mut head, body) = Answer::BUSY.parts();
+        head.fields.push(&b"Connection"[..], &b"close"[..]);
+        let mut words = Vec::new();
+        write_response(&mut words, &head, Framing::Length(body.len() as u64));
+        words.extend_from_slice(&body);
+        words
+    });
 }
 
 async fn course(
@@ -55,28 +50,25 @@ async fn course(
     accepted: Accepted,
     draining: CancellationToken,
 ) {
-    let Accepted { mut stream, peer, local, place } = accepted;
+    let Accepted { stream, peer, local, place } = accepted;
     let deadline = Instant::now() + listener.preauth_timeout;
-    let _presence = service.context.meters.listener(&listener.name).enter();
-    if drive::socket::tune(&stream).is_err() {
-        return;
-    }
-    let origin = match timeout_at(deadline, listen::origin(&mut stream, &listener, peer, local)).await {
-        Ok(Ok(origin)) => origin,
-        Ok(Err(reason)) => return tracing::warn!(%reason, "refused: PROXY header"),
-        Err(_) => return tracing::warn!("refused: no PROXY header within preauth_timeout"),
-    };
-    let ends = (origin.client, origin.local);
-    let mut stream = Stream::plain(stream, origin.rest);
+    let meter = Arc::clone(service.context.meters.listener(&listener.name));
+    let presence = meter.enter();
+    let arriving = session::arrive(&listener, &meter, stream, (peer, local), deadline);
+    let Some((ends, mut stream)) = arriving.await else { return };
     if listener.tls != TlsMode::Plain {
-        // The semaphore is never closed; should it be, going on without a permit harms nobody.
-        let permit = service.context.live.handshakes.acquire().await;
-        stream = match timeout_at(deadline, stream.accept(&service.acceptor)).await {
+        let shaking = Box::pin(session::handshake(&service.context, &service.acceptor, stream));
+        stream = match timeout_at(deadline, shaking).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, "no TLS session with the client"),
-            Err(_) => return tracing::debug!("no TLS session with the client within preauth_timeout"),
+            Ok(Err(broken)) => {
+                meter.refused("tls");
+                return tracing::debug!(reason = %broken, "no TLS session with the client");
+            }
+            Err(_) => {
+                meter.refused("tls");
+                return tracing::debug!("no TLS session with the client within preauth_timeout");
+            }
         };
-        drop(permit);
     }
     let tls = stream.tls_info();
     let is_many = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
@@ -86,5 +78,5 @@ async fn course(
     } else {
         Box::pin(visit.serve_one(stream, deadline, draining)).await;
     }
-    drop(place);
+    drop((place, presence));
 }

@@ -1,88 +1,75 @@
-//! A WebSocket after both sides have agreed on it: bytes, until one side, silence or the desk ends it.
+//! A WebSocket after both sides have agreed on it: a session like any other, moved by the bridge, listed, counted
+//! and ended as the text protocols' are.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bridge::{Limits, Opening, Outcome, Why};
-use desk::EndReason;
+use bridge::{Limits, Opening};
+use session::{Crossing, Ledger, Lines};
 use tls::Stream;
-use tokio::io::AsyncWriteExt;
 
 use crate::exchange::Opened;
 use crate::service::Visit;
 use crate::stream::Tunnel;
 use crate::upgrade::{End, Far};
 
+/// RFC 6455 section 7.1.1: a WebSocket whose one side has closed is over, but for its last words.
+const HALF_CLOSE: Duration = Duration::from_secs(2);
+
 impl Visit {
     /// Bridges an HTTP/1 client. `rest`: what it has sent behind its request.
-    pub(crate) async fn tunnel_stream(&self, client: Stream, rest: Vec<u8>, opened: Opened) {
+    pub(crate) async fn tunnel_one(&self, mut client: Stream, rest: Vec<u8>, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
-        let limits = self.limits();
-        let began = Instant::now();
-        let (far, said) = match far {
-            Far::Stream(far, said) => (*far, said),
-            Far::Tunnel(mut far) => {
-                let mut client = client;
+        let ledger = Ledger::open(&self.service.context, &self.listener, ticket, Arc::clone(&destination));
+        let limits = self.tunnel_limits();
+        match far {
+            Far::Stream(backend, said) => {
+                let opening = Opening { to_backend: rest, to_client: said };
+                let crossing = Crossing {
+                    client,
+                    backend: *backend,
+                    opening,
+                    lines: Lines::Unseen,
+                    dialogue: None,
+                    limits,
+                    ledger,
+                };
+                Box::pin(crossing.run()).await;
+            }
+            Far::Tunnel(mut backend) => {
                 let opening = Opening { to_backend: rest, to_client: Vec::new() };
-                let outcome = bridge::run(&mut client, &mut *far, opening, limits, (), ticket.ended()).await;
-                far.reset();
-                return log(&destination, began, &outcome);
+                bridge(&mut client, &mut *backend, opening, limits, ledger).await;
+                backend.reset();
             }
-        };
-        let opening = Opening { to_backend: rest, to_client: said };
-        let outcome = match (client.into_plain_tcp(), far.into_plain_tcp()) {
-            (Ok(mut client), Ok(mut far)) => {
-                bridge::run_tcp(&mut client, &mut far, opening, limits, (), ticket.ended()).await
-            }
-            (client, far) => {
-                let (mut client, mut far) = (whole(client), whole(far));
-                let outcome = bridge::run(&mut client, &mut far, opening, limits, (), ticket.ended()).await;
-                // TLS says goodbye; who does not listen is left all the same.
-                let _ = tokio::time::timeout(GOODBYE, client.shutdown()).await;
-                outcome
-            }
-        };
-        log(&destination, began, &outcome);
+        }
     }
 
     /// Bridges an HTTP/2 client's stream.
-    pub(crate) async fn tunnel_stream_of_many(&self, mut client: Tunnel, opened: Opened) {
+    pub(crate) async fn tunnel_many(&self, mut client: Tunnel, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
-        let limits = self.limits();
-        let began = Instant::now();
-        let (mut far, said): (Box<dyn End>, Vec<u8>) = match far {
-            Far::Stream(far, said) => (far, said),
-            Far::Tunnel(far) => (far, Vec::new()),
+        let ledger = Ledger::open(&self.service.context, &self.listener, ticket, Arc::clone(&destination));
+        let (mut backend, said): (Box<dyn End>, Vec<u8>) = match far {
+            Far::Stream(backend, said) => (backend, said),
+            Far::Tunnel(backend) => (backend, Vec::new()),
         };
         let opening = Opening { to_backend: Vec::new(), to_client: said };
-        let outcome = bridge::run(&mut client, &mut far, opening, limits, (), ticket.ended()).await;
+        bridge(&mut client, &mut backend, opening, self.tunnel_limits(), ledger).await;
         client.reset();
-        log(&destination, began, &outcome);
+    }
+
+    fn tunnel_limits(&self) -> Limits {
+        Limits { half_close: HALF_CLOSE, ..Limits::with_idle(self.service.context.plan.server.bridge_idle) }
     }
 }
 
-// === impl Visit ===
-
-impl Visit {
-    /// RFC 6455 section 7.1.1: a WebSocket whose one side has closed is over.
-    fn limits(&self) -> Limits {
-        Limits { half_close: GOODBYE, ..Limits::with_idle(self.service.context.plan.server.bridge_idle) }
-    }
-}
-
-/// How long a goodbye may take.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(2);
-
-fn whole(stream: Result<tokio::net::TcpStream, Stream>) -> Stream {
-    stream.map_or_else(|stream| stream, |tcp| Stream::plain(tcp, Vec::new()))
-}
-
-fn log(destination: &str, began: Instant, outcome: &Outcome<EndReason>) {
-    let Outcome { to_backend, to_client, why } = outcome;
-    let why = match why {
-        Why::Ended { by, .. } => by.label(),
-        Why::Idle => "idle",
-        _ => "closed",
-    };
-    let seconds = began.elapsed().as_secs();
-    tracing::info!(destination, to_backend, to_client, seconds, why, "upgraded connection ended");
+async fn bridge<A: End, B: End>(
+    client: &mut A,
+    backend: &mut B,
+    opening: Opening,
+    limits: Limits,
+    ledger: Ledger,
+) {
+    let (watch, end) = (ledger.watch(Lines::Unseen), ledger.ticket.ended());
+    let outcome = Box::pin(::bridge::run(client, backend, opening, limits, watch, end)).await;
+    ledger.close(&outcome);
 }

@@ -1,74 +1,54 @@
 //! From the backend's yes to the end of the session.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bridge::{Limits, Opening, Outcome, Watch, Why};
-use desk::{EndReason, SessionTicket, Traffic};
-use observe::Accounts;
-use observe::metrics::Sitting;
+use bridge::{Limits, Opening, Outcome, Why};
+use desk::EndReason;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use wire::attempt::{Parting, Verdict};
-use wire::imap_boundary::Boundary;
 use wire::protocol::Protocol;
 use wire::step::Dialogue;
 
 use crate::attempt::{Entered, Times};
 use crate::conversation::Conversation;
+use crate::ledger::{Ledger, Lines, Watched, micros};
 
 /// How long a goodbye may take: a client that does not read must not keep its place.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// Follows a session: its lines, and how much has passed.
-struct Watched<'s> {
-    lines: Lines,
-    sitting: &'s Sitting,
-    traffic: &'s Traffic,
-}
-
-/// Follows the server's side of a session, so that an end from outside does not cut a response in two.
-pub(crate) enum Lines {
-    Imap(Boundary),
-    /// Other protocols have no words for the middle of a session: they are closed, and at once.
-    Unseen,
-}
-
 /// A session from the backend's yes on: nothing but what it needs while it waits, since most of them do.
-pub(crate) struct Crossing {
-    pub(crate) client: Stream,
-    pub(crate) backend: Stream,
-    pub(crate) opening: Opening,
-    pub(crate) lines: Lines,
+pub struct Crossing {
+    /// The client's leg.
+    pub client: Stream,
+    /// The backend's leg.
+    pub backend: Stream,
+    /// What was read before, and belongs to the other side.
+    pub opening: Opening,
+    /// Where the client's side may be cut.
+    pub lines: Lines,
     /// For the goodbye. `None` where nothing may be said any more.
-    pub(crate) dialogue: Option<Box<dyn Dialogue>>,
-    pub(crate) idle: Duration,
-    pub(crate) ticket: SessionTicket,
-    pub(crate) destination: Arc<str>,
-    pub(crate) accounts: Arc<Accounts>,
-    pub(crate) sitting: Sitting,
+    pub dialogue: Option<Box<dyn Dialogue>>,
+    /// When it has lasted long enough.
+    pub limits: Limits,
+    /// What is written of it.
+    pub ledger: Ledger,
 }
 
 // === impl Crossing ===
 
 impl Crossing {
     /// Moves bytes until the session ends, and logs its end.
-    pub(crate) async fn run(self) {
-        let Self { client, backend, opening, lines, mut dialogue, idle, .. } = self;
-        let (ticket, destination, accounts, sitting) =
-            (self.ticket, self.destination, self.accounts, self.sitting);
-        let began = Instant::now();
-        let watch = Watched { lines, sitting: &sitting, traffic: ticket.traffic() };
-        let course = Box::pin(run(client, backend, opening, Limits::with_idle(idle), watch, ticket.ended()));
+    pub async fn run(self) {
+        let Self { client, backend, opening, lines, mut dialogue, limits, ledger } = self;
+        let course =
+            Box::pin(run(client, backend, opening, limits, ledger.watch(lines), ledger.ticket.ended()));
         let (mut client, backend, outcome) = course.await;
         let farewell = |why| dialogue.as_mut().map_or_else(Vec::new, |dialogue| dialogue.farewell(why));
         finish(&mut client, &backend, &outcome, farewell).await;
-        sitting.ended(label(&outcome.why));
-        let account = ticket.account().map(|account| accounts.show(account));
-        log_end(account.as_deref(), &destination, began, &outcome);
+        ledger.close(&outcome);
     }
 }
 
@@ -83,9 +63,8 @@ impl Conversation {
         let mut to_client = self.dialogue.answer(Verdict::Accepted(reply));
         to_client.extend_from_slice(leg.talk.inbox.unread());
         let protocol = self.listener.protocol;
-        let idle = self.context.plan.server.bridge_idle;
-        let accounts = Arc::clone(&self.context.live.accounts);
-        let sitting = self.context.meters.route(&self.listener.name, &destination).begin();
+        let limits = Limits::with_idle(self.context.plan.server.bridge_idle);
+        let ledger = Ledger::open(&self.context, &self.listener, ticket, destination);
         let (dialogue, client, inbox) = self.into_parts()?;
         Some(Box::new(Crossing {
             client,
@@ -94,11 +73,8 @@ impl Conversation {
             lines: Lines::of(protocol),
             // Only IMAP has words for the middle of a session.
             dialogue: (protocol == Protocol::Imap).then_some(dialogue),
-            idle,
-            ticket,
-            destination,
-            accounts,
-            sitting,
+            limits,
+            ledger,
         }))
     }
 
@@ -172,87 +148,4 @@ async fn finish(
     };
     // Whether it was heard or not: the connection is closed.
     let _ = timeout(GOODBYE, goodbye).await;
-}
-
-/// The one line at a session's end.
-fn log_end(account: Option<&str>, destination: &str, began: Instant, outcome: &Outcome<EndReason>) {
-    let Outcome { to_backend, to_client, why } = outcome;
-    tracing::info!(
-        account = account.unwrap_or("-"),
-        destination,
-        to_backend,
-        to_client,
-        seconds = began.elapsed().as_secs(),
-        why = label(why),
-        "session ended"
-    );
-}
-
-/// As a number that JSON has: `as_micros` would be written as text.
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Why a session ended, in the log and in the metrics.
-const fn label(why: &Why<EndReason>) -> &'static str {
-    match why {
-        Why::ClientClosed => "client closed",
-        Why::BackendClosed => "backend closed",
-        Why::Idle => "idle",
-        Why::HalfCloseTimeout => "half-closed for too long",
-        Why::ClientReset => "client reset",
-        Why::BackendReset => "backend reset",
-        Why::ClientError(_) => "client failed",
-        Why::BackendError(_) => "backend failed",
-        Why::Ended { by: EndReason::Drain, .. } => "drained",
-        Why::Ended { by: EndReason::Move, .. } => "moved",
-        Why::Ended { by: EndReason::Kick, .. } => "kicked",
-    }
-}
-
-// === impl Lines ===
-
-impl Lines {
-    fn of(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Imap => Self::Imap(Boundary::default()),
-            _ => Self::Unseen,
-        }
-    }
-}
-
-// === impl Watched ===
-
-impl Watch for Watched<'_> {
-    fn to_client(&mut self, bytes: &[u8]) {
-        if let Lines::Imap(boundary) = &mut self.lines {
-            boundary.feed(bytes);
-        }
-    }
-
-    fn at_boundary(&self) -> bool {
-        match &self.lines {
-            Lines::Imap(boundary) => boundary.at_boundary(),
-            Lines::Unseen => true,
-        }
-    }
-
-    fn unseen(&self) -> u64 {
-        match &self.lines {
-            Lines::Imap(boundary) => boundary.unseen(),
-            Lines::Unseen => u64::MAX,
-        }
-    }
-
-    fn skip(&mut self, count: u64) {
-        if let Lines::Imap(boundary) = &mut self.lines {
-            boundary.skip(count);
-        }
-    }
-
-    fn moved(&mut self, to_backend: u64, to_client: u64) {
-        self.sitting.moved(to_backend, to_client);
-        self.traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
-        self.traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
-    }
 }

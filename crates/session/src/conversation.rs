@@ -7,7 +7,7 @@ use backend::Visitor;
 use config::plan::{Listener, TlsMode};
 use drive::{Broken, Next, Talk};
 use observe::SessionId;
-use tls::{Stream, TlsInfo};
+use tls::{Acceptor, Stream, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::attempt::Front;
 use wire::inbox::Inbox;
@@ -48,7 +48,7 @@ impl Conversation {
         mut stream: Stream,
     ) -> Result<Self, Broken> {
         if listener.tls == TlsMode::Implicit {
-            stream = handshake(&context, stream).await?;
+            stream = handshake(&context, &context.acceptor, stream).await?;
         }
         let channel = match listener.tls {
             TlsMode::Implicit => Channel::Encrypted,
@@ -117,7 +117,7 @@ impl Conversation {
 
     async fn upgrade(&mut self) -> Result<(), Broken> {
         let talk = self.talk.take().ok_or(Broken::Closed)?;
-        let stream = handshake(&self.context, talk.stream).await?;
+        let stream = handshake(&self.context, &self.context.acceptor, talk.stream).await?;
         self.tls = stream.tls_info();
         let mut talk = Talk::new(stream, INBOX);
         talk.write(&self.dialogue.secured()).await?;
@@ -127,8 +127,11 @@ impl Conversation {
 }
 
 /// A handshake as the server. How many are under way is bounded: they are what a storm of reconnects costs.
-pub(crate) async fn handshake(context: &Context, stream: Stream) -> Result<Stream, Broken> {
+///
+/// # Errors
+/// The client's, who is gone then.
+pub async fn handshake(context: &Context, acceptor: &Acceptor, stream: Stream) -> Result<Stream, Broken> {
     // The semaphore is never closed; should it be, going on without a permit harms nobody.
     let _permit = context.live.handshakes.acquire().await;
-    Ok(stream.accept(&context.acceptor).await?)
+    Ok(stream.accept(acceptor).await?)
 }

@@ -10,9 +10,13 @@ mod bridged;
 mod cause;
 mod context;
 mod conversation;
+mod ledger;
 mod passthrough;
 mod protocols;
 mod serve;
 
+pub use bridged::Crossing;
 pub use context::{Context, ContextError, Live};
-pub use serve::{serve, turn_away};
+pub use conversation::handshake;
+pub use ledger::{Ledger, Lines};
+pub use serve::{arrive, serve, turn_away, turn_away_with};

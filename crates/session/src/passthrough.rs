@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backend::{Leg, Visitor};
-use bridge::Opening;
+use bridge::{Limits, Opening};
 use config::plan::{Listener, TlsMode};
 use desk::SessionTicket;
 use observe::SessionId;
@@ -15,9 +15,10 @@ use wire::passthrough::{Replay, farewell};
 use wire::step::Errand;
 
 use crate::attempt::count_steps;
-use crate::bridged::{Crossing, Lines, micros};
+use crate::bridged::Crossing;
 use crate::context::Context;
 use crate::conversation::handshake;
+use crate::ledger::{Ledger, Lines, micros};
 
 /// A connection that passes through, before it is spliced.
 pub(crate) struct Passage {
@@ -46,7 +47,7 @@ impl Passage {
         mut stream: Stream,
     ) -> Result<Self, drive::Broken> {
         if listener.tls == TlsMode::Implicit {
-            stream = handshake(&context, stream).await?;
+            stream = handshake(&context, &context.acceptor, stream).await?;
         }
         let visitor = Visitor {
             client,
@@ -118,11 +119,8 @@ impl Passage {
             lines: Lines::Unseen,
             // In the middle of somebody's mail nothing may be said: closing is all there is.
             dialogue: None,
-            idle: self.context.plan.server.bridge_idle,
-            ticket,
-            sitting: self.context.meters.route(&self.listener.name, &destination).begin(),
-            destination,
-            accounts: Arc::clone(&self.context.live.accounts),
+            limits: Limits::with_idle(self.context.plan.server.bridge_idle),
+            ledger: Ledger::open(&self.context, &self.listener, ticket, destination),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! A connection from accept to its end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use config::plan::{Listener, TlsMode};
 use drive::Broken;
 use listen::{Accepted, Full, Place};
 use observe::SessionId;
-use observe::metrics::Presence;
+use observe::metrics::{ListenerMeter, Presence};
 use tls::Stream;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 use wire::attempt::{Parting, Verdict};
@@ -61,20 +63,31 @@ pub async fn serve(
 /// Says that there is no room, without waiting for anything: on an encrypted connection there is nothing to
 /// say, since a handshake is the very work that there is no room for.
 pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
+    turn_away_with(context, listener, accepted, || {
+        let advert = context.advert(listener.protocol, accepted.local);
+        let opening = Opening { advert, channel: Channel::Plain, trusts_front: false };
+        protocols::dialogue(listener.protocol, opening).map_or_else(
+            || farewell(Parting::TooBusy).to_vec(),
+            |mut dialogue| dialogue.farewell(Parting::TooBusy),
+        )
+    });
+}
+
+/// [`turn_away`] with another protocol's words.
+pub fn turn_away_with(
+    context: &Context,
+    listener: &Listener,
+    accepted: &Accepted,
+    words: impl FnOnce() -> Vec<u8>,
+) {
     let reason = accepted.place.as_ref().map_or_else(|full| full.label(), |_| "draining");
     context.meters.listener(&listener.name).refused(reason);
     tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, "turned away");
     if listener.tls == TlsMode::Implicit {
         return;
     }
-    let advert = context.advert(listener.protocol, accepted.local);
-    let opening = Opening { advert, channel: Channel::Plain, trusts_front: false };
-    let words = protocols::dialogue(listener.protocol, opening).map_or_else(
-        || farewell(Parting::TooBusy).to_vec(),
-        |mut dialogue| dialogue.farewell(Parting::TooBusy),
-    );
     // A fresh socket takes a line at once; one that does not is closed without it.
-    let _ = accepted.stream.try_write(&words);
+    let _ = accepted.stream.try_write(&words());
 }
 
 /// From accept to a session that may begin. `None`: the connection has come to its end.
@@ -85,28 +98,11 @@ async fn enter(
     accepted: Accepted,
     draining: impl Future<Output = ()>,
 ) -> Option<Entrance> {
-    let Accepted { mut stream, peer, local, place } = accepted;
+    let Accepted { stream, peer, local, place } = accepted;
     let meter = Arc::clone(context.meters.listener(&listener.name));
     let presence = meter.enter();
     let deadline = Instant::now() + listener.preauth_timeout;
-    if drive::socket::tune(&stream).is_err() {
-        return None;
-    }
-    let origin = match timeout_at(deadline, listen::origin(&mut stream, &listener, peer, local)).await {
-        Ok(Ok(origin)) => origin,
-        Ok(Err(reason)) => {
-            meter.refused("proxy_header");
-            tracing::warn!(%reason, "refused: PROXY header");
-            return None;
-        }
-        Err(_) => {
-            meter.refused("proxy_header");
-            tracing::warn!("refused: no PROXY header within preauth_timeout");
-            return None;
-        }
-    };
-    let ends = (origin.client, origin.local);
-    let stream = Stream::plain(stream, origin.rest);
+    let (ends, stream) = arrive(&listener, &meter, stream, (peer, local), deadline).await?;
     if !listener.protocol.carries_credentials() {
         let crossing = Box::pin(pass(context, listener, id, ends, stream, deadline)).await?;
         return Some((crossing, place, presence));
@@ -152,12 +148,31 @@ async fn enter(
     None
 }
 
+/// Whose connection it is, by the socket or by its PROXY header: the client's address and ours, and the stream
+/// behind the header. `None`: it must not be served, which is in the log.
+pub async fn arrive(
+    listener: &Listener,
+    meter: &ListenerMeter,
+    mut stream: TcpStream,
+    (peer, local): (SocketAddr, SocketAddr),
+    deadline: Instant,
+) -> Option<((SocketAddr, SocketAddr), Stream)> {
+    drive::socket::tune(&stream).ok()?;
+    match timeout_at(deadline, listen::origin(&mut stream, listener, peer, local)).await {
+        Ok(Ok(origin)) => return Some(((origin.client, origin.local), Stream::plain(stream, origin.rest))),
+        Ok(Err(reason)) => tracing::warn!(%reason, "refused: PROXY header"),
+        Err(_) => tracing::warn!("refused: no PROXY header within preauth_timeout"),
+    }
+    meter.refused("proxy_header");
+    None
+}
+
 /// A connection of SMTP or LMTP.
 async fn pass(
     context: Arc<Context>,
     listener: Arc<Listener>,
     id: SessionId,
-    ends: (std::net::SocketAddr, std::net::SocketAddr),
+    ends: (SocketAddr, SocketAddr),
     stream: Stream,
     deadline: Instant,
 ) -> Option<Box<Crossing>> {
