@@ -537,6 +537,14 @@ impl Listener {
     pub fn trusts_front(&self, peer: IpAddr) -> bool {
         self.trusted_fronts.iter().any(|network| network.contains(&peer.to_canonical()))
     }
+
+    /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
+    /// would slow all of them down.
+    #[must_use]
+    pub fn suspect(&self, client: IpAddr) -> Option<IpAddr> {
+        let ip = client.to_canonical();
+        (!ip.is_loopback() && !self.trusts_front(ip)).then_some(ip)
+    }
 }
 
 // === impl Destination ===

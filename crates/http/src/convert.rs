@@ -87,11 +87,6 @@ pub(crate) fn reply(head: &ResponseHead) -> Option<Response<()>> {
     Some(response)
 }
 
-/// Trailers of an HTTP/2 message.
-pub(crate) fn trailers(map: &HeaderMap) -> Fields {
-    fields(map)
-}
-
 /// Fields that the library carries; one that it cannot is left out. Names become lower case.
 pub(crate) fn map(fields: &Fields) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(fields.len());
@@ -109,7 +104,8 @@ pub(crate) fn map(fields: &Fields) -> HeaderMap {
     map
 }
 
-fn fields(map: &HeaderMap) -> Fields {
+/// Fields as they came, a request's cookies as one field.
+pub(crate) fn fields(map: &HeaderMap) -> Fields {
     let mut fields = Fields::default();
     let mut cookies = BytesMut::new();
     for (name, value) in map {

@@ -309,9 +309,8 @@ impl Errand<'_> {
     /// How long a no to credentials is held back, by the brake that all protocols share.
     fn delay(&self, account: Option<&str>) -> Duration {
         let visit = self.visit;
-        let ip = visit.client.ip().to_canonical();
-        let is_front = ip.is_loopback() || visit.listener.trusts_front(ip);
-        visit.service.context.live.brake.failed((!is_front).then_some(ip), account)
+        let client = visit.listener.suspect(visit.client.ip());
+        visit.service.context.live.brake.failed(client, account)
     }
 
     /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
@@ -406,15 +405,15 @@ impl Errand<'_> {
         );
         let account = way.ticket.account();
         let context = &visit.service.context;
-        let meter = context.meters.leg(Protocol::Http.name(), &way.destination);
+        let meter = || context.meters.leg(Protocol::Http.name(), &way.destination);
         if status == 401 && self.has_credentials {
-            meter.login(self.scheme, "refused");
+            meter().login(self.scheme, "refused");
             let account = account.map(|account| account.as_bytes()).unwrap_or_default();
             return visit.log_failure(account, "rejected");
         }
         let Some(account) = account.filter(|_| self.has_credentials && status < 400) else { return };
         if visit.is_first(account, &way.destination) {
-            meter.login(self.scheme, "accepted");
+            meter().login(self.scheme, "accepted");
             context.live.brake.succeeded(Some(account));
             let account = context.live.accounts.show(account);
             tracing::info!(

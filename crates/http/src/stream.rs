@@ -64,7 +64,7 @@ impl Source for Incoming {
                 None => {
                     self.is_finished = true;
                     let trailers = self.stream.trailers().await?;
-                    return Ok(trailers.map(|map| Piece::Trailers(convert::trailers(&map))));
+                    return Ok(trailers.map(|map| Piece::Trailers(convert::fields(&map))));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use wire::http::{Framing, write_chunk_header, write_last_chunk};
+use wire::http::{CHUNK_END, Framing, write_chunk_header, write_last_chunk};
 use zeroize::Zeroize;
 
 use crate::body::{Broken, Piece, Sink};
@@ -49,7 +49,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
         // One segment for the three parts where the stream takes them so.
         let mut size = Vec::with_capacity(20);
         write_chunk_header(&mut size, data.len());
-        let mut all = Bytes::from(size).chain(data).chain(&b"\r\n"[..]);
+        let mut all = Bytes::from(size).chain(data).chain(CHUNK_END);
         self.io.write_all_buf(&mut all).await?;
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! One login: from the credential to a confirmed session on the right backend, or to a verdict.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +87,7 @@ impl Conversation {
     pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
         let (began, mechanism) = (Instant::now(), attempt.mechanism());
         let visitor = self.visitor(attempt.told.front.as_ref());
-        let client = self.suspect(&visitor);
+        let client = self.listener.suspect(visitor.client.ip());
         let mut progress = Progress::default();
         let outcome = Box::pin(self.try_login(&attempt, visitor, &mut progress)).await;
         drop(attempt);
@@ -115,14 +114,6 @@ impl Conversation {
             Err(_) => {}
         }
         outcome
-    }
-
-    /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
-    /// would slow all of them down.
-    fn suspect(&self, visitor: &Visitor) -> Option<IpAddr> {
-        let ip = visitor.client.ip().to_canonical();
-        let is_front = ip.is_loopback() || self.listener.trusts_front(ip);
-        (!is_front).then_some(ip)
     }
 
     async fn try_login(

@@ -37,10 +37,7 @@ impl Fields {
     /// The members of the comma-separated list that all fields of that name make together, spaces around them
     /// cut off and empty ones left out (RFC 9110 section 5.6.1). Not for lists whose members may be quoted.
     pub fn members(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.get_all(name)
-            .flat_map(|value| value.split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .filter(|member| !member.is_empty())
+        self.get_all(name).flat_map(|value| members(value))
     }
 
     /// Whether the list of that name has this member, in any case.
@@ -105,6 +102,11 @@ impl FromIterator<(Name, Bytes)> for Fields {
     fn from_iter<T: IntoIterator<Item = (Name, Bytes)>>(fields: T) -> Self {
         Self(fields.into_iter().collect())
     }
+}
+
+/// The members of one value of a list.
+pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
 /// Whether two names, or two tokens, are the same in any case.

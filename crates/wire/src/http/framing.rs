@@ -3,6 +3,7 @@
 use super::bad::BadHead;
 use super::fields::{Fields, is};
 use super::head::{Framing, Version};
+use super::strip::is_folded;
 
 /// What the fields say, `None` where they say nothing.
 ///
@@ -10,7 +11,9 @@ use super::head::{Framing, Version};
 /// codings are refused instead of being mended.
 pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Framing>, BadHead> {
     // Servers that hand fields on as variables take `_` for `-`.
-    if fields.iter().any(|(name, _)| is_folded(name)) {
+    let is_spelt = |name: &[u8], known: &str| is_folded(name, known) && !is(name, known);
+    let is_other = |name: &[u8]| is_spelt(name, "content-length") || is_spelt(name, "transfer-encoding");
+    if fields.iter().any(|(name, _)| is_other(name)) {
         return Err(BadHead::Malformed("a length under a name with an underscore"));
     }
     let mut lengths = fields.get_all("content-length");
@@ -39,8 +42,4 @@ pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Frami
             Ok(Some(Framing::Chunked))
         }
     }
-}
-
-fn is_folded(name: &[u8]) -> bool {
-    is(name, "content_length") || is(name, "transfer_encoding")
 }

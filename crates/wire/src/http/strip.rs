@@ -1,6 +1,8 @@
 //! Fields that must not pass: those of one connection, and those that say who the client is.
 
-use super::fields::{Fields, is};
+use bytes::Bytes;
+
+use super::fields::{Fields, is, members};
 
 /// Never removed because `Connection` lists it: what routes a request, and what we say of the client.
 const KEPT: [&str; 9] = [
@@ -46,12 +48,31 @@ const NOT_IN_TRAILERS: [&str; 14] = [
     "expect",
 ];
 
+/// What says who the client is, and what some frameworks take the path from, past every rule.
+const FORWARDED: [&str; 12] = [
+    "forwarded",
+    "forwarded-for",
+    "x-forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-original-forwarded-for",
+    "x-original-url",
+    "x-rewrite-url",
+];
+const FORWARDED_PREFIX: &str = "x-forwarded-";
+
 // === impl Fields ===
 
 impl Fields {
     /// Takes out what is meant for the one connection on which it came.
     pub fn strip_hop_by_hop(&mut self) {
-        let listed: Vec<Vec<u8>> = self.members("connection").map(<[u8]>::to_ascii_lowercase).collect();
+        // Shares the head's buffer: nothing is copied.
+        let listed: Vec<Bytes> = self.get_all("connection").cloned().collect();
+        let listed: Vec<&[u8]> = listed.iter().flat_map(|value| members(value)).collect();
         let is_listed = |name: &[u8]| {
             !KEPT.iter().any(|kept| is(name, kept)) && listed.iter().any(|it| name.eq_ignore_ascii_case(it))
         };
@@ -76,20 +97,13 @@ impl Fields {
 }
 
 fn is_forwarded(name: &[u8]) -> bool {
-    let folded: Vec<u8> =
-        name.iter().map(|byte| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }).collect();
-    folded == b"forwarded"
-        || folded.starts_with(b"x-forwarded-")
-        || folded == b"x-forwarded"
-        || folded == b"forwarded-for"
-        || folded == b"x-real-ip"
-        || folded == b"x-client-ip"
-        || folded == b"client-ip"
-        || folded == b"x-cluster-client-ip"
-        || folded == b"true-client-ip"
-        || folded == b"cf-connecting-ip"
-        || folded == b"x-original-forwarded-for"
-        // Not who, but what: some frameworks take the path from these, past every rule.
-        || folded == b"x-original-url"
-        || folded == b"x-rewrite-url"
+    FORWARDED.iter().any(|known| is_folded(name, known))
+        || FORWARDED_PREFIX.len() <= name.len()
+            && is_folded(&name[..FORWARDED_PREFIX.len()], FORWARDED_PREFIX)
+}
+
+/// The same name to a server that takes `_` for `-`, as those do that hand fields on as variables.
+pub(super) fn is_folded(name: &[u8], known: &str) -> bool {
+    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == known.len() && name.iter().map(fold).eq(known.bytes())
 }
