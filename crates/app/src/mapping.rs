@@ -21,7 +21,7 @@ pub(crate) enum Mapping {
         /// `None`: it has no way to tell others.
         channel: Option<Arc<dyn Channel>>,
         /// What it was opened with.
-        source: String,
+        plan: Arc<Plan>,
     },
 }
 
@@ -54,7 +54,7 @@ impl Mapping {
     ///
     /// A store that does not answer stops the start: nothing is cached yet, so every account that has moved
     /// would be sent to its old server, and what it writes there would be lost to it.
-    pub(crate) async fn open(plan: &Plan) -> Result<Self, LoadError> {
+    pub(crate) async fn open(plan: &Arc<Plan>) -> Result<Self, LoadError> {
         let unusable = |error: StoreError| LoadError::Unusable(error.to_string().into());
         let (store, channel): (Arc<dyn Store>, Option<Arc<dyn Channel>>) = match &plan.mapping.source {
             Source::File { path, watch } => return File::open(plan, path, *watch).await.map(Self::File),
@@ -80,7 +80,7 @@ impl Mapping {
         let asked = timeout(limit, store.lookup(NOBODY)).await;
         asked.unwrap_or(Err(StoreError::TimedOut(limit))).map_err(unusable)?;
         tracing::info!("the mapping store answers");
-        Ok(Self::Shared { store, channel, source: described(plan) })
+        Ok(Self::Shared { store, channel, plan: Arc::clone(plan) })
     }
 
     /// The store, for the router.
@@ -103,7 +103,7 @@ impl Mapping {
     }
 
     /// Goes over to another plan; nothing has changed when it fails.
-    pub(crate) async fn adopt(&mut self, plan: &Plan) -> Result<(), LoadError> {
+    pub(crate) async fn adopt(&mut self, plan: &Arc<Plan>) -> Result<(), LoadError> {
         match (&mut *self, &plan.mapping.source) {
             (Self::File(file), Source::File { path, watch }) if *path == file.path => {
                 file.store.adopt(Rules::of(plan)).await?;
@@ -111,7 +111,7 @@ impl Mapping {
                     file.watch = watch.then(|| file.store.watch());
                 }
             }
-            (Self::Shared { source, .. }, _) if *source == described(plan) => {}
+            (Self::Shared { plan: before, .. }, source) if is_same(&before.mapping.source, source) => {}
             _ => *self = Self::open(plan).await?,
         }
         Ok(())
@@ -130,7 +130,6 @@ impl File {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         let loaded = store.loaded();
-        tracing::info!(file = %path.display(), entries = loaded.entries, domains = loaded.domains, "mapping read");
         if loaded.domains > 0 && !plan.mapping.domains {
             tracing::warn!(
                 "the mapping has entries for whole domains, which do nothing without mapping.domains = true"
@@ -161,20 +160,29 @@ fn join(plan: &Plan, channel: Option<&Arc<dyn Channel>>, bus: &Bus) {
     }
 }
 
-/// What a store is opened with, to see whether another plan asks for another one. Never printed: it has the
-/// password.
-fn described(plan: &Plan) -> String {
-    match &plan.mapping.source {
-        Source::File { path, .. } => path.display().to_string(),
-        Source::Redis { url, key_prefix, pool_size, channel } => {
-            let url = String::from_utf8_lossy(url.expose());
-            format!("{url}\n{key_prefix}\n{pool_size}\n{channel}")
+/// Whether two plans ask for the same store, opened in the same way.
+fn is_same(one: &Source, other: &Source) -> bool {
+    match (one, other) {
+        (
+            Source::Redis { url, key_prefix, pool_size, channel },
+            Source::Redis { url: url2, key_prefix: prefix2, pool_size: size2, channel: channel2 },
+        ) => url.expose() == url2.expose() && (key_prefix, pool_size, channel) == (prefix2, size2, channel2),
+        (
+            Source::Sql { url, query, upsert_query, delete_query, list_query, pool_size, channel },
+            Source::Sql {
+                url: url2,
+                query: query2,
+                upsert_query: upsert2,
+                delete_query: delete2,
+                list_query: list2,
+                pool_size: size2,
+                channel: channel2,
+            },
+        ) => {
+            url.expose() == url2.expose()
+                && (query, upsert_query, delete_query, list_query) == (query2, upsert2, delete2, list2)
+                && (pool_size, channel) == (size2, channel2)
         }
-        Source::Sql { url, query, upsert_query, delete_query, list_query, pool_size, channel } => {
-            let url = String::from_utf8_lossy(url.expose());
-            format!(
-                "{url}\n{query}\n{upsert_query:?}\n{delete_query:?}\n{list_query:?}\n{pool_size}\n{channel}"
-            )
-        }
+        _ => false,
     }
 }

@@ -10,14 +10,12 @@
 //! |---|---|
 //! | `orders` | [`Points`]: apply, reload, invalidate, kick, delay, hold |
 //! | `others` | the other proxies: told, and obeyed |
-//! | `whom` | [`Whom`]: whose sessions a kick is for |
 
 mod orders;
 mod others;
-mod whom;
 
 pub use orders::Points;
-pub use whom::Whom;
+pub use route::bus::Whom;
 
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use desk::{Desk, Hold, HoldError, Kicked};
-use route::bus::{Bus, Event};
+use route::bus::{Bus, Event, Whom};
 use route::rules::domain_key;
 use route::store::{Applied, LoadError, StoreError};
 use route::{Change, FileStore, Loaded, Router, Settings, Store};
 use tokio::time::Instant;
-
-use crate::whom::Whom;
 
 /// Carries out orders on the mapping and on live accounts. A clone is the same desk and the same router.
 ///
@@ -117,7 +115,9 @@ impl Points {
         match whom.one_account() {
             Some(account) => self.desk.kick(account),
             None if whom.is_nobody() => Kicked::default(),
-            None => self.desk.kick_where(|session| whom.is(session)),
+            None => self.desk.kick_where(|session| {
+                whom.matches(session.account.as_deref(), &session.destination, session.client)
+            }),
         }
     }
 

@@ -8,7 +8,6 @@ use route::bus::{Ears, Event, Heard};
 use tokio::time::Instant;
 
 use crate::orders::Points;
-use crate::whom::Whom;
 
 /// Holds of other proxies at once: more than all of them together ever have under way.
 const MAX_HOLDS: usize = 4_096;
@@ -53,8 +52,7 @@ impl Points {
             }
             Event::Flush => self.flush(),
             Event::Kick(whom) => {
-                let route::bus::Whom { account, destination, client } = whom.clone();
-                let kicked = self.kick(&Whom { account, destination, client });
+                let kicked = self.kick(whom);
                 tracing::info!(%from, sessions = kicked.sessions, "kicked, as another proxy was told to");
             }
             Event::Delay { account, delay } => self.delay(account, *delay),

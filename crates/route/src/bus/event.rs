@@ -41,7 +41,8 @@ pub enum Event {
     },
 }
 
-/// Whose sessions are meant. Everything that is given must match; nothing given matches every session.
+/// Whose sessions are meant: those that fit everything that is given. With nothing given it is nobody: a slip in
+/// a script must not send everybody away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whom {
     /// The account; `*@example.org` = every account of the domain.
@@ -141,27 +142,44 @@ impl Event {
 // === impl Whom ===
 
 impl Whom {
-    /// Every session of one account.
+    /// The sessions of an account, or of a domain's accounts: `*@example.org`.
     #[must_use]
     pub fn account(identifier: impl Into<Arc<str>>) -> Self {
         Self { account: Some(identifier.into()), ..Self::default() }
     }
 
-    /// Whether a session of `account` at `destination` from `client` is meant.
+    /// Whether nothing is given.
+    #[must_use]
+    pub const fn is_nobody(&self) -> bool {
+        self.account.is_none() && self.destination.is_none() && self.client.is_none()
+    }
+
+    /// The one account that this is, when it is nothing but that.
+    #[must_use]
+    pub fn one_account(&self) -> Option<&Arc<str>> {
+        let is_only = self.destination.is_none() && self.client.is_none();
+        self.account.as_ref().filter(|account| is_only && of_domain(account).is_none())
+    }
+
+    /// Whether a session of `account` at `destination` from `client` is meant. The account is compared as it
+    /// stands: normalise it first.
     #[must_use]
     pub fn matches(&self, account: Option<&str>, destination: &str, client: IpAddr) -> bool {
-        let is_account = |wanted: &Arc<str>| match (account, wanted.strip_prefix('*')) {
-            // `*` alone would be everybody, which is said by giving no account.
-            (Some(account), Some(domain)) if domain.len() > 1 && domain.starts_with('@') => {
-                account.len() > domain.len() && account.ends_with(domain)
-            }
-            (Some(account), _) => *account == **wanted,
+        let is_account = |wanted: &Arc<str>| match (account, of_domain(wanted)) {
+            (Some(account), Some(domain)) => account.len() > domain.len() && account.ends_with(domain),
+            (Some(account), None) => *account == **wanted,
             (None, _) => false,
         };
-        self.account.as_ref().is_none_or(is_account)
+        !self.is_nobody()
+            && self.account.as_ref().is_none_or(is_account)
             && self.destination.as_deref().is_none_or(|wanted| wanted == destination)
             && self.client.is_none_or(|wanted| wanted.to_canonical() == client.to_canonical())
     }
+}
+
+/// `@example.org` of `*@example.org`. A `*` alone is no pattern: it would be everybody.
+fn of_domain(account: &str) -> Option<&str> {
+    account.strip_prefix('*').filter(|rest| rest.len() > 1 && rest.starts_with('@'))
 }
 
 /// Keys in groups of which each fits into a message; no key, no group.
@@ -283,7 +301,7 @@ mod tests {
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
         let whom = |account: &str| Whom::account(account);
         for (whom, account, is_meant) in [
-            (Whom::default(), None, true),
+            (Whom::default(), None, false),
             (whom("alice@a.example"), Some("alice@a.example"), true),
             (whom("alice@a.example"), Some("alice@a.example.org"), false),
             (whom("alice@a.example"), None, false),
