@@ -66,6 +66,10 @@ impl App {
             started: unix(self.chronicle.started),
             accounts: counts.accounts,
             logins: counts.logins,
+            tokens: context.resolver.as_ref().map_or_else(facts::Tokens::default, |resolver| {
+                let resolve::Stats { asked, remembered, failed, .. } = resolver.stats();
+                facts::Tokens { asked, remembered, failed }
+            }),
             cache: facts::Cache { hits: stats.hits, misses: stats.misses, entries: stats.cache_entries },
             store: facts::Store {
                 errors: stats.store_errors,

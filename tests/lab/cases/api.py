@@ -12,6 +12,15 @@ from .base import Case
 PORT = 18443
 
 
+def fetch(proxy, path, method="GET", fields=()):
+    """The body of an answer that is a success."""
+    request = urllib.request.Request(f"https://{proxy.host}:{PORT}{path}", method=method, headers=dict(fields))
+    # Its certificate is made at start.
+    context = ssl._create_unverified_context()
+    with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+        return answer.read()
+
+
 class Managed(Case):
     def managed_proxy(self, name, host_number, change=None):
         """A proxy with an API; `change(document)` may set another token."""
@@ -24,12 +33,8 @@ class Managed(Case):
 
     def api(self, proxy, method, path, **parameters):
         """The answer's document; an answer that is no success is an assertion that fails."""
-        url = f"https://{proxy.host}:{PORT}{path}?{urllib.parse.urlencode(parameters)}"
-        request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {proxy.document['admin']['bearer_token']}"})
-        # Its certificate is made at start.
-        context = ssl._create_unverified_context()
+        token = f"Bearer {proxy.document['admin']['bearer_token']}"
         try:
-            with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-                return json.load(answer)
+            return json.loads(fetch(proxy, f"{path}?{urllib.parse.urlencode(parameters)}", method, {"Authorization": token}))
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from None

@@ -2,10 +2,8 @@
 
 import json
 import secrets
-import ssl
 import threading
 import urllib.parse
-import urllib.request
 
 from clients.http1 import Http
 from clients.http2 import Http2
@@ -15,10 +13,10 @@ from lab.layout import address
 from lab.waiting import until
 from lab.web import layout, reading
 
+from . import api
 from .web import Web, login, login_at
 
 ALICE, BOB = address("alice"), address("bob")
-ADMIN_PORT = 8446
 
 
 class Kick(Web):
@@ -30,16 +28,12 @@ class Kick(Web):
 
         def with_api(document):
             host = document["listener"]["implicit"]["bind"][0].partition(":")[0]
-            document["admin"] = {"bind": [f"{host}:{ADMIN_PORT}"], "tls": "implicit", "bearer_token": self.token}
+            document["admin"] = {"bind": [f"{host}:{api.PORT}"], "tls": "implicit", "bearer_token": self.token}
         self.kicked = self.web_proxy(with_api)
 
     def api(self, method, path, **parameters):
-        url = f"https://{self.kicked.host}:{ADMIN_PORT}{path}?{urllib.parse.urlencode(parameters)}"
-        request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {self.token}"})
-        # Its certificate is made at start.
-        context = ssl._create_unverified_context()
-        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
-            return json.load(answer)
+        fields = {"Authorization": f"Bearer {self.token}"}
+        return json.loads(api.fetch(self.kicked, f"{path}?{urllib.parse.urlencode(parameters)}", method, fields))
 
     def events(self, exchange):
         exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")

@@ -1,6 +1,7 @@
 """Tokens that say nothing of their owner: somebody who knows is asked, once, and the request follows the mapping."""
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from lab.waiting import until
 from lab.web import configuration, layout
 from lab.web.recorder import describe
 
-from . import base
+from . import api, base
 from .web import Web
 
 ALICE, BOB, CAROL = (address(name) for name in ("alice", "bob", "carol"))
@@ -119,6 +120,24 @@ class Resolved(Web):
                 self.assertEqual(self.side_of(client.get("/x", bearer(tokens.opaque(BOB)))), "old")
                 self.assertEqual(self.side_of(client.get("/x", bearer(tokens.footed(BOB)))), "new")
                 self.assertRegex(proxy.log(), r"(?i)WARN.*(introspection|resolve)")
+
+    def test_what_nobody_can_answer_is_counted(self):
+        def with_metrics(document):
+            host = document["listener"]["implicit"]["bind"][0].partition(":")[0]
+            document["admin"] = {"bind": [f"{host}:{api.PORT}"], "tls": "implicit", "bearer_token": "x" * 32, "metrics_public": True}
+        proxy = self.introspecting(with_metrics)
+        client = self.http1(proxy=proxy)
+        for _ in range(3):
+            self.assertEqual(self.side_of(client.get("/x", bearer(tokens.opaque(BOB)))), "new")
+        self.assertEqual(self.counters(proxy), (3, 2, 0))
+        proxy = self.asking(["userinfo"], with_metrics, url=f"http://{self.lab.block.host(99)}:1/userinfo")
+        self.assertEqual(self.side_of(self.http1(proxy=proxy).get("/x", bearer(tokens.opaque(BOB)))), "old")
+        self.assertEqual(self.counters(proxy), (1, 0, 1))
+
+    def counters(self, proxy):
+        page = api.fetch(proxy, "/metrics").decode()
+        return tuple(int(re.search(rf"(?m)^pointsman_opaque_{name}_total (\d+)$", page)[1])
+                     for name in ("tokens", "tokens_remembered", "token_errors"))
 
     def test_the_next_in_the_list_is_asked(self):
         with self.backends.untold["old"].answering(session):

@@ -97,6 +97,13 @@ catalogue! {
     UNDECLARED = "pointsman_routed_undeclared_total" Counter []
         "Logins routed to the default, since the store named no declared destination";
 
+    TOKENS = "pointsman_opaque_tokens_total" Counter []
+        "Opaque tokens whose account was looked up";
+    TOKENS_REMEMBERED = "pointsman_opaque_tokens_remembered_total" Counter []
+        "Opaque tokens whose account was known from before";
+    TOKEN_ERRORS = "pointsman_opaque_token_errors_total" Counter []
+        "Questions for a token's account that nobody could answer";
+
     CERTIFICATE_EXPIRY = "pointsman_tls_certificate_expiry_timestamp_seconds" Gauge ["certificate"]
         "When the certificate that clients are shown ends, in Unix time";
     RELOADS = "pointsman_reloads_total" Counter ["result"]

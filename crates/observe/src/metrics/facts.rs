@@ -15,6 +15,8 @@ pub struct Facts {
     pub logins: usize,
     /// The mapping's cache.
     pub cache: Cache,
+    /// Opaque tokens; zeros where nobody is asked about them. They begin anew with each plan.
+    pub tokens: Tokens,
     /// The mapping's store.
     pub store: Store,
     /// Every leg of every destination.
@@ -25,6 +27,17 @@ pub struct Facts {
     pub reloads: Reloads,
     /// The process; `None` where the system does not tell.
     pub process: Option<Process>,
+}
+
+/// Opaque tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokens {
+    /// Looked up.
+    pub asked: u64,
+    /// Of these, known from before.
+    pub remembered: u64,
+    /// Questions that nobody could answer.
+    pub failed: u64,
 }
 
 /// The mapping's cache.

@@ -172,7 +172,7 @@ impl Scrape {
     }
 
     fn mapping(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Facts { cache, store, .. } = &self.facts;
+        let Facts { cache, store, tokens, .. } = &self.facts;
         page.family(&metric::CACHE_HITS, |family| family.counter(&[], cache.hits))?;
         page.family(&metric::CACHE_MISSES, |family| family.counter(&[], cache.misses))?;
         page.family(&metric::CACHE_ENTRIES, |family| family.gauge(&[], count(cache.entries)))?;
@@ -182,7 +182,10 @@ impl Scrape {
         })?;
         page.family(&metric::STORE_ERRORS, |family| family.counter(&[], store.errors))?;
         page.family(&metric::STORE_DOWN, |family| family.counter(&[], store.down))?;
-        page.family(&metric::UNDECLARED, |family| family.counter(&[], store.undeclared))
+        page.family(&metric::UNDECLARED, |family| family.counter(&[], store.undeclared))?;
+        page.family(&metric::TOKENS, |family| family.counter(&[], tokens.asked))?;
+        page.family(&metric::TOKENS_REMEMBERED, |family| family.counter(&[], tokens.remembered))?;
+        page.family(&metric::TOKEN_ERRORS, |family| family.counter(&[], tokens.failed))
     }
 
     fn program(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::super::catalogue::ALL;
-use super::super::facts::{Cache, Leg, Process, Reloads, Store};
+use super::super::facts::{Cache, Leg, Process, Reloads, Store, Tokens};
 use super::super::meters::Where;
 use super::*;
 
@@ -21,6 +21,7 @@ fn meters() -> Arc<Meters> {
 
 fn facts() -> Facts {
     Facts {
+        tokens: Tokens { asked: 9, remembered: 7, failed: 1 },
         version: "1.2.3",
         started: 1_700_000_000.0,
         accounts: 3,
