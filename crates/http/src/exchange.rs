@@ -1,25 +1,22 @@
 //! One request from its head to its end: decide, desk, connect, relay.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use backend::Backend;
-use config::plan::{Forwarding, Leg, Name, TlsMode};
-use desk::{LoginTicket, SessionTicket, Unconfirmed};
-use tokio::time::Instant;
+use config::plan::{Name, TlsMode};
+use desk::SessionTicket;
 use wire::fault::Fault;
 use wire::http::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded};
 use wire::protocol::Protocol;
 
 use crate::answer::Answer;
-use crate::backend::Connection;
 use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
-use crate::decide::{Decision, Refused};
-use crate::pool::{Announced, Key};
-use crate::relay::{self, Ended, Failure, Halves, Watch};
+use crate::decide::Refused;
+use crate::relay::{self, Ended, Failure, Halves};
 use crate::service::Visit;
 use crate::upgrade::{self, Far};
+use crate::watch::Watch;
+use crate::way::Way;
 
 /// What becomes of the client's connection behind an exchange.
 pub(crate) enum After {
@@ -49,23 +46,6 @@ struct Errand<'a> {
     visit: &'a Visit,
 }
 
-/// A confirmed way to a backend.
-struct Way {
-    destination: Name,
-    backend: Arc<Backend>,
-    leg: Leg,
-    key: Key,
-    connection: Connection,
-    /// It has carried a request before: the backend may be closing it at this moment.
-    is_reused: bool,
-    /// How long it took to be connected.
-    took: Duration,
-    ticket: SessionTicket,
-}
-
-/// Rounds of a request whose account keeps moving under it.
-const MAX_ROUNDS: u32 = 4;
-
 impl Visit {
     /// Serves one request.
     pub(crate) async fn serve<S: Source, C: Client>(
@@ -89,7 +69,7 @@ impl Visit {
             return give(answer, &method, source, client, last).await;
         }
         let mut errand = Errand { head, prefix, has_credentials, scheme, visit: self };
-        match Box::pin(self.way(decision, false)).await {
+        match Box::pin(self.way(decision)).await {
             Ok(way) => Box::pin(errand.run(way, source, client, last)).await,
             Err(answer) => give(answer, &method, source, client, last).await,
         }
@@ -108,89 +88,6 @@ impl Visit {
             head.fields.strip_forwarded();
         }
         Ok(())
-    }
-
-    /// Finds the destination, a connection to it and a place at the desk, all of one moment.
-    async fn way(&self, decision: Decision, fresh: bool) -> Result<Way, Answer> {
-        let desk = &self.service.context.live.desk;
-        let mut ticket = match &decision {
-            Decision::Account(identifier) => {
-                desk.begin(identifier.as_str(), Protocol::Http, self.client.ip()).map_err(|_| Answer::BUSY)?
-            }
-            Decision::Pinned(_) | Decision::Fallback(_) => {
-                desk.begin_anonymous(Protocol::Http, self.client.ip())
-            }
-        };
-        for _ in 0..MAX_ROUNDS {
-            if let Err(held) = ticket.wait_released().await {
-                tracing::warn!(reason = %held, "request turned away");
-                return Err(Answer::UNAVAILABLE);
-            }
-            let destination = self.destination(&decision, &ticket).await;
-            // `None`: the mapping is of a newer plan than this connection.
-            let backend = self.service.context.backends.get(&destination).ok_or(Answer::UNAVAILABLE)?;
-            let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
-            let key = self.key(&destination, leg);
-            let waiting = if fresh { None } else { self.service.pool.take(&key) };
-            let (is_reused, began) = (waiting.is_some(), Instant::now());
-            let connection = match waiting {
-                Some(connection) => connection,
-                None => self.connect(backend, leg).await?,
-            };
-            let took = began.elapsed();
-            if !is_reused && self.destination(&decision, &ticket).await != destination {
-                // A mapping edited by hand leaves no mark at the desk.
-                continue;
-            }
-            match ticket.confirm(Arc::clone(&destination)) {
-                Ok(ticket) => {
-                    let backend = Arc::clone(backend);
-                    return Ok(Way { destination, backend, leg, key, connection, is_reused, took, ticket });
-                }
-                Err(Unconfirmed::Outdated(again)) => ticket = again,
-                Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY),
-            }
-        }
-        Err(Answer::UNAVAILABLE)
-    }
-
-    async fn destination(&self, decision: &Decision, ticket: &LoginTicket) -> Name {
-        match (decision, ticket.account()) {
-            (Decision::Pinned(name) | Decision::Fallback(name), _) => Name::clone(name),
-            (Decision::Account(_), Some(account)) => {
-                self.service.context.live.router.resolve(account).await.destination
-            }
-            (Decision::Account(_), None) => Name::clone(&self.service.context.plan.routing.default),
-        }
-    }
-
-    fn key(&self, destination: &Name, leg: Leg) -> Key {
-        let announced = (leg.forwarding == Forwarding::Proxy).then(|| Announced {
-            client: self.client.ip(),
-            local: self.local,
-            encrypted: self.tls.is_some(),
-        });
-        Key { destination: Name::clone(destination), announced }
-    }
-
-    async fn connect(&self, backend: &Backend, leg: Leg) -> Result<Connection, Answer> {
-        let deadline = Instant::now() + backend.timeout();
-        let visitor = self.visitor();
-        let destination = &backend.destination().name;
-        let meter = self.service.context.meters.leg(Protocol::Http.name(), destination);
-        let opened = match Box::pin(backend.connect(Protocol::Http, &visitor, deadline)).await {
-            Ok(connected) => {
-                let steps = connected.steps;
-                meter.opened(steps.connect, (leg.tls != TlsMode::Plain).then_some(steps.tls), steps.greeting);
-                Connection::new(connected.stream, leg.http2).await
-            }
-            Err(fault) => Err(fault),
-        };
-        opened.map_err(|fault| {
-            meter.fault(fault.label());
-            tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
-            Answer::unreachable(fault)
-        })
     }
 
     async fn refuse<S: Source, C: Client>(
@@ -450,10 +347,6 @@ fn is_bound_to_connection(head: &RequestHead) -> bool {
 // === impl Visit ===
 
 impl Visit {
-    fn judge(&self, way: &Way, verdict: Result<Duration, Fault>) {
-        way.backend.judge(Protocol::Http, self.client.ip(), verdict);
-    }
-
     fn hop<'a>(&self, host: &'a [u8]) -> forwarded::Hop<'a> {
         forwarded::Hop { client: self.client.ip(), https: self.tls.is_some(), host }
     }

@@ -11,8 +11,8 @@
 //! | `serve` | from accept to the version that is spoken |
 //! | `one`, `many` | a client's connection: HTTP/1 in turn, HTTP/2 at once |
 //! | `decide` | path → rule → account |
-//! | `exchange` | one request: decide, desk, connect, relay |
-//! | `relay` | both ways of an exchange at once |
+//! | `exchange`, `way` | one request: decide, then desk, route and connection, then relay |
+//! | `relay`, `watch` | both ways of an exchange at once, and what may end it |
 //! | `backend`, `pool` | connections to backends, and those that wait |
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
 //! | `upgrade`, `tunnel` | WebSocket |
@@ -38,6 +38,8 @@ pub mod service;
 mod stream;
 mod tunnel;
 mod upgrade;
+mod watch;
+mod way;
 mod writer;
 
 pub use serve::{serve, turn_away};

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::http::{BadHead, RequestHead};
 
+use crate::body::Source;
 use crate::client::Many;
 use crate::convert;
 use crate::exchange::After;
@@ -130,13 +131,10 @@ async fn serve(
             return;
         }
     };
-    let after = tokio::select! {
-        after = Box::pin(visit.serve(head, &mut source, &mut client, false)) => Some(after),
-    };
-    match after {
-        Some(After::InStep) => ends.note(true),
-        Some(After::OutOfStep) | None => ends.note(!client.was_given_up()),
-        Some(After::Tunnel(opened)) => {
+    match Box::pin(visit.serve(head, &mut source, &mut client, false)).await {
+        After::InStep => ends.note(true),
+        After::OutOfStep => ends.note(!client.was_given_up()),
+        After::Tunnel(opened) => {
             ends.note(true);
             if let Some(outgoing) = client.into_stream() {
                 let tunnel = Tunnel::new(source.into_inner(), outgoing);
@@ -148,7 +146,6 @@ async fn serve(
 
 /// The head, with an extended `CONNECT` (RFC 8441) as the upgrade that it stands for.
 fn head(parts: &http_types::request::Parts, source: &Incoming) -> Result<RequestHead, BadHead> {
-    use crate::body::Source;
     let Some(protocol) = parts.extensions.get::<Protocol>() else {
         if parts.method == http_types::Method::CONNECT {
             return Err(BadHead::ConnectRefused);

@@ -5,18 +5,16 @@
 //! again after either side was left in the middle of a message.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use desk::{EndReason, SessionTicket};
-use observe::metrics::Sitting;
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use desk::EndReason;
 use wire::http::{Framing, RequestHead, ResponseHead};
 
 use crate::backend::{Answer, Connection, Download, Next, Upload};
 use crate::body::{Broken, Piece, Sink, Source};
 use crate::client::Client;
+use crate::watch::{Shared, Watch};
 
 /// How an exchange ended.
 pub(crate) enum Ended {
@@ -54,29 +52,8 @@ pub(crate) enum Failure {
     BadBody(&'static str),
 }
 
-/// What watches over an exchange.
-pub(crate) struct Watch<'a> {
-    pub(crate) ticket: &'a SessionTicket,
-    /// Longest silence of both sides.
-    pub(crate) idle: Duration,
-    pub(crate) sitting: &'a Sitting,
-    /// How long an answer with that status is held back: the brake on guessing.
-    pub(crate) brake: &'a (dyn Fn(u16) -> Duration + Sync),
-}
-
 /// Interim responses before the real one.
 const MAX_INTERIM: usize = 16;
-
-/// What both ways and the watch see of each other.
-struct Shared {
-    began: Instant,
-    /// Milliseconds from `began` to the last piece.
-    last: AtomicU64,
-    /// Whether the request is whole.
-    is_sent: AtomicBool,
-    /// Set when the response turns out to be an event stream.
-    streams: Notify,
-}
 
 /// How the response's way ended.
 enum Down<'a> {
@@ -116,12 +93,7 @@ pub(crate) async fn exchange<S: Source, C: Client>(
         Ok(call) => call,
         Err(broken) => return Ended::Failed(no_answer(&broken)),
     };
-    let shared = Shared {
-        began: Instant::now(),
-        last: AtomicU64::new(0),
-        is_sent: AtomicBool::new(source.is_finished() && prefix.is_empty()),
-        streams: Notify::new(),
-    };
+    let shared = Shared::begin(source.is_finished() && prefix.is_empty());
     // An upgrade keeps its way open; there is no body.
     let is_upgrade = head.upgrade.is_some();
     let ended = {
@@ -319,47 +291,6 @@ fn no_answer(broken: &Broken) -> Failure {
                 || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)),
         },
         Broken::Closed | Broken::Io(_) => Failure::NoAnswer { unprocessed: false },
-    }
-}
-
-// === impl Watch ===
-
-impl Watch<'_> {
-    /// Counts content, for the listing of sessions and for metrics.
-    fn moved(&self, to_backend: u64, to_client: u64) {
-        let traffic = self.ticket.traffic();
-        traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
-        traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
-        self.sitting.moved(to_backend, to_client);
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    /// A piece has passed.
-    fn note(&self) {
-        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(passed, Ordering::Relaxed);
-    }
-
-    /// Resolves after `idle` without a piece.
-    async fn silence(&self, idle: Duration) {
-        loop {
-            let until = self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + idle;
-            if until <= Instant::now() {
-                return;
-            }
-            sleep_until(until).await;
-        }
-    }
-
-    /// Resolves when the account's sessions have to end and this is one that would not by itself.
-    async fn parted(&self, ticket: &SessionTicket) -> EndReason {
-        self.streams.notified().await;
-        // Kept for the next time that this is asked.
-        self.streams.notify_one();
-        ticket.ended().await
     }
 }
 

@@ -1,0 +1,81 @@
+//! What watches over an exchange: silence, an end from outside, the brake on guessing, the count of bytes.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use desk::{EndReason, SessionTicket};
+use observe::metrics::Sitting;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+/// What watches over an exchange.
+pub(crate) struct Watch<'a> {
+    pub(crate) ticket: &'a SessionTicket,
+    /// Longest silence of both sides.
+    pub(crate) idle: Duration,
+    pub(crate) sitting: &'a Sitting,
+    /// How long an answer with that status is held back: the brake on guessing.
+    pub(crate) brake: &'a (dyn Fn(u16) -> Duration + Sync),
+}
+
+/// What both ways and the watch see of each other.
+pub(crate) struct Shared {
+    began: Instant,
+    /// Milliseconds from `began` to the last piece.
+    last: AtomicU64,
+    /// Whether the request is whole.
+    pub(crate) is_sent: AtomicBool,
+    /// Set when the response turns out to be an event stream.
+    pub(crate) streams: Notify,
+}
+
+// === impl Watch ===
+
+impl Watch<'_> {
+    /// Counts content, for the listing of sessions and for metrics.
+    pub(crate) fn moved(&self, to_backend: u64, to_client: u64) {
+        let traffic = self.ticket.traffic();
+        traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
+        traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
+        self.sitting.moved(to_backend, to_client);
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// `is_sent`: there is nothing of the request to be sent behind its head.
+    pub(crate) fn begin(is_sent: bool) -> Self {
+        Self {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            is_sent: AtomicBool::new(is_sent),
+            streams: Notify::new(),
+        }
+    }
+
+    /// A piece has passed.
+    pub(crate) fn note(&self) {
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    /// Resolves after `idle` without a piece.
+    pub(crate) async fn silence(&self, idle: Duration) {
+        loop {
+            let until = self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + idle;
+            if until <= Instant::now() {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+
+    /// Resolves when the account's sessions have to end and this is one that would not by itself.
+    pub(crate) async fn parted(&self, ticket: &SessionTicket) -> EndReason {
+        self.streams.notified().await;
+        // Kept for the next time that this is asked.
+        self.streams.notify_one();
+        ticket.ended().await
+    }
+}
