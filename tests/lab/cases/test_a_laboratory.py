@@ -5,7 +5,6 @@ import urllib.request
 
 from clients import proxy_header, sasl
 from clients.addresses import fresh
-from clients.imap import Imap
 from lab import tokens
 from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, ODD_PASSWORDS, address
 

@@ -4,9 +4,10 @@ from clients import sasl
 from clients.managesieve import ManageSieve, escaped, parsed
 from lab import tokens
 from lab.configuration import CLEARTEXT_MECHANISMS
-from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, ODD_PASSWORDS, address
+from lab.layout import ACCOUNTS, address
 
 from .base import Case, secret
+from .logins import Initials, Passwords, Refusals
 
 ALICE, BOB = address("alice"), address("bob")
 
@@ -20,9 +21,10 @@ PLAIN = response(ALICE, ACCOUNTS[ALICE])
 LOGIN = f'AUTHENTICATE "PLAIN" "{PLAIN}"\r\n'
 
 
-class Refused(Case):
+class Refused(Refusals, Case):
     """A refused login leaves the client at our prompt."""
 
+    refusal, unavailable = "^NO ", r"^NO \(TRYLATER\)"
     client = ManageSieve
 
     def test_then_another_account_on_the_other_server(self):
@@ -35,18 +37,6 @@ class Refused(Case):
             self.assert_ok(talk.login(BOB, ACCOUNTS[BOB]))
             self.assert_at(talk, "new")
             self.new.logs.wait(client=talk.source, service="managesieve-login", what="Login", user=BOB)
-
-    def test_by_every_mechanism_then_another(self):
-        for wrong in (sasl.plain(ALICE, secret("wrong-sieve-password-2")), sasl.login(ALICE, secret("wrong-sieve-password-3")),
-                      sasl.ScramSha1(ALICE, secret("wrong-sieve-password-4")),
-                      sasl.ScramSha256(ALICE, secret("wrong-sieve-password-5")),
-                      sasl.xoauth2(ALICE, secret("wrong-sieve-token-1").decode()),
-                      sasl.oauthbearer(ALICE, secret("wrong-sieve-token-2").decode())):
-            with self.subTest(wrong.name):
-                talk = self.dial()
-                self.assert_no(talk.authenticate(wrong))
-                self.assert_ok(talk.authenticate(sasl.ScramSha256(BOB, ACCOUNTS[BOB])))
-                self.assert_at(talk, "new")
 
     def test_three_times_ends_the_connection(self):
         talk = self.dial()
@@ -67,18 +57,8 @@ class Refused(Case):
             S: OK (TAG "behind") ...
             """, wrong=response(ALICE, secret("wrong-sieve-password-7")), right=response(BOB, ACCOUNTS[BOB]))
 
-    def test_unavailable_is_not_a_failed_login(self):
-        for name in ("down", "unproven", "plainless"):
-            with self.subTest(name):
-                since, talk = self.old.logs.mark(), self.dial()
-                # More often than failures are allowed: none of these is one.
-                for _ in range(4):
-                    self.assertRegex(talk.login(address(name), ACCOUNTS[address(name)]), r"^NO \(TRYLATER\)")
-                self.assert_unseen(self.old, since, user=address(name))
-                self.assert_at_prompt(talk, "bob", "new")
 
-
-class Pieces(Case):
+class Pieces(Initials, Case):
     """However the bytes come, the login is the same."""
 
     client = ManageSieve
@@ -130,15 +110,6 @@ class Pieces(Case):
         talk = self.dial()
         talk.send(LOGIN.replace("\r\n", "\n").encode())
         talk.script("S: OK ...")
-
-    def test_without_an_initial_response(self):
-        for mechanism in (sasl.plain(BOB, ACCOUNTS[BOB]), sasl.ScramSha1(BOB, ACCOUNTS[BOB]),
-                          sasl.ScramSha256(BOB, ACCOUNTS[BOB]), sasl.xoauth2(BOB, tokens.long(BOB)),
-                          sasl.oauthbearer(BOB, tokens.long(BOB))):
-            with self.subTest(mechanism.name):
-                talk = self.dial()
-                self.assert_ok(talk.authenticate(mechanism, is_initial=False))
-                self.assert_at(talk, "new")
 
     def test_cancelled_or_undecodable(self):
         # More often than failures are allowed: none of these is one.
@@ -200,24 +171,8 @@ class Order(Case):
                 talk.logout()
 
 
-class Names(Case):
+class Names(Passwords, Case):
     client = ManageSieve
-
-    def test_odd_passwords(self):
-        for name, password in ODD_PASSWORDS.items():
-            user = address(name)
-            with self.subTest(name):
-                self.assert_ok(self.dial().authenticate(sasl.plain(user, password)))
-                self.assert_ok(self.dial().authenticate(sasl.login(user, password)))
-                self.assert_no(self.dial().login(user, secret(password + b" ")))
-
-    def test_a_master_user_opens_the_account_where_it_is(self):
-        for account, side in ((ALICE, "old"), (BOB, "new")):
-            for mechanism in (sasl.plain(f"{account}*{MASTER}", MASTER_PASSWORD.encode()),
-                              sasl.plain(MASTER, MASTER_PASSWORD.encode(), authzid=account)):
-                talk = self.dial()
-                self.assert_ok(talk.authenticate(mechanism))
-                self.assert_at(talk, side)
 
     def test_words_that_could_be_commands(self):
         # A user name is base64 in this protocol, and decoded it may hold anything.

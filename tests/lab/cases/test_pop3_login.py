@@ -6,18 +6,20 @@ from clients import sasl
 from clients.pop3 import Pop3
 from lab import tokens
 from lab.configuration import CLEARTEXT_MECHANISMS
-from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, ODD_PASSWORDS, address
+from lab.layout import ACCOUNTS, address
 
 from .base import Case, secret
+from .logins import Initials, Passwords, Refusals
 
 ALICE, BOB = address("alice"), address("bob")
 NAMES = {"user": ALICE, "password": ACCOUNTS[ALICE].decode()}
 PLAIN = base64.b64encode(f"\0{ALICE}\0{NAMES['password']}".encode()).decode()
 
 
-class Refused(Case):
+class Refused(Refusals, Case):
     """A refused login leaves the client at our prompt."""
 
+    refusal, unavailable = r"^-ERR \[AUTH\]", r"^-ERR \[SYS/TEMP\]"
     client = Pop3
 
     def test_then_another_account_on_the_other_server(self):
@@ -30,17 +32,6 @@ class Refused(Case):
             self.assert_ok(talk.login(BOB, ACCOUNTS[BOB]))
             self.assert_at(talk, "new")
             self.new.logs.wait(client=talk.source, service="pop3-login", what="Login", user=BOB)
-
-    def test_by_every_mechanism_then_another(self):
-        for wrong in (sasl.plain(ALICE, secret("wrong-pop3-password-2")), sasl.login(ALICE, secret("wrong-pop3-password-3")),
-                      sasl.ScramSha256(ALICE, secret("wrong-pop3-password-4")),
-                      sasl.xoauth2(ALICE, secret("wrong-pop3-token-1").decode()),
-                      sasl.oauthbearer(ALICE, secret("wrong-pop3-token-2").decode())):
-            with self.subTest(wrong.name):
-                talk = self.dial()
-                self.assert_no(talk.authenticate(wrong))
-                self.assert_ok(talk.authenticate(sasl.ScramSha256(BOB, ACCOUNTS[BOB])))
-                self.assert_at(talk, "new")
 
     def test_three_times_ends_the_connection(self):
         talk = self.dial()
@@ -71,18 +62,8 @@ class Refused(Case):
             S: +OK 1 ...
             """, wrong=secret("wrong-pop3-password-6").decode(), **NAMES)
 
-    def test_unavailable_is_not_a_failed_login(self):
-        for name in ("down", "unproven", "plainless"):
-            with self.subTest(name):
-                since, talk = self.old.logs.mark(), self.dial()
-                # More often than failures are allowed: none of these is one.
-                for _ in range(4):
-                    self.assertRegex(talk.login(address(name), ACCOUNTS[address(name)]), r"^-ERR \[SYS/TEMP\]")
-                self.assert_unseen(self.old, since, user=address(name))
-                self.assert_at_prompt(talk, "bob", "new")
 
-
-class Pieces(Case):
+class Pieces(Initials, Case):
     """However the bytes come, the login is the same."""
 
     client = Pop3
@@ -131,14 +112,6 @@ class Pieces(Case):
         talk.send(f"USER {ALICE}\nPASS {NAMES['password']}\n".encode())
         talk.script("S: +OK ...\nS: +OK ...")
 
-    def test_without_an_initial_response(self):
-        for mechanism in (sasl.plain(BOB, ACCOUNTS[BOB]), sasl.ScramSha256(BOB, ACCOUNTS[BOB]),
-                          sasl.xoauth2(BOB, tokens.long(BOB)), sasl.oauthbearer(BOB, tokens.long(BOB))):
-            with self.subTest(mechanism.name):
-                talk = self.dial()
-                self.assert_ok(talk.authenticate(mechanism, is_initial=False))
-                self.assert_at(talk, "new")
-
     def test_cancelled_or_undecodable(self):
         # More often than failures are allowed: none of these is one.
         talk = self.dial()
@@ -156,26 +129,8 @@ class Pieces(Case):
             self.assert_at_prompt(talk)
 
 
-class Names(Case):
+class Names(Passwords, Case):
     client = Pop3
-
-    def test_odd_passwords(self):
-        for name, password in ODD_PASSWORDS.items():
-            user = address(name)
-            with self.subTest(name):
-                self.assert_ok(self.dial().login(user, password))
-                self.assert_ok(self.dial().authenticate(sasl.plain(user, password)))
-                self.assert_ok(self.dial().authenticate(sasl.login(user, password)))
-                self.assert_no(self.dial().login(user, secret(password + b" ")))
-
-    def test_a_master_user_opens_the_mailbox_where_it_is(self):
-        for account, side in ((ALICE, "old"), (BOB, "new")):
-            talk = self.dial()
-            self.assert_ok(talk.login(f"{account}*{MASTER}", MASTER_PASSWORD.encode()))
-            self.assert_at(talk, side)
-            talk = self.dial()
-            self.assert_ok(talk.authenticate(sasl.plain(MASTER, MASTER_PASSWORD.encode(), authzid=account)))
-            self.assert_at(talk, side)
 
 
 class Stls(Case):

@@ -4,9 +4,10 @@ from clients import sasl
 from clients.submission import Submission
 from lab import tokens
 from lab.configuration import CLEARTEXT_MECHANISMS
-from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, ODD_PASSWORDS, address
+from lab.layout import ACCOUNTS, address
 
 from .base import Case, secret
+from .logins import Initials, Passwords, Refusals
 
 ALICE, BOB = address("alice"), address("bob")
 PASSWORD = ACCOUNTS[ALICE].decode()
@@ -26,8 +27,10 @@ class Submitting(Case):
     client, needs_postfix = Submission, True
 
 
-class Refused(Submitting):
+class Refused(Refusals, Submitting):
     """A refused login leaves the client at our prompt."""
+
+    refusal, unavailable = "^535 5.7.8 ", "^454 4.7.0 "
 
     def test_then_another_account_on_the_other_server(self):
         for kind in ("implicit", "starttls"):
@@ -46,19 +49,6 @@ class Refused(Submitting):
             self.assert_ok(talk.login(ALICE, ACCOUNTS[ALICE]))
             self.assert_at(talk, "old")
             self.old.logs.wait(client=talk.source, service="submission-login", what="Login", user=ALICE)
-
-    def test_by_every_mechanism_then_another(self):
-        for user, other, side in ((ALICE, BOB, "new"), (BOB, ALICE, "old")):
-            for wrong in (sasl.plain(user, secret("wrong-smtp-password-2")), sasl.login(user, secret("wrong-smtp-password-3")),
-                          sasl.ScramSha1(user, secret("wrong-smtp-password-4")),
-                          sasl.ScramSha256(user, secret("wrong-smtp-password-5")),
-                          sasl.xoauth2(user, secret("wrong-smtp-token-1").decode()),
-                          sasl.oauthbearer(user, secret("wrong-smtp-token-2").decode())):
-                with self.subTest(wrong.name, user=user):
-                    talk = self.dial()
-                    self.assertRegex(talk.authenticate(wrong), "^535 5.7.8 ")
-                    self.assert_ok(talk.authenticate(sasl.ScramSha256(other, ACCOUNTS[other])))
-                    self.assert_at(talk, side)
 
     def test_three_times_ends_the_connection(self):
         talk = self.dial()
@@ -83,18 +73,8 @@ class Refused(Submitting):
             S: 250 2.1.0 ...
             """, wrong=response(ALICE, secret("wrong-smtp-password-7")), right=response(BOB, ACCOUNTS[BOB]), user=BOB)
 
-    def test_unavailable_is_not_a_failed_login(self):
-        for name in ("down", "unproven", "plainless"):
-            with self.subTest(name):
-                since, talk = self.old.logs.mark(), self.dial()
-                # More often than failures are allowed: none of these is one.
-                for _ in range(4):
-                    self.assertRegex(talk.login(address(name), ACCOUNTS[address(name)]), "^454 4.7.0 ")
-                self.assert_unseen(self.old, since, user=address(name))
-                self.assert_at_prompt(talk, "bob", "new")
 
-
-class Pieces(Submitting):
+class Pieces(Initials, Submitting):
     """However the bytes come, the login is the same."""
 
     def test_one_segment(self):
@@ -138,16 +118,6 @@ class Pieces(Submitting):
         for byte in f"AUTH PLAIN {PLAIN}\r\nMAIL FROM:<{ALICE}>\r\n".encode():
             talk.send_alone(bytes([byte]))
         talk.script("S: 235 2.7.0 ...\nS: 250 2.1.0 ...")
-
-    def test_without_an_initial_response(self):
-        for user, side in ((ALICE, "old"), (BOB, "new")):
-            for mechanism in (sasl.plain(user, ACCOUNTS[user]), sasl.login_with_name(user, ACCOUNTS[user]),
-                              sasl.ScramSha256(user, ACCOUNTS[user]), sasl.xoauth2(user, tokens.long(user)),
-                              sasl.oauthbearer(user, tokens.long(user))):
-                with self.subTest(mechanism.name, side=side):
-                    talk = self.dial()
-                    self.assert_ok(talk.authenticate(mechanism, is_initial=False))
-                    self.assert_at(talk, side)
 
     def test_cancelled_or_undecodable(self):
         # More often than failures are allowed: none of these is one.
@@ -223,23 +193,7 @@ class Order(Submitting):
         self.assert_unseen(self.old, since, client=talk.source)
 
 
-class Names(Submitting):
-    def test_odd_passwords(self):
-        for name, password in ODD_PASSWORDS.items():
-            user = address(name)
-            with self.subTest(name):
-                self.assert_ok(self.dial().authenticate(sasl.plain(user, password)))
-                self.assert_ok(self.dial().authenticate(sasl.login(user, password)))
-                self.assert_no(self.dial().login(user, secret(password + b" ")))
-
-    def test_a_master_user_opens_the_account_where_it_is(self):
-        for account, side in ((ALICE, "old"), (BOB, "new")):
-            for mechanism in (sasl.plain(f"{account}*{MASTER}", MASTER_PASSWORD.encode()),
-                              sasl.plain(MASTER, MASTER_PASSWORD.encode(), authzid=account)):
-                talk = self.dial()
-                self.assert_ok(talk.authenticate(mechanism))
-                self.assert_at(talk, side)
-
+class Names(Passwords, Submitting):
     def test_words_that_could_be_commands(self):
         # A user name is base64 in this protocol, and decoded it may hold anything.
         for name in (f"alice\r\nMAIL FROM:<{BOB}>", "alice\n", "a\0b", "alice\r", '"alice"', "", "a b"):

@@ -7,7 +7,7 @@ import subprocess
 from clients.addresses import fresh
 from clients.talk import Talk
 from lab import certificates
-from lab.layout import ACCOUNTS, address
+from lab.layout import address
 from lab.proxy import SECOND_NAME
 from lab.waiting import until
 
