@@ -67,8 +67,7 @@ impl Backends {
         roots: &PlatformRoots,
         previous: Option<&Self>,
     ) -> Result<Self, (Name, SetupError)> {
-        let own: Arc<[SocketAddr]> =
-            plan.listeners.iter().flat_map(|listener| listener.bind.iter().copied()).collect();
+        let own = own(plan);
         let mut by_name = BTreeMap::new();
         for (name, destination) in &plan.destinations {
             let connectors = connectors(destination, roots).map_err(|error| (Arc::clone(name), error))?;
@@ -104,6 +103,11 @@ impl Backends {
     }
 }
 
+/// Our own listeners, which no way may lead to.
+fn own(plan: &Plan) -> Arc<[SocketAddr]> {
+    plan.listeners.iter().flat_map(|listener| listener.bind.iter().copied()).collect()
+}
+
 /// A connector for each leg that uses TLS.
 fn connectors(
     destination: &Destination,
@@ -132,35 +136,14 @@ impl Backend {
     /// When TLS cannot be set up.
     pub fn of(endpoint: &Endpoint, plan: &Plan, roots: &PlatformRoots) -> Result<Self, SetupError> {
         let tls = if endpoint.https { TlsMode::Implicit } else { TlsMode::Plain };
-        let mut legs = [None; Protocol::ALL.len()];
-        legs[Protocol::Http.index()] =
+        let mut destination =
+            Destination::outside(Name::clone(&endpoint.name), &*endpoint.host, Verify::Platform);
+        destination.legs[Protocol::Http.index()] =
             Some(LegPlan { port: endpoint.port, tls, forwarding: Forwarding::None, http2: false });
-        let destination = Destination {
-            name: Name::clone(&endpoint.name),
-            hosts: vec![endpoint.host.clone()],
-            tls_server_name: None,
-            verify: Verify::Platform,
-            client_certificate: None,
-            adds_forwarded: false,
-            allow_plaintext_auth: true,
-            hide_auth_errors: false,
-            source_ips: Vec::new(),
-            proxy_tlvs: false,
-            health_interval: None,
-            legs,
-        };
-        let connectors = connectors(&destination, roots)?;
-        let own = plan.listeners.iter().flat_map(|listener| listener.bind.iter().copied()).collect();
-        let health: Arc<[Health; Protocol::ALL.len()]> = Arc::new(std::array::from_fn(|_| Health::default()));
-        health[Protocol::Http.index()].set_rule(health::Rule::of(&plan.server));
-        Ok(Self {
-            destination: Arc::new(destination),
-            connectors,
-            dialler: dial::Dialler::new(Vec::new(), own),
-            health,
-            timeout: plan.server.backend_timeout,
-            retries: 0,
-        })
+        let mut backend = Self::outside(destination, roots, plan.server.backend_timeout)?;
+        backend.dialler = dial::Dialler::new(Vec::new(), own(plan));
+        backend.health(Protocol::Http).set_rule(health::Rule::of(&plan.server));
+        Ok(backend)
     }
 
     /// A way to `destination`, tried once, which no plan has: our own listeners, say, as a client meets them.

@@ -172,23 +172,10 @@ fn towards(listener: &Listener, plan: &Plan, rule: &Rule, name: &str) -> Result<
     let bound = listener.bind.first().copied().map(reachable);
     let bound =
         bound.ok_or_else(|| Failure::Usage(format!("listener.{} is bound nowhere", listener.name)))?;
-    let mut legs = [None; Protocol::ALL.len()];
-    legs[listener.protocol.index()] =
+    let mut destination = Destination::outside(listener.name.clone(), bound.ip().to_string(), rule.clone());
+    destination.tls_server_name = Some(name.to_owned());
+    destination.legs[listener.protocol.index()] =
         Some(Leg { port: bound.port(), tls: listener.tls, forwarding: Forwarding::None, http2: false });
-    let destination = Destination {
-        name: listener.name.clone(),
-        hosts: vec![bound.ip().to_string()],
-        tls_server_name: Some(name.to_owned()),
-        verify: rule.clone(),
-        client_certificate: None,
-        adds_forwarded: false,
-        allow_plaintext_auth: false,
-        hide_auth_errors: false,
-        source_ips: Vec::new(),
-        proxy_tlvs: false,
-        health_interval: None,
-        legs,
-    };
     Backend::outside(destination, &PlatformRoots::default(), plan.server.backend_timeout + MARGIN)
         .map_err(|error| Failure::Usage(error.to_string()))
 }

@@ -550,6 +550,25 @@ impl Listener {
 // === impl Destination ===
 
 impl Destination {
+    /// A server that no file declares, at `host`: nothing is told to it of whoever comes, and it has no leg yet.
+    #[must_use]
+    pub fn outside(name: impl Into<Name>, host: impl Into<String>, verify: Verify) -> Self {
+        Self {
+            name: name.into(),
+            hosts: vec![host.into()],
+            tls_server_name: None,
+            verify,
+            client_certificate: None,
+            adds_forwarded: false,
+            allow_plaintext_auth: false,
+            hide_auth_errors: false,
+            source_ips: Vec::new(),
+            proxy_tlvs: false,
+            health_interval: None,
+            legs: [None; Protocol::ALL.len()],
+        }
+    }
+
     /// The leg for a protocol, if the destination has one.
     #[must_use]
     pub fn leg(&self, protocol: Protocol) -> Option<&Leg> {

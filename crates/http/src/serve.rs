@@ -21,13 +21,7 @@ pub async fn serve(
     draining: CancellationToken,
 ) {
     let id = SessionId::new();
-    let span = tracing::info_span!(
-        "session",
-        %id,
-        listener = %listener.name,
-        protocol = %listener.protocol,
-        peer = %accepted.peer
-    );
+    let span = session::span(id, &listener, &accepted);
     Box::pin(course(service, listener, id, accepted, draining)).instrument(span).await;
 }
 

@@ -19,4 +19,4 @@ pub use bridged::Crossing;
 pub use context::{Context, ContextError, Live};
 pub use conversation::handshake;
 pub use ledger::{Ledger, Lines};
-pub use serve::{arrive, serve, turn_away, turn_away_with};
+pub use serve::{arrive, serve, span, turn_away, turn_away_with};

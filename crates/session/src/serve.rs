@@ -12,7 +12,7 @@ use observe::metrics::{ListenerMeter, Presence};
 use tls::Stream;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use wire::attempt::{Parting, Verdict};
 use wire::passthrough::farewell;
 use wire::step::{Asked, Channel, Opening};
@@ -41,13 +41,7 @@ pub async fn serve(
     draining: impl Future<Output = ()>,
 ) {
     let id = SessionId::new();
-    let span = tracing::info_span!(
-        "session",
-        %id,
-        listener = %listener.name,
-        protocol = %listener.protocol,
-        peer = %accepted.peer
-    );
+    let span = span(id, &listener, &accepted);
     let life = async {
         // What the login needed is given back before the long wait begins.
         let entrance = Box::pin(enter(context, listener, id, accepted, draining)).await;
@@ -58,6 +52,17 @@ pub async fn serve(
         }
     };
     life.instrument(span).await;
+}
+
+/// What every line about a connection begins with.
+pub fn span(id: SessionId, listener: &Listener, accepted: &Accepted) -> Span {
+    tracing::info_span!(
+        "session",
+        %id,
+        listener = %listener.name,
+        protocol = %listener.protocol,
+        peer = %accepted.peer
+    )
 }
 
 /// Says that there is no room, without waiting for anything: on an encrypted connection there is nothing to

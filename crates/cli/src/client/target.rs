@@ -88,9 +88,12 @@ impl Target {
         let mut authorization = HeaderValue::from_bytes(bearer.expose())
             .map_err(|_| Failure::Usage("the token has bytes that no HTTP header can carry".to_owned()))?;
         authorization.set_sensitive(true);
-        let connector =
-            Connector::new(&destination(&host, verify), &PlatformRoots::default(), &[b"http/1.1"])
-                .map_err(|error| Failure::Usage(error.to_string()))?;
+        let connector = Connector::new(
+            &Destination::outside("admin", &*host, verify),
+            &PlatformRoots::default(),
+            &[b"http/1.1"],
+        )
+        .map_err(|error| Failure::Usage(error.to_string()))?;
         Ok(Self { host, port, authorization, connector, expected })
     }
 
@@ -139,24 +142,6 @@ fn named_pin(plan: &Plan, admin: &Admin) -> Option<[u8; 32]> {
         .iter()
         .find(|certificate| certificate.name == *name)
         .map(|certificate| certificate.sha256)
-}
-
-/// The API as something to do TLS with.
-fn destination(host: &str, verify: Verify) -> Destination {
-    Destination {
-        name: "admin".into(),
-        hosts: vec![host.to_owned()],
-        tls_server_name: None,
-        verify,
-        client_certificate: None,
-        adds_forwarded: false,
-        allow_plaintext_auth: false,
-        hide_auth_errors: false,
-        source_ips: Vec::new(),
-        proxy_tlvs: false,
-        health_interval: None,
-        legs: Default::default(),
-    }
 }
 
 /// Where to connect to for what is bound.
