@@ -130,3 +130,90 @@ async fn tidy(pool: Weak<Pool>) {
         shelves.count = shelves.by_key.values().map(Vec::len).sum();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tls::Stream;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A connection, and the backend's end of it.
+    async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
+        let address = listener.local_addr().expect("an address");
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let stream = Stream::plain(ours.expect("a connection"), Vec::new());
+        (Connection::new(stream, false).await.expect("HTTP/1"), theirs.expect("a connection").0)
+    }
+
+    async fn listener() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.expect("a socket")
+    }
+
+    fn key(client: Option<u8>) -> Key {
+        let announced = client.map(|last| Announced {
+            client: IpAddr::from([192, 0, 2, last]),
+            local: SocketAddr::from(([192, 0, 2, 100], 443)),
+            encrypted: true,
+        });
+        Key { destination: "old".into(), announced }
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_only_whom_it_was_announced_for() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let (ours, _theirs) = connection(&listener).await;
+        pool.put(&key(Some(1)), ours);
+        assert!(pool.take(&key(Some(2))).is_none());
+        assert!(pool.take(&key(None)).is_none());
+        assert!(pool.take(&key(Some(1))).is_some());
+        assert!(pool.take(&key(Some(1))).is_none(), "it was taken");
+    }
+
+    #[tokio::test]
+    async fn what_was_closed_or_says_something_unasked_is_not_used() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let (closed, theirs) = connection(&listener).await;
+        drop(theirs);
+        pool.put(&key(None), closed);
+        let (talks, mut theirs) = connection(&listener).await;
+        theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.expect("it is written");
+        pool.put(&key(None), talks);
+        assert!(pool.take(&key(None)).is_none());
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_may() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let mut theirs = Vec::new();
+        for _ in 0..MAX_OF_KEY + 3 {
+            let (ours, end) = connection(&listener).await;
+            pool.put(&key(None), ours);
+            theirs.push(end);
+        }
+        assert_eq!(pool.lock().count, MAX_OF_KEY);
+        let (ours, _end) = connection(&listener).await;
+        pool.lock().count = MAX_ALL;
+        pool.put(&key(Some(1)), ours);
+        assert!(pool.take(&key(Some(1))).is_none(), "there was no room");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_long() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let (first, _theirs) = connection(&listener).await;
+        let (second, _theirs) = connection(&listener).await;
+        pool.put(&key(None), first);
+        pool.put(&key(Some(1)), second);
+        tokio::time::pause();
+        tokio::time::advance(MAX_WAIT).await;
+        assert!(pool.take(&key(None)).is_none());
+        // And without anybody who asks.
+        tokio::time::advance(ROUND).await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(pool.lock().count, 0);
+    }
+}
