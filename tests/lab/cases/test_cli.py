@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from lab.configuration import FORWARDINGS, LEGS, SIDES, leg_name, passing
+from lab.configuration import FORWARDINGS, LEGS, NEW, SIDES, leg_name, passing
 from lab.layout import ACCOUNTS, address
 from lab.proxy import Proxy
 
@@ -57,7 +57,7 @@ class Probe(Case):
 class Verify(Case):
     def verify(self, *arguments, user=address("bob"), password=None, proxy=None):
         """Exit status, and outcomes by listener, against the proxy that the tests share or another."""
-        password = ACCOUNTS[address("bob")] if password is None else password
+        password = ACCOUNTS[user] if password is None else password
         environment = {**os.environ, "POINTSMAN_VERIFY_PASSWORD": password.decode()}
         done = subprocess.run([base.BINARY, "verify", "--json", "--user", user, *arguments, (proxy or self.proxy).config_path],
                               capture_output=True, text=True, timeout=300, env=environment)
@@ -97,10 +97,13 @@ class Verify(Case):
             imap = document["listener"]["imap-implicit"]
             passing(side.host, side, "none")(document)
             document["listener"] = {"imap-implicit": imap, "smtp-plain": document["listener"]["smtp-plain"]}
-        proxy = self.extra_proxy("verified", 63, change)
+        # Its message stays in the mailbox: not in one whose messages others count.
+        user = address("crowd7")
+        proxy = base.start_proxy("verified", 63, change, {user: NEW})
+        self.addCleanup(proxy.stop)
         trusting = "--ca", proxy.pairs["mail"].ca, "--name", "mail.example.org"
-        status, outcomes, _ = self.verify(*trusting, proxy=proxy)
+        status, outcomes, _ = self.verify(*trusting, user=user, proxy=proxy)
         self.assertEqual(status, 0, outcomes)
         self.assertIn("found by IMAP", outcomes["smtp-plain"]["detail"])
-        status, outcomes, _ = self.verify(*trusting, "--no-message", proxy=proxy)
+        status, outcomes, _ = self.verify(*trusting, "--no-message", user=user, proxy=proxy)
         self.assertEqual((status, list(outcomes)), (0, ["imap-implicit"]))
