@@ -1,11 +1,13 @@
 //! The management API's place in the program: its certificate, and what it may do.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use admin::house::Boxed;
 use admin::{Audit, House, Reload, ReloadError, Server};
 use arc_swap::ArcSwap;
-use config::plan::{Admin, Name, Plan};
+use config::plan::{ADMIN_CERTIFICATE, ADMIN_KEY, Admin, Name, Plan};
 use listen::Places;
 use points::Points;
 use session::Context;
@@ -15,10 +17,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::doors::Doors;
 use crate::start::{App, StartError};
-use crate::state;
 
-/// The API's TLS. The self-signed certificate lives as long as the process: clients pin it.
+/// The API's TLS.
 pub(crate) struct Tls {
+    /// Self-signed, and the same from start to start: clients pin it.
     own: Arc<Certificates>,
     tickets: Tickets,
     acceptor: ArcSwap<Acceptor>,
@@ -43,9 +45,10 @@ pub(crate) fn bind(app: &Arc<App>, doors: &Doors) -> Result<Option<(Server, Audi
     let Some(admin) = &context.plan.admin else {
         return Ok(None);
     };
-    let audit = state::folder(&context.plan)
-        .and_then(|folder| Audit::open(&folder, &context.live.accounts))
-        .map_err(|error| StartError::Audit(context.plan.server.state_dir.clone(), error))?;
+    let folder = app.state_folder().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
+    let audit = folder
+        .and_then(|folder| Audit::open(folder, &context.live.accounts))
+        .map_err(|error| StartError::State(context.plan.server.state_dir.clone(), error))?;
     let lent = Lent { app: Arc::clone(app), places: doors.places.clone(), closing: doors.closing.clone() };
     let server = Server::bind(admin, Arc::new(lent), audit.clone())?;
     Ok(Some((server, audit)))
@@ -59,18 +62,26 @@ pub(crate) fn serve(server: Server) {
 // === impl Tls ===
 
 impl Tls {
-    /// With the certificate that `plan` names, or a self-signed one, whose hash is logged.
-    pub(crate) fn new(plan: &Plan, certificates: &Arc<Certificates>) -> Result<Self, SetupError> {
-        let own = Certificates::self_signed(&names(plan))?;
+    /// With the certificate that `plan` names, or the self-signed one in `folder`, whose hash is logged.
+    pub(crate) fn new(
+        plan: &Plan,
+        certificates: &Arc<Certificates>,
+        folder: Option<&Path>,
+    ) -> Result<Self, SetupError> {
+        let is_shown = matches!(&plan.admin, Some(Admin { certificate: None, .. }));
+        let own = match folder.filter(|_| is_shown) {
+            Some(folder) => {
+                Certificates::kept(&folder.join(ADMIN_CERTIFICATE), &folder.join(ADMIN_KEY), &names(plan))
+            }
+            // Of use only to a reload that no longer names one.
+            None => Certificates::self_signed(&names(plan)),
+        }?;
         // Of its own: a ticket of a mail client's must not open a session here.
         let tickets = Tickets::new()?;
         let acceptor = acceptor(plan, certificates, &own, &tickets)?;
-        if let Some(Admin { certificate: None, .. }) = &plan.admin {
+        if is_shown {
             let sha256: String = own.list().iter().flat_map(|info| info.sha256).map(hex).collect();
-            tracing::info!(
-                sha256,
-                "management API: self-signed certificate, new at every start; clients pin this"
-            );
+            tracing::info!(sha256, "management API: self-signed certificate; clients pin this");
         }
         Ok(Self { own, tickets, acceptor: ArcSwap::from_pointee(acceptor) })
     }

@@ -1,6 +1,6 @@
 //! From a plan to a running program, and from one plan to the next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{Reload, ReloadError};
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::mapping::Mapping;
 use crate::metrics::Chronicle;
-use crate::{management, report, restart};
+use crate::{management, report, restart, state};
 
 /// Everything that runs, but for the doors.
 pub struct App {
@@ -31,6 +31,8 @@ pub struct App {
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
     /// Of the management API, whether it is served or not.
     api_tls: management::Tls,
+    /// Where state is kept, if any is.
+    state_folder: Option<PathBuf>,
     /// What the sockets and the sizes are those of.
     started: Arc<Plan>,
     log: Option<observe::Handle>,
@@ -57,9 +59,9 @@ pub enum StartError {
     /// A listening socket could not be had.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
-    /// The audit log could not be opened.
+    /// What has to outlive the process could not be kept: the audit log, first of all.
     #[error("server.state_dir: the audit log cannot be kept in {}: {_1}", _0.display())]
-    Audit(PathBuf, std::io::Error),
+    State(PathBuf, std::io::Error),
     /// The runtime or a signal handler could not be had.
     #[error("the system refused what the program needs: {0}")]
     System(#[from] std::io::Error),
@@ -94,7 +96,14 @@ impl App {
         mapping.tell(&plan, &points);
         tokio::spawn(points.clone().obey(ears));
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let api_tls = management::Tls::new(&plan, &certificates)?;
+        let state_folder = match &plan.admin {
+            Some(_) => Some(
+                state::folder(&plan)
+                    .map_err(|error| StartError::State(plan.server.state_dir.clone(), error))?,
+            ),
+            None => None,
+        };
+        let api_tls = management::Tls::new(&plan, &certificates, state_folder.as_deref())?;
         let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
         let watch = certificates.watch();
@@ -105,6 +114,7 @@ impl App {
             live,
             certificates: Mutex::new((certificates, watch)),
             api_tls,
+            state_folder,
             started,
             log,
             mapping: tokio::sync::Mutex::new(mapping),
@@ -124,6 +134,11 @@ impl App {
 
     pub(crate) const fn api_tls(&self) -> &management::Tls {
         &self.api_tls
+    }
+
+    /// Where state is kept, with a management API.
+    pub(crate) fn state_folder(&self) -> Option<&Path> {
+        self.state_folder.as_deref()
     }
 
     /// The live state of accounts.

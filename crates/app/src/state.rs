@@ -6,29 +6,29 @@ use std::path::{Path, PathBuf};
 use config::plan::Plan;
 use rustix::fs::{Access, access};
 
-/// The plan's folder, made if it was asked for by name. Where none was, and the usual one cannot be written, the
-/// configuration's own folder takes its place, with a warning.
+/// The first of the plan's folders that can be written, with a warning where it is not the first; one that was
+/// asked for by name is made.
 ///
 /// # Errors
-/// What the system says of the folder that was asked for.
+/// What the system says of the first.
 pub(crate) fn folder(plan: &Plan) -> io::Result<PathBuf> {
-    let folder = &plan.server.state_dir;
     if plan.server.state_dir_is_set {
-        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(&plan.server.state_dir)?;
     }
-    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-        Ok(()) => Ok(folder.clone()),
-        Err(error) if plan.server.state_dir_is_set => Err(error.into()),
-        Err(error) => {
-            let beside = plan.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let beside = beside.unwrap_or_else(|| Path::new(".")).to_owned();
-            tracing::warn!(
-                usual = %folder.display(),
-                %error,
-                instead = %beside.display(),
-                "the state folder cannot be written, so the configuration's is used: create it, or set server.state_dir"
-            );
-            Ok(beside)
-        }
-    }
+    let may_write = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    let mut folders = plan.state_folders().into_iter();
+    let usual = folders.next().unwrap_or(&plan.server.state_dir);
+    let Err(error) = may_write(usual) else {
+        return Ok(usual.to_owned());
+    };
+    let Some(instead) = folders.find(|folder| may_write(folder).is_ok()) else {
+        return Err(error.into());
+    };
+    tracing::warn!(
+        usual = %usual.display(),
+        %error,
+        instead = %instead.display(),
+        "the state folder cannot be written, so the configuration's is used: create it, or set server.state_dir"
+    );
+    Ok(instead.to_owned())
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -455,6 +455,11 @@ pub enum ExtractFrom {
     Body(regex::bytes::Regex),
 }
 
+/// Where the self-signed certificate of the management API is kept, in [`Plan::state_folders`].
+pub const ADMIN_CERTIFICATE: &str = "admin.crt";
+/// Its key, beside it.
+pub const ADMIN_KEY: &str = "admin.key";
+
 /// `[admin]`.
 #[derive(Debug)]
 pub struct Admin {
@@ -466,7 +471,7 @@ pub struct Admin {
     pub lockout_threshold: u32,
     /// For how long.
     pub lockout_duration: Duration,
-    /// Name of a `[tls.certificate]`; `None` = self-signed.
+    /// Name of a `[tls.certificate]`; `None` = a self-signed one, kept in [`Plan::state_folders`].
     pub certificate: Option<Name>,
     /// Metrics without a token.
     pub metrics_public: bool,
@@ -526,6 +531,16 @@ impl Plan {
     #[must_use]
     pub fn capabilities(&self, protocol: Protocol) -> &Capabilities {
         &self.capabilities[protocol.index()]
+    }
+
+    /// Where state may be, the better place first: the folder that was asked for; where none was, the usual one, or
+    /// else the configuration's own.
+    #[must_use]
+    pub fn state_folders(&self) -> Vec<&Path> {
+        let beside = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let beside = beside.unwrap_or_else(|| Path::new("."));
+        let own = Some(beside).filter(|_| !self.server.state_dir_is_set);
+        [self.server.state_dir.as_path()].into_iter().chain(own).collect()
     }
 }
 

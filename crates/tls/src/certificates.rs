@@ -5,6 +5,7 @@
 //! certificate that it was given.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
@@ -13,10 +14,10 @@ use config::plan::{Certificate, Name, Tls};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
-use crate::self_signed;
 use crate::setup::SetupError;
 use crate::verify::sha256;
 use crate::words::hex;
+use crate::{kept, self_signed};
 
 /// All certificates that may be shown to clients. See the module's comment.
 pub struct Certificates {
@@ -81,7 +82,7 @@ impl Certificates {
     pub fn new(tls: &Tls, hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
         let certificates = tls.certificates.clone();
         let is_covered = certificates.len() == 1 || certificates.iter().any(|one| one.is_default);
-        let self_signed = if is_covered { None } else { Some(self_signed::make(hostnames)?) };
+        let self_signed = if is_covered { None } else { Some(self_signed::make(hostnames)?.pair()?) };
         if let Some(made) = &self_signed {
             warn_self_signed(made, certificates.is_empty());
         }
@@ -94,7 +95,21 @@ impl Certificates {
     /// # Errors
     /// When it cannot be made.
     pub fn self_signed(hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
-        Ok(Self::of(Table { certificates: Vec::new(), self_signed: Some(self_signed::make(hostnames)?) }))
+        Ok(Self::alone(self_signed::make(hostnames)?.pair()?))
+    }
+
+    /// As [`Certificates::self_signed`], with the certificate that `cert` and `key` hold, if it is good for another
+    /// month and for every one of `hostnames`; else a new one is made and written there. What could not be written
+    /// is logged, and the certificate is then new at the next start too.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn kept(cert: &Path, key: &Path, hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
+        Ok(Self::alone(kept::read_or_make(cert, key, hostnames)?))
+    }
+
+    fn alone(pair: Arc<CertifiedKey>) -> Arc<Self> {
+        Self::of(Table { certificates: Vec::new(), self_signed: Some(pair) })
     }
 
     fn of(table: Table) -> Arc<Self> {

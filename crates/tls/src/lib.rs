@@ -9,7 +9,7 @@
 //! | `stream`, `prefixed` | a connection in the clear or inside TLS; bytes that were read before |
 //! | `info` | what a handshake agreed on |
 //! | `acceptor`, `choice` | the server's side; which certificate a client gets |
-//! | `certificates`, `watch`, `self_signed` | the table of certificates, renewed while it runs |
+//! | `certificates`, `watch`, `self_signed`, `kept` | the table of certificates, renewed while it runs; what is shown where there is none |
 //! | `connector`, `verify`, `roots` | the client's side; how a backend's certificate is judged |
 //! | `error`, `setup`, `words` | what went wrong, in words |
 
@@ -19,6 +19,7 @@ mod choice;
 mod connector;
 mod error;
 mod info;
+mod kept;
 mod prefixed;
 mod roots;
 mod self_signed;

@@ -13,6 +13,7 @@ from lab.configuration import NEW, OLD
 from lab.layout import ACCOUNTS, address
 from lab.waiting import until
 
+from . import base
 from .base import Case, secret
 
 PORT = 9443
@@ -128,14 +129,23 @@ class Acts(Managed):
         self.assertEqual((status, [remark["line"] for remark in problem["problems"]]), (422, [2]))
         self.assert_at(self.log_in(), "old")
 
-    def test_the_certificate_of_its_own_is_the_one_in_the_log(self):
+    def test_the_certificate_of_its_own_stays_and_clients_find_it(self):
         def unnamed(document):
             managed(document)
             del document["admin"]["certificate"]
         self.start(68, unnamed)
-        logged = re.search(r'self-signed certificate.*sha256="?([0-9a-f]{64})', self.managed.log())
-        shown = fingerprint(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((self.managed.host, PORT))))
-        self.assertEqual(logged and logged[1], shown)
+
+        def shown():
+            return fingerprint(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((self.managed.host, PORT))))
+        first = shown()
+        self.assertEqual(re.findall(r'self-signed certificate.*sha256="?([0-9a-f]{64})', self.managed.log()), [first])
+        self.managed.stop()
+        self.managed.start()
+        self.assertEqual(shown(), first, "another start")
+        for command in (["curl", "-sf", "--cacert", self.managed.dir / "state" / "admin.crt", f"{self.url}/healthz"],
+                        [base.BINARY, "status", "--config", self.managed.config_path]):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_readiness_while_draining(self):
         self.start(66)

@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use config::plan::{Admin, Destination, Plan, Verify};
+use config::certificate::{Leaf, read_chain};
+use config::plan::{ADMIN_CERTIFICATE, Destination, Name, Plan, Verify};
 use hyper::header::HeaderValue;
 use tls::{Connector, PlatformRoots, TlsError};
 use wire::secret::Secret;
@@ -24,8 +25,9 @@ pub(crate) struct Target {
 }
 
 /// What a missing pin means, in words.
-const NO_PIN: &str = "[admin] has no certificate, so the proxy makes one at every start: give the SHA-256 that it \
-                      logged then, with --pin, or name a certificate in [admin]";
+const NO_PIN: &str = "[admin] names no certificate, and the one that the proxy makes for itself at its first start \
+                      (admin.crt in its state folder) cannot be read here: start the proxy, or give the SHA-256 that \
+                      it logged, with --pin";
 
 // === impl Target ===
 
@@ -66,13 +68,16 @@ impl Target {
         let no_api = || Failure::Usage(format!("{shown} has no [admin], so there is no API to ask"));
         let admin = plan.admin.as_ref().ok_or_else(no_api)?;
         let bound = admin.bind.first().copied().ok_or_else(no_api)?;
-        let (pin, expected) = match (pin, named_pin(&plan, admin)) {
-            (Some(pin), _) => (pin, "--pin"),
-            (None, Some(pin)) => (pin, "the certificate's file that [admin] names"),
-            (None, None) => return Err(Failure::Usage(NO_PIN.to_owned())),
+        let (pins, expected) = match (pin, &admin.certificate) {
+            (Some(pin), _) => (vec![pin], "--pin"),
+            (None, Some(name)) => (named_pins(&plan, name), "the certificate's file that [admin] names"),
+            (None, None) => (kept_pins(&plan), "admin.crt in the state folder"),
         };
+        if pins.is_empty() {
+            return Err(Failure::Usage(NO_PIN.to_owned()));
+        }
         let address = reachable(bound);
-        Self::new(address.ip().to_string(), address.port(), &admin.token, Verify::Pins(vec![pin]), expected)
+        Self::new(address.ip().to_string(), address.port(), &admin.token, Verify::Pins(pins), expected)
     }
 
     fn new(
@@ -135,13 +140,21 @@ impl Target {
 }
 
 /// The leaf that `[admin].certificate` names.
-fn named_pin(plan: &Plan, admin: &Admin) -> Option<[u8; 32]> {
-    let name = admin.certificate.as_ref()?;
-    plan.tls
-        .certificates
-        .iter()
-        .find(|certificate| certificate.name == *name)
+fn named_pins(plan: &Plan, name: &Name) -> Vec<[u8; 32]> {
+    let certificates = plan.tls.certificates.iter();
+    certificates
+        .filter(|certificate| certificate.name == *name)
         .map(|certificate| certificate.sha256)
+        .collect()
+}
+
+/// The self-signed one, wherever a proxy with this configuration may have put it.
+fn kept_pins(plan: &Plan) -> Vec<[u8; 32]> {
+    let chains = plan
+        .state_folders()
+        .into_iter()
+        .filter_map(|folder| read_chain(&folder.join(ADMIN_CERTIFICATE)).ok());
+    chains.filter_map(|chain| Leaf::of(chain.first()?).ok()).map(|leaf| leaf.sha256).collect()
 }
 
 /// Where to connect to for what is bound.

@@ -9,10 +9,23 @@ fn a_configuration_tells_whom_to_ask() {
     assert!(status.ok().contains("ready"));
     let named_nothing = proxy.run_bare(&["status", "--config", "missing.toml"]);
     assert_eq!(named_nothing.code, 2, "{named_nothing:?}");
+    // The certificate that the proxy has made for itself is found through the configuration too.
+    assert!(proxy.run_bare(&["status", "--config", "client.toml"]).ok().contains("ready"));
+    std::fs::remove_file(proxy.path("state").join("admin.crt")).expect("it is there");
     // ./pointsman.toml is found; what it lacks is a pin.
     let no_pin = proxy.run_bare(&["status"]);
     assert_eq!(no_pin.code, 2, "{no_pin:?}");
     assert!(no_pin.err.contains("--pin"), "{}", no_pin.err);
+}
+
+#[test]
+fn a_certificate_of_another_proxy_in_the_state_folder_is_none() {
+    let (proxy, other) = (Proxy::start(), Proxy::start());
+    let copied = std::fs::copy(other.path("state").join("admin.crt"), proxy.path("state").join("admin.crt"));
+    copied.expect("a file");
+    let told = proxy.run_bare(&["status", "--config", "client.toml"]);
+    assert_eq!(told.code, 2, "{told:?}");
+    assert!(told.err.contains("the token was not sent") && told.err.contains(&proxy.pin), "{}", told.err);
 }
 
 /// Three wrong tokens lock an address out, so a token that reached the server would show.

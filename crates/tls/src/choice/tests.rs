@@ -14,7 +14,7 @@ fn certificate(subjects: &[&str], is_default: bool) -> Arc<Certificate> {
         subjects: subjects.iter().map(|&name| name.to_owned()).collect(),
         subjects_are_set: true,
         is_default,
-        key: self_signed::make(&[]).unwrap(),
+        key: self_signed::make(&[]).unwrap().pair().unwrap(),
         sha256: [0; 32],
         not_after: 0,
     })
