@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use backend::Backend;
 use config::plan::Name;
+use session::Context;
 use wire::protocol::Protocol;
 
 use super::census::Census;
@@ -45,14 +46,17 @@ pub(crate) async fn reset(
             Protocol::ALL.into_iter().for_each(|protocol| backend.health(protocol).reset());
             Ok(Json(Reset { destination: name.to_owned() }))
         }
-        None => {
-            let names: Vec<&str> = context.plan.destinations.keys().map(|name| &**name).collect();
-            let detail = format!("{name:?} is no declared destination; declared are: {}", names.join(", "));
-            Err(Failure::new(StatusCode::NOT_FOUND, detail))
-        }
+        None => Err(undeclared(&context, name)),
     };
     shared.record(&caller, Act::to("destination.reset", name), &outcome).await;
     outcome
+}
+
+/// What a name that no destination has is answered with.
+pub(super) fn undeclared(context: &Context, name: &str) -> Failure {
+    let names: Vec<&str> = context.plan.destinations.keys().map(|name| &**name).collect();
+    let detail = format!("{name:?} is no declared destination; declared are: {}", names.join(", "));
+    Failure::new(StatusCode::NOT_FOUND, detail)
 }
 
 /// A destination with the numbers of its worst leg.

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use route::bus::Whom;
 use wire::protocol::Protocol;
 
+use super::destinations::undeclared;
 use crate::failure::{Answer, Failure};
 use crate::parameters::Parameters;
 use crate::shared::Shared;
@@ -38,7 +39,8 @@ impl Filter {
                 Some(domain) => Account::OfDomain(of_domain(shared, domain)?),
             }),
         };
-        let destination = parameters.optional(DESTINATION).map(str::to_owned);
+        let destination =
+            parameters.optional(DESTINATION).map(|name| destination(shared, name)).transpose()?;
         let client = parameters.optional(CLIENT).map(network).transpose()?;
         let protocol = parameters.optional(PROTOCOL).map(protocol).transpose()?;
         Ok(Self { account, destination, client, protocol })
@@ -102,6 +104,18 @@ fn of_domain(shared: &Shared, domain: &str) -> Answer<String> {
         return Err(Failure::bad_request(detail));
     }
     shared.normalized(domain)
+}
+
+/// A declared one, or one that a reload has taken away and sessions are still on. Of a misspelt one, "nobody was
+/// there" would be the wrong thing to believe.
+fn destination(shared: &Shared, name: &str) -> Answer<String> {
+    let context = shared.context();
+    let is_in_use = || !context.live.desk.sessions_where(1, |info| *info.destination == *name).is_empty();
+    if context.plan.destinations.contains_key(name) || is_in_use() {
+        Ok(name.to_owned())
+    } else {
+        Err(undeclared(&context, name))
+    }
 }
 
 fn network(text: &str) -> Answer<IpNet> {

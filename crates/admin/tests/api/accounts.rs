@@ -46,7 +46,6 @@ async fn connections_are_listed_and_filtered() {
         ("?client=2001:db8::/64", &["-"]),
         ("?protocol=smtp", &["-"]),
         ("?identifier=nobody", &[]),
-        ("?destination=nowhere", &[]),
     ] {
         assert_eq!(accounts(&api.ask(&format!("GET /connections{query}")).await.json()), expected, "{query}");
     }
@@ -63,6 +62,24 @@ async fn connections_are_listed_and_filtered() {
     ] {
         api.ask(&format!("GET /connections{query}")).await.problem(400);
     }
+}
+
+/// "Nobody was there" is the wrong thing to believe of a misspelt name; a removed destination may still have sessions.
+#[tokio::test]
+async fn a_destination_that_is_not_there_is_said_to_be_none() {
+    let api = Api::start().await;
+    let gone = bridge(session(&api, "alice@example.org", "gone"));
+    for (destination, status) in [("gone", 200), ("new", 200), ("nwe", 404)] {
+        for call in ["GET /connections", "POST /connections/kick"] {
+            let answer = api.ask(&format!("{call}?identifier=nobody&destination={destination}")).await;
+            assert_eq!(answer.status, status, "{call} {destination}");
+        }
+    }
+    let problem = api.ask("POST /connections/kick?destination=nwe").await.problem(404);
+    assert!(problem.detail.contains("nwe") && problem.detail.contains("old"), "{problem:?}");
+    assert_eq!(api.ask("POST /connections/kick?destination=gone").await.json()["kicked"], 1);
+    assert_eq!(gone.await.expect("its end"), EndReason::Kick);
+    api.ask("POST /connections/kick?destination=gone").await.problem(404);
 }
 
 #[tokio::test]
