@@ -71,6 +71,14 @@ pub(crate) enum Command {
         #[command(flatten)]
         reach: Reach,
     },
+    /// Watch the proxy at work: logins a second, destinations, the busiest sessions.
+    #[command(after_help = TOP)]
+    Top {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        top: Watch,
+    },
     /// Make a token for the management API.
     Token {
         #[command(subcommand)]
@@ -120,6 +128,23 @@ pub(crate) struct Verify {
     /// Print the outcomes as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// What `top` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Sessions of whom; destinations and logins are always everybody's
+    #[command(flatten)]
+    pub(crate) whose: Whose,
+    /// Only sessions of this protocol
+    #[arg(long)]
+    pub(crate) protocol: Option<String>,
+    /// Seconds from one look to the next
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) interval: u64,
+    /// End after so many looks
+    #[arg(long, value_name = "LOOKS")]
+    pub(crate) count: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -180,6 +205,17 @@ Examples:
 
 Exit status: 0 all is well, 1 not ready or a destination is down, 2 the proxy could not be asked.";
 
+const TOP: &str = "\
+Examples:
+  pointsman top
+  pointsman top --destination old --interval 5
+  pointsman top --json --count 2 | tail -n 1 | jq .logins_per_second
+
+Keys: s another order of the sessions, p hold the picture, q end.
+With --json a line for each look; rates are there from the second on.
+
+Exit status: 0 ended, 1 the proxy said no, 2 it could not be asked, or there is no terminal to draw on.";
+
 const SCHEMA: &str = "\
 Examples:
   pointsman schema > pointsman.schema.json
@@ -226,3 +262,15 @@ Use an account made for tests: a message is left in its inbox. Listeners without
 in the clear, and so are those that demand a PROXY header.
 
 Exit status: 0 everything that was tried is well, 1 something is not (or nothing could be tried), 2 it could not begin.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_does_not_contradict_itself() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -108,14 +108,24 @@ impl Client {
 
     /// The answer to `call`, read.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Failure> {
+        let body = self.body(call).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| self.strange(format!("its answer is not as expected: {error}")))
+    }
+
+    /// The answer to `call`, as it is.
+    pub(crate) async fn body(&self, call: Call<'_>) -> Result<Vec<u8>, Failure> {
         let patience = call.patience;
         let asked = async {
             let answer = self.open(call).await?;
             whole(answer).await
         };
-        let body = timeout(patience, asked).await.map_err(|_| self.late(patience))??;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.strange(format!("its answer is not as expected: {error}")))
+        timeout(patience, asked).await.map_err(|_| self.late(patience))?
+    }
+
+    /// Whom it asks, for people.
+    pub(crate) fn authority(&self) -> String {
+        self.target.authority()
     }
 
     /// The status of a call that may well be answered by a problem.

@@ -12,6 +12,7 @@ mod run;
 mod sessions;
 mod status;
 mod token;
+mod top;
 mod verify;
 
 use std::process::ExitCode;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         }
         (Some(Command::Status { reach }), _) => {
             asking(&reach, async |client| status::status(client, reach.json).await)
+        }
+        (Some(Command::Top { reach, top }), _) => {
+            asking(&reach, async |client| top::top(client, &top, reach.json).await)
         }
         (Some(Command::Verify(arguments)), _) => {
             verify::verify(&arguments).unwrap_or_else(|failure| failure.tell())

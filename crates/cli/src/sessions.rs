@@ -59,7 +59,7 @@ async fn list(
     if is_json {
         return json(&listed);
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = clock();
     let mut table =
         Table::new(&["ID", "ACCOUNT", "PROTOCOL", "CLIENT", "DESTINATION", "FOR", "SENT", "RECEIVED"]);
     for connection in listed.connections {
@@ -110,10 +110,16 @@ async fn kick(client: &Client, whose: &Whose, is_json: bool) -> Result<ExitCode,
     Ok(if kicked.ending == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn named<'a>(call: Call<'a>, whose: &Whose) -> Call<'a> {
+/// `call`, with the conditions of `whose`.
+pub(crate) fn named<'a>(call: Call<'a>, whose: &Whose) -> Call<'a> {
     call.with_some(IDENTIFIER, whose.user.as_deref())
         .with_some(DESTINATION, whose.destination.as_deref())
         .with_some(CLIENT, whose.client.as_deref())
+}
+
+/// Seconds since 1970.
+pub(crate) fn clock() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Seconds, in the two largest units.

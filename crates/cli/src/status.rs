@@ -37,11 +37,7 @@ pub(crate) async fn status(client: &Client, is_json: bool) -> Result<ExitCode, F
 
 fn show(status: &Status) -> Result<(), Failure> {
     let Status { ready, stats, destinations } = status;
-    let state = match (stats.draining, ready) {
-        (true, _) => "draining",
-        (false, true) => "ready",
-        (false, false) => "NOT READY",
-    };
+    let state = state(stats, *ready);
     line(&format!("pointsman {}: {state}, up {}", stats.version, span(stats.uptime_seconds)))?;
     line(&format!(
         "{} connections, {} sessions, {} logins under way",
@@ -73,7 +69,17 @@ fn show(status: &Status) -> Result<(), Failure> {
     table.print()
 }
 
-fn health(leg: &Leg) -> String {
+/// The proxy's state in a word or two.
+pub(crate) const fn state(stats: &Stats, is_ready: bool) -> &'static str {
+    match (stats.draining, is_ready) {
+        (true, _) => "draining",
+        (false, true) => "ready",
+        (false, false) => "NOT READY",
+    }
+}
+
+/// A leg's state in a few words.
+pub(crate) fn health(leg: &Leg) -> String {
     match (leg.down, &leg.last_error, leg.last_success) {
         (true, Some(error), _) => format!("DOWN: {error}"),
         (true, None, _) => "DOWN".to_owned(),
