@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
+use crate::dashboard;
 use crate::door::Penalty;
 use crate::failure::{Answer, Failure};
 use crate::gate::Verdict;
@@ -70,6 +71,9 @@ fn judge(shared: &Shared, request: &mut Request) -> Answer<()> {
 
 /// Paths that need no token.
 fn is_open(path: &str, metrics_are_public: bool) -> bool {
+    if dashboard::has(path) {
+        return true;
+    }
     let path = path.strip_prefix(api::paths::V1).unwrap_or(path);
     matches!(path, api::paths::HEALTHZ | api::paths::READYZ)
         || (metrics_are_public && path == api::paths::METRICS)

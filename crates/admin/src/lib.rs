@@ -14,6 +14,7 @@
 //! | `parameters`, `failure` | what a call was given; what it answers when it cannot |
 //! | `calls` | the calls, one file for each subject |
 //! | [`audit`] | the record of every act |
+//! | `dashboard` | the page for people, and its files |
 //! | `openapi` | the description, tested against the routes |
 //!
 //! A request's way through:
@@ -28,6 +29,7 @@ pub mod audit;
 pub mod house;
 
 mod calls;
+mod dashboard;
 mod door;
 mod failure;
 mod gate;

@@ -8,6 +8,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use crate::calls::{audit, config, connections, destinations, events, life, mappings, stats, transfer};
+use crate::dashboard;
 use crate::failure::Failure;
 use crate::guard::guard;
 use crate::openapi;
@@ -48,7 +49,7 @@ pub(crate) fn table() -> Vec<Row> {
 
 /// Everything that answers, guarded.
 pub(crate) fn service(shared: Shared) -> Router {
-    let mut router = Router::new();
+    let mut router = dashboard::routes(Router::new());
     for (path, _, call) in table() {
         router = router.route(path, call.clone()).route(&format!("{}{path}", paths::V1), call);
     }

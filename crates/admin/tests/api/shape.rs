@@ -16,8 +16,10 @@ use crate::support::{Answer, Api, Ask, TOKEN};
 async fn unknown_paths_and_wrong_methods() {
     let api = Api::start().await;
     for path in [
-        "/",
         "/nowhere",
+        "/dashboard/",
+        "/dashboard/nothing.js",
+        "/api/v1/dashboard",
         "/stats/",
         "/moves",
         "/api",
@@ -56,6 +58,39 @@ async fn every_answer_has_its_headers() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", ask.line);
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", ask.line);
     }
+}
+
+/// The files need no token, and hold nothing that is worth one; everything that they ask for does.
+#[tokio::test]
+async fn the_dashboard_and_its_files() {
+    let api = Api::start().await;
+    let root = api.send(Ask::new("GET /")).await;
+    assert_eq!((root.status, root.header("location")), (303, Some("/dashboard")));
+    let page = api.send(Ask::new("GET /dashboard")).await;
+    let is_reference = |attribute: &&str| attribute.starts_with("/dashboard/");
+    let mut named: BTreeSet<String> = page.body.split('"').filter(is_reference).map(str::to_owned).collect();
+    let mut seen = BTreeSet::from(["/dashboard".to_owned()]);
+    while let Some(path) = named.pop_first() {
+        let answer = api.send(Ask::new(&format!("GET {path}"))).await;
+        assert_eq!(answer.status, 200, "{path}");
+        for (header, part) in [
+            ("content-security-policy", "default-src 'none'; script-src 'self'"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+        ] {
+            assert!(answer.header(header).is_some_and(|value| value.contains(part)), "{path}: {header}");
+        }
+        // What a script imports is served too.
+        let imports = answer.body.split("from \"./").skip(1).filter_map(|rest| rest.split('"').next());
+        seen.insert(path);
+        named.extend(imports.map(|name| format!("/dashboard/{name}")).filter(|name| !seen.contains(name)));
+    }
+    assert!(seen.len() >= 9, "{seen:?}");
+    assert!(
+        !page.body.contains("<script>") && !page.body.contains("style="),
+        "its policy allows nothing inline"
+    );
 }
 
 #[tokio::test]

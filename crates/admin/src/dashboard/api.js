@@ -1,0 +1,74 @@
+// The management API. The token is in this module's memory and nowhere else.
+
+let token = null;
+let name = "";
+let onRefusal = () => {};
+
+/** An answer that is an error (RFC 9457), or no answer at all (status 0). */
+export class Problem extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+/** Signs in with `word`; null signs out. `who` goes into the record; `refused` is told when the token is no longer taken. */
+export function setToken(word, who = "", refused = () => {}) {
+  token = word;
+  name = who;
+  onRefusal = refused;
+}
+
+/** Longer than the proxy takes for anything: a kick waits eight seconds. */
+const PATIENCE = 60_000;
+
+/** The answer to a call. Parameters that are empty are left out. */
+export async function ask(method, path, parameters = {}) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined && value !== null);
+  const query = given.length ? `?${new URLSearchParams(given)}` : "";
+  const response = await send(method, path + query, AbortSignal.timeout(PATIENCE));
+  try {
+    return await response.json();
+  } catch {
+    throw new Problem(0, "The proxy's answer broke off. Look again before doing it again.");
+  }
+}
+
+/** Server-sent events, one after the other, until `signal` aborts or the proxy ends them. */
+export async function* events(signal) {
+  const response = await send("GET", "/events", signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const {value, done} = await reader.read();
+    if (done) return;
+    text += value;
+    const parts = text.split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const fields = Object.fromEntries(part.split("\n").filter(line => line.includes(": ")).map(line => {
+        const at = line.indexOf(": ");
+        return [line.slice(0, at), line.slice(at + 2)];
+      }));
+      if (fields.event) yield {name: fields.event, data: JSON.parse(fields.data)[fields.event]};
+    }
+  }
+}
+
+async function send(method, target, signal) {
+  const used = token;
+  let response;
+  try {
+    const headers = {Authorization: `Bearer ${used}`, ...(name && {From: name})};
+    response = await fetch(target, {method, headers, signal, cache: "no-store", credentials: "omit", redirect: "error"});
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, error.name === "TimeoutError" ? "The proxy did not answer in time." : "The proxy does not answer.");
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  const detail = problem.detail ?? `The proxy answered ${response.status}.`;
+  // A later sign-in's token is not the one that was refused.
+  if ([401, 429].includes(response.status) && used === token) onRefusal(detail);
+  throw new Problem(response.status, detail);
+}
