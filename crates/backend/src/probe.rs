@@ -60,6 +60,11 @@ struct Recorder {
     heard: Vec<u8>,
 }
 
+/// What an HTTP/2 client begins with, and settings that change none (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+/// The type of the frame that a server begins with.
+const SETTINGS: u8 = 4;
+
 // === impl Backend ===
 
 impl Backend {
@@ -200,10 +205,15 @@ impl From<Fault> for Failure {
     }
 }
 
-/// Asks for a status over HTTP/1.1. A server that has agreed on HTTP/2 has shown that it is there.
+/// Asks for a status over HTTP/1.1, or for the settings with which an HTTP/2 server has to begin.
 async fn ask(mut stream: Stream, plan: LegPlan, host: &str, found: &mut Found) -> Result<(), Failure> {
     if stream.tls_info().is_some_and(|info| info.alpn.as_deref() == Some(b"h2")) {
-        return Ok(());
+        stream.write_all(PREFACE).await.map_err(|_| Fault::Closed)?;
+        stream.flush().await.map_err(|_| Fault::Closed)?;
+        let mut frame = [0; 9];
+        stream.read_exact(&mut frame).await.map_err(|_| Fault::Closed)?;
+        found.greeting = b"HTTP/2".to_vec();
+        return if frame[3] == SETTINGS { Ok(()) } else { Err(Fault::Protocol.into()) };
     }
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     let request =

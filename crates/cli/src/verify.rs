@@ -3,6 +3,7 @@
 //! What must never happen here: the password in an output, or on a connection that is not encrypted and verified
 //! (unless somebody has asked for the latter).
 
+mod jmap;
 mod login;
 mod message;
 mod password;
@@ -66,7 +67,9 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
             let backend = towards(listener, &plan, &rule, &name)?;
             let (ended, leg) = match passed_over(listener) {
                 Some(why) => (Ended::Skipped(why.to_owned()), None),
-                None if listener.protocol == Protocol::Http => (login::jmap(&backend, &account).await, None),
+                None if listener.protocol == Protocol::Http => {
+                    (jmap::session(&backend, &account).await, None)
+                }
                 None => login::text(&backend, listener.protocol, &account).await,
             };
             if listener.protocol == Protocol::Imap && mailbox.is_none() {

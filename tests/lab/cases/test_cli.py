@@ -5,9 +5,12 @@ import json
 import os
 import subprocess
 
-from lab.configuration import FORWARDINGS, LEGS, NEW, SIDES, leg_name, passing
+from clients.terminal import Terminal
+from lab.configuration import FORWARDINGS, LEGS, NEW, SCRIPTED_HOST, SIDES, leg_name, passing
 from lab.layout import ACCOUNTS, address
 from lab.proxy import Proxy
+from lab.scripted import Scripted
+from lab.waiting import until
 
 from . import base
 from .base import Case
@@ -54,6 +57,30 @@ class Probe(Case):
         self.assertIn("not pinned", row["problems"][0])
 
 
+    def test_certificates_that_end(self):
+        host = self.lab.block.host(SCRIPTED_HOST)
+        for number, (days, state, words) in enumerate(((-1, "failed", "expired 24 hours ago"), (10, "warning", "its certificate ends in "), (60, "warning", ""))):
+            with self.subTest(days=days):
+                pair = self.lab.old.authority.issue(f"ending-{number}", [self.old.hostname], [host], days)
+                backend = Scripted(host, self.old.port("imaps"), greet, pair)
+                try:
+                    _, rows = self.probe(f"probe-ending-{number}", 64 + number)
+                finally:
+                    backend.stop()
+                row = rows["scripted", "imap"]
+                self.assertEqual(row["state"], state, row)
+                # That it offers less than clients are promised is told in any case.
+                about = [text for text in row["problems"] + row["remarks"] if "clients are offered" not in text]
+                self.assertEqual([words in text for text in about], [True] if words else [], about)
+
+
+def greet(connection):
+    """An IMAP server as far as a probe goes."""
+    connection.say("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready")
+    while words := connection.line().split():
+        connection.say(f"{words[0]} OK done")
+
+
 class Verify(Case):
     def verify(self, *arguments, user=address("bob"), password=None, proxy=None):
         """Exit status, and outcomes by listener, against the proxy that the tests share or another."""
@@ -88,6 +115,26 @@ class Verify(Case):
         self.assertEqual(status, 1)
         self.assertEqual(outcomes["imap-implicit"]["state"], "failed")
         self.assertIn("refused", outcomes["imap-implicit"]["detail"])
+
+    def test_a_password_that_is_typed(self):
+        environment = {key: value for key, value in os.environ.items() if key != "POINTSMAN_VERIFY_PASSWORD"}
+        user = address("bob")
+
+        def asked():
+            terminal = Terminal(base.BINARY, "verify", "--user", user, *self.trusting, self.proxy.config_path, env=environment)
+            self.addCleanup(terminal.close)
+            terminal.wait_for(f"Password of {user}: ".encode())
+            until(lambda: not terminal.is_as_before(), "what is typed would be seen")
+            return terminal
+        terminal = asked()
+        terminal.type(ACCOUNTS[user] + b"\n")
+        self.assertEqual(terminal.end(timeout=60), 0, terminal.drawn)
+        self.assertNotIn(ACCOUNTS[user], terminal.drawn)
+        self.assertTrue(terminal.is_as_before())
+        terminal = asked()
+        terminal.type(b"half\x03")
+        self.assertEqual(terminal.end(), 2, terminal.drawn)
+        self.assertTrue(terminal.is_as_before(), "whoever gives up gets the terminal back")
 
     def test_a_message_through_port_25(self):
         if not self.lab.has_postfix:

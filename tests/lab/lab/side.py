@@ -44,8 +44,8 @@ class Side:
     def start(self):
         self.dir.mkdir(parents=True, exist_ok=True)
         self.dir.chmod(0o755)
-        authority = certificates.Authority(self.dir / "tls", f"CA of {self.name}")
-        self.pair = authority.issue("server", [self.hostname, f"mail.{DOMAIN}"], [self.host])
+        self.authority = certificates.Authority(self.dir / "tls", f"CA of {self.name}")
+        self.pair = self.authority.issue("server", [self.hostname, f"mail.{DOMAIN}"], [self.host])
         out = open(self.dir / "stderr.log", "ab")
         dovecot.write(self)
         self.daemons.append(dovecot.start(self, out))

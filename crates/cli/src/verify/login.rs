@@ -5,12 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use backend::probe::Failure;
 use backend::{Backend, Leg, Visitor, replay};
 use drive::Next;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 use wire::attempt::{Attempt, Credential, Reply, Told};
 use wire::fault::Fault;
 use wire::protocol::Protocol;
-use wire::sasl;
 use wire::secret::Secret;
 use wire::step::{Errand, Heard, Step};
 
@@ -25,8 +23,6 @@ pub(super) struct Account<'a> {
 
 /// Where we say that we are from.
 pub(super) const HOSTNAME: &str = "localhost";
-/// What every JMAP server has an answer for (RFC 8620 section 2.2).
-const JMAP: &str = "/.well-known/jmap";
 
 /// Logs in; the session, when there is one.
 pub(super) async fn text(
@@ -79,51 +75,6 @@ async fn exchange(leg: &mut Leg, account: &Account<'_>) -> Result<(), String> {
         Ok(Next::Event(Heard::Broken(fault))) => Err(say(fault)),
         Ok(_) => Err(say(Fault::Protocol)),
         Err(_) => Err(say(Fault::Closed)),
-    }
-}
-
-/// Asks for the JMAP session.
-pub(super) async fn jmap(backend: &Backend, account: &Account<'_>) -> Ended {
-    let deadline = Instant::now() + backend.timeout();
-    let mut stream = match Box::pin(backend.connect(Protocol::Http, &visitor(), deadline)).await {
-        Ok(connected) => connected.stream,
-        Err(fault) => return Ended::Failed(reason(backend, Protocol::Http, fault).await),
-    };
-    let name = backend.destination().tls_server_name.as_deref().unwrap_or(HOSTNAME);
-    let mut pair = Secret::with_capacity(account.user.len() + account.password.len() + 1);
-    for part in [account.user.as_bytes(), b":", account.password.expose()] {
-        pair.extend(part);
-    }
-    let mut encoded = Secret::with_capacity(pair.len() * 2 + 4);
-    sasl::encode_into(&mut encoded, pair.expose());
-    let head = format!("GET {JMAP} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\nAuthorization: Basic ");
-    let mut request = Secret::with_capacity(head.len() + encoded.len() + 4);
-    for part in [head.as_bytes(), encoded.expose(), b"\r\n\r\n"] {
-        request.extend(part);
-    }
-    let asked = async {
-        stream.write_all(request.expose()).await?;
-        stream.flush().await?;
-        let mut line = Vec::new();
-        while line.len() < 1024 && !line.ends_with(b"\n") {
-            line.push(stream.read_u8().await?);
-        }
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&line).trim().to_owned())
-    };
-    let status = match timeout_at(deadline, asked).await {
-        Ok(Ok(status)) => status,
-        Ok(Err(_)) => return Ended::Failed(words::of(Fault::Closed).to_owned()),
-        Err(_) => return Ended::Failed(words::of(Fault::TimedOut).to_owned()),
-    };
-    match status.split(' ').nth(1) {
-        Some("200" | "301" | "302" | "303" | "307" | "308") => Ended::Ok(format!("{JMAP}: {status}")),
-        Some("401") => Ended::Failed(format!(
-            "{JMAP}: {status}: is the password right, and does the destination take Basic?"
-        )),
-        Some("404") => {
-            Ended::Failed(format!("{JMAP}: {status}: the account's destination has no JMAP there"))
-        }
-        _ => Ended::Failed(format!("{JMAP}: {status}: see the log of the proxy and of the destination")),
     }
 }
 

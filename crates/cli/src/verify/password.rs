@@ -3,11 +3,13 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use wire::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::arguments::Verify;
-use crate::client::Failure;
+use crate::client::{Failure, block_on};
 
 /// For scripts that have no file.
 const VARIABLE: &str = "POINTSMAN_VERIFY_PASSWORD";
@@ -28,17 +30,34 @@ pub(super) fn obtain(arguments: &Verify) -> Result<Secret, Failure> {
             format!("no password: give --password-file or {VARIABLE}, or run it at a terminal to be asked");
         return Err(Failure::Usage(why));
     }
-    let failed = |error: io::Error| Failure::File("the terminal".to_owned(), error);
     eprint!("Password of {}: ", crate::print::escaped(&arguments.user));
-    let quiet = Quiet::new().map_err(failed)?;
-    // More room than a terminal's line has: a buffer that grows leaves copies behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(8 * 1024));
-    let read = io::stdin().lock().read_until(b'\n', &mut line);
-    drop(quiet);
+    let typed = block_on(typed());
     eprintln!();
-    read.map_err(failed)?;
-    let text = line.strip_suffix(b"\n").unwrap_or(&line);
-    Ok(Secret::copy_of(text))
+    typed
+}
+
+/// A line of standard input, without an echo. Whoever gives up by Ctrl-C gets the terminal back as it was.
+async fn typed() -> Result<Secret, Failure> {
+    let failed = |error: io::Error| Failure::File("the terminal".to_owned(), error);
+    // Before the terminal is changed: from then on a signal must not end the process by itself.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let _quiet = Quiet::new().map_err(failed)?;
+    let (told, line) = oneshot::channel();
+    // A read cannot be called back: the thread ends with the process.
+    std::thread::spawn(move || {
+        // More room than a terminal's line has: a buffer that grows leaves copies behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(8 * 1024));
+        let read = io::stdin().lock().read_until(b'\n', &mut line);
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let _ = told.send(read.map(|_| Secret::copy_of(text)));
+    });
+    let given_up = || Failure::Usage("no password was given".to_owned());
+    tokio::select! {
+        line = line => line.map_err(|_| given_up())?.map_err(failed),
+        _ = interrupt.recv() => Err(given_up()),
+        _ = terminate.recv() => Err(given_up()),
+    }
 }
 
 // === impl Quiet ===
