@@ -45,6 +45,8 @@ pub(crate) const MAX_PER_NETWORK: usize = 32;
 /// How long a place stays taken that was used for nothing good. With [`MAX_PER_NETWORK`] it bounds the handshakes
 /// and guesses of one network to 32 a second.
 pub(crate) const PENALTY: Duration = Duration::from_secs(1);
+/// Descriptors kept for when mail has taken all others: whoever would end that gets in.
+const RESERVED: usize = 2;
 /// Connections that the kernel keeps while we are busy. Few: behind a flood of them an operator has to wait.
 const BACKLOG: i32 = 128;
 /// After a connection that there is no place for. It bounds what a flood costs to a thousand closed sockets a
@@ -66,6 +68,7 @@ impl Server {
     /// The first address that cannot be had.
     pub fn bind(admin: &Admin, house: Arc<dyn House>, audit: Audit) -> Result<Self, BindError> {
         let doors = listen::bind_all("admin", &admin.bind, BACKLOG)?;
+        let doors = doors.into_iter().map(|door| door.reserving(RESERVED)).collect();
         let shared = Shared::new(house, Gate::new(&admin.token), audit);
         Ok(Self { shared, doors })
     }
@@ -104,7 +107,7 @@ async fn accept(shared: Shared, door: Door, places: Places, tasks: TaskTracker) 
     let service = routes::service(shared.clone());
     loop {
         let accepted = door.accept_for("admin", &places, MAX_CONNECTIONS, MAX_PER_NETWORK).await;
-        let Accepted { stream, peer, place, .. } = accepted;
+        let Accepted { stream, peer, place, spare, .. } = accepted;
         let Ok(place) = place else {
             drop(stream);
             sleep(PAUSE).await;
@@ -122,6 +125,7 @@ async fn accept(shared: Shared, door: Door, places: Places, tasks: TaskTracker) 
                 }
                 Err(_) => penalty.deserve(),
             }
+            drop(spare);
             if penalty.is_deserved() {
                 sleep(PENALTY).await;
             }

@@ -71,7 +71,7 @@ async fn door(app: &Arc<App>) -> SocketAddr {
             let context = app.context();
             let listener = Arc::clone(&context.plan.listeners[0]);
             let place = places.take(peer.ip(), listener.max_connections, 0);
-            let accepted = Accepted { stream, peer, local: address, place };
+            let accepted = Accepted { stream, peer, local: address, place, spare: None };
             if accepted.place.is_err() {
                 session::turn_away(&context, &listener, &accepted);
                 continue;

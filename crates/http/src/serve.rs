@@ -44,7 +44,7 @@ async fn course(
     accepted: Accepted,
     draining: CancellationToken,
 ) {
-    let Accepted { stream, peer, local, place } = accepted;
+    let Accepted { stream, peer, local, place, .. } = accepted;
     let deadline = Instant::now() + listener.preauth_timeout;
     let meter = Arc::clone(service.context.meters.listener(&listener.name));
     let presence = meter.enter();

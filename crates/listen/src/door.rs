@@ -1,15 +1,18 @@
 //! Listening sockets and the accept loop.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use config::plan::Listener;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::places::{Full, Place, Places};
+use crate::reserve::{Reserve, Spare, is_out_of_descriptors};
 
 /// One listening socket.
 #[derive(Debug)]
@@ -17,6 +20,9 @@ pub struct Door {
     /// Where it is bound.
     pub address: SocketAddr,
     socket: TcpListener,
+    reserve: Reserve,
+    /// When the log was last told that nobody can come in.
+    complained: Mutex<Option<Instant>>,
 }
 
 /// A connection that came in.
@@ -30,6 +36,8 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// Its place, or why there is none: then only a goodbye is left.
     pub place: Result<Place, Full>,
+    /// It came in by the door's reserve: to be dropped after the stream.
+    pub spare: Option<Spare>,
 }
 
 /// A listening socket that could not be had.
@@ -48,6 +56,8 @@ pub struct BindError {
 const BACKLOG: i32 = 4096;
 /// Pause after an error that would come back at once (no descriptor left): nothing may spin.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two words of such an error in the log.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Binds every address of `listener`.
 ///
@@ -84,12 +94,23 @@ fn open(address: SocketAddr, backlog: i32) -> io::Result<Door> {
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     let socket = TcpListener::from_std(socket.into())?;
-    Ok(Door { address: socket.local_addr()?, socket })
+    Ok(Door {
+        address: socket.local_addr()?,
+        socket,
+        reserve: Reserve::default(),
+        complained: Mutex::default(),
+    })
 }
 
 // === impl Door ===
 
 impl Door {
+    /// The same door, which keeps `count` descriptors for when there are no others left.
+    #[must_use]
+    pub fn reserving(self, count: usize) -> Self {
+        Self { reserve: Reserve::of(count), ..self }
+    }
+
     /// The next connection, with a place of `listener`'s if there is one.
     /// Out of descriptors, it waits and tries again. Cancel-safe.
     pub async fn accept(&self, listener: &Arc<Listener>, places: &Places) -> Accepted {
@@ -106,19 +127,40 @@ impl Door {
         limit: usize,
         limit_per_address: usize,
     ) -> Accepted {
+        let accepted = |(stream, peer): (TcpStream, SocketAddr), spare| {
+            let local = stream.local_addr().unwrap_or(self.address);
+            let place = places.take(peer.ip(), limit, limit_per_address);
+            Accepted { stream, peer, local, place, spare }
+        };
         loop {
-            match self.socket.accept().await {
-                Ok((stream, peer)) => {
-                    let local = stream.local_addr().unwrap_or(self.address);
-                    let place = places.take(peer.ip(), limit, limit_per_address);
-                    return Accepted { stream, peer, local, place };
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::error!(listener = name, %error, "cannot accept connections, trying again");
-                    tokio::time::sleep(PAUSE).await;
+            let error = match self.socket.accept().await {
+                Ok(connection) => return accepted(connection, None),
+                Err(error) if is_of_one_connection(&error) => continue,
+                Err(error) => error,
+            };
+            if let Some(spare) = self.reserve.give().filter(|_| is_out_of_descriptors(&error)) {
+                match poll_fn(|context| Poll::Ready(self.socket.poll_accept(context))).await {
+                    Poll::Ready(Ok(connection)) => return accepted(connection, Some(spare)),
+                    Poll::Ready(Err(_)) => {}
+                    // The system says so although nobody waits. The descriptor is taken back before others get it.
+                    Poll::Pending => continue,
                 }
             }
+            self.complain(name, &error);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// A flood must not fill the log too.
+    fn complain(&self, name: &str, error: &io::Error) {
+        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        if complained.is_none_or(|at| at.elapsed() >= SILENCE) {
+            *complained = Some(Instant::now());
+            tracing::error!(
+                listener = name,
+                %error,
+                "cannot accept connections, trying again ten times a second; said once in ten seconds"
+            );
         }
     }
 }

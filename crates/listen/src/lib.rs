@@ -6,7 +6,9 @@
 mod door;
 mod origin;
 mod places;
+mod reserve;
 
 pub use door::{Accepted, BindError, Door, bind, bind_all};
 pub use origin::{NoOrigin, Origin, origin};
 pub use places::{Full, Place, Places};
+pub use reserve::Spare;

@@ -103,7 +103,7 @@ async fn enter(
     accepted: Accepted,
     draining: impl Future<Output = ()>,
 ) -> Option<Entrance> {
-    let Accepted { stream, peer, local, place } = accepted;
+    let Accepted { stream, peer, local, place, .. } = accepted;
     let meter = Arc::clone(context.meters.listener(&listener.name));
     let presence = meter.enter();
     let deadline = Instant::now() + listener.preauth_timeout;
