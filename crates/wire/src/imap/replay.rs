@@ -126,6 +126,12 @@ impl Replay {
         let before = std::mem::take(&mut self.untagged);
         let reply = Reply { before, last: [from_status, b"\r\n"].concat() };
         let text = from_status.get(3..).unwrap_or_default();
+        let all_is_sent = self.pieces.is_empty();
+        self.pieces.clear();
+        // A yes to a credential that was not sent yet is the answer to something else.
+        if status == Status::Ok && !all_is_sent {
+            return self.broken(Fault::Protocol);
+        }
         Step::Event(match status {
             Status::Ok => Heard::Accepted(reply),
             Status::No if response::is_not_now(text) => Heard::NotNow(reply),

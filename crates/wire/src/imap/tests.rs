@@ -310,6 +310,34 @@ fn replay(starttls: bool, forward: bool, script: &str) {
 }
 
 #[test]
+fn a_yes_before_the_whole_credential_is_none() {
+    for script in [
+        "S: * OK [CAPABILITY AUTH=PLAIN] ready
+         = READY true
+         > login alice secret
+         C: P1 AUTHENTICATE PLAIN
+         S: P1 OK Logged in
+         = BROKEN protocol",
+        "S: * OK [CAPABILITY IMAP4rev1] ready
+         = READY true
+         > login alice se\\r\\ncret
+         C: P1 LOGIN \"alice\" {8}
+         S: P1 OK Logged in
+         = BROKEN protocol",
+        "S: * OK [CAPABILITY AUTH=LOGIN LOGINDISABLED] ready
+         = READY true
+         > login alice secret
+         C: P1 AUTHENTICATE LOGIN
+         S: + VXNlcm5hbWU6
+         C: YWxpY2U=
+         S: P1 OK Logged in
+         = BROKEN protocol",
+    ] {
+        replay(false, false, script);
+    }
+}
+
+#[test]
 fn capabilities_come_from_the_greeting_or_are_asked_for() {
     replay(
         false,
