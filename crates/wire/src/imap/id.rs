@@ -8,6 +8,12 @@ use crate::attempt::{Front, Told};
 use crate::step::Forward;
 use crate::xclient::is_session_id;
 
+/// RFC 2971 section 3.3: no more may be sent.
+const MAX_PAIRS: usize = 30;
+/// Bytes between the brackets: with its tag and verb the command is no longer than the 8 KiB that Dovecot takes, and
+/// we do ([`MAX_COMMAND`](crate::dialogue::MAX_COMMAND)).
+const MAX_ARGUMENTS: usize = 8 * 1024 - 64;
+
 /// Takes the fields of a client's `ID` into `told`. Fields that begin with `x-` are a front's: they are
 /// believed when `trusts_front`, and never kept among the client's own.
 pub(super) fn take(told: &mut Told, fields: Vec<IdField>, trusts_front: bool) {
@@ -19,31 +25,39 @@ pub(super) fn take(told: &mut Told, fields: Vec<IdField>, trusts_front: bool) {
 }
 
 /// The command's arguments for a backend, or `None` when there is nothing to tell.
+///
+/// What we tell comes first. Of the client's own words as much follows as a server must take: they are whatever a
+/// stranger chose, and must not cost it its login, nor the backend its good name.
 pub(super) fn arguments(forward: Option<&Forward>, told: &Told) -> Option<String> {
-    let mut fields = String::new();
-    if let Some(forward) = forward {
-        let transport = if forward.encrypted { "TLS" } else { "insecure" };
-        for (name, value) in [
-            ("x-originating-ip", forward.client.ip().to_canonical().to_string()),
-            ("x-originating-port", forward.client.port().to_string()),
-            ("x-connected-ip", forward.local.ip().to_canonical().to_string()),
-            ("x-connected-port", forward.local.port().to_string()),
-            ("x-proxy-ttl", forward.ttl.to_string()),
-            ("x-session-id", forward.session.clone()),
-            ("x-client-transport", transport.to_owned()),
-        ] {
-            push(&mut fields, name, Some(&value));
-        }
-    }
+    let mut pairs = forward.map(of_forward).unwrap_or_default();
+    let mut length: usize = pairs.iter().map(|pair| pair.len() + 1).sum();
     for (name, value) in &told.id {
         // What cannot stand between quotes is left out: a literal would only carry somebody's attack.
-        match (quotable(name), value.as_deref().map(quotable)) {
-            (Some(name), None) => push(&mut fields, name, None),
-            (Some(name), Some(Some(value))) => push(&mut fields, name, Some(value)),
-            (None, _) | (_, Some(None)) => {}
+        let pair = match (quotable(name), value.as_deref().map(quotable)) {
+            (Some(name), None) => pair(name, None),
+            (Some(name), Some(Some(value))) => pair(name, Some(value)),
+            (None, _) | (_, Some(None)) => continue,
+        };
+        if pairs.len() < MAX_PAIRS && length + pair.len() < MAX_ARGUMENTS {
+            length += pair.len() + 1;
+            pairs.push(pair);
         }
     }
-    (!fields.is_empty()).then(|| format!("({fields})"))
+    (!pairs.is_empty()).then(|| format!("({})", pairs.join(" ")))
+}
+
+fn of_forward(forward: &Forward) -> Vec<String> {
+    let transport = if forward.encrypted { "TLS" } else { "insecure" };
+    let pairs = [
+        ("x-originating-ip", forward.client.ip().to_canonical().to_string()),
+        ("x-originating-port", forward.client.port().to_string()),
+        ("x-connected-ip", forward.local.ip().to_canonical().to_string()),
+        ("x-connected-port", forward.local.port().to_string()),
+        ("x-proxy-ttl", forward.ttl.to_string()),
+        ("x-session-id", forward.session.clone()),
+        ("x-client-transport", transport.to_owned()),
+    ];
+    pairs.iter().map(|(name, value)| pair(name, Some(value))).collect()
 }
 
 fn front(fields: &[IdField]) -> Option<Front> {
@@ -72,15 +86,14 @@ fn quotable(text: &[u8]) -> Option<&str> {
     (text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control())).then_some(text)
 }
 
-fn push(fields: &mut String, name: &str, value: Option<&str>) {
-    let space = if fields.is_empty() { "" } else { " " };
+fn pair(name: &str, value: Option<&str>) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let value = value.map_or_else(|| "NIL".to_owned(), quoted);
-    fields.push_str(&format!("{space}{} {value}", quoted(name)));
+    format!("{} {}", quoted(name), value.map_or_else(|| "NIL".to_owned(), quoted))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::command::{self, Command, Verb};
     use super::*;
 
     fn field(name: &str, value: Option<&str>) -> IdField {
@@ -117,6 +130,23 @@ mod tests {
             )
         );
         assert_eq!(arguments(None, &Told::default()), None);
+    }
+
+    #[test]
+    fn a_client_that_tells_too_much_is_told_of_in_part() {
+        let long = "\"".repeat(1024);
+        let few: Vec<_> = (0..30).map(|number| field(&number.to_string(), None)).collect();
+        let mut large: Vec<_> = (0..30).map(|number| field(&number.to_string(), Some(&long))).collect();
+        large.push(field("last", Some("short")));
+        for (own, pairs) in [(few, 30), (large, 7 + 3 + 1)] {
+            let told = Told { id: own, ..Told::default() };
+            let said = arguments(Some(&forward()), &told).expect("something");
+            assert!(said.starts_with("(\"x-originating-ip\" \"203.0.113.7\""), "{said}");
+            assert!("P999 ID ".len() + said.len() <= 8 * 1024, "{} bytes", said.len());
+            let command = command::parse(format!("a ID {said}\r\n").as_bytes());
+            let Ok(Command { verb: Verb::Id(fields), .. }) = command else { panic!("{command:?}") };
+            assert_eq!(fields.len(), pairs);
+        }
     }
 
     #[test]
