@@ -36,10 +36,11 @@ pub fn append(fields: &mut Fields, hop: &Hop<'_>) {
     fields.set("X-Forwarded-Host", Bytes::copy_from_slice(hop.host));
 }
 
-/// Makes one field of all of that name, with `element` at the end; a chain that is too long loses its front.
+/// Makes one field of all of that name, with `element` at the end; a chain that is too long loses its front, and
+/// a part that ends within quotes is left out: `element` would be read as a piece of it.
 fn chain(fields: &mut Fields, name: &str, written: &'static str, element: &[u8]) {
     let mut value = Vec::new();
-    for before in fields.get_all(name) {
+    for before in fields.get_all(name).filter(|before| !is_open(before)) {
         value.extend_from_slice(before);
         value.extend_from_slice(b", ");
     }
@@ -48,6 +49,19 @@ fn chain(fields: &mut Fields, name: &str, written: &'static str, element: &[u8])
     }
     value.extend_from_slice(element);
     fields.set(written, value);
+}
+
+/// Whether `value` ends within a quoted string (RFC 9110 section 5.6.4).
+fn is_open(value: &[u8]) -> bool {
+    let (mut is_open, mut bytes) = (false, value.iter());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => is_open = !is_open,
+            b'\\' if is_open => drop(bytes.next()),
+            _ => {}
+        }
+    }
+    is_open
 }
 
 /// A token as it is, anything else in quotes (RFC 9110 section 5.6.4).

@@ -140,6 +140,27 @@ fn a_hop_is_appended_and_quoted() {
 }
 
 #[test]
+fn our_hop_is_never_within_the_quotes_of_another() {
+    let hop = Hop { client: "192.0.2.7".parse().expect("an address"), https: false, host: b"a" };
+    let ours = "for=192.0.2.7;by=_pointsman;proto=http;host=a";
+    for (before, is_kept) in [
+        (r#"for="[2001:db8::1]""#, true),
+        (r#"for="a\"b""#, true),
+        (r#"for="a\\""#, true),
+        (r#"for="192.0.2.1"#, false),
+        (r#"for="a\""#, false),
+        (r#"for="a\"#, false),
+        (r#"host="a";for=""#, false),
+    ] {
+        let mut head = fields(&[("Forwarded", "for=192.0.2.1"), ("Forwarded", before)]);
+        append(&mut head, &hop);
+        let kept = if is_kept { format!("{before}, ") } else { String::new() };
+        let expected = format!("for=192.0.2.1, {kept}{ours}");
+        assert_eq!(head.get("forwarded").map(|it| &**it), Some(expected.as_bytes()), "{before}");
+    }
+}
+
+#[test]
 fn a_chain_of_hops_is_bounded() {
     let hop = Hop { client: "192.0.2.7".parse().expect("an address"), https: false, host: b"a" };
     let mut head = Fields::new();
