@@ -5,7 +5,7 @@ use super::bad::BadHead;
 use super::fields::Fields;
 use super::framing;
 use super::head::{MAX_FIELDS, MAX_TARGET, Version};
-use super::request::authorization;
+use super::request::{authorization, expects};
 
 /// Judges a request that came on an HTTP/2 stream (RFC 9113 section 8.2, 8.3).
 ///
@@ -44,6 +44,7 @@ pub fn check_h2_request(
         (None, Some(host), _) => authority::judge(host)?,
     }
     authorization(fields)?;
+    expects(fields)?;
     check_fields(fields)
 }
 

@@ -132,7 +132,8 @@ fn reduce(target: &Bytes, host: Option<Bytes>, version: Version) -> Result<(Byte
     }
 }
 
-fn expects(fields: &Fields) -> Result<bool, BadHead> {
+/// Whether the client waits for a 100 (RFC 9110 section 10.1.1): nothing else can be expected here.
+pub(super) fn expects(fields: &Fields) -> Result<bool, BadHead> {
     let mut values = fields.get_all("expect");
     match (values.next(), values.next()) {
         (None, _) => Ok(false),

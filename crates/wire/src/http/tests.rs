@@ -253,6 +253,9 @@ fn http2_brings_nothing_that_http1_would_misread() {
     ] {
         assert!(check(authority, path, fields).is_err(), "{path:?} {fields:?}");
     }
+    // As in HTTP/1, whatever the library below lets through.
+    assert_eq!(check(Some(b"a"), b"/", &[("expect", "the worst")]), Err(BadHead::Expectation));
+    assert_eq!(check(Some(b"a"), b"/", &[("expect", "100-continue")]), Ok(()));
 }
 
 #[test]
