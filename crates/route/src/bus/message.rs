@@ -244,5 +244,21 @@ mod tests {
         fn strangers_messages_do_no_harm(sealed in ".{0,200}|[0-9a-f]{64} \\{.{0,100}\\}") {
             prop_assert_eq!(key("token", "pointsman").open(&sealed), None);
         }
+
+        /// Whoever knows the token may still be of another version, or broken.
+        #[test]
+        fn whatever_is_read_is_written_as_the_same(
+            name in "changed|flush|kick|delay|hold|release|beat|leave|done|node|\\PC{0,6}",
+            contents in "true|null|\\[(\"[ab@*]{0,3}\"(,\"\\\\u00e9\"){0,2})?\\]|\
+                \\{(\"account\":(null|\"[*@a.]{0,4}\"|7),)?(\"client\":(null|\"(::1|192\\.0\\.2\\.1|::ffff:192\\.0\\.2\\.1|x)\"),)?\
+                (\"hold\":(1|-1|18446744073709551615|1e3),)?(\"accounts\":\\[\"a\"\\],)?(\"greets\":true,)?\
+                (\"run\":1,\"number\":2,)?\"ms\":(0|18446744073709551615|1\\.5)\\}",
+            more in "(,\"number\":[0-9]{1,21})?(,\"leave\":true)?",
+        ) {
+            let json = format!(r#"{{"node":"a","run":1,"number":1,"sent":1,"{name}":{contents}{more}}}"#);
+            if let Some(message) = Message::read(&json) {
+                prop_assert_eq!(Message::read(&message.write()), Some(message), "{}", json);
+            }
+        }
     }
 }
