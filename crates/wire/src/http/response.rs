@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::bad::BadHead;
 use super::framing;
-use super::head::{Framing, MAX_FIELDS, ResponseHead, Version};
+use super::head::{Framing, MAX_FIELDS, ResponseHead, Version, blank_lines};
 use super::parse;
 
 /// Reads a response's head, its empty line included. `request_method` decides whether a body follows.
@@ -13,6 +13,11 @@ use super::parse;
 /// See [`BadHead`]; the connection is out of step then.
 pub fn parse_response(head: &Bytes, request_method: &[u8]) -> Result<ResponseHead, BadHead> {
     parse::judge_lines(head)?;
+    // RFC 9112 section 2.2 forgives empty lines in front of requests only. In front of a response they are what is
+    // left of the one before, whose length was then another than its head said.
+    if blank_lines(head) > 0 {
+        return Err(BadHead::Malformed("an empty line in front of a status line"));
+    }
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut fields);
     match parsed.parse(head).map_err(parse::refusal)? {

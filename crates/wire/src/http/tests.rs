@@ -163,6 +163,7 @@ fn responses_are_read_as_strictly() {
         "HTTP/1.1 OK\r\n\r\n",
         "HTTP/3.0 200 OK\r\n\r\n",
         "ICY 200 OK\r\n\r\n",
+        "\r\nHTTP/1.1 200 OK\r\n\r\n",
     ] {
         assert!(response(head, b"GET").is_err(), "{head:?}");
     }
