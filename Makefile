@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy lab bench bench-mapping soak demo help
+.PHONY: test packages fmt lint unit docs policy lab bench bench-mapping soak fuzz demo help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench-mapping: ## a mapping file of a million accounts: load, memory, lookups, c
 soak: ## what takes minutes: 2 GiB up and down over HTTP
 	$(CARGO) build --release --locked --quiet
 	POINTSMAN_LAB_MIB=2048 python3 tests/lab/run.py --pointsman target/release/pointsman -k http_streams.Large
+
+fuzz: ## every fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
+	tests/fuzz.sh
 
 demo: ## the demo
 	$(CARGO) run --release --locked -- demo

@@ -55,9 +55,13 @@ def main():
         if not allowed(licence or "none"):
             problems.append(f"{name}: licence {licence} is not on the list of permissive ones")
     for package in json.loads(run("cargo", "metadata", "--format-version", "1", "--locked", "--no-deps"))["packages"]:
-        room = package["manifest_path"].split("/")[-2]
+        folder = Path(package["manifest_path"]).parent.relative_to(ROOT)
+        # What is only for tests is no room, and no room may lean on it: the arrows below name rooms alone.
+        if folder.parts[0] == "tests":
+            continue
+        room = folder.name
         if room not in table:
-            problems.append(f"crates/{room} is no room of docs/architecture.md")
+            problems.append(f"{folder} is no room of docs/architecture.md")
             continue
         imports = {dependency["rename"] or dependency["name"] for dependency in package["dependencies"]
                    if dependency.get("path") and dependency["kind"] != "dev"}
