@@ -86,8 +86,11 @@ pub fn turn_away_with(
     words: impl FnOnce() -> Vec<u8>,
 ) {
     let reason = accepted.place.as_ref().map_or_else(|full| full.label(), |_| "draining");
-    context.meters.listener(&listener.name).refused(reason);
-    tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, "turned away");
+    let meter = context.meters.listener(&listener.name);
+    meter.refused(reason);
+    if let Some(unsaid) = meter.may_say() {
+        tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, unsaid, "turned away");
+    }
     if listener.tls == TlsMode::Implicit {
         return;
     }
@@ -140,7 +143,9 @@ async fn enter(
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
         Ok(Err(Broken::Injected)) => {
             meter.refused("starttls_injected");
-            tracing::warn!("bytes behind STARTTLS: connection closed, nothing of it done");
+            if let Some(unsaid) = meter.may_say() {
+                tracing::warn!(unsaid, "bytes behind STARTTLS: connection closed, nothing of it done");
+            }
         }
         Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
         Err(_) => {
@@ -163,12 +168,18 @@ pub async fn arrive(
     deadline: Instant,
 ) -> Option<((SocketAddr, SocketAddr), Stream)> {
     drive::socket::tune(&stream).ok()?;
-    match timeout_at(deadline, listen::origin(&mut stream, listener, peer, local)).await {
+    let reason = match timeout_at(deadline, listen::origin(&mut stream, listener, peer, local)).await {
         Ok(Ok(origin)) => return Some(((origin.client, origin.local), Stream::plain(stream, origin.rest))),
-        Ok(Err(reason)) => tracing::warn!(%reason, "refused: PROXY header"),
-        Err(_) => tracing::warn!("refused: no PROXY header within preauth_timeout"),
-    }
+        Ok(Err(reason)) => Some(reason),
+        Err(_) => None,
+    };
     meter.refused("proxy_header");
+    if let Some(unsaid) = meter.may_say() {
+        match reason {
+            Some(reason) => tracing::warn!(%reason, unsaid, "refused: PROXY header"),
+            None => tracing::warn!(unsaid, "refused: no PROXY header within preauth_timeout"),
+        }
+    }
     None
 }
 

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::tally::Tally;
+use crate::hush::Hush;
 
 /// The counters of a plan.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub struct ListenerMeter {
     pub(super) protocol: &'static str,
     pub(super) accepted: Counter,
     pub(super) refused: Tally<&'static str>,
+    hush: Hush,
     pub(super) in_login: Gauge,
     pub(super) in_session: Gauge,
     pub(super) steps: [Histogram; Step::ALL.len()],
@@ -167,6 +169,7 @@ impl ListenerMeter {
             protocol,
             accepted: Counter::default(),
             refused: Tally::default(),
+            hush: Hush::default(),
             in_login: Gauge::default(),
             in_session: Gauge::default(),
             steps: std::array::from_fn(|_| Histogram::new(SECONDS)),
@@ -183,6 +186,13 @@ impl ListenerMeter {
     /// A connection was ended before a login, for `reason`.
     pub fn refused(&self, reason: &'static str) {
         self.refused.add(reason);
+    }
+
+    /// Whether a refusal before any login is worth a line of the log now, and how many had none since the last;
+    /// see [`Hush`].
+    #[must_use]
+    pub fn may_say(&self) -> Option<u64> {
+        self.hush.may_say()
     }
 
     /// How long a step of an accepted login took.
