@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use route::store::{LoadError, StoreError};
 
 use crate::house::ReloadError;
+use crate::remarks;
 
 /// An answer that is an error. Boxed: it is large, and rare.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl From<StoreError> for Failure {
             StoreError::ReadOnly(_) => Self::new(StatusCode::NOT_IMPLEMENTED, detail),
             StoreError::NoSpace(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, detail),
             StoreError::Unreadable(error) => {
-                Self::new(StatusCode::CONFLICT, detail).with(remarks_of_lines(&error))
+                Self::new(StatusCode::CONFLICT, detail).with(remarks::of_mapping(&error))
             }
             StoreError::Unreachable(_) | StoreError::TimedOut(_) | StoreError::Busy(_) => {
                 Self::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, detail)
@@ -102,7 +103,7 @@ impl From<StoreError> for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).with(remarks_of_lines(&error))
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).with(remarks::of_mapping(&error))
     }
 }
 
@@ -116,39 +117,12 @@ impl From<ReloadError> for Failure {
                     report.path.display(),
                     report.errors()
                 );
-                refused(detail).with(remarks_of(&report))
+                refused(detail).with(remarks::of_configuration(&report))
             }
             ReloadError::Mapping(error) => {
-                refused(format!("nothing was changed: {error}")).with(remarks_of_lines(&error))
+                refused(format!("nothing was changed: {error}")).with(remarks::of_mapping(&error))
             }
             ReloadError::Other(error) => refused(format!("nothing was changed: {error}")),
         }
     }
-}
-
-/// The configuration's report as remarks.
-pub(crate) fn remarks_of(report: &config::Report) -> Vec<Remark> {
-    serde_json::from_value(report.to_json()).unwrap_or_default()
-}
-
-/// Every wrong line of a mapping file.
-fn remarks_of_lines(error: &LoadError) -> Vec<Remark> {
-    let LoadError::Lines { path, lines } = error else {
-        return Vec::new();
-    };
-    remarks_of_bad(&path.display().to_string(), lines)
-}
-
-/// Wrong lines of `file` as remarks.
-pub(crate) fn remarks_of_bad(file: &str, lines: &route::line::BadLines) -> Vec<Remark> {
-    let remark = |error: &route::line::LineError| Remark {
-        severity: "error".to_owned(),
-        file: file.to_owned(),
-        line: error.line,
-        column: 1,
-        key: String::new(),
-        message: error.to_string(),
-        help: String::new(),
-    };
-    lines.errors.iter().map(remark).collect()
 }

@@ -15,6 +15,7 @@
 //! | `calls` | the calls, one file for each subject |
 //! | [`audit`] | the record of every act |
 //! | `dashboard` | the page for people, and its files |
+//! | [`remarks`] | what is wrong in a file, line by line |
 //! | `openapi` | the description, tested against the routes |
 //!
 //! A request's way through:
@@ -27,6 +28,7 @@
 
 pub mod audit;
 pub mod house;
+pub mod remarks;
 
 mod calls;
 mod dashboard;

@@ -14,6 +14,6 @@ mod run;
 mod start;
 mod state;
 
-pub use mapping::check as check_mapping;
+pub use mapping::{check as check_mapping, probe as probe_mapping};
 pub use run::{Ended, Options, run};
 pub use start::{App, StartError};

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use admin::remarks;
+use api::Remark;
 use config::plan::{Plan, Source};
 use points::Points;
 use route::bus::{Bus, Channel, Key};
@@ -36,14 +38,28 @@ pub(crate) struct File {
 /// An identifier that no account has: what is asked to see whether a store answers.
 const NOBODY: &str = "nobody@pointsman.invalid";
 
-/// Judges the mapping file of `plan` without using it. Other stores are judged when they are opened.
+/// What is wrong with the mapping file of `plan`, line by line, without using it. Other stores are judged when they
+/// are opened.
+#[must_use]
+pub fn check(plan: &Plan) -> Vec<Remark> {
+    match &plan.mapping.source {
+        Source::File { path, .. } => FileStore::check(path, &Rules::of(plan))
+            .err()
+            .as_ref()
+            .map(remarks::of_mapping)
+            .unwrap_or_default(),
+        Source::Redis { .. } | Source::Sql { .. } => Vec::new(),
+    }
+}
+
+/// Opens the store of `plan` and asks it, as a start would; `None` for a file, which [`check`] judges.
 ///
 /// # Errors
-/// What is wrong with it, line by line.
-pub fn check(plan: &Plan) -> Result<(), LoadError> {
+/// Why a start would fail.
+pub async fn probe(plan: &Arc<Plan>) -> Option<Result<(), LoadError>> {
     match &plan.mapping.source {
-        Source::File { path, .. } => FileStore::check(path, &Rules::of(plan)).map(|_| ()),
-        Source::Redis { .. } | Source::Sql { .. } => Ok(()),
+        Source::File { .. } => None,
+        Source::Redis { .. } | Source::Sql { .. } => Some(Mapping::open(plan).await.map(|_| ())),
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backend::Backends;
-use config::plan::Plan;
+use config::plan::{Plan, Source};
 use serde::Serialize;
 use tls::PlatformRoots;
 use tokio::sync::Semaphore;
@@ -40,6 +40,16 @@ pub(crate) struct Row {
     remarks: Vec<String>,
 }
 
+/// What is said of the store of the mappings.
+#[derive(Debug, Serialize)]
+pub(crate) struct StoreRow {
+    source: &'static str,
+    /// `ok` or `failed`.
+    state: &'static str,
+    /// Why the proxy would not start.
+    problem: Option<String>,
+}
+
 #[derive(Debug, Serialize)]
 struct Certificate {
     names: Vec<String>,
@@ -54,12 +64,25 @@ const AT_ONCE: usize = 8;
 /// Until somebody at a terminal is told that it goes on.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// Probes what `plan` declares; whether all of it would serve a session.
-pub(crate) fn probe(plan: &Plan, rows: &mut Vec<Row>) -> Result<bool, Failure> {
-    let backends = Backends::new(plan, &PlatformRoots::default(), None)
+/// Probes what `plan` declares, and the store of its mappings where that is a server.
+pub(crate) fn probe(plan: Plan) -> Result<(Vec<Row>, Option<StoreRow>), Failure> {
+    let backends = Backends::new(&plan, &PlatformRoots::default(), None)
         .map_err(|(name, error)| Failure::Usage(format!("destination.{name}: {error}")))?;
-    *rows = block_on(async { Ok(all(plan, &backends).await) })?;
-    Ok(rows.iter().all(|row| row.problems.is_empty()))
+    let plan = Arc::new(plan);
+    // The library behind Redis asks the process for its provider.
+    tls::provide();
+    block_on(async { Ok(tokio::join!(all(&plan, &backends), store(&plan))) })
+}
+
+/// Asks the store as a start of the proxy would, within `lookup_timeout`.
+async fn store(plan: &Arc<Plan>) -> Option<StoreRow> {
+    let source = match &plan.mapping.source {
+        Source::File { .. } => return None,
+        Source::Redis { .. } => "redis",
+        Source::Sql { .. } => "sql",
+    };
+    let problem = app::probe_mapping(plan).await?.err().map(|error| error.to_string());
+    Some(StoreRow { source, state: if problem.is_none() { "ok" } else { "failed" }, problem })
 }
 
 async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
@@ -110,8 +133,26 @@ async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Prints the rows for people.
-pub(crate) fn show(rows: &[Row]) -> Result<(), Failure> {
+// === impl Row ===
+
+impl Row {
+    /// Whether logins there would work.
+    pub(crate) const fn serves(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+// === impl StoreRow ===
+
+impl StoreRow {
+    /// Whether the proxy would start.
+    pub(crate) const fn serves(&self) -> bool {
+        self.problem.is_none()
+    }
+}
+
+/// Prints what was found for people.
+pub(crate) fn show(rows: &[Row], store: Option<&StoreRow>) -> Result<(), Failure> {
     let mut table =
         Table::new(&["DESTINATION", "LEG", "HOST", "STATE", "TLS", "CERTIFICATE", "LOGINS", "FORWARDING"]);
     for row in rows {
@@ -135,5 +176,11 @@ pub(crate) fn show(rows: &[Row]) -> Result<(), Failure> {
             line(&format!("{severity}: {} {} at {}: {text}", row.destination, row.protocol, row.host))?;
         }
     }
-    Ok(())
+    match store {
+        Some(StoreRow { source, problem: Some(problem), .. }) => {
+            line(&format!("error: mapping ({source}): {problem}: a start needs the store"))
+        }
+        Some(StoreRow { source, .. }) => line(&format!("mapping ({source}): the store answers")),
+        None => Ok(()),
+    }
 }

@@ -5,8 +5,9 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::audit::Act;
-use crate::failure::{Answer, Failure, remarks_of};
+use crate::failure::{Answer, Failure};
 use crate::parameters::Parameters;
+use crate::remarks;
 use crate::shared::{Caller, Shared};
 
 /// See the module's comment.
@@ -19,7 +20,7 @@ pub(crate) async fn reload(
     let outcome = match shared.house.reload().await {
         Ok(reload) => Ok(Json(ConfigReloaded {
             restart_required: reload.restart_required,
-            warnings: remarks_of(&reload.warnings),
+            warnings: remarks::of_configuration(&reload.warnings),
         })),
         Err(error) => Err(Failure::from(error)),
     };

@@ -16,8 +16,9 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::audit::Act;
-use crate::failure::{Answer, Failure, remarks_of_bad};
+use crate::failure::{Answer, Failure};
 use crate::parameters::{Parameters, read};
+use crate::remarks;
 use crate::shared::{Caller, Shared};
 
 /// Bytes of an import: a few million lines. More accounts than that live in SQL or Redis, which have tools.
@@ -100,7 +101,7 @@ pub(crate) async fn import(
         Ok(table) => table,
         Err(bad) => {
             let detail = format!("nothing was imported, since {} lines are wrong: {bad}", bad.count());
-            let problems = remarks_of_bad("body", &bad);
+            let problems = remarks::of_lines("body", &bad);
             return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with(problems));
         }
     };

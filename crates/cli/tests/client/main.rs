@@ -1,5 +1,6 @@
 //! The client's commands as a black box, against a running proxy.
 
+mod check;
 mod map;
 mod probe;
 mod state;

@@ -1,0 +1,81 @@
+//! What is wrong in a file, as the API tells it and as `check --json` does.
+
+use api::Remark;
+use route::line::{BadLines, LineError};
+use route::store::LoadError;
+
+/// The configuration's report.
+#[must_use]
+pub fn of_configuration(report: &config::Report) -> Vec<Remark> {
+    serde_json::from_value(report.to_json()).unwrap_or_default()
+}
+
+/// Everything that is wrong with a mapping: each line, or the one thing that keeps it from being read at all.
+#[must_use]
+pub fn of_mapping(error: &LoadError) -> Vec<Remark> {
+    match error {
+        LoadError::Lines { path, lines } => of_lines(&path.display().to_string(), lines),
+        other => vec![remark(&path_of(other), 1, other.to_string())],
+    }
+}
+
+/// Wrong lines of `file`.
+pub(crate) fn of_lines(file: &str, lines: &BadLines) -> Vec<Remark> {
+    let mut remarks: Vec<Remark> =
+        lines.errors.iter().map(|error| remark(file, error.line, error.to_string())).collect();
+    if lines.more > 0 {
+        let last = lines.errors.last().map_or(1, |error: &LineError| error.line);
+        remarks.push(remark(file, last, format!("{} more lines behind this one are wrong too", lines.more)));
+    }
+    remarks
+}
+
+fn remark(file: &str, line: usize, message: String) -> Remark {
+    Remark {
+        severity: "error".to_owned(),
+        file: file.to_owned(),
+        line,
+        column: 1,
+        key: String::new(),
+        message,
+        help: String::new(),
+    }
+}
+
+/// Empty for a store that is no file.
+fn path_of(error: &LoadError) -> String {
+    match error {
+        LoadError::Io { path, .. }
+        | LoadError::NotAFile(path)
+        | LoadError::Emptied { path, .. }
+        | LoadError::TooLarge { path, .. }
+        | LoadError::Lines { path, .. } => path.display().to_string(),
+        LoadError::Unusable(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_wrong_is_a_remark() {
+        let rules = route::Rules::new([route::Name::from("new")], true, true);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mapping");
+        let judged = |text: Option<&str>| {
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            of_mapping(&route::FileStore::check(&path, &rules).unwrap_err())
+        };
+        let missing = judged(None);
+        assert_eq!((missing.len(), missing[0].file.as_str()), (1, path.to_str().unwrap()));
+        let lines: Vec<usize> = judged(Some("a new\nb old\nc\n")).iter().map(|remark| remark.line).collect();
+        assert_eq!(lines, [2, 3]);
+        let many = judged(Some(&"a nowhere\n".repeat(BadLines::MAX + 5)));
+        assert_eq!(many.len(), BadLines::MAX + 1);
+        assert!(many[BadLines::MAX].message.starts_with("5 more"), "{}", many[BadLines::MAX].message);
+        assert_eq!(of_mapping(&LoadError::Unusable("refused".into()))[0].message, "refused");
+    }
+}
