@@ -72,13 +72,13 @@ fn accept(
             let is_http = listener.protocol == Protocol::Http;
             match (accepted.place.is_ok(), is_http) {
                 (true, true) => {
-                    tasks.spawn(http::serve(app.http(), listener, accepted, closing.clone()));
+                    tasks.spawn(http::serve(app.http().clone(), listener, accepted, closing.clone()));
                 }
                 (true, false) => {
                     let draining = closing.clone().cancelled_owned();
-                    tasks.spawn(session::serve(context, listener, accepted, draining));
+                    tasks.spawn(session::serve(app.current().clone(), listener, accepted, draining));
                 }
-                (false, true) => http::turn_away(&app.http(), &listener, &accepted),
+                (false, true) => http::turn_away(&app.http().now(), &listener, &accepted),
                 (false, false) => session::turn_away(&context, &listener, &accepted),
             }
         }

@@ -35,6 +35,15 @@ pub(crate) struct File {
     watch: Option<Watch>,
 }
 
+/// What a plan asks for, ready to be put in the place of what is there.
+pub(crate) enum Prepared {
+    /// Everything stays.
+    Nothing,
+    /// The same file by other rules.
+    Table(route::file::Prepared),
+    Another(Mapping),
+}
+
 /// An identifier that no account has: what is asked to see whether a store answers.
 const NOBODY: &str = "nobody@pointsman.invalid";
 
@@ -118,19 +127,37 @@ impl Mapping {
         }
     }
 
-    /// Goes over to another plan; nothing has changed when it fails.
-    pub(crate) async fn adopt(&mut self, plan: &Arc<Plan>) -> Result<(), LoadError> {
-        match (&mut *self, &plan.mapping.source) {
-            (Self::File(file), Source::File { path, watch }) if *path == file.path => {
-                file.store.adopt(Rules::of(plan)).await?;
-                if *watch != file.watch.is_some() {
-                    file.watch = watch.then(|| file.store.watch());
-                }
+    /// Makes ready what another plan asks for.
+    pub(crate) async fn prepare(&self, plan: &Arc<Plan>) -> Result<Prepared, LoadError> {
+        match (self, &plan.mapping.source) {
+            (Self::File(file), Source::File { path, .. }) if *path == file.path => {
+                file.store.prepare(Rules::of(plan)).await.map(Prepared::Table)
             }
-            (Self::Shared { plan: before, .. }, source) if is_same(&before.mapping.source, source) => {}
-            _ => *self = Self::open(plan).await?,
+            (Self::Shared { plan: before, .. }, source) if is_same(&before.mapping.source, source) => {
+                Ok(Prepared::Nothing)
+            }
+            _ => Self::open(plan).await.map(Prepared::Another),
         }
-        Ok(())
+    }
+
+    /// Goes over to it, without a wait. What comes back is of use no longer.
+    pub(crate) fn adopt(&mut self, prepared: Prepared) -> Option<Self> {
+        match prepared {
+            Prepared::Nothing => None,
+            Prepared::Table(table) => {
+                table.take_over();
+                None
+            }
+            Prepared::Another(mapping) => Some(std::mem::replace(self, mapping)),
+        }
+    }
+
+    /// Follows edits by hand, or no longer, as `plan` has it.
+    pub(crate) fn watch(&mut self, plan: &Plan) {
+        let (Self::File(file), Source::File { watch, .. }) = (self, &plan.mapping.source) else { return };
+        if *watch != file.watch.is_some() {
+            file.watch = watch.then(|| file.store.watch());
+        }
     }
 }
 

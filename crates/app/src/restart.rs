@@ -1,4 +1,4 @@
-//! What a reload comes to: what it changes for logins under way, and what it cannot change: sockets, the management API's address and token, threads, sizes that are fixed at
+//! What a reload cannot change: sockets, the management API's address and token, threads, sizes that are fixed at
 //! the start, and the form of the log.
 //!
 //! An operator who changes one of these has to be told, or would believe that it is in force.
@@ -50,12 +50,6 @@ fn listeners(started: &Plan, new: &Plan) -> Vec<String> {
     let came = new.listeners.iter().filter(|now| find(started, &now.name).is_none());
     keys.extend(came.map(|now| format!("listener.{}", now.name)));
     keys
-}
-
-/// Whether a login may lead elsewhere by `now` than by `before`, whatever the mapping says.
-pub(crate) fn leads_elsewhere(before: &Plan, now: &Plan) -> bool {
-    before.routing.default != now.routing.default
-        || before.destinations.keys().any(|name| !now.destinations.contains_key(name))
 }
 
 #[cfg(test)]
@@ -120,24 +114,6 @@ handshakes_per_core = 4
         ] {
             assert!(TEXT.contains(from), "{from}");
             assert_eq!(required(&plan(TEXT), &plan(&TEXT.replace(from, to))), keys, "{to}");
-        }
-    }
-
-    #[test]
-    fn a_destination_that_is_gone_leads_elsewhere() {
-        let two = TEXT.to_owned()
-            + "[destination.new]\nhost = \"new.example.org\"\n\
-               protocol.imap = { port = 993, tls = \"implicit\" }\n\
-               protocol.pop3 = { port = 995, tls = \"implicit\" }\n";
-        let other_default = two.replace("default_destination = \"old\"", "default_destination = \"new\"");
-        for (before, now, expected) in [
-            (TEXT, TEXT, false),
-            (TEXT, &two, false),
-            (&two, TEXT, true),
-            (&two, &other_default, true),
-            (TEXT, &TEXT.replace("old.example.org", "older.example.org"), false),
-        ] {
-            assert_eq!(leads_elsewhere(&plan(before), &plan(now)), expected, "{now}");
         }
     }
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{Reload, ReloadError};
-use arc_swap::ArcSwap;
 use config::plan::{LogFormat, LogIdentifiers, Plan};
 use desk::{Brake, Desk};
 use observe::Accounts;
@@ -12,7 +11,7 @@ use points::Points;
 use route::bus::Bus;
 use route::store::LoadError;
 use route::{Router, Settings};
-use session::{Context, ContextError, Live};
+use session::{Context, ContextError, Current, Live};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
@@ -22,9 +21,9 @@ use crate::{management, report, restart, state};
 
 /// Everything that runs, but for the doors.
 pub struct App {
-    context: ArcSwap<Context>,
+    context: Current<Context>,
     /// HTTP by the same plan.
-    http: ArcSwap<http::Service>,
+    http: Current<http::Service>,
     live: Live,
     points: Points,
     /// Replaced by a reload; the watch ends with its certificates.
@@ -108,8 +107,8 @@ impl App {
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
         let watch = certificates.watch();
         Ok(Self {
-            context: ArcSwap::from(context),
-            http: ArcSwap::from_pointee(http),
+            context: Current::new(context),
+            http: Current::new(Arc::new(http)),
             points,
             live,
             certificates: Mutex::new((certificates, watch)),
@@ -122,14 +121,19 @@ impl App {
         })
     }
 
-    /// What new sessions begin with.
+    /// What is in force.
     pub fn context(&self) -> Arc<Context> {
-        self.context.load_full()
+        self.context.now()
     }
 
-    /// What new HTTP connections begin with.
-    pub fn http(&self) -> Arc<http::Service> {
-        self.http.load_full()
+    /// The same, for sessions: what is in force when they log in.
+    pub const fn current(&self) -> &Current<Context> {
+        &self.context
+    }
+
+    /// The same for HTTP.
+    pub const fn http(&self) -> &Current<http::Service> {
+        &self.http
     }
 
     pub(crate) const fn api_tls(&self) -> &management::Tls {
@@ -186,21 +190,24 @@ impl App {
         let http = http::Service::new(Arc::clone(&context), &certificates)?;
         let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
-        mapping.adopt(&plan).await?;
+        let prepared = mapping.prepare(&plan).await?;
+        let mut replaced = None;
+        // In one moment, so that no login is routed by one plan and confirmed by another.
+        self.http.replace(Arc::new(http), || {
+            self.context.replace(context, || {
+                replaced = mapping.adopt(prepared);
+                self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
+            });
+        });
+        drop(replaced);
+        mapping.watch(&plan);
         mapping.tell(&plan, &self.points);
-        self.points.set_plan(&mapping.store(), &Settings::of(&plan));
         self.live.desk.set_limits(limits(&plan));
         self.live.brake.set_longest(plan.limits.auth_delay_max);
         self.api_tls.set(api_acceptor);
         self.set_level(&plan.server.log_level);
         let watch = certificates.watch();
         let restart_required = restart::required(&self.started, &plan);
-        let before = self.context.swap(context);
-        self.http.store(Arc::new(http));
-        if restart::leads_elsewhere(&before.plan, &plan) {
-            // A login that was routed a moment ago must not end on a destination that is gone.
-            self.live.desk.bump_where(|_| true);
-        }
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
         Ok(Reload { restart_required, warnings: loaded.warnings })
     }

@@ -76,7 +76,7 @@ async fn door(app: &Arc<App>) -> SocketAddr {
                 session::turn_away(&context, &listener, &accepted);
                 continue;
             }
-            tokio::spawn(session::serve(context, listener, accepted, std::future::pending()));
+            tokio::spawn(session::serve(app.current().clone(), listener, accepted, std::future::pending()));
         }
     });
     address

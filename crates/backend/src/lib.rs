@@ -167,6 +167,13 @@ impl Backend {
         })
     }
 
+    /// Whether `other`, of a later plan, is the same destination, at the same place.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (one, two) = (&*self.destination, &*other.destination);
+        std::ptr::eq(one, two) || (&one.name, &one.hosts, &one.legs) == (&two.name, &two.hosts, &two.legs)
+    }
+
     /// As the plan has it.
     #[must_use]
     pub fn destination(&self) -> &Arc<Destination> {

@@ -56,7 +56,8 @@ fn without_parameters(path: &str) -> String {
 }
 
 impl Visit {
-    /// Decides; what had to be read of the body for it is left in `prefix`.
+    /// Decides; what had to be read of the body for it is left in `prefix`, where a decision by rules that were
+    /// replaced meanwhile may have left some already.
     pub(crate) async fn decide<S: Source, C: Client>(
         &self,
         head: &RequestHead,
@@ -120,10 +121,18 @@ impl Visit {
         prefix: &mut Vec<Piece>,
     ) -> Result<Vec<u8>, Refused> {
         let cap = self.service.context.plan.http.body_extract_cap;
-        if head.expects_continue && !source.is_finished() {
+        if prefix.is_empty() && head.expects_continue && !source.is_finished() {
             client.interim(&crate::answer::go_on()).await.map_err(Refused::Client)?;
         }
         let mut body = Vec::new();
+        for piece in prefix.iter() {
+            if let Piece::Data(data) = piece {
+                body.extend_from_slice(data);
+            }
+        }
+        if body.len() > cap {
+            return Ok(Vec::new());
+        }
         while let Some(piece) = source.piece().await.map_err(Refused::Client)? {
             if let Piece::Data(data) = &piece {
                 body.extend_from_slice(data);

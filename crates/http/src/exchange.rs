@@ -1,5 +1,6 @@
 //! One request from its head to its end: decide, desk, connect, relay.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use config::plan::{Name, TlsMode};
@@ -16,7 +17,7 @@ use crate::relay::{self, Ended, Failure, Halves};
 use crate::service::Visit;
 use crate::upgrade::{self, Far};
 use crate::watch::Watch;
-use crate::way::Way;
+use crate::way::{NoWay, Way};
 
 /// What becomes of the client's connection behind an exchange.
 pub(crate) enum After {
@@ -46,6 +47,9 @@ struct Errand<'a> {
     visit: &'a Visit,
 }
 
+/// Rounds of one request under which reloads replace the rules.
+const MAX_RULES: u32 = 4;
+
 impl Visit {
     /// Serves one request.
     pub(crate) async fn serve<S: Source, C: Client>(
@@ -55,29 +59,37 @@ impl Visit {
         client: &mut C,
         last: bool,
     ) -> After {
-        let mut prefix = Vec::new();
-        let decided = self.decide(&head, source, client, &mut prefix).await;
-        let method = head.method.clone();
-        let decision = match decided {
-            Ok(decision) => decision,
-            Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
+        let (mut visit, mut prefix, method) = (Cow::Borrowed(self), Vec::new(), head.method.clone());
+        let mut found = Err(NoWay::Outdated);
+        for _ in 0..MAX_RULES {
+            let decision = match visit.decide(&head, source, client, &mut prefix).await {
+                Ok(decision) => decision,
+                Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
+            };
+            if let Err(answer) = upgrade::judge(&mut head) {
+                return give(answer, &method, source, client, last).await;
+            }
+            found = Box::pin(visit.way(decision)).await;
+            if !matches!(found, Err(NoWay::Outdated)) {
+                break;
+            }
+            visit.to_mut().renew();
+        }
+        let way = match found {
+            Ok(way) => way,
+            Err(NoWay::Answer(answer)) => return give(answer, &method, source, client, last).await,
+            Err(NoWay::Outdated) => return give(Answer::UNAVAILABLE, &method, source, client, last).await,
         };
         let credentials = head.fields.get("authorization");
         let (has_credentials, scheme) =
             (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
-        if let Err(answer) = self.prepare(&mut head, !prefix.is_empty()) {
-            return give(answer, &method, source, client, last).await;
-        }
-        let mut errand = Errand { head, prefix, has_credentials, scheme, visit: self };
-        match Box::pin(self.way(decision)).await {
-            Ok(way) => Box::pin(errand.run(way, source, client, last)).await,
-            Err(answer) => give(answer, &method, source, client, last).await,
-        }
+        visit.prepare(&mut head, !prefix.is_empty());
+        let mut errand = Errand { head, prefix, has_credentials, scheme, visit: &visit };
+        Box::pin(errand.run(way, source, client, last)).await
     }
 
     /// Makes the head that a backend gets out of the one that came.
-    fn prepare(&self, head: &mut RequestHead, is_begun: bool) -> Result<(), Answer> {
-        upgrade::judge(head)?;
+    fn prepare(&self, head: &mut RequestHead, is_begun: bool) {
         head.fields.strip_hop_by_hop();
         if is_begun {
             // We have told the client to go on.
@@ -87,7 +99,6 @@ impl Visit {
         if !self.listener.trusts_forwarded {
             head.fields.strip_forwarded();
         }
-        Ok(())
     }
 
     async fn refuse<S: Source, C: Client>(

@@ -60,7 +60,7 @@ impl Visit {
         let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else {
             return tracing::debug!("no HTTP/2 preface within preauth_timeout");
         };
-        let (visit, ends, tasks) = (Arc::new(self), Arc::new(Ends::default()), TaskTracker::new());
+        let (mut visit, ends, tasks) = (Arc::new(self), Arc::new(Ends::default()), TaskTracker::new());
         let (mut count, mut is_closing) = (0, false);
         let mut idle_until = Instant::now() + keepalive;
         loop {
@@ -104,6 +104,9 @@ impl Visit {
             if count >= max_requests && !is_closing {
                 is_closing = true;
                 connection.graceful_shutdown();
+            }
+            if visit.is_outdated() {
+                Arc::make_mut(&mut visit).renew();
             }
             let serving = serve(Arc::clone(&visit), Arc::clone(&ends), request, respond);
             tasks.spawn(tracing::Instrument::in_current_span(serving));

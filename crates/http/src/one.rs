@@ -25,7 +25,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Visit {
     /// Serves a connection to its end. The first head has until `deadline`.
-    pub(crate) async fn serve_one(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
+    pub(crate) async fn serve_one(mut self, stream: Stream, deadline: Instant, draining: CancellationToken) {
         let http = &self.service.context.plan.http;
         let (max_head, max_requests) = (http.max_head_size, http.max_keepalive_requests);
         let keepalive = http.keepalive_timeout;
@@ -61,6 +61,7 @@ impl Visit {
                     break;
                 }
             };
+            self.renew();
             let last = count >= max_requests || !head.keeps_alive || draining.is_cancelled();
             let mut client = One::new(&mut writer, head.version, last);
             let mut body = reader.body(head.framing);

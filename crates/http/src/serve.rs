@@ -5,6 +5,7 @@ use std::sync::Arc;
 use config::plan::{Listener, TlsMode};
 use listen::Accepted;
 use observe::SessionId;
+use session::Current;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -15,14 +16,14 @@ use crate::service::{Service, Visit};
 
 /// Serves one connection of `listener` to its end. `draining` is cancelled when the proxy begins to drain.
 pub async fn serve(
-    service: Arc<Service>,
+    current: Current<Service>,
     listener: Arc<Listener>,
     accepted: Accepted,
     draining: CancellationToken,
 ) {
     let id = SessionId::new();
     let span = session::span(id, &listener, &accepted);
-    Box::pin(course(service, listener, id, accepted, draining)).instrument(span).await;
+    Box::pin(course(current, listener, id, accepted, draining)).instrument(span).await;
 }
 
 /// Says that there is no room; see [`session::turn_away`].
@@ -38,12 +39,13 @@ pub fn turn_away(service: &Service, listener: &Listener, accepted: &Accepted) {
 }
 
 async fn course(
-    service: Arc<Service>,
+    current: Current<Service>,
     listener: Arc<Listener>,
     id: SessionId,
     accepted: Accepted,
     draining: CancellationToken,
 ) {
+    let service = current.now();
     let Accepted { stream, peer, local, place, .. } = accepted;
     let deadline = Instant::now() + listener.preauth_timeout;
     let meter = Arc::clone(service.context.meters.listener(&listener.name));
@@ -66,7 +68,7 @@ async fn course(
     }
     let tls = stream.tls_info();
     let is_many = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-    let visit = Visit::new(service, listener, id, ends, tls);
+    let visit = Visit::new(current, listener, id, ends, tls);
     if is_many {
         Box::pin(visit.serve_many(stream, deadline, draining)).await;
     } else {

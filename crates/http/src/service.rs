@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use backend::Visitor;
 use config::plan::{Listener, Name};
+use desk::{LoginTicket, SessionTicket, Unconfirmed};
 use observe::SessionId;
-use session::Context;
+use session::{Context, Current};
 use tls::{Acceptor, Certificates, SetupError, TlsInfo};
 
 use crate::pool::Pool;
@@ -19,16 +20,21 @@ pub struct Service {
     pub(crate) pool: Arc<Pool>,
 }
 
-/// One client's connection.
+/// Accounts whose first request on a connection was logged, with where they went.
+type Seen = Vec<(Arc<str>, Name)>;
+
+/// One client's connection, as its next request meets it.
+#[derive(Clone)]
 pub(crate) struct Visit {
+    current: Current<Service>,
+    /// What was in force when the request came; see [`Visit::renew`].
     pub(crate) service: Arc<Service>,
     pub(crate) listener: Arc<Listener>,
     pub(crate) id: SessionId,
     pub(crate) client: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) tls: Option<TlsInfo>,
-    /// Accounts whose first request on this connection was logged, with where they went.
-    seen: Mutex<Vec<(Arc<str>, Name)>>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 /// Accounts of one connection that are remembered for the log; a front for many users has a line more often.
@@ -58,13 +64,35 @@ impl fmt::Debug for Service {
 
 impl Visit {
     pub(crate) fn new(
-        service: Arc<Service>,
+        current: Current<Service>,
         listener: Arc<Listener>,
         id: SessionId,
         (client, local): (SocketAddr, SocketAddr),
         tls: Option<TlsInfo>,
     ) -> Self {
-        Self { service, listener, id, client, local, tls, seen: Mutex::default() }
+        let service = current.now();
+        Self { current, service, listener, id, client, local, tls, seen: Arc::default() }
+    }
+
+    /// Whether a reload has replaced what this visit knows.
+    pub(crate) fn is_outdated(&self) -> bool {
+        !Arc::ptr_eq(&self.service, &self.current.hold())
+    }
+
+    /// Takes what is in force: a connection may live for much longer than the plan that it began under, and each
+    /// of its requests is routed for itself.
+    pub(crate) fn renew(&mut self) {
+        self.service = self.current.now();
+    }
+
+    /// Makes a request a session at the desk, by what it was routed by. `None`: that is in force no longer.
+    pub(crate) fn confirm(
+        &self,
+        ticket: LoginTicket,
+        destination: &Name,
+    ) -> Option<Result<SessionTicket, Unconfirmed>> {
+        let held = self.current.hold();
+        Arc::ptr_eq(&held, &self.service).then(|| ticket.confirm(Arc::clone(destination)))
     }
 
     /// The client as a backend may learn of it.

@@ -30,14 +30,29 @@ pub(crate) struct Way {
     pub(crate) ticket: SessionTicket,
 }
 
+/// Why there is no way.
+pub(crate) enum NoWay {
+    Answer(Answer),
+    /// A reload has replaced the rules that decided: they are to be asked again.
+    Outdated,
+}
+
 /// Rounds of a request whose account keeps moving under it.
 const MAX_ROUNDS: u32 = 4;
+
+// === impl NoWay ===
+
+impl From<Answer> for NoWay {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
 
 // === impl Visit ===
 
 impl Visit {
     /// Finds the destination, a connection to it and a place at the desk, all of one moment.
-    pub(crate) async fn way(&self, decision: Decision) -> Result<Way, Answer> {
+    pub(crate) async fn way(&self, decision: Decision) -> Result<Way, NoWay> {
         let desk = &self.service.context.live.desk;
         let mut ticket = match &decision {
             Decision::Account(identifier) => {
@@ -50,11 +65,11 @@ impl Visit {
         for _ in 0..MAX_ROUNDS {
             if let Err(held) = ticket.wait_released().await {
                 tracing::warn!(reason = %held, "request turned away");
-                return Err(Answer::UNAVAILABLE);
+                return Err(Answer::UNAVAILABLE.into());
             }
             let destination = self.destination(&decision, &ticket).await;
-            // `None`: the mapping is of a newer plan than this connection.
-            let backend = self.service.context.backends.get(&destination).ok_or(Answer::UNAVAILABLE)?;
+            // `None`: the mapping is of a newer plan.
+            let backend = self.service.context.backends.get(&destination).ok_or(NoWay::Outdated)?;
             let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
             let key = self.key(&destination, leg);
             let waiting = self.service.pool.take(&key);
@@ -68,16 +83,16 @@ impl Visit {
                 // A mapping edited by hand leaves no mark at the desk.
                 continue;
             }
-            match ticket.confirm(Arc::clone(&destination)) {
+            match self.confirm(ticket, &destination).ok_or(NoWay::Outdated)? {
                 Ok(ticket) => {
                     let backend = Arc::clone(backend);
                     return Ok(Way { destination, backend, leg, key, connection, is_reused, took, ticket });
                 }
                 Err(Unconfirmed::Outdated(again)) => ticket = again,
-                Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY),
+                Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY.into()),
             }
         }
-        Err(Answer::UNAVAILABLE)
+        Err(Answer::UNAVAILABLE.into())
     }
 
     async fn destination(&self, decision: &Decision, ticket: &LoginTicket) -> Name {

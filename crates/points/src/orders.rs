@@ -8,7 +8,7 @@ use desk::{Desk, Hold, HoldError, Kicked};
 use route::bus::{Bus, Event, Whom};
 use route::rules::domain_key;
 use route::store::{Applied, LoadError, StoreError};
-use route::{Change, FileStore, Loaded, Router, Settings, Store};
+use route::{Change, FileStore, Loaded, Router};
 use tokio::time::Instant;
 
 /// Carries out orders on the mapping and on live accounts. A clone is the same desk and the same router.
@@ -85,12 +85,6 @@ impl Points {
             // The runtime is going, and we with it.
             Err(_) => std::future::pending().await,
         }
-    }
-
-    /// Routes by another plan and another store (or the same) from now on; see [`Router::set_plan`].
-    pub fn set_plan(&self, store: &Arc<dyn Store>, settings: &Settings) {
-        self.router.set_plan(store, settings);
-        self.desk.bump_where(|_| true);
     }
 
     /// What is cached of an account, or of a domain (`@example.org`), is asked anew, by its logins under way

@@ -74,6 +74,15 @@ pub struct Edit {
     after: Arc<State>,
 }
 
+/// The file as it is by other rules, and the turn in which it was read.
+#[derive(Debug)]
+#[must_use = "nothing is taken over yet"]
+pub struct Prepared {
+    inner: Arc<Inner>,
+    state: State,
+    turn: OwnedMutexGuard<()>,
+}
+
 type Listener = Box<dyn Fn(&Edit) + Send + Sync>;
 
 /// The file as it was taken over.
@@ -190,12 +199,18 @@ impl FileStore {
         self.load_by(self.rules(), turn).await
     }
 
-    /// Reads the file again by other rules, and keeps to them from now on.
+    /// Reads the file again by other rules, which count from [`Prepared::take_over`] on. Until then, or until it
+    /// is dropped, the file is neither read nor written by anybody else.
     ///
     /// # Errors
-    /// Why the file is not valid by them; table and rules are as they were.
-    pub async fn adopt(&self, rules: Rules) -> Result<Loaded, LoadError> {
-        self.load_by(Arc::new(rules), self.turn().await).await
+    /// Why the file is not valid by them.
+    pub async fn prepare(&self, rules: Rules) -> Result<Prepared, LoadError> {
+        let (inner, turn) = (Arc::clone(&self.inner), self.turn().await);
+        let task = spawn_blocking(move || {
+            let state = inner.read(Arc::new(rules))?;
+            Ok(Prepared { inner, state, turn })
+        });
+        task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
     }
 
     async fn load_by(&self, rules: Arc<Rules>, turn: OwnedMutexGuard<()>) -> Result<Loaded, LoadError> {
@@ -269,12 +284,16 @@ impl Store for FileStore {
 impl Inner {
     /// Reads the file and takes it over. Called in one's turn only.
     fn load(&self, rules: Arc<Rules>) -> Result<Loaded, LoadError> {
-        let snapshot = read::read(&self.path, &rules)?;
-        let state = State::of(snapshot, rules);
+        let state = self.read(rules)?;
         let loaded = state.loaded;
         self.take_over(state, true);
         self.tell(loaded);
         Ok(loaded)
+    }
+
+    fn read(&self, rules: Arc<Rules>) -> Result<State, LoadError> {
+        let snapshot = read::read(&self.path, &rules)?;
+        Ok(State::of(snapshot, rules))
     }
 
     fn take_edit(&self) -> Result<Option<Loaded>, LoadError> {
@@ -332,6 +351,20 @@ impl Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+// === impl Prepared ===
+
+impl Prepared {
+    /// From now on lookups are answered by it. Takes no longer than an edit's listener.
+    pub fn take_over(self) -> Loaded {
+        let Self { inner, state, turn } = self;
+        let loaded = state.loaded;
+        inner.take_over(state, true);
+        inner.tell(loaded);
+        drop(turn);
+        loaded
     }
 }
 

@@ -86,6 +86,8 @@ impl Conversation {
     /// verdict that is slowed down is waited for without it.
     pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
         let (began, mechanism) = (Instant::now(), attempt.mechanism());
+        // A client may have waited at our prompt for longer than the plan that greeted it was in force.
+        self.context = self.current.now();
         let visitor = self.visitor(attempt.told.front.as_ref());
         let client = self.listener.suspect(visitor.client.ip());
         let mut progress = Progress::default();
@@ -179,8 +181,8 @@ impl Conversation {
         }
     }
 
-    /// Routes and replays until a backend's yes is confirmed at the desk: an account that moved meanwhile is
-    /// routed afresh.
+    /// Routes and replays until a backend's yes is confirmed at the desk: an account that moved meanwhile, by its
+    /// mapping or by a reload, is routed afresh.
     async fn rounds(
         &mut self,
         attempt: &Attempt,
@@ -195,16 +197,10 @@ impl Conversation {
                 return Err(turned_away(&visitor, Cause::Held, &held));
             }
             progress.times.hold = began.elapsed();
-            let (destination, backend) = self.route(&ticket, progress).await?;
+            let Some((destination, backend)) = self.route(&ticket, progress).await else { continue };
             let times = &mut progress.times;
             let (leg, reply) = self.replay(attempt, &ticket, &backend, &visitor, times).await?;
-            if self.has_moved(&ticket, &destination).await {
-                if is_spent(&attempt.credential) {
-                    return Err(Failed::unavailable(Cause::Moved));
-                }
-                continue;
-            }
-            match ticket.confirm(Arc::clone(&destination)) {
+            match self.confirm(ticket, &backend).await {
                 Ok(ticket) => {
                     let (mechanism, times) = (attempt.mechanism(), progress.times);
                     return Ok(Entered { leg, reply, ticket, destination, mechanism, times, visitor });
@@ -222,32 +218,48 @@ impl Conversation {
         Err(turned_away(&visitor, Cause::Moved, &"the account keeps moving while it logs in"))
     }
 
+    /// Where the login leads now. `None`: a reload came between the mapping's answer and the plan, and removed the
+    /// destination; the next answer is by the plan that is in force.
     async fn route(
-        &self,
+        &mut self,
         ticket: &LoginTicket,
         progress: &mut Progress,
-    ) -> Result<(Arc<str>, Arc<Backend>), Failed> {
+    ) -> Option<(Arc<str>, Arc<Backend>)> {
         let began = Instant::now();
-        let destination = match ticket.account() {
-            Some(account) => self.context.live.router.resolve(account).await.destination,
-            None => Arc::clone(&self.context.plan.routing.default),
-        };
+        let mapped = self.mapped(ticket).await;
+        // After the answer: the plan is at least as new, and an answer by a newer one finds its destination.
+        self.context = self.current.now();
         progress.times.route = began.elapsed();
+        let destination = mapped.unwrap_or_else(|| Arc::clone(&self.context.plan.routing.default));
+        let backend = Arc::clone(self.context.backends.get(&destination)?);
         progress.destination = Some(Arc::clone(&destination));
-        match self.context.backends.get(&destination) {
-            Some(backend) => Ok((destination, Arc::clone(backend))),
-            // The mapping is of a newer plan than this session.
-            None => Err(Failed::unavailable(Cause::Moved)),
-        }
+        Some((destination, backend))
     }
 
-    /// Whether the mapping was changed past us (in the store itself, which leaves no mark at the desk) while the
-    /// backend was asked.
-    async fn has_moved(&self, ticket: &LoginTicket, destination: &str) -> bool {
-        match ticket.account() {
-            Some(account) => *self.context.live.router.resolve(account).await.destination != *destination,
-            None => false,
+    /// What the mapping says of the account. `None`: it is not known whose login it is.
+    async fn mapped(&self, ticket: &LoginTicket) -> Option<Arc<str>> {
+        Some(self.context.live.router.resolve(ticket.account()?).await.destination)
+    }
+
+    /// Confirms the login at the desk, where it still leads to `backend`: by the mapping, which may have been
+    /// changed past us (in the store itself, which leaves no mark at the desk), and by the plan in force.
+    async fn confirm(&self, ticket: LoginTicket, backend: &Backend) -> Result<SessionTicket, Unconfirmed> {
+        // Each further round is a reload that came between the look and the confirmation. It must not cost a login
+        // whose way it did not change: not every credential can be replayed.
+        for _ in 0..MAX_ROUNDS {
+            let context = self.current.now();
+            let mapped = self.mapped(&ticket).await;
+            let destination = mapped.as_ref().unwrap_or(&context.plan.routing.default);
+            let is_there = context.backends.get(destination).is_some_and(|there| there.is_same(backend));
+            if !is_there {
+                break;
+            }
+            let held = self.current.hold();
+            if Arc::ptr_eq(&held, &context) {
+                return ticket.confirm(Arc::clone(destination));
+            }
         }
+        Err(Unconfirmed::Outdated(ticket))
     }
 
     /// Opens a leg and replays the login on it.

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use wire::protocol::Protocol;
 use wire::step::Advert;
 
-/// A plan and what was built from it. A reload makes a new one; a session keeps the one it began with.
+/// A plan and what was built from it. A reload makes a new one; a session keeps the one it logged in with.
 pub struct Context {
     /// The plan.
     pub plan: Arc<Plan>,

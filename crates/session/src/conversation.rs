@@ -14,10 +14,13 @@ use wire::inbox::Inbox;
 use wire::step::{Asked, Channel, Dialogue, Opening};
 
 use crate::context::Context;
+use crate::current::Current;
 use crate::protocols;
 
 /// A client that has not logged in yet.
 pub(crate) struct Conversation {
+    pub(crate) current: Current<Context>,
+    /// What was in force when the client was greeted, then what was when it tried to log in.
     pub(crate) context: Arc<Context>,
     pub(crate) listener: Arc<Listener>,
     pub(crate) id: SessionId,
@@ -41,12 +44,13 @@ const MAX_THROWN_READS: usize = 256;
 impl Conversation {
     /// Takes over a connection; does the implicit handshake where there is one.
     pub(crate) async fn begin(
-        context: Arc<Context>,
+        current: Current<Context>,
         listener: Arc<Listener>,
         id: SessionId,
         (client, local): (SocketAddr, SocketAddr),
         mut stream: Stream,
     ) -> Result<Self, Broken> {
+        let context = current.now();
         if listener.tls == TlsMode::Implicit {
             stream = handshake(&context, &context.acceptor, stream).await?;
         }
@@ -61,7 +65,7 @@ impl Conversation {
         let dialogue = protocols::dialogue(listener.protocol, opening).ok_or(Broken::Closed)?;
         let tls = stream.tls_info();
         let talk = Some(Talk::new(stream, INBOX));
-        Ok(Self { context, listener, id, client, local, tls, dialogue, talk })
+        Ok(Self { current, context, listener, id, client, local, tls, dialogue, talk })
     }
 
     /// What the client asks next. STARTTLS is done on the way.

@@ -18,10 +18,13 @@ use crate::attempt::count_steps;
 use crate::bridged::Crossing;
 use crate::context::Context;
 use crate::conversation::handshake;
+use crate::current::Current;
 use crate::ledger::{Ledger, Lines, micros};
 
 /// A connection that passes through, before it is spliced.
 pub(crate) struct Passage {
+    current: Current<Context>,
+    /// By which its way was found.
     pub(crate) context: Arc<Context>,
     pub(crate) listener: Arc<Listener>,
     pub(crate) visitor: Visitor,
@@ -35,17 +38,21 @@ pub(crate) struct Opened {
     destination: Arc<str>,
 }
 
+/// Rounds of one connection under which reloads change the destination.
+const MAX_ROUNDS: u32 = 4;
+
 // === impl Passage ===
 
 impl Passage {
     /// Takes over a connection; does the implicit handshake where there is one.
     pub(crate) async fn begin(
-        context: Arc<Context>,
+        current: Current<Context>,
         listener: Arc<Listener>,
         id: SessionId,
         (client, local): (std::net::SocketAddr, std::net::SocketAddr),
         mut stream: Stream,
     ) -> Result<Self, drive::Broken> {
+        let context = current.now();
         if listener.tls == TlsMode::Implicit {
             stream = handshake(&context, &context.acceptor, stream).await?;
         }
@@ -56,12 +63,21 @@ impl Passage {
             session: id.to_string(),
             ttl: context.plan.server.proxy_ttl,
         };
-        Ok(Self { context, listener, visitor, stream })
+        Ok(Self { current, context, listener, visitor, stream })
     }
 
     /// Opens the leg. The client is told when there is none.
     pub(crate) async fn open(&mut self) -> Option<Opened> {
-        let opened = self.try_open().await;
+        let mut opened = Ok(None);
+        for _ in 0..MAX_ROUNDS {
+            self.context = self.current.now();
+            opened = self.try_open().await;
+            if !matches!(opened, Ok(None)) {
+                break;
+            }
+        }
+        // `None` in every round: the destination is another one each time.
+        let opened = opened.and_then(|opened| opened.ok_or(Fault::Unreachable));
         let name = self.context.plan.routing.passthrough.as_deref().unwrap_or_default();
         let meter = self.context.meters.leg(self.listener.protocol.name(), name);
         match &opened {
@@ -82,7 +98,8 @@ impl Passage {
         opened.ok()
     }
 
-    async fn try_open(&self) -> Result<Opened, Fault> {
+    /// `None`: a reload has put another destination in force meanwhile.
+    async fn try_open(&self) -> Result<Option<Opened>, Fault> {
         let protocol = self.listener.protocol;
         // The configuration is refused without it, so this is a plan that the listener does not belong to.
         let name = self.context.plan.routing.passthrough.clone().ok_or(Fault::Unreachable)?;
@@ -97,8 +114,13 @@ impl Passage {
             Box::new(Replay::new(protocol, errand))
         };
         let leg = Box::pin(backend.open(protocol, &self.visitor, deadline, machine)).await?;
+        let now = self.current.hold();
+        let there = now.plan.routing.passthrough.as_deref().and_then(|name| now.backends.get(name));
+        if !there.is_some_and(|there| there.is_same(backend)) {
+            return Ok(None);
+        }
         let ticket = ticket.confirm(Arc::clone(&name)).map_err(|_| Fault::Unreachable)?;
-        Ok(Opened { leg, ticket, destination: name })
+        Ok(Some(Opened { leg, ticket, destination: name }))
     }
 
     /// Logs the way that was found, and lets go of all that was for finding it.

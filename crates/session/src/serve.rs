@@ -22,6 +22,7 @@ use crate::bridged::Crossing;
 use crate::cause::Failed;
 use crate::context::Context;
 use crate::conversation::Conversation;
+use crate::current::Current;
 use crate::passthrough::Passage;
 use crate::protocols;
 
@@ -35,7 +36,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves one connection of `listener` to its end. `draining` resolves when the proxy begins to drain.
 pub async fn serve(
-    context: Arc<Context>,
+    current: Current<Context>,
     listener: Arc<Listener>,
     accepted: Accepted,
     draining: impl Future<Output = ()>,
@@ -44,7 +45,7 @@ pub async fn serve(
     let span = span(id, &listener, &accepted);
     let life = async {
         // What the login needed is given back before the long wait begins.
-        let entrance = Box::pin(enter(context, listener, id, accepted, draining)).await;
+        let entrance = Box::pin(enter(current, listener, id, accepted, draining)).await;
         if let Some((crossing, place, mut presence)) = entrance {
             presence.bridged();
             Box::pin(crossing.run()).await;
@@ -100,22 +101,22 @@ pub fn turn_away_with(
 
 /// From accept to a session that may begin. `None`: the connection has come to its end.
 async fn enter(
-    context: Arc<Context>,
+    current: Current<Context>,
     listener: Arc<Listener>,
     id: SessionId,
     accepted: Accepted,
     draining: impl Future<Output = ()>,
 ) -> Option<Entrance> {
     let Accepted { stream, peer, local, place, .. } = accepted;
-    let meter = Arc::clone(context.meters.listener(&listener.name));
+    let meter = Arc::clone(current.now().meters.listener(&listener.name));
     let presence = meter.enter();
     let deadline = Instant::now() + listener.preauth_timeout;
     let (ends, stream) = arrive(&listener, &meter, stream, (peer, local), deadline).await?;
     if !listener.protocol.carries_credentials() {
-        let crossing = Box::pin(pass(context, listener, id, ends, stream, deadline)).await?;
+        let crossing = Box::pin(pass(current, listener, id, ends, stream, deadline)).await?;
         return Some((crossing, place, presence));
     }
-    let beginning = Box::pin(Conversation::begin(context, Arc::clone(&listener), id, ends, stream));
+    let beginning = Box::pin(Conversation::begin(current, Arc::clone(&listener), id, ends, stream));
     let mut conversation = match timeout_at(deadline, beginning).await {
         Ok(Ok(conversation)) => conversation,
         Ok(Err(broken)) => {
@@ -185,15 +186,15 @@ pub async fn arrive(
 
 /// A connection of SMTP or LMTP.
 async fn pass(
-    context: Arc<Context>,
+    current: Current<Context>,
     listener: Arc<Listener>,
     id: SessionId,
     ends: (SocketAddr, SocketAddr),
     stream: Stream,
     deadline: Instant,
 ) -> Option<Box<Crossing>> {
-    let meter = Arc::clone(context.meters.listener(&listener.name));
-    let beginning = Box::pin(Passage::begin(context, listener, id, ends, stream));
+    let meter = Arc::clone(current.now().meters.listener(&listener.name));
+    let beginning = Box::pin(Passage::begin(current, listener, id, ends, stream));
     let Ok(Ok(mut passage)) = timeout_at(deadline, beginning).await else {
         meter.refused("tls");
         tracing::debug!("no TLS session with the client");

@@ -340,10 +340,10 @@ async fn other_rules_are_adopted_only_with_a_file_that_keeps_them() {
     let (_folder, path) = folder("Alice new\n");
     let store = open(&path);
     let fewer = Rules::new([Name::from("old")], true, false);
-    let error = store.adopt(fewer).await.unwrap_err();
+    let error = store.prepare(fewer).await.unwrap_err();
     assert!(matches!(&error, LoadError::Lines { lines, .. } if **lines != BadLines::default()), "{error}");
     assert_eq!(at(&store, "alice"), Some("new".into()));
-    store.adopt(Rules::new(["new", "third"].map(Name::from), false, false)).await.unwrap();
+    store.prepare(Rules::new(["new", "third"].map(Name::from), false, false)).await.unwrap().take_over();
     assert_eq!((at(&store, "alice"), at(&store, "Alice")), (None, Some("new".into())));
     assert_eq!(apply(&store, &[("Bob", Some("third"))]).await.unwrap(), 1);
     assert_eq!(read(&path), "Alice new\nBob\tthird\n");
