@@ -59,6 +59,19 @@ pub(super) fn refusal(error: httparse::Error) -> BadHead {
     }
 }
 
+/// Options that `Connection` may list: each of them is looked for among all fields.
+const MAX_OPTIONS: usize = 32;
+
+/// Refuses a `Connection` of which only the looking up would be work (RFC 9110 section 7.6.1 sets no bound). Empty
+/// members count: they have to be passed over too.
+pub(super) fn judge_connection(fields: &Fields) -> Result<(), BadHead> {
+    let options = fields.get_all("connection").flat_map(|value| value.split(|&byte| byte == b','));
+    if options.count() > MAX_OPTIONS {
+        return Err(BadHead::Malformed("a Connection that lists more than 32 options"));
+    }
+    Ok(())
+}
+
 /// Whether the connection can be used again (RFC 9112 section 9.3).
 pub(super) fn keeps_alive(fields: &Fields, version: Version) -> bool {
     match version {

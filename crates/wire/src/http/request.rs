@@ -39,6 +39,7 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     let host = host(&fields, version)?;
     let (authority, target) = reduce(&target, host, version)?;
     authorization(&fields)?;
+    parse::judge_connection(&fields)?;
     let upgrade = parse::upgrade(&fields, version);
     if fields.get_all("upgrade").any(|value| has_h2c(value)) {
         return Err(BadHead::H2c);

@@ -32,6 +32,7 @@ pub fn parse_response(head: &Bytes, request_method: &[u8]) -> Result<ResponseHea
         _ => Bytes::new(),
     };
     let fields = parse::fields(head, parsed.headers)?;
+    parse::judge_connection(&fields)?;
     let declared = framing::declared(&fields, version)?;
     let framing = match declared {
         _ if status < 200 || status == 204 || status == 304 || request_method == b"HEAD" => Framing::None,

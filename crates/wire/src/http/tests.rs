@@ -75,6 +75,12 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("h2c among others", get("Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n"), 400),
         ("another expectation", get("Expect: 200-maybe\r\n"), 417),
         ("a long target", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(17_000)), 414),
+        ("too many options", get(&format!("Connection: {}close\r\n", "a,".repeat(32))), 400),
+        (
+            "too many options in two fields",
+            get(&format!("Connection: {}a\r\n", "a,".repeat(15)).repeat(3)),
+            400,
+        ),
         ("too many fields", get(&"X: y\r\n".repeat(MAX_FIELDS)), 431),
     ];
     for (name, head, status) in rows {
@@ -117,7 +123,9 @@ fn what_is_clear_passes() {
 
 #[test]
 fn a_connection_is_kept_as_each_version_has_it() {
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {}close\r\n\r\n", "a,".repeat(31));
     for (head, keeps) in [
+        (&*many, false),
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Close\r\n\r\n", false),
         ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", false),
@@ -151,7 +159,9 @@ fn a_head_ends_where_it_ends_however_it_is_cut() {
 fn responses_are_read_as_strictly() {
     let response =
         |head: &str, method: &[u8]| parse_response(&Bytes::copy_from_slice(head.as_bytes()), method);
+    let many = format!("HTTP/1.1 200 OK\r\nConnection: {}close\r\n\r\n", "a,".repeat(32));
     for head in [
+        &*many,
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
