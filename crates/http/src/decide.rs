@@ -73,7 +73,7 @@ impl Visit {
         let identity = match from {
             ExtractFrom::Authorization => self.by_authorization(head)?,
             ExtractFrom::Query(name) => self.by_name(path::query_parameter(&head.target, name))?,
-            ExtractFrom::Header(name) => self.by_name(head.fields.get(name).map(|value| value.to_vec()))?,
+            ExtractFrom::Header(name) => self.by_name(head.fields.only(name).map(|value| value.to_vec()))?,
             ExtractFrom::Body(regex) => {
                 let body = self.beginning(head, source, client, prefix).await?;
                 let found = regex.captures(&body).and_then(|captures| captures.get(1));

@@ -34,6 +34,14 @@ impl Fields {
         self.0.iter().filter(move |(it, _)| is(it, name)).map(|(_, value)| value)
     }
 
+    /// The value of the only field of that name; `None` where there are several, which servers choose from or
+    /// join as they like.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Option<&Bytes> {
+        let mut values = self.get_all(name);
+        values.next().filter(|_| values.next().is_none())
+    }
+
     /// The members of the comma-separated list that all fields of that name make together, spaces around them
     /// cut off and empty ones left out (RFC 9110 section 5.6.1). Not for lists whose members may be quoted.
     pub fn members(&self, name: &str) -> impl Iterator<Item = &[u8]> {

@@ -101,16 +101,18 @@ fn decode_unreserved(path: &[u8]) -> Result<String, BadPath> {
     Ok(decoded)
 }
 
-/// The first value of a parameter in the query, form-decoded. `None` when there is none, or it is not
-/// well-formed.
+/// The value of a parameter in the query, form-decoded. `None` when there is none, when it comes more than once
+/// (servers differ in which one they take), or when it is not well-formed.
 #[must_use]
 pub fn query_parameter(target: &[u8], name: &str) -> Option<Vec<u8>> {
     let query = &target[memchr::memchr(b'?', target)? + 1..];
-    query.split(|&byte| byte == b'&').find_map(|pair| {
+    let mut values = query.split(|&byte| byte == b'&').filter_map(|pair| {
         let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
-        (form_decode(&pair[..end])? == name.as_bytes())
-            .then(|| form_decode(pair.get(end + 1..).unwrap_or_default()))
-    })?
+        let is_it = form_decode(&pair[..end]).is_some_and(|key| key == name.as_bytes());
+        is_it.then(|| pair.get(end + 1..).unwrap_or_default())
+    });
+    let value = values.next()?;
+    if values.next().is_some() { None } else { form_decode(value) }
 }
 
 /// Decodes `application/x-www-form-urlencoded`: `+` is a space, `%XX` a byte. `None` for a lone `%`.

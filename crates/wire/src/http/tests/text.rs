@@ -59,12 +59,36 @@ fn a_path_has_one_reading_or_none() {
 
 #[test]
 fn queries_are_form_decoded() {
-    assert_eq!(query_parameter(b"/x?a=1&b=c+d%40e", "b").as_deref(), Some(&b"c d@e"[..]));
-    assert_eq!(query_parameter(b"/x?%62=1&b=2", "b").as_deref(), Some(&b"1"[..]));
-    assert_eq!(query_parameter(b"/x?b", "b").as_deref(), Some(&b""[..]));
-    assert_eq!(query_parameter(b"/x?bb=1", "b"), None);
-    assert_eq!(query_parameter(b"/x", "b"), None);
+    for (target, expected) in [
+        ("/x?a=1&b=c+d%40e", Some("c d@e")),
+        ("/x?%62=1", Some("1")),
+        ("/x?b", Some("")),
+        ("/x?b=1=2?3", Some("1=2?3")),
+        ("/x?%zz=1&b=2", Some("2")),
+        ("/x?bb=1", None),
+        ("/x?B=1", None),
+        ("/x?b=%4", None),
+        ("/x?a;b=1", None),
+        ("/b=1", None),
+        ("/x", None),
+        // Read in two ways: the first, the last, both.
+        ("/x?b=1&b=2", None),
+        ("/x?b=1&b=1", None),
+        ("/x?%62=1&b=2", None),
+        ("/x?b=1&b", None),
+    ] {
+        let found = query_parameter(target.as_bytes(), "b");
+        assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{target}");
+    }
     assert_eq!(form_decode(b"a%4"), None);
+}
+
+#[test]
+fn a_field_that_comes_twice_is_not_the_only_one() {
+    let head = fields(&[("X-Account", "a"), ("X-Other", "b"), ("x-account", "a")]);
+    for (name, expected) in [("x-account", None), ("x-other", Some(&b"b"[..])), ("x-none", None)] {
+        assert_eq!(head.only(name).map(|value| &**value), expected, "{name}");
+    }
 }
 
 #[test]
