@@ -2,7 +2,8 @@
 
 use config::plan::{ExtractFrom, HttpRoute, HttpTarget, Name};
 use identity::{Identifier, Identity, Refusal};
-use wire::http::{BadHead, RequestHead, authorization, path};
+use wire::http::path::{self, BadPath};
+use wire::http::{BadHead, RequestHead, authorization};
 use wire::names::{self, BadCredential};
 
 use crate::body::{Broken, Piece, Source};
@@ -37,22 +38,17 @@ pub(crate) enum Refused {
 
 /// The first rule for the path, whichever way it is written.
 pub(crate) fn rule<'a>(routes: &'a [HttpRoute], head: &RequestHead) -> Result<&'a HttpRoute, Refused> {
-    let normalized = path::normalize(&head.target).map_err(|bad| Refused::BadPath(bad.label()))?.normalized;
-    let found = position(routes, &normalized);
-    // Some servers take what stands behind a `;` for no part of the path: then the rule has to be the same.
-    if normalized.contains(';') && position(routes, &without_parameters(&normalized)) != found {
-        return Err(Refused::BadPath("path_parameters"));
+    let refused = |bad: BadPath| Refused::BadPath(bad.label());
+    let path = path::normalize(&head.target).map_err(refused)?;
+    let found = position(routes, &path.normalized);
+    if path.plain.is_some_and(|plain| position(routes, &plain) != found) {
+        return Err(refused(BadPath::Parameters));
     }
     found.and_then(|found| routes.get(found)).ok_or(Refused::NoRule)
 }
 
 fn position(routes: &[HttpRoute], path: &str) -> Option<usize> {
     routes.iter().position(|route| route.matcher.is_match(path))
-}
-
-fn without_parameters(path: &str) -> String {
-    let names = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
-    names.collect::<Vec<_>>().join("/")
 }
 
 impl Visit {

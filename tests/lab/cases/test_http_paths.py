@@ -7,7 +7,7 @@ MEANS_ADMIN = ["/%61dmin/x", "/adm%69n/x", "//admin/x", "///admin//x", "/./admin
                "/x/%2e%2e/admin/x", "/%2e/admin/x", "/x/.%2e/admin/x", "/admin/x?y=/z", "/admin/%78", "/admin/x/../y", "/x/y/../../admin/x"]
 REFUSED = ["/admin%2fx", "/admin%2Fx", "/admin%2f..", "/admin%5cx", "/admin%5Cx", "/admin\\x", "/%00", "/admin/x%00", "/../admin/x",
            "/x/../../admin/x", "/%2e%2e/admin/x", "/%", "/%4", "/%zz/admin", "/admin/%", "/x/..;/admin/x", "/x/..;a=b/admin/x",
-           "/.;/admin/x", "/%2e%2e;x/admin/x", "/x/.;y/../admin/x"]
+           "/.;/admin/x", "/%2e%2e;x/admin/x", "/x/.;y/../admin/x", "/admin//../x", "/;x/admin/x"]
 # Not below /admin/ for any reader; a parameter makes it another segment.
 ELSEWHERE = ["/admin;x", "/admin;x/y", "/administrator", "/Admin/x", "/x/admin/y", "/%2561dmin/x", "/x;y/z", "/admin%20/x", "/admin%3bx"]
 # As they come to the backend, byte by byte.

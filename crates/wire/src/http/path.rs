@@ -7,11 +7,17 @@ use std::fmt;
 pub struct Path {
     /// Percent-decoded where that changes nothing, dot segments and doubled slashes removed.
     pub normalized: String,
+    /// The same without parameters, where it has any: `/admin` for `/admin;x`. Some servers cut them off before
+    /// they look a path up, others don't. Where rules tell the two apart, the request is to be refused
+    /// ([`BadPath::Parameters`]).
+    pub plain: Option<String>,
 }
 
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadPath {
+    /// It does not begin with a slash.
+    Form,
     /// `%2F`: a separator for some, a letter for others.
     EncodedSlash,
     /// A backslash, raw or encoded.
@@ -24,6 +30,10 @@ pub enum BadPath {
     Percent,
     /// A parameter in a dot segment (`..;x`).
     DotParameter,
+    /// A parameter without which another rule would apply.
+    Parameters,
+    /// `..` in a path with an empty segment, which it steps over for some and up from for others.
+    EmptySegment,
     /// A raw character that no path may have.
     Character,
 }
@@ -36,33 +46,70 @@ pub fn normalize(target: &[u8]) -> Result<Path, BadPath> {
     let end = memchr::memchr(b'?', target).unwrap_or(target.len());
     let path = &target[..end];
     if path == b"*" {
-        return Ok(Path { normalized: "*".to_owned() });
+        return Ok(Path { normalized: "*".to_owned(), plain: None });
+    }
+    if path.first() != Some(&b'/') {
+        return Err(BadPath::Form);
     }
     let decoded = decode_unreserved(path)?;
-    let mut segments: Vec<&str> = Vec::new();
-    let mut is_folder = true;
-    for segment in decoded.split('/').skip(1) {
-        let (name, parameter) =
-            segment.split_once(';').map_or((segment, None), |(name, it)| (name, Some(it)));
-        is_folder = segment.is_empty() || segment == "." || segment == "..";
-        match (name, parameter) {
-            ("." | "..", Some(_)) => return Err(BadPath::DotParameter),
-            ("" | ".", None) => {}
-            ("..", None) => {
-                segments.pop().ok_or(BadPath::AboveRoot)?;
+    let segments = segments(&decoded)?;
+    let has_parameters = segments.iter().any(|segment| name(segment) != *segment);
+    Ok(Path {
+        normalized: join(segments.iter().copied()),
+        plain: has_parameters.then(|| join(segments.iter().map(|segment| name(segment)))),
+    })
+}
+
+/// The segments that are left when dot segments are resolved and empty ones dropped; an empty one at the end says
+/// that the path ends with a slash.
+fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
+    let mut kept: Vec<&str> = Vec::new();
+    let (mut has_empty, mut has_parent, mut is_folder) = (false, false, false);
+    let mut rest = path.split('/').skip(1).peekable();
+    while let Some(segment) = rest.next() {
+        let is_last = rest.peek().is_none();
+        is_folder = matches!(segment, "" | "." | "..");
+        match (name(segment), segment) {
+            ("", "") => has_empty |= !is_last,
+            (".", ".") => {}
+            ("..", "..") => {
+                has_parent = true;
+                kept.pop().ok_or(BadPath::AboveRoot)?;
             }
-            _ => segments.push(segment),
+            ("." | "..", _) => return Err(BadPath::DotParameter),
+            (name, _) => {
+                has_empty |= name.is_empty();
+                kept.push(segment);
+            }
         }
     }
-    let mut normalized = String::with_capacity(decoded.len());
-    for segment in &segments {
-        normalized.push('/');
-        normalized.push_str(segment);
+    // RFC 3986 section 5.2.4 makes `/a/b` of `/a//../b`; who merges slashes first makes `/b` of it.
+    if has_empty && has_parent {
+        return Err(BadPath::EmptySegment);
     }
-    if is_folder || normalized.is_empty() {
-        normalized.push('/');
+    if is_folder {
+        kept.push("");
     }
-    Ok(Path { normalized })
+    Ok(kept)
+}
+
+/// A segment without its parameters. An encoded semicolon begins them too, to whoever decodes before he cuts.
+fn name(segment: &str) -> &str {
+    let end = [segment.find(';'), segment.find("%3B")].into_iter().flatten().min();
+    &segment[..end.unwrap_or(segment.len())]
+}
+
+/// A slash before each; empty ones but the last are left out.
+fn join<'a>(segments: impl Iterator<Item = &'a str>) -> String {
+    let mut path = String::new();
+    let mut segments = segments.peekable();
+    while let Some(segment) = segments.next() {
+        if !segment.is_empty() || segments.peek().is_none() {
+            path.push('/');
+            path.push_str(segment);
+        }
+    }
+    path
 }
 
 /// Decodes what may be decoded without changing the meaning; other escapes stay, in upper case.
@@ -86,8 +133,6 @@ fn decode_unreserved(path: &[u8]) -> Result<String, BadPath> {
                     b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                         decoded.push(char::from(value));
                     }
-                    // A parameter's sign, to whoever decodes before it cuts.
-                    b';' => decoded.push(';'),
                     _ => decoded.push_str(&format!("%{value:02X}")),
                 }
             }
@@ -151,12 +196,15 @@ impl BadPath {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
+            Self::Form => "path_form",
             Self::EncodedSlash => "path_encoded_slash",
             Self::Backslash => "path_backslash",
             Self::Control => "path_control",
             Self::AboveRoot => "path_above_root",
             Self::Percent => "path_percent",
             Self::DotParameter => "path_dot_parameter",
+            Self::Parameters => "path_parameters",
+            Self::EmptySegment => "path_empty_segment",
             Self::Character => "path_character",
         }
     }

@@ -31,6 +31,13 @@ fn a_path_has_one_reading_or_none() {
         ("/admin/.", Ok("/admin/")),
         ("/admin/x/..", Ok("/admin/")),
         ("/admin;x", Ok("/admin;x")),
+        ("///a////b//", Ok("/a/b/")),
+        ("/a/b/../../c", Ok("/c")),
+        ("/a/..", Ok("/")),
+        ("/.well-known/jmap", Ok("/.well-known/jmap")),
+        ("/..a/.b/...", Ok("/..a/.b/...")),
+        ("/%252e%252e/x", Ok("/%252e%252e/x")),
+        ("/user@example.org/a:b,c=d!$&'()*+", Ok("/user@example.org/a:b,c=d!$&'()*+")),
         ("/a%20b%C3%A4", Ok("/a%20b%C3%A4")),
         ("/a%c3", Ok("/a%C3")),
         ("/x?/../admin", Ok("/x")),
@@ -46,7 +53,16 @@ fn a_path_has_one_reading_or_none() {
         ("/%2e%2e/admin", Err(BadPath::AboveRoot)),
         ("/x/..;y/admin", Err(BadPath::DotParameter)),
         ("/x/.%3By/admin", Err(BadPath::DotParameter)),
+        ("/a//../b", Err(BadPath::EmptySegment)),
+        ("/a/b/..//c", Err(BadPath::EmptySegment)),
+        ("//a/%2e%2e/b", Err(BadPath::EmptySegment)),
+        ("/x/;a/../b", Err(BadPath::EmptySegment)),
+        ("admin", Err(BadPath::Form)),
+        ("", Err(BadPath::Form)),
+        ("*/a", Err(BadPath::Form)),
         ("/%", Err(BadPath::Percent)),
+        ("/%4?1", Err(BadPath::Percent)),
+        ("/%u0061", Err(BadPath::Percent)),
         ("/%4", Err(BadPath::Percent)),
         ("/%zz", Err(BadPath::Percent)),
         ("/ä", Err(BadPath::Character)),
@@ -54,6 +70,26 @@ fn a_path_has_one_reading_or_none() {
     ] {
         let found = normalize(target.as_bytes());
         assert_eq!(found.as_ref().map(|path| &*path.normalized), expected.as_ref().map(|it| *it), "{target}");
+    }
+}
+
+#[test]
+fn a_path_with_parameters_has_a_second_form() {
+    for (target, normalized, plain) in [
+        ("/admin;x", "/admin;x", Some("/admin")),
+        ("/admin;x=1/b;y/", "/admin;x=1/b;y/", Some("/admin/b/")),
+        ("/%61dmin%3bx", "/admin%3Bx", Some("/admin")),
+        ("/a;b;c%3Bd", "/a;b;c%3Bd", Some("/a")),
+        ("/;x/admin", "/;x/admin", Some("/admin")),
+        ("/admin/;x", "/admin/;x", Some("/admin/")),
+        ("/;", "/;", Some("/")),
+        ("/...;x", "/...;x", Some("/...")),
+        // Gone with its segment.
+        ("/x;y/../b", "/b", None),
+        ("/admin", "/admin", None),
+    ] {
+        let found = normalize(target.as_bytes()).expect("a path");
+        assert_eq!((&*found.normalized, found.plain.as_deref()), (normalized, plain), "{target}");
     }
 }
 
@@ -195,10 +231,17 @@ fn a_chain_of_hops_is_bounded() {
 
 proptest! {
     #[test]
-    fn what_is_normal_stays_as_it_is(target in "/[a-z0-9%./;~-]{0,40}") {
+    fn what_is_normal_stays_as_it_is(target in "/(/|%2e|\\.|;|a|%61|%3b|%25|-|\\?|%2f){0,14}") {
         if let Ok(path) = normalize(target.as_bytes()) {
-            let again = normalize(path.normalized.as_bytes()).expect("a normal path is a path");
-            prop_assert_eq!(again.normalized, path.normalized);
+            for form in [Some(&path.normalized), path.plain.as_ref()].into_iter().flatten() {
+                prop_assert!(!form.contains("//"), "{}", form);
+                prop_assert!(!form.split('/').any(|segment| segment == "." || segment == ".."), "{}", form);
+                let again = normalize(form.as_bytes()).expect("a normal path is a path");
+                prop_assert_eq!(&again.normalized, form);
+            }
+            if let Some(plain) = path.plain {
+                prop_assert!(!plain.contains(';') && !plain.contains("%3B"), "{}", plain);
+            }
         }
     }
 
