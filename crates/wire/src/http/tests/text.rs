@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::super::Fields;
 use super::super::forwarded::{Hop, append};
 use super::super::path::{BadPath, form_decode, normalize, query_parameter};
+use super::super::{Fields, authority};
 
 fn fields(rows: &[(&'static str, &'static str)]) -> Fields {
     rows.iter()
@@ -15,6 +15,49 @@ fn fields(rows: &[(&'static str, &'static str)]) -> Fields {
 
 fn names(fields: &Fields) -> Vec<String> {
     fields.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
+#[test]
+fn a_host_is_a_name_or_an_address() {
+    let long = "l".repeat(255);
+    for (host, is_one) in [
+        ("a", true),
+        ("mail.example.org.", true),
+        ("my_host:8443", true),
+        ("xn--bcher-kva.example", true),
+        ("192.0.2.1:1", true),
+        ("[::1]", true),
+        ("[2001:db8::1]:65535", true),
+        ("[::ffff:192.0.2.1]", true),
+        ("", false),
+        (":80", false),
+        ("a:", false),
+        ("a:b", false),
+        ("a:65536", false),
+        ("a:+1", false),
+        ("a:000001", false),
+        ("a:1:2", false),
+        ("user@a", false),
+        ("a b", false),
+        ("a,b", false),
+        ("a;b", false),
+        ("a&b", false),
+        ("a'b", false),
+        ("a/b", false),
+        ("a%41", false),
+        ("a\"", false),
+        ("[::1", false),
+        ("::1", false),
+        ("[::1]x", false),
+        ("[::1%eth0]", false),
+        ("[a]", false),
+        ("[]", false),
+        ("[192.0.2.1]", false),
+        ("ä.example", false),
+        (&long, false),
+    ] {
+        assert_eq!(authority::judge(host.as_bytes()).is_ok(), is_one, "{host}");
+    }
 }
 
 #[test]
