@@ -123,11 +123,11 @@ async fn serve(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let is_head = parts.method == http_types::Method::HEAD;
     let mut client = Many::new(respond, is_head);
     let mut source = Incoming::new(body);
-    let head = match head(&parts, &source) {
+    let head = match head(&mut parts, &source) {
         Ok(head) => head,
         Err(bad) => {
             visit.reject(&bad, &mut client).await;
@@ -148,20 +148,17 @@ async fn serve(
 }
 
 /// The head, with an extended `CONNECT` (RFC 8441) as the upgrade that it stands for.
-fn head(parts: &http_types::request::Parts, source: &Incoming) -> Result<RequestHead, BadHead> {
-    let Some(protocol) = parts.extensions.get::<Protocol>() else {
-        if parts.method == http_types::Method::CONNECT {
-            return Err(BadHead::ConnectRefused);
+fn head(parts: &mut http_types::request::Parts, source: &Incoming) -> Result<RequestHead, BadHead> {
+    match parts.extensions.get::<Protocol>() {
+        None => convert::request(parts, !source.is_finished()),
+        Some(protocol) if protocol.as_str() == "websocket" => {
+            parts.method = http_types::Method::GET;
+            let mut head = convert::request(parts, false)?;
+            head.upgrade = Some(Bytes::from_static(b"websocket"));
+            Ok(head)
         }
-        return convert::request(parts, !source.is_finished());
-    };
-    if protocol.as_str() != "websocket" {
-        return Err(BadHead::ConnectRefused);
+        Some(_) => Err(BadHead::ConnectRefused),
     }
-    let mut head = convert::request(parts, false)?;
-    head.method = Bytes::from_static(b"GET");
-    head.upgrade = Some(Bytes::from_static(b"websocket"));
-    Ok(head)
 }
 
 // === impl Ends ===

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 
 use super::fields::Fields;
+use super::request::is_token;
 
 /// What we know of a request's last hop.
 #[derive(Clone, Copy, Debug)]
@@ -66,8 +67,7 @@ fn is_open(value: &[u8]) -> bool {
 
 /// A token as it is, anything else in quotes (RFC 9110 section 5.6.4).
 fn quoted(out: &mut Vec<u8>, value: &[u8]) {
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    if !value.is_empty() && value.iter().all(is_token) {
+    if !value.is_empty() && value.iter().all(|&byte| is_token(byte)) {
         return out.extend_from_slice(value);
     }
     out.push(b'"');

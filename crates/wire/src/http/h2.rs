@@ -4,10 +4,11 @@ use super::authority;
 use super::bad::BadHead;
 use super::fields::Fields;
 use super::framing;
-use super::head::{MAX_FIELDS, MAX_TARGET, Version};
-use super::request::{authorization, expects};
+use super::head::{MAX_FIELDS, Version};
+use super::request::{authorization, expects, is_token, judge_method, judge_target};
 
-/// Judges a request that came on an HTTP/2 stream (RFC 9113 section 8.2, 8.3).
+/// Judges a request that came on an HTTP/2 stream (RFC 9113 section 8.2, 8.3). An extended `CONNECT` (RFC 8441) is
+/// asked about as the `GET` that it is to become: `CONNECT` itself is refused.
 ///
 /// # Errors
 /// See [`BadHead`]; the stream, not the connection, is at fault.
@@ -18,19 +19,15 @@ pub fn check_h2_request(
     path: &[u8],
     fields: &Fields,
 ) -> Result<(), BadHead> {
-    if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
-        return Err(BadHead::Malformed("a method that is no token"));
-    }
+    judge_method(method)?;
+    judge_target(method, path)?;
     if scheme != b"http" && scheme != b"https" {
         return Err(BadHead::Malformed("a scheme other than http and https"));
-    }
-    if path.len() > MAX_TARGET {
-        return Err(BadHead::TargetTooLong);
     }
     if path != b"*" && !path.starts_with(b"/") {
         return Err(BadHead::Malformed("a :path that is no path"));
     }
-    if path.iter().any(|byte| !matches!(byte, b'!'..=b'~') || *byte == b'#') {
+    if path.iter().any(|byte| !matches!(byte, b'!'..=b'~')) {
         return Err(BadHead::Malformed("a :path with forbidden characters"));
     }
     let mut hosts = fields.get_all("host");
@@ -78,9 +75,4 @@ fn check_fields(fields: &Fields) -> Result<(), BadHead> {
         }
     }
     framing::declared(fields, Version::Http2).map(drop)
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -28,16 +28,12 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
         return Err(BadHead::Malformed("a start line that is none"));
     };
-    if target.len() > MAX_TARGET {
-        return Err(BadHead::TargetTooLong);
-    }
+    judge_method(method.as_bytes())?;
+    judge_target(method.as_bytes(), target.as_bytes())?;
     let (method, target) = (head.slice_ref(method.as_bytes()), head.slice_ref(target.as_bytes()));
     let fields = parse::fields(&head, parsed.headers)?;
-    if &*method == b"CONNECT" {
-        return Err(BadHead::ConnectRefused);
-    }
     let host = host(&fields, version)?;
-    let (authority, target) = reduce(&target, host, version)?;
+    let (authority, target) = reduce(&method, &target, host, version)?;
     authorization(&fields)?;
     parse::judge_connection(&fields)?;
     let upgrade = parse::upgrade(&fields, version);
@@ -58,6 +54,41 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
         expects_continue,
         upgrade,
     })
+}
+
+/// Methods have a case (RFC 9110 section 9.1), which some servers forget: were `head` passed on, we would wait for
+/// a body that such a server does not send.
+pub(super) fn judge_method(method: &[u8]) -> Result<(), BadHead> {
+    if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
+        return Err(BadHead::Malformed("a method that is no token"));
+    }
+    if method.eq_ignore_ascii_case(b"CONNECT") {
+        return Err(BadHead::ConnectRefused);
+    }
+    if method.eq_ignore_ascii_case(b"HEAD") && method != b"HEAD" {
+        return Err(BadHead::Malformed("HEAD in small letters"));
+    }
+    Ok(())
+}
+
+/// RFC 9112 section 3.2: a fragment never stands in a target, and what is behind it would be cut off by some;
+/// asterisk-form is for `OPTIONS` alone.
+pub(super) fn judge_target(method: &[u8], target: &[u8]) -> Result<(), BadHead> {
+    if target.len() > MAX_TARGET {
+        return Err(BadHead::TargetTooLong);
+    }
+    if target.contains(&b'#') {
+        return Err(BadHead::Malformed("a target with a fragment"));
+    }
+    if target == b"*" && method != b"OPTIONS" {
+        return Err(BadHead::Malformed("a target that is * of another method than OPTIONS"));
+    }
+    Ok(())
+}
+
+/// RFC 9110 section 5.6.2.
+pub(super) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// The `Authorization` of a request, once it can be only one thing.
@@ -106,7 +137,12 @@ fn host(fields: &Fields, version: Version) -> Result<Option<Bytes>, BadHead> {
 }
 
 /// Reduces an absolute-form target (RFC 9112 section 3.2.2) to origin-form, with its authority.
-fn reduce(target: &Bytes, host: Option<Bytes>, version: Version) -> Result<(Bytes, Bytes), BadHead> {
+fn reduce(
+    method: &[u8],
+    target: &Bytes,
+    host: Option<Bytes>,
+    version: Version,
+) -> Result<(Bytes, Bytes), BadHead> {
     let missing = BadHead::Malformed("no Host");
     if target.starts_with(b"/") || (&**target == b"*") {
         return Ok((host.ok_or(missing)?, target.clone()));
@@ -116,7 +152,7 @@ fn reduce(target: &Bytes, host: Option<Bytes>, version: Version) -> Result<(Byte
         .find(|scheme| target.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme)))
         .ok_or(BadHead::Malformed("a target that is neither a path nor a URL"))?;
     let rest = target.slice(scheme.len()..);
-    let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
     let (named, path) = (rest.slice(..end), rest.slice(end..));
     authority::judge(&named)?;
     match host {
@@ -128,6 +164,8 @@ fn reduce(target: &Bytes, host: Option<Bytes>, version: Version) -> Result<(Byte
     }
     match path.first() {
         Some(b'/') => Ok((named, path)),
+        // Section 3.2.4: the server as a whole.
+        None if method == b"OPTIONS" => Ok((named, Bytes::from_static(b"*"))),
         None => Ok((named, Bytes::from_static(b"/"))),
         Some(_) => Err(BadHead::Malformed("a URL without a path")),
     }

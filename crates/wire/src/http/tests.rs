@@ -68,6 +68,12 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("a user in the URL", "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
         ("another scheme", "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
         ("a relative target", "GET x HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("a method that is no token", "GE(T / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("HEAD in small letters", "head / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("a fragment", "GET /?a#b HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("a fragment in the URL", "GET http://a#b HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("a server that is got", "GET * HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("connect in small letters", "connect / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
         ("CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n".into(), 400),
         ("Authorization twice", get("Authorization: Basic a\r\nAuthorization: Basic b\r\n"), 400),
         ("an Authorization in other letters", get("Authorization: Basic ä\r\n"), 400),
@@ -105,6 +111,20 @@ fn what_is_clear_passes() {
         ("a URL", "GET http://A:80/x?y HTTP/1.1\r\nHost: a:80\r\n\r\n".into(), "/x?y", "A:80", Framing::None),
         ("a URL without a path", "GET http://a HTTP/1.1\r\nHost: a\r\n\r\n".into(), "/", "a", Framing::None),
         ("the server", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".into(), "*", "a", Framing::None),
+        (
+            "the server as a URL",
+            "OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            "*",
+            "a",
+            Framing::None,
+        ),
+        (
+            "another method in small letters",
+            "get /?[]|é HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+            "/?[]|é",
+            "a",
+            Framing::None,
+        ),
         (
             "an address",
             "GET / HTTP/1.1\r\nHost: [2001:db8::1]:8443\r\n\r\n".into(),
@@ -245,12 +265,26 @@ fn http2_brings_nothing_that_http1_would_misread() {
     };
     assert_eq!(check(Some(b"a"), b"/x?y", &[("content-length", "5"), ("host", "A")]), Ok(()));
     assert_eq!(check(None, b"/", &[("host", "a")]), Ok(()));
+    for (method, path, good) in [
+        (&b"PROPFIND"[..], &b"/"[..], true),
+        (b"get", b"/", true),
+        (b"OPTIONS", b"*", true),
+        (b"GET", b"*", false),
+        (b"Head", b"/", false),
+        (b"CONNECT", b"/", false),
+        (b"connect", b"/", false),
+        (b"GET / HTTP/1.1\r\nx:", b"/", false),
+        (b"", b"/", false),
+    ] {
+        let found = check_h2_request(method, b"https", Some(b"a"), path, &Fields::new());
+        assert_eq!(found.is_ok(), good, "{} {}", method.escape_ascii(), path.escape_ascii());
+    }
     for (authority, path, fields) in [
         (Some(&b"a"[..]), &b"/x y"[..], &[][..]),
         (Some(b"a"), b"/x\r\nX: y", &[]),
         (Some(b"a"), b"x", &[]),
         (Some(b"a"), b"", &[]),
-        (Some(b"a"), b"/#x", &[]),
+        (Some(b"a"), b"/?#x", &[]),
         (None, b"/", &[]),
         (Some(b"a"), b"/", &[("host", "b")]),
         (Some(b"u@a"), b"/", &[]),
