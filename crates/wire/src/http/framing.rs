@@ -10,11 +10,10 @@ use super::strip::is_folded;
 /// RFC 9112 section 6.3, but for every leniency that it allows: both lengths, several lengths and unknown
 /// codings are refused instead of being mended.
 pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Framing>, BadHead> {
-    // Servers that hand fields on as variables take `_` for `-`.
     let is_spelt = |name: &[u8], known: &str| is_folded(name, known) && !is(name, known);
     let is_other = |name: &[u8]| is_spelt(name, "content-length") || is_spelt(name, "transfer-encoding");
     if fields.iter().any(|(name, _)| is_other(name)) {
-        return Err(BadHead::Malformed("a length under a name with an underscore"));
+        return Err(BadHead::Malformed("a length under a name in another spelling"));
     }
     let mut lengths = fields.get_all("content-length");
     let mut codings = fields.get_all("transfer-encoding");

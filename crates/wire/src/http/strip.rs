@@ -4,17 +4,19 @@ use bytes::Bytes;
 
 use super::fields::{Fields, is, members};
 
-/// Never removed because `Connection` lists it: what routes a request, and what we say of the client.
-const KEPT: [&str; 9] = [
+/// Never removed because `Connection` lists it, beside `Content-…` and what says who the client is: a backend must
+/// judge by what we judged by.
+const KEPT: [&str; 10] = [
     "host",
     "authorization",
+    "www-authenticate",
     "cookie",
-    "content-length",
-    "content-type",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
+    "set-cookie",
+    "origin",
+    "expect",
+    "trailer",
+    "location",
+    "via",
 ];
 
 /// RFC 9110 section 7.6.1, and what older programs treat so. `Transfer-Encoding` and `Content-Length` are
@@ -49,7 +51,7 @@ const NOT_IN_TRAILERS: [&str; 14] = [
 ];
 
 /// What says who the client is, and what some frameworks take the path from, past every rule.
-const FORWARDED: [&str; 12] = [
+const FORWARDED: [&str; 16] = [
     "forwarded",
     "forwarded-for",
     "x-forwarded",
@@ -57,6 +59,10 @@ const FORWARDED: [&str; 12] = [
     "x-client-ip",
     "client-ip",
     "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-remote-ip",
+    "x-remote-addr",
+    "fastly-client-ip",
     "true-client-ip",
     "cf-connecting-ip",
     "x-original-forwarded-for",
@@ -73,9 +79,7 @@ impl Fields {
         // Shares the head's buffer: nothing is copied.
         let listed: Vec<Bytes> = self.get_all("connection").cloned().collect();
         let listed: Vec<&[u8]> = listed.iter().flat_map(|value| members(value)).collect();
-        let is_listed = |name: &[u8]| {
-            !KEPT.iter().any(|kept| is(name, kept)) && listed.iter().any(|it| name.eq_ignore_ascii_case(it))
-        };
+        let is_listed = |name: &[u8]| !is_kept(name) && listed.iter().any(|it| name.eq_ignore_ascii_case(it));
         let takes_trailers = self.lists("te", "trailers");
         self.retain(|name, _| {
             !HOP_BY_HOP.iter().any(|hop| is(name, hop)) && !is(name, "te") && !is_listed(name)
@@ -96,14 +100,21 @@ impl Fields {
     }
 }
 
-fn is_forwarded(name: &[u8]) -> bool {
-    FORWARDED.iter().any(|known| is_folded(name, known))
-        || FORWARDED_PREFIX.len() <= name.len()
-            && is_folded(&name[..FORWARDED_PREFIX.len()], FORWARDED_PREFIX)
+fn is_kept(name: &[u8]) -> bool {
+    KEPT.iter().any(|kept| is(name, kept)) || begins_folded(name, "content-") || is_forwarded(name)
 }
 
-/// The same name to a server that takes `_` for `-`, as those do that hand fields on as variables.
+fn is_forwarded(name: &[u8]) -> bool {
+    FORWARDED.iter().any(|known| is_folded(name, known)) || begins_folded(name, FORWARDED_PREFIX)
+}
+
+/// The same name to a server that hands fields on as variables: those take any mark for the one that a variable's
+/// name may have (`X_Forwarded.For` is `HTTP_X_FORWARDED_FOR`, RFC 3875 section 4.1.18). `known` in small letters.
 pub(super) fn is_folded(name: &[u8], known: &str) -> bool {
-    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    name.len() == known.len() && name.iter().map(fold).eq(known.bytes())
+    name.len() == known.len() && begins_folded(name, known)
+}
+
+fn begins_folded(name: &[u8], known: &str) -> bool {
+    let fold = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    name.len() >= known.len() && name[..known.len()].iter().map(fold).eq(known.bytes())
 }

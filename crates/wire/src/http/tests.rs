@@ -29,6 +29,7 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("no length", get("Content-Length:\r\n"), 400),
         ("a hexadecimal length", get("Content-Length: 0x5\r\n"), 400),
         ("a length in another spelling", get("Content_Length: 5\r\n"), 400),
+        ("a length in a third spelling", get("Content-Length: 5\r\nContent.Length: 6\r\n"), 400),
         ("a coding in another spelling", get("transfer_encoding: chunked\r\n"), 400),
         ("another coding", get("Transfer-Encoding: gzip\r\n"), 400),
         ("another coding first", get("Transfer-Encoding: gzip, chunked\r\n"), 400),

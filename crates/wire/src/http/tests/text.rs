@@ -191,6 +191,27 @@ fn what_is_of_one_connection_stays_there() {
 }
 
 #[test]
+fn what_a_backend_must_judge_by_is_not_taken_out_by_listing_it() {
+    for name in [
+        "Cookie",
+        "Content-Length",
+        "Content-Encoding",
+        "Origin",
+        "Expect",
+        "Trailer",
+        "Forwarded",
+        "X-Forwarded-Proto",
+        "X-Real-IP",
+        "X_Forwarded_For",
+    ] {
+        let mut head = fields(&[(name, "a")]);
+        head.push("Connection", name);
+        head.strip_hop_by_hop();
+        assert_eq!(names(&head), [name]);
+    }
+}
+
+#[test]
 fn nobody_says_for_us_who_the_client_is() {
     let mut head = fields(&[
         ("Forwarded", "for=192.0.2.1"),
@@ -199,14 +220,21 @@ fn nobody_says_for_us_who_the_client_is() {
         ("X-FORWARDED-ANYTHING", "1"),
         ("X-Real-IP", "192.0.2.1"),
         ("X_Real_IP", "192.0.2.1"),
+        ("X.Forwarded.For", "192.0.2.1"),
+        ("x-forwarded_for", "192.0.2.1"),
         ("X-Client-IP", "192.0.2.1"),
+        ("X-Originating-IP", "192.0.2.1"),
+        ("X-Remote-Addr", "192.0.2.1"),
         ("True-Client-IP", "192.0.2.1"),
         ("X-Original-URL", "/admin"),
         ("X-Rewrite-URL", "/admin"),
         ("X-Reality", "stays"),
+        ("X-Forward", "stays"),
+        ("Forwarded-By", "stays"),
+        ("Via", "stays"),
     ]);
     head.strip_forwarded();
-    assert_eq!(names(&head), ["X-Reality"]);
+    assert_eq!(names(&head), ["X-Reality", "X-Forward", "Forwarded-By", "Via"]);
 }
 
 #[test]
