@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wire::http::check_h2_trailers;
 
 use crate::body::{Broken, Piece, Sink, Source};
 use crate::convert;
@@ -63,8 +64,10 @@ impl Source for Incoming {
                 Some(Err(error)) => return Err(error.into()),
                 None => {
                     self.is_finished = true;
-                    let trailers = self.stream.trailers().await?;
-                    return Ok(trailers.map(|map| Piece::Trailers(convert::fields(&map))));
+                    let Some(map) = self.stream.trailers().await? else { return Ok(None) };
+                    let trailers = check_h2_trailers(convert::fields(&map));
+                    let trailers = trailers.map_err(|bad| Broken::Malformed(bad.label()))?;
+                    return Ok((!trailers.is_empty()).then_some(Piece::Trailers(trailers)));
                 }
             }
         }

@@ -27,7 +27,7 @@ mod write;
 pub use bad::{BadBody, BadHead};
 pub use chunked::{ChunkDecoder, Decoded, MAX_TRAILER_FIELDS, MAX_TRAILERS};
 pub use fields::{Fields, Name};
-pub use h2::{check_h2_request, check_h2_response};
+pub use h2::{check_h2_request, check_h2_response, check_h2_trailers};
 pub use head::{Framing, MAX_FIELDS, MAX_TARGET, RequestHead, ResponseHead, Version, blank_lines, head_end};
 pub use request::{authorization, parse_request};
 pub use response::parse_response;

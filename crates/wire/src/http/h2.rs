@@ -1,7 +1,8 @@
 //! What HTTP/2 lets through and an HTTP/1 server would misread.
 
 use super::authority;
-use super::bad::BadHead;
+use super::bad::{BadBody, BadHead};
+use super::chunked::MAX_TRAILER_FIELDS;
 use super::fields::Fields;
 use super::framing;
 use super::head::{MAX_FIELDS, Version};
@@ -56,10 +57,34 @@ pub fn check_h2_response(status: u16, fields: &Fields) -> Result<(), BadHead> {
     check_fields(fields)
 }
 
+/// What may be passed on of the trailers that came on an HTTP/2 stream, by the rules of those behind chunks.
+///
+/// # Errors
+/// [`BadBody::TrailersTooLarge`] and [`BadBody::Trailers`].
+pub fn check_h2_trailers(mut fields: Fields) -> Result<Fields, BadBody> {
+    if fields.len() > MAX_TRAILER_FIELDS {
+        return Err(BadBody::TrailersTooLarge);
+    }
+    check_text(&fields).map_err(|_| BadBody::Trailers)?;
+    fields.strip_from_trailers();
+    Ok(fields)
+}
+
 fn check_fields(fields: &Fields) -> Result<(), BadHead> {
     if fields.len() > MAX_FIELDS {
         return Err(BadHead::TooManyFields);
     }
+    check_text(fields)?;
+    // RFC 9113 section 8.2.2: malformed.
+    for name in ["connection", "transfer-encoding", "keep-alive", "proxy-connection", "upgrade"] {
+        if fields.get(name).is_some() {
+            return Err(BadHead::Malformed("a field of HTTP/1 connections in HTTP/2"));
+        }
+    }
+    framing::declared(fields, Version::Http2).map(drop)
+}
+
+fn check_text(fields: &Fields) -> Result<(), BadHead> {
     for (name, value) in fields.iter() {
         if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
             return Err(BadHead::Malformed("a field name that is no token"));
@@ -68,11 +93,5 @@ fn check_fields(fields: &Fields) -> Result<(), BadHead> {
             return Err(BadHead::Malformed("a control character in a field"));
         }
     }
-    // RFC 9113 section 8.2.2: malformed.
-    for name in ["connection", "transfer-encoding", "keep-alive", "proxy-connection", "upgrade"] {
-        if fields.get(name).is_some() {
-            return Err(BadHead::Malformed("a field of HTTP/1 connections in HTTP/2"));
-        }
-    }
-    framing::declared(fields, Version::Http2).map(drop)
+    Ok(())
 }

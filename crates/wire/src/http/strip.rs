@@ -32,22 +32,42 @@ const HOP_BY_HOP: [&str; 8] = [
     "proxy-authenticate",
 ];
 
-/// Fields that decide about the message must not come behind it (RFC 9110 section 6.5.1).
-const NOT_IN_TRAILERS: [&str; 14] = [
+/// Fields that decide about the message must not come behind it (RFC 9110 section 6.5.1): framing, routing,
+/// credentials, modifiers, control data. There are servers that merge trailers into the head.
+const NOT_IN_TRAILERS: [&str; 33] = [
     "content-length",
-    "transfer-encoding",
-    "host",
-    "authorization",
-    "cookie",
-    "set-cookie",
     "content-type",
     "content-encoding",
     "content-range",
-    "trailer",
+    "content-location",
+    "host",
+    "authorization",
+    "www-authenticate",
+    "authentication-info",
+    "cookie",
+    "set-cookie",
+    "origin",
     "te",
-    "connection",
-    "upgrade",
+    "trailer",
     "expect",
+    "max-forwards",
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-range",
+    "cache-control",
+    "pragma",
+    "age",
+    "date",
+    "expires",
+    "location",
+    "retry-after",
+    "vary",
+    "via",
+    "destination",
+    "depth",
 ];
 
 /// What says who the client is, and what some frameworks take the path from, past every rule.
@@ -96,7 +116,10 @@ impl Fields {
 
     /// Takes out of trailers what must not stand there.
     pub(super) fn strip_from_trailers(&mut self) {
-        self.retain(|name, _| !NOT_IN_TRAILERS.iter().any(|it| is(name, it)) && !is_forwarded(name));
+        let is_of_head = |name: &[u8]| {
+            NOT_IN_TRAILERS.iter().chain(&HOP_BY_HOP).any(|it| is_folded(name, it)) || is_forwarded(name)
+        };
+        self.retain(|name, _| !is_of_head(name));
     }
 }
 

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::{
-    BadBody, CHUNK_END, ChunkDecoder, Decoded, Fields, MAX_TRAILERS, write_chunk_header, write_last_chunk,
+    BadBody, CHUNK_END, ChunkDecoder, Decoded, Fields, MAX_TRAILERS, check_h2_trailers, write_chunk_header,
+    write_last_chunk,
 };
 
 /// Content, trailers, and what stands behind.
@@ -80,10 +81,30 @@ fn trailers_are_bounded_and_cannot_say_everything() {
             .expect("a body");
     let names: Vec<_> = trailers.expect("trailers").iter().map(|(name, _)| name.clone()).collect();
     assert_eq!(names, [&b"X-Sum"[..]]);
+    for name in ["Authorization", "Content_Length", "If-Match", "Keep-Alive", "X-Real-IP", "www-authenticate"]
+    {
+        let body = format!("0\r\n{name}: 1\r\n\r\n");
+        let (_, trailers, _) = decode(&[body.as_bytes()]).expect("a body");
+        assert_eq!(trailers, Some(Fields::new()), "{name}");
+    }
     let endless = [&b"0\r\nX: "[..], &vec![b'x'; MAX_TRAILERS + 1]].concat();
     assert_eq!(decode(&[&endless]).map(drop), Err(BadBody::TrailersTooLarge));
     let many = [&b"0\r\n"[..], &b"X: y\r\n".repeat(65), b"\r\n"].concat();
     assert_eq!(decode(&[&many]).map(drop), Err(BadBody::TrailersTooLarge));
+}
+
+#[test]
+fn trailers_of_http2_are_no_freer() {
+    let fields = |rows: &[(&'static str, &'static str)]| -> Fields {
+        rows.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+    };
+    let some =
+        fields(&[("x-sum", "1"), ("content-length", "5"), ("authorization", "Basic x"), ("x_real_ip", "1")]);
+    assert_eq!(check_h2_trailers(some), Ok(fields(&[("x-sum", "1")])));
+    assert_eq!(check_h2_trailers(fields(&[("x", "a\r\nb: c")])), Err(BadBody::Trailers));
+    assert_eq!(check_h2_trailers(fields(&[("x y", "a")])), Err(BadBody::Trailers));
+    assert_eq!(check_h2_trailers(fields(&[("x", "y"); 65])), Err(BadBody::TrailersTooLarge));
+    assert_eq!(check_h2_trailers(fields(&[("x", "y"); 64])).map(|it| it.len()), Ok(64));
 }
 
 proptest! {
