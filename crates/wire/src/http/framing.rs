@@ -5,6 +5,9 @@ use super::fields::{Fields, is};
 use super::head::{Framing, Version};
 use super::strip::is_folded;
 
+/// The largest length that a server's signed counter holds: it would take a larger one for less than nothing.
+const MAX_LENGTH: u64 = i64::MAX as u64;
+
 /// What the fields say, `None` where they say nothing.
 ///
 /// RFC 9112 section 6.3, but for every leniency that it allows: both lengths, several lengths and unknown
@@ -24,12 +27,15 @@ pub(super) fn declared(fields: &Fields, version: Version) -> Result<Option<Frami
             if lengths.any(|other| other != length) {
                 return Err(BadHead::Malformed("several Content-Length that differ"));
             }
-            let bad = BadHead::Malformed("Content-Length is not one decimal number");
+            let bad = BadHead::Malformed("Content-Length is not one decimal number of at most 63 bits");
             if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
                 return Err(bad);
             }
             let length = std::str::from_utf8(length).ok().and_then(|digits| digits.parse().ok());
-            length.map(|length| Some(Framing::Length(length))).ok_or(bad)
+            length
+                .filter(|&length| length <= MAX_LENGTH)
+                .map(|length| Some(Framing::Length(length)))
+                .ok_or(bad)
         }
         (None, Some(coding)) => {
             if codings.next().is_some() || !coding.eq_ignore_ascii_case(b"chunked") {

@@ -43,6 +43,10 @@ pub fn check_h2_request(
     }
     authorization(fields)?;
     expects(fields)?;
+    // Section 8.2.1: HTTP/1 would cut it off, and read another value than we did.
+    if fields.iter().any(|(_, value)| value.trim_ascii().len() != value.len()) {
+        return Err(BadHead::Malformed("white space around a value"));
+    }
     check_fields(fields)
 }
 

@@ -25,6 +25,7 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         ("two lengths", get("Content-Length: 5\r\nContent-Length: 6\r\n"), 400),
         ("a list of lengths", get("Content-Length: 5, 5\r\n"), 400),
         ("a signed length", get("Content-Length: +5\r\n"), 400),
+        ("a length past 63 bits", get("Content-Length: 9223372036854775808\r\n"), 400),
         ("a length past 64 bits", get("Content-Length: 18446744073709551616\r\n"), 400),
         ("no length", get("Content-Length:\r\n"), 400),
         ("a hexadecimal length", get("Content-Length: 0x5\r\n"), 400),
@@ -101,6 +102,13 @@ fn what_is_clear_passes() {
     let rows = [
         ("nothing", get(""), "/x", "mail.example.org", Framing::None),
         ("a length", get("content-length: 5\r\n"), "/x", "mail.example.org", Framing::Length(5)),
+        (
+            "a long length",
+            get("Content-Length: 9223372036854775807\r\n"),
+            "/x",
+            "mail.example.org",
+            Framing::Length(i64::MAX as u64),
+        ),
         (
             "the same length twice",
             get("Content-Length: 5\r\nContent-Length: 5\r\n"),
@@ -264,7 +272,14 @@ fn http2_brings_nothing_that_http1_would_misread() {
             .collect();
         check_h2_request(b"POST", b"https", authority, path, &fields)
     };
-    assert_eq!(check(Some(b"a"), b"/x?y", &[("content-length", "5"), ("host", "A")]), Ok(()));
+    assert_eq!(
+        check(
+            Some(b"a"),
+            b"/x?y",
+            &[("content-length", "5"), ("host", "A"), ("expect", "100-continue"), ("x", "a\tb é"), ("y", "")]
+        ),
+        Ok(())
+    );
     assert_eq!(check(None, b"/", &[("host", "a")]), Ok(()));
     for (method, path, good) in [
         (&b"PROPFIND"[..], &b"/"[..], true),
@@ -295,6 +310,11 @@ fn http2_brings_nothing_that_http1_would_misread() {
         (Some(b"a"), b"/", &[("content-length", "5"), ("content-length", "6")]),
         (Some(b"a"), b"/", &[("x", "a\r\nb")]),
         (Some(b"a"), b"/", &[("x y", "a")]),
+        (Some(b"a"), b"/", &[("authorization", " Basic a")]),
+        (Some(b"a"), b"/", &[("x", "a\t")]),
+        (Some(b"a"), b"/", &[("expect", "200-maybe")]),
+        (Some(b"a"), b"/", &[("content-length", "9223372036854775808")]),
+        (Some(b"a"), b"/", &[("content_length", "5")]),
         (Some(b"a"), b"/", &[("authorization", "Basic a"), ("authorization", "Basic b")]),
     ] {
         assert!(check(authority, path, fields).is_err(), "{path:?} {fields:?}");
