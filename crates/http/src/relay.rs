@@ -203,7 +203,7 @@ async fn download<'a, C: Client>(
                     return Down::Failed(Failure::BadAnswer("too many interim responses"));
                 }
                 shared.note();
-                if client.interim(&head).await.is_err() {
+                if client.interim(&stripped(head)).await.is_err() {
                     return Down::Cut("the client left");
                 }
                 down = again;
@@ -263,6 +263,10 @@ async fn download<'a, C: Client>(
 /// What is meant for the backend's connection stays there.
 fn stripped(mut head: ResponseHead) -> ResponseHead {
     head.fields.strip_hop_by_hop();
+    // RFC 9110 section 8.6: a length where there is never a body, which some clients would wait for.
+    if head.status < 200 || head.status == 204 {
+        head.fields.remove("content-length");
+    }
     head
 }
 

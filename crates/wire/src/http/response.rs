@@ -34,12 +34,20 @@ pub fn parse_response(head: &Bytes, request_method: &[u8]) -> Result<ResponseHea
     let fields = parse::fields(head, parsed.headers)?;
     parse::judge_connection(&fields)?;
     let declared = framing::declared(&fields, version)?;
+    let is_bodiless = matches!(declared, None | Some(Framing::Length(0)));
+    // RFC 9112 section 6.3: interim responses have no body, whatever they say. One that says otherwise may send it
+    // still, and it would be read as the answer. (Behind a 101 nothing is read as one.)
+    if (100..200).contains(&status) && status != 101 && !is_bodiless {
+        return Err(BadHead::Malformed("an interim response that announces a body"));
+    }
     let framing = match declared {
         _ if status < 200 || status == 204 || status == 304 || request_method == b"HEAD" => Framing::None,
         Some(framing) => framing,
         None => Framing::UntilClose,
     };
-    let keeps_alive = parse::keeps_alive(&fields, version) && framing != Framing::UntilClose;
+    // The same of a 204; but it is the last, so that closing the connection is enough.
+    let is_in_step = framing != Framing::UntilClose && (status != 204 || is_bodiless);
+    let keeps_alive = is_in_step && parse::keeps_alive(&fields, version);
     let upgrade = parse::upgrade(&fields, Version::Http11);
     Ok(ResponseHead { version, status, reason, fields, framing, keeps_alive, upgrade })
 }

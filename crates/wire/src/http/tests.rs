@@ -197,6 +197,8 @@ fn responses_are_read_as_strictly() {
         "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
         "HTTP/1.1 200 OK\r\nX : a\r\n\r\n",
         "HTTP/1.1 200 OK\nX: a\n\n",
+        "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n",
         "HTTP/1.1 99 No\r\n\r\n",
         "HTTP/1.1 600 No\r\n\r\n",
         "HTTP/1.1 OK\r\n\r\n",
@@ -213,9 +215,13 @@ fn responses_are_read_as_strictly() {
         ("HTTP/1.1 200 OK\r\n\r\n", b"GET", Framing::UntilClose, false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", b"GET", Framing::Length(5), false),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"HEAD", Framing::None, true),
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", b"GET", Framing::None, true),
+        ("HTTP/1.1 204 No Content\r\n\r\n", b"GET", Framing::None, true),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", b"GET", Framing::None, true),
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", b"GET", Framing::None, false),
+        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", b"GET", Framing::None, false),
         ("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", b"GET", Framing::None, true),
-        ("HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n", b"GET", Framing::None, true),
+        ("HTTP/1.1 103 Early Hints\r\nContent-Length: 0\r\n\r\n", b"GET", Framing::None, true),
+        ("HTTP/1.1 101 Up\r\nTransfer-Encoding: chunked\r\n\r\n", b"GET", Framing::None, true),
     ] {
         let found = response(head, method).unwrap_or_else(|bad| panic!("{head:?}: {bad}"));
         assert_eq!((found.framing, found.keeps_alive), (framing, keeps), "{head:?}");
