@@ -80,8 +80,8 @@ pub(super) fn keeps_alive(fields: &Fields, version: Version) -> bool {
     }
 }
 
-/// The value of `Upgrade`, where `Connection` lists it.
+/// The value of the only `Upgrade`, where `Connection` lists it.
 pub(super) fn upgrade(fields: &Fields, version: Version) -> Option<Bytes> {
     let is_listed = version == Version::Http11 && fields.lists("connection", "upgrade");
-    fields.get("upgrade").filter(|_| is_listed).cloned()
+    fields.only("upgrade").filter(|_| is_listed).cloned()
 }

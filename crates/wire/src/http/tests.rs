@@ -169,6 +169,7 @@ fn an_upgrade_counts_where_connection_lists_it() {
     let upgrade = |lines: &str| request(&get(lines)).expect("a request").upgrade;
     assert_eq!(upgrade("Connection: upgrade\r\nUpgrade: websocket\r\n").as_deref(), Some(&b"websocket"[..]));
     assert_eq!(upgrade("Upgrade: websocket\r\n"), None);
+    assert_eq!(upgrade("Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: x\r\n"), None);
 }
 
 #[test]
