@@ -240,6 +240,22 @@ fn what_is_written_is_read_as_what_it_was() {
     );
 }
 
+/// What grows while it is written leaves a copy of a credential behind.
+#[test]
+fn a_head_is_written_without_growing() {
+    let long = "x".repeat(5_000);
+    for lines in ["".into(), format!("Authorization: Basic {long}\r\n"), "X: y\r\n".repeat(MAX_FIELDS - 1)] {
+        for framing in [Framing::None, Framing::Chunked, Framing::Length(i64::MAX as u64)] {
+            let head = request(&get(&lines)).expect("a request");
+            let mut written = b"before".to_vec();
+            write_request(&mut written, &head, framing);
+            assert!(written.starts_with(b"beforeGET /x"));
+            // Room was made once and was enough: growing would have doubled it.
+            assert!(written.capacity() <= written.len() + 96, "{framing:?}");
+        }
+    }
+}
+
 /// The length is written last.
 fn moved(fields: &Fields) -> Fields {
     let mut fields = fields.clone();

@@ -1,14 +1,21 @@
 //! Heads and chunks, written from values: what another reader could misread is never written.
 
+use zeroize::Zeroize;
+
 use super::fields::{Fields, is};
 use super::head::{Framing, RequestHead, ResponseHead};
 
 /// Ends a chunk.
 pub const CHUNK_END: &[u8] = b"\r\n";
 
+/// Upper bound of what is the same in all heads: the constant parts of the first line, a status, the longest field
+/// of a length and the empty line.
+const SAME_IN_ALL: usize = 96;
+
 /// Writes a request's head for an HTTP/1.1 server: the fields in their order, but for the lengths, which
-/// `framing` says.
+/// `framing` says. `out` may come to hold a credential: where it has to grow, its old place is wiped.
 pub fn write_request(out: &mut Vec<u8>, head: &RequestHead, framing: Framing) {
+    make_room(out, head.method.len() + head.target.len() + size(&head.fields));
     put(out, &head.method);
     out.push(b' ');
     put(out, &head.target);
@@ -21,6 +28,7 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead, framing: Framing) {
 /// Writes a response's head for an HTTP/1 client. With [`Framing::None`] a `Content-Length` is left as it is:
 /// it tells of a body that is not sent (RFC 9110 section 8.6).
 pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead, framing: Framing) {
+    make_room(out, head.reason.len() + size(&head.fields));
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(head.status.to_string().as_bytes());
     out.push(b' ');
@@ -70,4 +78,20 @@ fn length(out: &mut Vec<u8>, framing: Framing) {
 /// Whatever the value holds, it stays within its line.
 fn put(out: &mut Vec<u8>, value: &[u8]) {
     out.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+}
+
+/// Bytes that the fields take when they are written.
+fn size(fields: &Fields) -> usize {
+    fields.iter().map(|(name, value)| name.len() + value.len() + b": \r\n".len()).sum()
+}
+
+/// Room for so many bytes and [`SAME_IN_ALL`]. A vector that grows by itself leaves its old place as it was.
+fn make_room(out: &mut Vec<u8>, bytes: usize) {
+    let needed = out.len() + bytes + SAME_IN_ALL;
+    if out.capacity() < needed {
+        let mut larger = Vec::with_capacity(needed);
+        larger.extend_from_slice(out);
+        out.zeroize();
+        *out = larger;
+    }
 }
