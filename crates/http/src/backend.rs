@@ -277,4 +277,11 @@ impl Source for Answer<'_> {
             Self::Many(incoming) => incoming.is_finished(),
         }
     }
+
+    async fn closed(&mut self) -> Result<(), Broken> {
+        match self {
+            Self::One(body) => body.closed().await,
+            Self::Many(incoming) => incoming.closed().await,
+        }
+    }
 }

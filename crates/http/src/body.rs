@@ -54,6 +54,10 @@ pub(crate) trait Source: Send {
 
     /// Whether everything has been read: then the connection is in step, and may be used again.
     fn is_finished(&self) -> bool;
+
+    /// Resolves when the peer has closed its side behind the whole message, or (an error) broken the connection.
+    /// Never, where the stream itself tells when its answer is not wanted any more. Cancel-safe.
+    fn closed(&mut self) -> impl Future<Output = Result<(), Broken>> + Send;
 }
 
 /// Where a body goes.

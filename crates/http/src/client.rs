@@ -26,7 +26,8 @@ pub(crate) trait Client: Sink {
     /// Whether the response has begun: then no other can be given.
     fn has_begun(&self) -> bool;
 
-    /// Resolves when nobody waits for the response any more; never, where only writing would tell.
+    /// Resolves when nobody waits for the response any more; never, where that shows on the request's side
+    /// ([`Source::closed`](crate::body::Source::closed)).
     fn left(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Gives a response up that has begun, so that the client cannot take what it got for the whole.
@@ -128,7 +129,6 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
     }
 
     async fn left(&mut self) {
-        // What such a client closes may be its writing side alone.
         std::future::pending::<()>().await;
     }
 

@@ -197,14 +197,16 @@ impl Errand<'_> {
         let context = &self.visit.service.context;
         let sitting = context.meters.route(&self.visit.listener.name, &way.destination).begin();
         let account = way.ticket.account().cloned();
-        let (refused, this) = (self.has_credentials, &*self);
-        let brake =
-            |status| if refused && status == 401 { this.delay(account.as_deref()) } else { Duration::ZERO };
+        let (destination, this) = (Name::clone(&way.destination), &*self);
+        let verdict = |status| match status {
+            401 if this.has_credentials => this.refused(account.as_deref(), &destination),
+            _ => Duration::ZERO,
+        };
         let watch = Watch {
             ticket: &way.ticket,
             idle: context.plan.http.relay_idle,
             sitting: &sitting,
-            brake: &brake,
+            verdict: &verdict,
         };
         let https = way.leg.tls != TlsMode::Plain;
         let exchange =
@@ -214,11 +216,14 @@ impl Errand<'_> {
         ended
     }
 
-    /// How long a no to credentials is held back, by the brake that all protocols share.
-    fn delay(&self, account: Option<&str>) -> Duration {
+    /// A no to credentials: how long it is held back, by the brake that all protocols share. Logged and counted
+    /// here, since a guesser that takes the wait for the answer is gone before the end of it.
+    fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
         let visit = self.visit;
-        let client = visit.listener.suspect(visit.client.ip());
-        visit.service.context.live.brake.failed(client, account)
+        let context = &visit.service.context;
+        context.meters.leg(Protocol::Http.name(), destination).login(self.scheme, "refused");
+        visit.log_failure(account.unwrap_or_default().as_bytes(), "rejected");
+        context.live.brake.failed(visit.listener.suspect(visit.client.ip()), account)
     }
 
     /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
@@ -301,7 +306,7 @@ impl Errand<'_> {
         }
     }
 
-    /// The log lines of an answer: a login where it is the account's first, a failed one where it was refused.
+    /// The log lines of an answer, with the login where it is the account's first.
     fn note(&self, way: &Way, status: u16) {
         let visit = self.visit;
         tracing::debug!(
@@ -311,17 +316,12 @@ impl Errand<'_> {
             reused = way.is_reused,
             "request"
         );
-        let account = way.ticket.account();
         let context = &visit.service.context;
-        let meter = || context.meters.leg(Protocol::Http.name(), &way.destination);
-        if status == 401 && self.has_credentials {
-            meter().login(self.scheme, "refused");
-            let account = account.map(|account| account.as_bytes()).unwrap_or_default();
-            return visit.log_failure(account, "rejected");
-        }
-        let Some(account) = account.filter(|_| self.has_credentials && status < 400) else { return };
+        let Some(account) = way.ticket.account().filter(|_| self.has_credentials && status < 400) else {
+            return;
+        };
         if visit.is_first(account, &way.destination) {
-            meter().login(self.scheme, "accepted");
+            context.meters.leg(Protocol::Http.name(), &way.destination).login(self.scheme, "accepted");
             context.live.brake.succeeded(Some(account));
             let account = context.live.accounts.show(account);
             tracing::info!(

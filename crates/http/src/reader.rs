@@ -56,6 +56,8 @@ struct Wiped(Vec<u8>);
 const HEAD_STEP: usize = 2 * 1024;
 /// Room made for a piece of a body: a TLS record.
 const BODY_STEP: usize = 16 * 1024;
+/// Bytes that a client may be ahead of the answer that it waits for.
+const MAX_AHEAD: usize = 16 * 1024;
 
 // === impl Reader ===
 
@@ -99,6 +101,21 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
         // An idle connection keeps no more than this.
         self.buffer = Buffer::default();
         matches!(self.fill(HEAD_STEP).await, Ok(read) if read > 0)
+    }
+
+    /// Resolves when the peer has closed its side, or broken the connection. What it sends until then (requests
+    /// that it pipelines) is kept for its turn; of a peer that is [`MAX_AHEAD`] ahead, no more is read and
+    /// nothing learnt. Cancel-safe.
+    async fn closed(&mut self) -> std::io::Result<()> {
+        if self.buffer.is_empty() {
+            self.buffer = Buffer::default();
+        }
+        while self.buffer.len() < MAX_AHEAD {
+            if self.fill(HEAD_STEP).await? == 0 {
+                return Ok(());
+            }
+        }
+        std::future::pending().await
     }
 
     /// What has been read and not been used. For an upgrade, which takes everything that follows.
@@ -243,6 +260,10 @@ impl<R: AsyncRead + Unpin + Send> Source for Body<'_, R> {
     fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished)
     }
+
+    async fn closed(&mut self) -> Result<(), Broken> {
+        Ok(self.reader.closed().await?)
+    }
 }
 
 fn broken(bad: BadBody) -> Broken {
@@ -260,5 +281,34 @@ impl AsRef<[u8]> for Wiped {
 impl Drop for Wiped {
     fn drop(&mut self) {
         self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_is_read_ahead_so_far_and_no_further() {
+        let (ours, mut theirs) = tokio::io::duplex(4 * MAX_AHEAD);
+        let mut reader = Reader::new(ours);
+        theirs.write_all(&vec![b'x'; 3 * MAX_AHEAD]).await.expect("write");
+        drop(theirs);
+        // Its end is not seen, since what stands before it is not read.
+        let polled = pin!(reader.closed()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        assert!((MAX_AHEAD..MAX_AHEAD + HEAD_STEP).contains(&reader.buffer.len()), "{}", reader.buffer.len());
+        let mut body = reader.body(Framing::Length(3 * MAX_AHEAD as u64));
+        let mut length = 0;
+        while let Some(piece) = body.piece().await.expect("a piece") {
+            length += piece.len();
+        }
+        assert_eq!(length, 3 * MAX_AHEAD as u64);
+        assert!(reader.closed().await.is_ok());
     }
 }

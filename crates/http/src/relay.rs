@@ -63,12 +63,19 @@ enum Down<'a> {
     Cut(&'static str),
 }
 
+/// How long an answer is still waited for when the client has closed its side behind a whole request.
+///
+/// RFC 9112 section 9.6: that does not imply that it is no longer interested. But nearly every client that does it
+/// is gone (a socket that is closed looks the same until something is written to it), and nginx, by default, takes
+/// it so at once. This is long enough for the few that close only the one side to get the usual answer, and short
+/// enough that nobody keeps backends busy by asking and leaving.
+const HALF_CLOSED: Duration = Duration::from_secs(5);
+
 /// How the request's way ended.
 enum Up {
-    Sent,
     /// The backend takes no more.
     Refused,
-    /// The client's body is broken.
+    /// The client's body is broken, or the client gone.
     Client(Broken),
 }
 
@@ -93,23 +100,23 @@ pub(crate) async fn exchange<S: Source, C: Client>(
         Ok(call) => call,
         Err(broken) => return Ended::Failed(no_answer(&broken)),
     };
-    let shared = Shared::begin(source.is_finished() && prefix.is_empty());
+    let shared = Shared::begin();
     // An upgrade keeps its way open; there is no body.
     let is_upgrade = head.upgrade.is_some();
     let ended = {
         let mut upload = std::pin::pin!(upload((&shared, watch), prefix, source, &mut up, is_upgrade));
         let mut download = std::pin::pin!(download((&shared, watch), down, client, is_upgrade));
-        let mut outcome = None;
+        let mut is_refused = false;
         loop {
             tokio::select! {
                 // The request first: an answer that comes with the end of it finds it sent.
                 biased;
-                sent = &mut upload, if outcome.is_none() => match sent {
+                up = &mut upload, if !is_refused => match up {
                     Up::Client(Broken::Malformed(what)) => break Err(Stop::Failure(Failure::BadBody(what))),
                     Up::Client(_) => break Err(Stop::ClientLeft),
-                    other => outcome = Some(other),
+                    Up::Refused => is_refused = true,
                 },
-                down = &mut download => break Ok((down, outcome)),
+                down = &mut download => break Ok(down),
                 () = shared.silence(watch.idle) => break Err(Stop::Failure(Failure::Silent)),
                 reason = shared.parted(watch.ticket) => break Err(Stop::Parted(reason)),
             }
@@ -126,17 +133,17 @@ pub(crate) async fn exchange<S: Source, C: Client>(
             client.cut();
             Ended::Cut("the client left")
         }
-        Ok((Down::Failed(failure), _)) => Ended::Failed(failure),
-        Ok((Down::Cut(why), _)) => {
+        Ok(Down::Failed(failure)) => Ended::Failed(failure),
+        Ok(Down::Cut(why)) => {
             client.cut();
             Ended::Cut(why)
         }
-        Ok((Down::Upgraded(head, answer), _)) => {
+        Ok(Down::Upgraded(head, answer)) => {
             let halves = answer.into_stream().zip(up.into_stream());
             Ended::Upgraded(Box::new(head), halves)
         }
-        Ok((Down::Whole { status, keeps_alive }, outcome)) => {
-            let is_sent = matches!(outcome, Some(Up::Sent)) && up.is_finished();
+        Ok(Down::Whole { status, keeps_alive }) => {
+            let is_sent = shared.is_sent.load(Ordering::Acquire) && up.is_finished();
             drop(up);
             let reusable = is_sent && keeps_alive && connection.is_clear();
             Ended::Whole { status, reusable, unread: !source.is_finished() }
@@ -144,6 +151,7 @@ pub(crate) async fn exchange<S: Source, C: Client>(
     }
 }
 
+/// Sends the request; then resolves when the client is gone, else never.
 async fn upload<S: Source>(
     (shared, watch): (&Shared, &Watch<'_>),
     prefix: Vec<Piece>,
@@ -178,7 +186,12 @@ async fn upload<S: Source>(
         }
     }
     shared.is_sent.store(true, Ordering::Release);
-    Up::Sent
+    // From here on this way only watches.
+    if source.closed().await.is_ok() {
+        shared.note();
+        shared.silence(HALF_CLOSED).await;
+    }
+    Up::Client(Broken::Closed)
 }
 
 async fn download<'a, C: Client>(
@@ -219,10 +232,12 @@ async fn download<'a, C: Client>(
         return Down::Failed(Failure::BadAnswer("101 without an upgrade"));
     }
     let (status, keeps_alive) = (head.status, head.keeps_alive);
-    let delay = (watch.brake)(status);
+    let delay = (watch.verdict)(status);
     if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-        shared.note();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => shared.note(),
+            () = client.left() => return Down::Cut("the client left"),
+        }
     }
     let is_cuttable = head.framing != Framing::UntilClose;
     let streams = is_event_stream(&head);

@@ -77,6 +77,11 @@ impl Source for Incoming {
     fn is_finished(&self) -> bool {
         self.is_finished
     }
+
+    async fn closed(&mut self) -> Result<(), Broken> {
+        // A stream is closed behind every request; who has lost interest resets it.
+        std::future::pending().await
+    }
 }
 
 // === impl Outgoing ===

@@ -14,8 +14,8 @@ pub(crate) struct Watch<'a> {
     /// Longest silence of both sides.
     pub(crate) idle: Duration,
     pub(crate) sitting: &'a Sitting,
-    /// How long an answer with that status is held back: the brake on guessing.
-    pub(crate) brake: &'a (dyn Fn(u16) -> Duration + Sync),
+    /// Told the status of an answer before its client is; says how long it is held back (the brake on guessing).
+    pub(crate) verdict: &'a (dyn Fn(u16) -> Duration + Sync),
 }
 
 /// What both ways and the watch see of each other.
@@ -44,12 +44,11 @@ impl Watch<'_> {
 // === impl Shared ===
 
 impl Shared {
-    /// `is_sent`: there is nothing of the request to be sent behind its head.
-    pub(crate) fn begin(is_sent: bool) -> Self {
+    pub(crate) fn begin() -> Self {
         Self {
             began: Instant::now(),
             last: AtomicU64::new(0),
-            is_sent: AtomicBool::new(is_sent),
+            is_sent: AtomicBool::new(false),
             streams: Notify::new(),
         }
     }

@@ -1,0 +1,123 @@
+//! A client that goes away while its backend is silent: the backend's connection is given up soon, and what the
+//! client had sent meanwhile is not lost where it stays.
+//!
+//! The clock is stopped where somebody waits: it then runs ahead to the next bound whenever nothing happens.
+
+use std::time::Duration;
+
+use tokio::time::pause;
+
+use crate::support::{Backend, Proxy, Wire};
+
+const PLAIN: &str = "tls = \"plain\"";
+const GET: &str = "GET /wait HTTP/1.1\r\nHost: mail.example.org\r\n\r\n";
+
+/// A client that has asked, and the backend that has heard it and is silent.
+async fn asked(request: &str) -> (Proxy, Backend, Wire, Wire) {
+    let backend = Backend::open().await;
+    let proxy = Proxy::start(backend.address(), PLAIN, "plain").await;
+    let mut client = proxy.client().await;
+    client.say(request).await;
+    let mut heard = backend.accept().await;
+    heard.until("\r\n\r\n").await;
+    (proxy, backend, client, heard)
+}
+
+#[tokio::test]
+async fn a_client_that_resets_its_connection_is_gone_at_once() {
+    let (_proxy, _backend, client, mut heard) = asked(GET).await;
+    pause();
+    client.reset();
+    assert!(heard.closed().await < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_client_that_resets_it_inside_of_an_answer_is_gone_at_once() {
+    let (_proxy, _backend, mut client, mut heard) = asked(GET).await;
+    heard.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await;
+    client.until("hello").await;
+    pause();
+    client.reset();
+    assert!(heard.closed().await < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_is_waited_for_a_little() {
+    let (_proxy, _backend, mut client, mut heard) = asked(GET).await;
+    pause();
+    client.half_close().await;
+    let took = heard.closed().await;
+    assert!(Duration::from_secs(4) < took && took < Duration::from_secs(10), "{took:?}");
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_alone_is_answered() {
+    let (_proxy, _backend, mut client, mut heard) = asked(GET).await;
+    client.half_close().await;
+    heard.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await;
+    client.until("hello\r\n").await;
+    heard.say("5\r\nagain\r\n0\r\n\r\n").await;
+    assert_eq!(client.until("0\r\n\r\n").await, "5\r\nagain\r\n0\r\n\r\n");
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn what_a_client_sends_meanwhile_is_kept() {
+    let (_proxy, _backend, mut client, mut heard) = asked(GET).await;
+    // Far more than is read ahead; and the second part only when the first has had time to be read.
+    let body = "x".repeat(100_000);
+    let second =
+        format!("POST /2 HTTP/1.1\r\nHost: mail.example.org\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.say(&second).await;
+    let sending = async {
+        client.say(&body).await;
+        client.say("GET /3 HTTP/1.1\r\nHost: mail.example.org\r\n\r\n").await;
+    };
+    let answering = async {
+        heard.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst").await;
+        heard.until("\r\n\r\n").await;
+        assert_eq!(heard.until(&body).await.len(), body.len());
+        heard.say("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond").await;
+        assert!(heard.until("\r\n\r\n").await.starts_with("GET /3 "));
+        heard.say("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthird").await;
+    };
+    tokio::join!(sending, answering);
+    for word in ["first", "second", "third"] {
+        client.until(word).await;
+    }
+}
+
+#[tokio::test]
+async fn a_guesser_that_does_not_wait_for_the_answer_is_gone_and_counted() {
+    const GUESS: &str = "GET / HTTP/1.1\r\nHost: mail.example.org\r\nAuthorization: Basic YWxpY2VAZXhhbXBsZS5vcmc6eA==\r\n\r\n";
+    const NO: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    let refused = "pointsman_logins_total{protocol=\"http\",mechanism=\"basic\",destination=\"old\",result=\"refused\"}";
+    let (proxy, _backend, mut client, mut heard) = asked(GUESS).await;
+    let mut guesses = 1.0;
+    heard.say(NO).await;
+    client.until("\r\n\r\n").await;
+    // Until one is held back.
+    pause();
+    loop {
+        guesses += 1.0;
+        client.say(GUESS).await;
+        heard.until("\r\n\r\n").await;
+        heard.say(NO).await;
+        let began = tokio::time::Instant::now();
+        client.until("\r\n\r\n").await;
+        if began.elapsed() >= Duration::from_secs(1) {
+            break;
+        }
+        assert!(guesses < 20.0, "no answer is ever held back");
+    }
+    client.say(GUESS).await;
+    heard.until("\r\n\r\n").await;
+    heard.say(NO).await;
+    // The verdict is counted before it is held back.
+    while proxy.value(refused) != Some(guesses + 1.0) {
+        tokio::task::yield_now().await;
+    }
+    client.reset();
+    assert!(heard.closed().await < Duration::from_millis(500));
+}

@@ -1,0 +1,4 @@
+//! Exchanges between a client and a backend that the test itself plays, byte by byte, over real sockets.
+
+mod gone;
+mod support;
