@@ -64,7 +64,7 @@ impl House {
         let (stream, peer) = door.accept().await.expect("accept");
         let listener = Arc::clone(&self.app.context().plan.listeners[listener]);
         let place = Places::new().take(peer.ip(), 8, 8);
-        let accepted = Accepted { stream, peer, local: address, place };
+        let accepted = Accepted { stream, peer, local: address, place, spare: None };
         if listener.protocol == wire::protocol::Protocol::Http {
             let served = http::serve(self.app.http().clone(), listener, accepted, CancellationToken::new());
             tokio::spawn(served);

@@ -75,8 +75,8 @@ async fn serve(app: Arc<App>, listener: TcpListener, local: SocketAddr) {
         let service = app.http();
         let plan = Arc::clone(&app.context().plan.listeners[0]);
         let place = places.take(peer.ip(), plan.max_connections, 0);
-        let accepted = Accepted { stream, peer, local, place };
-        tokio::spawn(pointsman_http::serve(service, plan, accepted, CancellationToken::new()));
+        let accepted = Accepted { stream, peer, local, place, spare: None };
+        tokio::spawn(pointsman_http::serve(service.clone(), plan, accepted, CancellationToken::new()));
     }
 }
 
