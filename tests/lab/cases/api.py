@@ -22,14 +22,14 @@ def fetch(proxy, path, method="GET", fields=()):
 
 
 class Managed(Case):
-    def managed_proxy(self, name, host_number, change=None):
+    def managed_proxy(self, name, host_number, change=None, table=None):
         """A proxy with an API; `change(document)` may set another token."""
         def apply(document):
             host = next(iter(document["listener"].values()))["bind"][0].rpartition(":")[0]
             document["admin"] = {"bind": [f"{host}:{PORT}"], "tls": "implicit", "bearer_token": secrets.token_hex(32)}
             if change:
                 change(document)
-        return self.extra_proxy(name, host_number, apply)
+        return self.extra_proxy(name, host_number, apply, table)
 
     def api(self, proxy, method, path, **parameters):
         """The answer's document; an answer that is no success is an assertion that fails."""

@@ -90,9 +90,9 @@ class Case(unittest.TestCase):
         self.addCleanup(talk.close)
         return talk
 
-    def extra_proxy(self, name, host_number, change=None):
+    def extra_proxy(self, name, host_number, change=None, table=None):
         """A proxy with another configuration, for the rest of this test."""
-        proxy = start_proxy(name, host_number, change)
+        proxy = start_proxy(name, host_number, change, table)
         self.addCleanup(proxy.stop)
         return proxy
 

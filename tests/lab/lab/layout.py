@@ -28,6 +28,8 @@ MASTER, MASTER_PASSWORD, MASTER_SEPARATOR = "master", "master-secret", "*"
 LEGS = ("implicit", "starttls", "plain")
 FORWARDINGS = ("proxy", "xclient", "none")
 CROWD = 40
+# Accounts of those who are at it while everything changes around them; nobody else writes to their mailboxes.
+READERS = 20
 
 # Passwords that something on the way might want to mend. A passwd-file cannot hold an empty one.
 ODD_PASSWORDS = {
@@ -54,7 +56,8 @@ LEG_NAMES = [leg_name(side, leg, forwarding) for side in SIDES for leg in LEGS f
 PEOPLE = ["alice", "bob", "carol", "mover", "big", "syncer"]
 # Mapped to destinations that cannot be reached, or whose answers a test makes up.
 UNLUCKY = ["down", "unproven", "plainless", "scripted", "scripted-starttls", "scripted-xclient"]
-NAMES = PEOPLE + UNLUCKY + LEG_NAMES + [f"crowd{number}" for number in range(CROWD)]
+NUMBERED = [f"{name}{number}" for name, count in (("crowd", CROWD), ("reader", READERS)) for number in range(count)]
+NAMES = PEOPLE + UNLUCKY + LEG_NAMES + NUMBERED
 
 # Account -> password, the same on both sides, as after a migration that copied them.
 ACCOUNTS = {address(name): f"{name}-secret".encode() for name in NAMES}
