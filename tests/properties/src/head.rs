@@ -9,7 +9,7 @@ use wire::http::{
     check_h2_response, head_end, parse_request, parse_response, write_request, write_response,
 };
 
-use crate::input::Input;
+use crate::input::{Input, Sizes};
 use crate::leaks::{MARK, holds};
 
 /// A head as a plain reader takes it apart.
@@ -35,7 +35,8 @@ pub(crate) fn request(bytes: &[u8]) {
     assert!(target.ends_with(&read.target) || &read.target[..] == b"/", "another target");
     assert!(read.target.starts_with(b"/") || &read.target[..] == b"*", "no path");
     assert!(plain.values("host").len() == 1 || read.version == Version::Http10, "not one Host");
-    let is_public = [method, read.path(), &read.authority].iter().any(|text| holds(text, MARK))
+    let protocol = read.upgrade.as_deref().unwrap_or_default();
+    let is_public = [method, read.path(), &read.authority, protocol].iter().any(|text| holds(text, MARK))
         || read.fields.iter().any(|(name, _)| holds(name, MARK));
     assert!(is_public || !format!("{read:?}").contains("s3cret!"), "a secret is printed");
     passes(read);
@@ -104,14 +105,13 @@ pub(crate) fn h2(bytes: &[u8]) {
 fn head_of(input: &Input) -> Option<Bytes> {
     let data = &input.data[..];
     let whole = head_end(data, 0);
-    let (mut sizes, mut at) = (input.sizes(), 0);
-    while at < data.len() {
-        let before = at;
-        at += sizes.next(data.len() - at);
-        let found = head_end(&data[..at], before);
-        assert_eq!(found, whole.filter(|end| *end <= at), "the pieces make a difference");
-        if found.is_some() {
-            break;
+    for mut sizes in [input.sizes(), Sizes::dripped(data)] {
+        let (mut at, mut found) = (0, None);
+        while at < data.len() && found.is_none() {
+            let before = at;
+            at += sizes.next(data.len() - at);
+            found = head_end(&data[..at], before);
+            assert_eq!(found, whole.filter(|end| *end <= at), "the pieces make a difference");
         }
     }
     whole.map(|end| Bytes::copy_from_slice(&data[..end]))

@@ -16,6 +16,7 @@ pub(crate) fn mapping(bytes: &[u8]) {
         Ok(table) => table,
         Err(bad) => return mistakes(text, &bad),
     };
+    every_line_counts(text, &table, &rules);
     let entries = table.list(0, usize::MAX).entries;
     assert_eq!(entries.len(), table.len());
     let mut written = String::new();
@@ -27,6 +28,17 @@ pub(crate) fn mapping(bytes: &[u8]) {
     let again = Table::parse(written.as_bytes(), &rules).expect("what was taken before");
     assert_eq!(again.list(0, usize::MAX).entries, entries);
     assert_eq!(again.domains(), table.domains());
+}
+
+/// No line is passed over, but for blank ones and comments.
+fn every_line_counts(text: &[u8], table: &Table, rules: &Rules) {
+    let text = std::str::from_utf8(text).expect("UTF-8");
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for line in text.split('\n').map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let [identifier, destination] = fields[..] else { panic!("{line:?} was taken") };
+        assert_eq!(table.get(&rules.key(identifier)).map(|name| &**name), Some(destination), "{line:?}");
+    }
 }
 
 fn mistakes(text: &[u8], bad: &BadLines) {

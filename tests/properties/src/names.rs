@@ -107,6 +107,7 @@ fn account(rules: &Rules, name: Option<&str>) {
     let Some(name) = name else { return };
     assert!((1..=320).contains(&name.len()), "{} bytes", name.len());
     assert!(!name.contains(|c: char| c.is_control() || c.is_whitespace() || c == '"'), "{name:?}");
+    assert!(!rules.lowercase || name == name.to_lowercase(), "not folded: {name:?}");
     let plain = Rules { separators: Vec::new(), ..rules.clone() };
     let again = plain.name(name.as_bytes()).expect("an account's own name");
     assert_eq!(again.as_str(), name, "folding twice is not folding once");

@@ -24,6 +24,13 @@ pub(crate) fn path(bytes: &[u8]) {
     let names = segments.iter().map(|segment| segment.split(';').next().unwrap_or_default());
     assert!(!names.clone().any(|name| name == "." || name == ".."), "{path}");
     assert!(segments.iter().rev().skip(1).all(|segment| !segment.is_empty()), "{path}");
+    for (at, _) in path.match_indices('%') {
+        let escape = path.get(at..at + 3).expect("two digits");
+        let [byte] = unescape(escape.as_bytes())[..] else { panic!("{path}") };
+        assert_eq!(escape, format!("%{byte:02X}"), "{path}");
+        let is_plain = byte.is_ascii_alphanumeric() || b"-._~;/\\".contains(&byte) || byte.is_ascii_control();
+        assert!(!is_plain, "an escape with another reading: {path}");
+    }
     assert_eq!(normalize(path.as_bytes()).as_ref(), Ok(&found), "two forms of one path");
     if let Some(plain) = &found.plain {
         assert!(!plain.contains(';'), "a parameter is left: {plain}");
