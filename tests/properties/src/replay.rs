@@ -74,9 +74,9 @@ pub(crate) fn passthrough(bytes: &[u8]) {
 
 fn play(bytes: &[u8], logs_in: bool, make: Make) {
     let Some(input) = Input::expanded(bytes) else { return };
-    let patient = Leg::play(make, &input, logs_in, Sizes::dripped(&input.data));
+    let patient = Leg::play(make, &input, logs_in, true, Sizes::dripped(&input.data));
     for sizes in [input.sizes(), Sizes::whole()] {
-        let eager = Leg::play(make, &input, logs_in, sizes);
+        let eager = Leg::play(make, &input, logs_in, false, sizes);
         let is_caught = is_caught(&eager, &patient);
         assert!(is_caught || eager == patient, "talking ahead pays: {eager:?} instead of {patient:?}");
     }
@@ -132,7 +132,14 @@ fn attempt(input: &Input) -> Attempt {
 // === impl Leg ===
 
 impl<'a> Leg<'a> {
-    fn play(make: Make, input: &'a Input, logs_in: bool, mut sizes: Sizes) -> Vec<Happened> {
+    /// Plays it; a patient backend says no more than one line at a time.
+    fn play(
+        make: Make,
+        input: &'a Input,
+        logs_in: bool,
+        is_patient: bool,
+        mut sizes: Sizes,
+    ) -> Vec<Happened> {
         let replay = make(errand(input));
         let (inbox, happened) = (Inbox::new(INBOX), Vec::new());
         let mut leg = Self { replay, input, inbox, at: 0, logs_in, is_ready: false, happened };
@@ -145,7 +152,8 @@ impl<'a> Leg<'a> {
                 if left.is_empty() {
                     return leg.happened;
                 }
-                let size = sizes.next(left.len());
+                let line = left.iter().position(|&byte| byte == b'\n').filter(|_| is_patient);
+                let size = sizes.next(line.map_or(left.len(), |end| end + 1));
                 leg.at += leg.inbox.receive(&left[..size]);
             } else if leg.take(step) {
                 let unread = leg.inbox.unread().len();
