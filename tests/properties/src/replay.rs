@@ -152,7 +152,8 @@ impl<'a> Leg<'a> {
                 if left.is_empty() {
                     return leg.happened;
                 }
-                let line = left.iter().position(|&byte| byte == b'\n').filter(|_| is_patient);
+                // No piece is longer than a byte can say.
+                let line = left.iter().take(256).position(|&byte| byte == b'\n').filter(|_| is_patient);
                 let size = sizes.next(line.map_or(left.len(), |end| end + 1));
                 leg.at += leg.inbox.receive(&left[..size]);
             } else if leg.take(step) {
