@@ -147,7 +147,8 @@ impl Backend {
         host: &str,
         steps: &mut Steps,
     ) -> Result<Talk, Fault> {
-        let (stream, took) = self.secure(talk.stream, protocol, host).await?;
+        let connector = self.connectors[protocol.index()].as_ref();
+        let (stream, took) = self.secure(talk.stream, connector, host).await?;
         steps.tls = took;
         Ok(Talk::new(stream, INBOX))
     }

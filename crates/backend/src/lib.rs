@@ -36,6 +36,8 @@ pub struct Backend {
     destination: Arc<Destination>,
     /// One for each leg: services of one host seldom take each other's session tickets.
     connectors: [Option<Connector>; Protocol::ALL.len()],
+    /// Of an HTTP/2 leg, for what that version cannot do there.
+    http1: Option<Connector>,
     dialler: dial::Dialler,
     health: Arc<[Health; Protocol::ALL.len()]>,
     timeout: Duration,
@@ -75,9 +77,11 @@ impl Backends {
                 || Arc::new(std::array::from_fn(|_| Health::default())),
                 |old| Arc::clone(&old.health),
             );
+            let http1 = http1(destination, roots).map_err(|error| (Arc::clone(name), error))?;
             let backend = Backend {
                 destination: Arc::clone(destination),
                 connectors,
+                http1,
                 dialler: dial::Dialler::new(destination.source_ips.clone(), Arc::clone(&own)),
                 health,
                 timeout: plan.server.backend_timeout,
@@ -127,6 +131,15 @@ fn connectors(
     Ok(connectors)
 }
 
+/// A connector that offers HTTP/1.1 alone, where the leg's own offers HTTP/2 first.
+fn http1(destination: &Destination, roots: &PlatformRoots) -> Result<Option<Connector>, SetupError> {
+    destination
+        .leg(Protocol::Http)
+        .filter(|leg| leg.http2 && leg.tls != TlsMode::Plain)
+        .map(|_| Connector::new(destination, roots, &[b"http/1.1"]))
+        .transpose()
+}
+
 // === impl Backend ===
 
 impl Backend {
@@ -156,9 +169,11 @@ impl Backend {
         timeout: Duration,
     ) -> Result<Self, SetupError> {
         let connectors = connectors(&destination, roots)?;
+        let http1 = http1(&destination, roots)?;
         Ok(Self {
             destination: Arc::new(destination),
             connectors,
+            http1,
             // Whoever comes from outside may well come to our listeners.
             dialler: dial::Dialler::new(Vec::new(), Arc::new([])),
             health: Arc::new(std::array::from_fn(|_| Health::default())),

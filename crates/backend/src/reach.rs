@@ -4,7 +4,7 @@ use std::slice;
 use std::time::Duration;
 
 use config::plan::{Forwarding, Leg as LegPlan, TlsMode};
-use tls::Stream;
+use tls::{Connector, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -53,12 +53,39 @@ impl Backend {
         deadline: Instant,
     ) -> Result<Connected, Fault> {
         let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
+        let connector = self.connectors[protocol.index()].as_ref();
         let mut tries = Tries::new(self, protocol, visitor, deadline);
         while let Some(host) = tries.next() {
             let permit = self.health(protocol).permit()?;
-            match self.reach(host, (protocol, plan), visitor, deadline).await {
+            match self.reach(host, (plan, connector), visitor, deadline).await {
                 // Neither success nor failure yet: see above.
                 Ok(connected) => return Ok(connected),
+                Err(fault) => tries.failed(permit, fault),
+            }
+        }
+        Err(tries.last)
+    }
+
+    /// As [`Backend::connect`] for HTTP, but speaks HTTP/1.1 on a leg that is for HTTP/2. `None`: the backend has no
+    /// other version there, or there is no TLS to agree on one; that is no fault of its.
+    ///
+    /// # Errors
+    /// The last try's fault.
+    pub async fn connect_http1(
+        &self,
+        visitor: &Visitor,
+        deadline: Instant,
+    ) -> Result<Option<Connected>, Fault> {
+        let protocol = Protocol::Http;
+        let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
+        let Some(connector) = &self.http1 else { return Ok(None) };
+        let mut tries = Tries::new(self, protocol, visitor, deadline);
+        while let Some(host) = tries.next() {
+            let permit = self.health(protocol).permit()?;
+            match self.reach(host, (plan, Some(connector)), visitor, deadline).await {
+                Ok(connected) => return Ok(Some(connected)),
+                // RFC 7301 section 3.2: so a server refuses when it has none of the versions on offer.
+                Err(Fault::Tls) => return Ok(None),
                 Err(fault) => tries.failed(permit, fault),
             }
         }
@@ -68,7 +95,7 @@ impl Backend {
     async fn reach(
         &self,
         host: &str,
-        (protocol, plan): (Protocol, LegPlan),
+        (plan, connector): (LegPlan, Option<&Connector>),
         visitor: &Visitor,
         deadline: Instant,
     ) -> Result<Connected, Fault> {
@@ -78,7 +105,7 @@ impl Backend {
             match plan.tls {
                 TlsMode::Plain => Ok((stream, Duration::ZERO)),
                 // HTTP knows no STARTTLS: validation lets no such leg through.
-                TlsMode::Implicit | TlsMode::StartTls => self.secure(stream, protocol, host).await,
+                TlsMode::Implicit | TlsMode::StartTls => self.secure(stream, connector, host).await,
             }
         });
         let (stream, tls) = timeout_at(deadline, preparing).await.map_err(|_| Fault::TimedOut)??;
@@ -117,11 +144,11 @@ impl Backend {
     pub(crate) async fn secure(
         &self,
         stream: Stream,
-        protocol: Protocol,
+        connector: Option<&Connector>,
         host: &str,
     ) -> Result<(Stream, Duration), Fault> {
         let began = Instant::now();
-        let connector = self.connectors[protocol.index()].as_ref().ok_or(Fault::Tls)?;
+        let connector = connector.ok_or(Fault::Tls)?;
         let stream = stream.connect(connector, host).await.map_err(|error| {
             tracing::warn!(destination = %self.destination().name, %error, "TLS with the destination failed");
             Fault::Tls

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use h2::Ping;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use tls::Stream;
@@ -66,14 +67,15 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 impl Connection {
     /// Takes a fresh stream over, in the version that its TLS handshake agreed on; `prior` says HTTP/2 where
-    /// there was none (a leg in the clear, RFC 9113 section 3.3).
-    pub(crate) async fn new(stream: Stream, prior: bool) -> Result<Self, Fault> {
+    /// there was none (a leg in the clear, RFC 9113 section 3.3). `is_heard`: waits until
+    /// [`can_upgrade`](Self::can_upgrade) is known.
+    pub(crate) async fn new(stream: Stream, prior: bool, is_heard: bool) -> Result<Self, Fault> {
         let agreed = stream.tls_info().map(|info| info.alpn.as_deref() == Some(b"h2"));
         if !agreed.unwrap_or(prior) {
             let (reader, writer) = split(stream);
             return Ok(Self::One(Box::new(One { reader: Reader::new(reader), writer })));
         }
-        let (requests, connection) = h2::client::Builder::new()
+        let (requests, mut connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
@@ -81,11 +83,17 @@ impl Connection {
             .handshake::<_, Bytes>(stream)
             .await
             .map_err(|_| Fault::Protocol)?;
+        let pinger = connection.ping_pong().filter(|_| is_heard);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "HTTP/2 connection to a backend ended");
             }
         });
+        if let Some(mut pinger) = pinger {
+            // RFC 9113 section 3.4: its SETTINGS are the first that the backend says, so behind the answer to a ping
+            // they are known; the library has no way to wait for them alone.
+            pinger.ping(Ping::opaque()).await.map_err(|_| Fault::Protocol)?;
+        }
         Ok(Self::Many(requests))
     }
 
@@ -140,7 +148,8 @@ impl Connection {
         }
     }
 
-    /// Whether the backend takes an upgrade on this connection.
+    /// Whether the backend takes an upgrade on this connection: in HTTP/2 where it has announced it (RFC 8441
+    /// section 3). Known behind its first answer, or from [`new`](Self::new).
     pub(crate) fn can_upgrade(&self) -> bool {
         match self {
             Self::One(_) => true,

@@ -69,7 +69,7 @@ impl Visit {
             if let Err(answer) = upgrade::judge(&mut head) {
                 return give(answer, &method, source, client, last).await;
             }
-            found = Box::pin(visit.way(decision)).await;
+            found = Box::pin(visit.way(decision, head.upgrade.is_some())).await;
             if !matches!(found, Err(NoWay::Outdated)) {
                 break;
             }
@@ -179,7 +179,8 @@ impl Errand<'_> {
             && way.is_reused
             && self.may_repeat(unprocessed)
         {
-            way.connection = match visit.connect(&way.backend, way.leg).await {
+            let upgrades = self.head.upgrade.is_some();
+            way.connection = match visit.connect(&way.backend, way.leg, upgrades).await {
                 Ok(connection) => connection,
                 Err(answer) => return give(answer, &self.head.method, source, client, last).await,
             };
@@ -191,9 +192,6 @@ impl Errand<'_> {
 
     async fn carry<S: Source, C: Client>(&mut self, way: &mut Way, source: &mut S, client: &mut C) -> Ended {
         let prefix = std::mem::take(&mut self.prefix);
-        if self.head.upgrade.is_some() && !way.connection.can_upgrade() {
-            return Ended::Failed(Failure::BadAnswer("no extended CONNECT"));
-        }
         let context = &self.visit.service.context;
         let sitting = context.meters.route(&self.visit.listener.name, &way.destination).begin();
         let account = way.ticket.account().cloned();
@@ -248,7 +246,9 @@ impl Errand<'_> {
             Ended::Whole { status, reusable, unread } => {
                 visit.judge(&way, Ok(way.took));
                 self.note(&way, status);
-                if reusable && !is_bound_to_connection(&self.head) {
+                // What was opened for an upgrade may speak another version than its key says.
+                let is_of_key = self.head.upgrade.is_none();
+                if reusable && is_of_key && !is_bound_to_connection(&self.head) {
                     visit.service.pool.put(&way.key, way.connection);
                 }
                 if unread { After::OutOfStep } else { After::InStep }

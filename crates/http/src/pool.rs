@@ -144,7 +144,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
         let stream = Stream::plain(ours.expect("a connection"), Vec::new());
-        (Connection::new(stream, false).await.expect("HTTP/1"), theirs.expect("a connection").0)
+        (Connection::new(stream, false, false).await.expect("HTTP/1"), theirs.expect("a connection").0)
     }
 
     async fn listener() -> TcpListener {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backend::Backend;
+use backend::{Backend, Connected};
 use config::plan::{Forwarding, Leg, Name, TlsMode};
 use desk::{LoginTicket, SessionTicket, Unconfirmed};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use wire::fault::Fault;
 use wire::protocol::Protocol;
 
@@ -51,8 +51,9 @@ impl From<Answer> for NoWay {
 // === impl Visit ===
 
 impl Visit {
-    /// Finds the destination, a connection to it and a place at the desk, all of one moment.
-    pub(crate) async fn way(&self, decision: Decision) -> Result<Way, NoWay> {
+    /// Finds the destination, a connection to it and a place at the desk, all of one moment. `upgrades`: the
+    /// connection has to take an upgrade.
+    pub(crate) async fn way(&self, decision: Decision, upgrades: bool) -> Result<Way, NoWay> {
         let desk = &self.service.context.live.desk;
         let mut ticket = match &decision {
             Decision::Account(identifier) => {
@@ -72,11 +73,11 @@ impl Visit {
             let backend = self.service.context.backends.get(&destination).ok_or(NoWay::Outdated)?;
             let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
             let key = self.key(&destination, leg);
-            let waiting = self.service.pool.take(&key);
+            let waiting = self.service.pool.take(&key).filter(|it| !upgrades || it.can_upgrade());
             let (is_reused, began) = (waiting.is_some(), Instant::now());
             let connection = match waiting {
                 Some(connection) => connection,
-                None => self.connect(backend, leg).await?,
+                None => self.connect(backend, leg, upgrades).await?,
             };
             let took = began.elapsed();
             if !is_reused && self.destination(&decision, &ticket).await != destination {
@@ -114,24 +115,59 @@ impl Visit {
         Key { destination: Name::clone(destination), announced }
     }
 
-    pub(crate) async fn connect(&self, backend: &Backend, leg: Leg) -> Result<Connection, Answer> {
+    /// A new connection, that takes an upgrade where `upgrades`: an HTTP/2 backend that has not announced it may take
+    /// it in HTTP/1.1 (nginx, say, which knows no RFC 8441).
+    pub(crate) async fn connect(
+        &self,
+        backend: &Backend,
+        leg: Leg,
+        upgrades: bool,
+    ) -> Result<Connection, Answer> {
         let deadline = Instant::now() + backend.timeout();
         let visitor = self.visitor();
-        let destination = &backend.destination().name;
-        let meter = self.service.context.meters.leg(Protocol::Http.name(), destination);
-        let opened = match Box::pin(backend.connect(Protocol::Http, &visitor, deadline)).await {
-            Ok(connected) => {
-                let steps = connected.steps;
-                meter.opened(steps.connect, (leg.tls != TlsMode::Plain).then_some(steps.tls), steps.greeting);
-                Connection::new(connected.stream, leg.http2).await
+        let opening = Box::pin(backend.connect(Protocol::Http, &visitor, deadline));
+        let opened =
+            async { self.opened(backend, leg, opening.await?, (leg.http2, upgrades), deadline).await };
+        let connection = opened.await.map_err(|fault| self.unreachable(backend, fault))?;
+        if !upgrades || connection.can_upgrade() {
+            return Ok(connection);
+        }
+        match Box::pin(backend.connect_http1(&visitor, deadline)).await {
+            Ok(Some(connected)) => self.opened(backend, leg, connected, (false, false), deadline).await,
+            Ok(None) => {
+                let destination = &backend.destination().name;
+                tracing::warn!(%destination, "the destination takes no WebSocket: neither in HTTP/2 nor in HTTP/1.1");
+                return Err(Answer::NO_UPGRADE);
             }
             Err(fault) => Err(fault),
-        };
-        opened.map_err(|fault| {
-            meter.fault(fault.label());
-            tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
-            Answer::unreachable(fault)
-        })
+        }
+        .map_err(|fault| self.unreachable(backend, fault))
+    }
+
+    async fn opened(
+        &self,
+        backend: &Backend,
+        leg: Leg,
+        connected: Connected,
+        (prior, is_heard): (bool, bool),
+        deadline: Instant,
+    ) -> Result<Connection, Fault> {
+        let meter = self.meter(backend);
+        let steps = connected.steps;
+        meter.opened(steps.connect, (leg.tls != TlsMode::Plain).then_some(steps.tls), steps.greeting);
+        let taking = Connection::new(connected.stream, prior, is_heard);
+        timeout_at(deadline, taking).await.map_err(|_| Fault::TimedOut)?
+    }
+
+    fn unreachable(&self, backend: &Backend, fault: Fault) -> Answer {
+        self.meter(backend).fault(fault.label());
+        let destination = &backend.destination().name;
+        tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
+        Answer::unreachable(fault)
+    }
+
+    fn meter(&self, backend: &Backend) -> &observe::metrics::LegMeter {
+        self.service.context.meters.leg(Protocol::Http.name(), &backend.destination().name)
     }
 
     /// Reports what became of a connection.

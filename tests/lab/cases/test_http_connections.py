@@ -2,10 +2,12 @@
 
 import itertools
 import random
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from clients.addresses import fresh
+from clients.http1 import Http
 from lab.web import layout
 from lab.web.recorder import describe
 from lab.waiting import until
@@ -138,3 +140,40 @@ class Pool(Web):
                        if connection.proxied.source[0] == client.source)
         self.assertEqual(proxied.source, (client.source, client.local_port))
         self.assertEqual(proxied.destination, (self.proxy.host, client.endpoint.port))
+
+
+class Leaving(Web):
+    """A client that goes away while its backend has not said a word does not keep that backend's connection busy."""
+
+    def test_it_leaves_as_it_likes(self):
+        backend = self.made(describe)
+        for via, leave in itertools.product(("implicit", "plain"), (Http.close, Http.reset)):
+            with self.subTest(via=via, how=leave.__name__):
+                heard, ended = threading.Event(), []
+
+                def silent(exchange, heard=heard, ended=ended):
+                    heard.set()
+                    # Nothing comes but the end; patience that runs out is no end, and marks nothing.
+                    ended.append(exchange.hear())
+                    exchange.end()
+                backend.answer = silent
+                client = self.http1(via)
+                client.ask("GET", "/made/poll")
+                self.assertTrue(heard.wait(10))
+                self.assertEqual(ended, [])
+                leave(client)
+                until(lambda ended=ended: ended == [b""], "the backend is still held")
+
+    def test_one_that_closes_its_side_alone_is_answered(self):
+        may_go = threading.Event()
+
+        def late(exchange):
+            may_go.wait(10)
+            exchange.respond(200, b"late, but whole")
+        self.made(late)
+        client = self.http1("plain")
+        client.ask("GET", "/made/late")
+        client.socket.shutdown(socket.SHUT_WR)
+        may_go.set()
+        self.assertEqual(client.answer().body, b"late, but whole")
+        self.assertTrue(client.has_ended())

@@ -1,4 +1,6 @@
 //! Exchanges between a client and a backend that the test itself plays, byte by byte, over real sockets.
 
 mod gone;
+mod many;
 mod support;
+mod websocket;

@@ -8,7 +8,7 @@ use app::App;
 use listen::{Accepted, Places};
 use socket2::SockRef;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -24,8 +24,8 @@ pub(crate) struct Proxy {
 }
 
 /// One side's socket, read up to what the test waits for.
-pub(crate) struct Wire {
-    pub(crate) stream: TcpStream,
+pub(crate) struct Wire<S = TcpStream> {
+    pub(crate) stream: S,
     unread: Vec<u8>,
 }
 
@@ -82,8 +82,8 @@ async fn serve(app: Arc<App>, listener: TcpListener, local: SocketAddr) {
 
 // === impl Wire ===
 
-impl Wire {
-    pub(crate) fn of(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(crate) fn of(stream: S) -> Self {
         Self { stream, unread: Vec::new() }
     }
 
@@ -117,14 +117,16 @@ impl Wire {
         began.elapsed()
     }
 
-    /// Closes both ways at once, as a client does that is killed.
-    pub(crate) fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
-    }
-
     /// Closes the way to the peer, and goes on reading.
     pub(crate) async fn half_close(&mut self) {
         self.stream.shutdown().await.expect("shutdown");
+    }
+}
+
+impl Wire {
+    /// Closes both ways at once, as a client does that is killed.
+    pub(crate) fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
     }
 }
 
