@@ -50,11 +50,22 @@ struct Waiting {
 /// How long a connection may wait. Shorter than the keep-alive of the usual servers, so that few are closed
 /// just as they are taken.
 const MAX_WAIT: Duration = Duration::from_secs(15);
-/// Connections that wait for one key, and altogether: more are closed.
-const MAX_OF_KEY: usize = 32;
+/// Connections that wait for one client, for all clients of a destination together (whom no PROXY header tells
+/// apart), and altogether: more are closed, and the next burst of requests pays a handshake for each.
+const MAX_OF_CLIENT: usize = 32;
+const MAX_SHARED: usize = 256;
 const MAX_ALL: usize = 1024;
 /// Between two rounds through the shelves.
 const ROUND: Duration = Duration::from_secs(5);
+
+// === impl Key ===
+
+impl Key {
+    /// How many may wait.
+    const fn room(&self) -> usize {
+        if self.announced.is_some() { MAX_OF_CLIENT } else { MAX_SHARED }
+    }
+}
 
 // === impl Pool ===
 
@@ -90,7 +101,7 @@ impl Pool {
         let shelf = shelves.by_key.entry(key.clone()).or_default();
         // One HTTP/2 connection carries as many requests as there are.
         let is_shared = matches!(connection, Connection::Many(_));
-        if shelf.len() >= MAX_OF_KEY || (is_shared && !shelf.is_empty()) {
+        if shelf.len() >= key.room() || (is_shared && !shelf.is_empty()) {
             return;
         }
         shelf.push(Waiting { connection, since: Instant::now() });
@@ -187,12 +198,15 @@ mod tests {
     async fn no_more_wait_than_may() {
         let (listener, pool) = (listener().await, Pool::new());
         let mut theirs = Vec::new();
-        for _ in 0..MAX_OF_KEY + 3 {
-            let (ours, end) = connection(&listener).await;
-            pool.put(&key(None), ours);
-            theirs.push(end);
+        for (key, room) in [(key(Some(2)), MAX_OF_CLIENT), (key(None), MAX_SHARED)] {
+            let before = pool.lock().count;
+            for _ in 0..room + 3 {
+                let (ours, end) = connection(&listener).await;
+                pool.put(&key, ours);
+                theirs.push(end);
+            }
+            assert_eq!(pool.lock().count - before, room);
         }
-        assert_eq!(pool.lock().count, MAX_OF_KEY);
         let (ours, _end) = connection(&listener).await;
         pool.lock().count = MAX_ALL;
         pool.put(&key(Some(1)), ours);
