@@ -38,7 +38,10 @@ class Delivered:
         parts = []
         for part in ("HEADER", "TEXT"):
             talk.say(f"f FETCH {number} BODY.PEEK[{part}]")
-            parts.append(talk.read(int(talk.line().rpartition("{")[2].rstrip("}"))))
+            # Word of other arrivals may come first.
+            while " FETCH " not in (line := talk.line()):
+                self.assertRegex(line, r"^\* \d+ (EXISTS|RECENT)$")
+            parts.append(talk.read(int(line.rpartition("{")[2].rstrip("}"))))
             self.assert_ok(talk.reply("f")[0])
         talk.ok(f"STORE {number} +FLAGS.SILENT (\\Deleted)")
         talk.ok("EXPUNGE")
