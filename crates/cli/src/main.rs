@@ -8,6 +8,7 @@ mod manual;
 mod map;
 mod print;
 mod probe;
+mod progress;
 mod run;
 mod sessions;
 mod status;

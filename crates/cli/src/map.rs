@@ -1,5 +1,6 @@
 //! `pointsman map`.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use crate::arguments::MapCommand;
 use crate::client::{BULK_TIME, Call, Client, Failure};
 use crate::print::{Table, json, line, out};
+use crate::progress::{telling, waiting};
 
 /// Bytes of an import: what the API takes.
 const MAX_IMPORT: u64 = 128 << 20;
@@ -125,7 +127,7 @@ async fn import(client: &Client, file: &Path, is_dry: bool, is_json: bool) -> Re
     let call = Call::new(Method::POST, paths::MAPPINGS_IMPORT)
         .with_some(DRY_RUN, is_dry.then_some("true"))
         .sending(TSV, lines);
-    let imported: Imported = client.ask(call).await?;
+    let imported: Imported = telling(waiting("the proxy imports"), client.ask(call)).await?;
     if is_json {
         return json(&imported);
     }
@@ -162,7 +164,12 @@ async fn export(client: &Client, path: Option<&Path>) -> Result<(), Failure> {
         let folder =
             path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let mut file = NamedTempFile::new_in(folder).map_err(failed)?;
-        pour(body, |bytes| file.write_all(bytes).map_err(failed)).await?;
+        let written = Cell::new(0);
+        let writing = pour(body, |bytes| {
+            written.set(written.get() + bytes.len());
+            file.write_all(bytes).map_err(failed)
+        });
+        telling(|| format!("exporting: {} MiB so far", written.get() >> 20), writing).await?;
         file.as_file().sync_all().map_err(failed)?;
         file.persist(path).map_err(|error| failed(error.error)).map(drop)
     })

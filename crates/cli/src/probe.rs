@@ -3,9 +3,8 @@
 mod findings;
 pub(crate) mod words;
 
-use std::io::{IsTerminal, Write};
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
 
 use backend::Backends;
 use config::plan::{Plan, Source};
@@ -13,10 +12,11 @@ use serde::Serialize;
 use tls::PlatformRoots;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval_at};
+use tokio::time::Instant;
 
 use crate::client::{Failure, block_on};
 use crate::print::{Table, line};
+use crate::progress::telling;
 
 /// What is said of one host of one leg.
 #[derive(Debug, Default, Serialize)]
@@ -61,8 +61,6 @@ struct Certificate {
 
 /// Legs that are probed at once.
 const AT_ONCE: usize = 8;
-/// Until somebody at a terminal is told that it goes on.
-const SILENCE: Duration = Duration::from_secs(2);
 
 /// Probes what `plan` declares, and the store of its mappings where that is a server.
 pub(crate) fn probe(plan: Plan) -> Result<(Vec<Row>, Option<StoreRow>), Failure> {
@@ -105,30 +103,16 @@ async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
             }
         }
     }
-    let total = running.len();
+    let (total, done) = (running.len(), Cell::new(0));
     let mut rows = Vec::new();
-    let mut tick = interval_at(Instant::now() + SILENCE, SILENCE);
-    let mut is_shown = false;
-    loop {
-        tokio::select! {
-            ended = running.join_next() => match ended {
-                Some(Ok(row)) => rows.push(row),
-                // A probe that has panicked is missed below.
-                Some(Err(_)) => {}
-                None => break,
-            },
-            _ = tick.tick() => {
-                if std::io::stderr().is_terminal() {
-                    eprint!("\rprobing: {} of {total} done", rows.len());
-                    let _ = std::io::stderr().flush();
-                    is_shown = true;
-                }
-            }
+    let ended = async {
+        while let Some(ended) = running.join_next().await {
+            // A probe that has panicked is missed below.
+            rows.extend(ended.ok());
+            done.set(rows.len());
         }
-    }
-    if is_shown {
-        eprint!("\r\x1b[K");
-    }
+    };
+    telling(|| format!("probing: {} of {total} done", done.get()), ended).await;
     rows.sort_unstable_by_key(|&(order, _)| order);
     rows.into_iter().map(|(_, row)| row).collect()
 }

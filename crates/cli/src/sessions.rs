@@ -12,6 +12,7 @@ use hyper::Method;
 use crate::arguments::{SessionsCommand, Whose};
 use crate::client::{Call, Client, Failure};
 use crate::print::{Table, json, line};
+use crate::progress::{telling, waiting};
 
 /// Carries `command` out.
 pub(crate) async fn sessions(
@@ -98,7 +99,8 @@ async fn kick(client: &Client, whose: &Whose, is_json: bool) -> Result<ExitCode,
         let why = "whom to kick? Give --user (one account, or *@example.org), --destination or --client";
         return Err(Failure::Usage(why.to_owned()));
     }
-    let kicked: Kicked = client.ask(named(Call::new(Method::POST, paths::CONNECTIONS_KICK), whose)).await?;
+    let call = named(Call::new(Method::POST, paths::CONNECTIONS_KICK), whose);
+    let kicked: Kicked = telling(waiting("sessions say goodbye"), client.ask(call)).await?;
     if is_json {
         json(&kicked)?;
     } else {

@@ -8,6 +8,7 @@ mod login;
 mod message;
 mod password;
 
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use wire::protocol::Protocol;
 use crate::arguments::Verify;
 use crate::client::{Failure, block_on, reachable};
 use crate::print::{Table, json};
+use crate::progress::telling;
 use crate::run::find;
 
 /// One thing that was tried.
@@ -60,10 +62,12 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
     let name = server_name(arguments, &plan)?;
     let password = password::obtain(arguments)?;
     let account = login::Account { user: &arguments.user, password: &password };
-    let outcomes = block_on(async {
+    let trying = Cell::new("");
+    let tried = async {
         let mut outcomes = Vec::new();
         let mut mailbox = None;
         for listener in plan.listeners.iter().filter(|listener| listener.protocol.carries_credentials()) {
+            trying.set(&listener.name);
             let backend = towards(listener, &plan, &rule, &name)?;
             let (ended, leg) = match passed_over(listener) {
                 Some(why) => (Ended::Skipped(why.to_owned()), None),
@@ -79,6 +83,7 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
         }
         let doors = plan.listeners.iter().filter(|listener| listener.protocol == Protocol::Smtp);
         for listener in doors.filter(|_| !arguments.no_message) {
+            trying.set(&listener.name);
             let ended = match (passed_over_plain(listener), mailbox.as_mut()) {
                 (Some(why), _) => Ended::Skipped(why.to_owned()),
                 (None, None) => {
@@ -91,7 +96,8 @@ pub(crate) fn verify(arguments: &Verify) -> Result<ExitCode, Failure> {
             outcomes.push(outcome(listener, ended));
         }
         Ok(outcomes)
-    })?;
+    };
+    let outcomes = block_on(telling(|| format!("trying listener.{}", trying.get()), tried))?;
     show(&outcomes, arguments.json)?;
     let has = |state| outcomes.iter().any(|outcome| outcome.state == state);
     Ok(if has("ok") && !has("failed") { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,17 +1,40 @@
-"""`pointsman top` on a terminal and for machines, with sessions at real servers."""
+"""What a person sees who waits or watches: progress, and `pointsman top`, with sessions at real servers."""
 
 import json
 import signal
 import subprocess
 
 from clients.terminal import Terminal
+from lab.configuration import SCRIPTED_HOST
 from lab.layout import address
+from lab.proxy import Proxy
+from lab.scripted import Scripted
 
 from . import base
 from .test_admin import Managed
 
 # What ratatui's terminal leaves by: the other screen is given up.
 LEFT = rb"\x1b\[\?1049l"
+
+
+class Progress(Managed):
+    def test_whoever_waits_is_told_and_nothing_of_it_stays(self):
+        """A host that takes connections and says nothing, for three seconds."""
+        def mute(document):
+            document["destination"] = {"scripted": document["destination"]["scripted"]}
+            document["routing"] = {"default_destination": "scripted"}
+            document["server"]["backend_timeout"] = "3s"
+        silent = Scripted(self.lab.block.host(SCRIPTED_HOST), self.old.port("imaps"), lambda connection: None)
+        self.addCleanup(silent.stop)
+        proxy = Proxy(self.lab, base.BINARY, "probe-mute", 96, mute, {})
+        command = base.BINARY, "check", "--probe", proxy.config_path
+        terminal = Terminal(*command)
+        self.addCleanup(terminal.close)
+        told = terminal.wait_for(rb"probing: \d of \d done")
+        self.assertEqual(terminal.end(), 1)
+        self.assertIn(b"\r\x1b[K", terminal.drawn[told:], "the line is taken away")
+        piped = subprocess.run(command, capture_output=True, timeout=60)
+        self.assertNotIn(b"probing", piped.stdout + piped.stderr)
 
 
 class Top(Managed):
