@@ -23,6 +23,9 @@ pub struct Stats {
     pub logins: usize,
     /// Lookups that the store failed to answer, since the start.
     pub store_errors: u64,
+    /// Entries of the mapping by destination; absent where the store does not know without a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapped: Option<BTreeMap<String, usize>>,
     /// Whether the proxy is about to end.
     pub draining: bool,
     /// Connections by listener.

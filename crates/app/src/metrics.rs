@@ -71,6 +71,7 @@ impl App {
                 facts::Tokens { asked, remembered, failed }
             }),
             cache: facts::Cache { hits: stats.hits, misses: stats.misses, entries: stats.cache_entries },
+            mapped: context.live.router.census().unwrap_or_default(),
             store: facts::Store {
                 errors: stats.store_errors,
                 down: stats.store_down,

@@ -63,6 +63,8 @@ async fn the_rooms_are_read_at_each_scrape() {
         ("pointsman_cache_hits_total", Some(1.0)),
         ("pointsman_cache_misses_total", Some(2.0)),
         ("pointsman_cache_entries", Some(2.0)),
+        (r#"pointsman_mapping_entries{destination="old"}"#, Some(0.0)),
+        (r#"pointsman_mapping_entries{destination="new"}"#, Some(1.0)),
         ("pointsman_store_lookup_seconds_count", Some(2.0)),
         ("pointsman_store_errors_total", Some(0.0)),
         ("pointsman_accounts", Some(0.0)),

@@ -43,6 +43,11 @@ fn show(status: &Status) -> Result<(), Failure> {
         "{} connections, {} sessions, {} logins under way",
         stats.active_connections, stats.sessions, stats.logins
     ))?;
+    if let Some(mapped) = &stats.mapped {
+        let mapped: Vec<String> =
+            mapped.iter().map(|(name, entries)| format!("{entries} to {name}")).collect();
+        line(&format!("mapping: entries: {}", mapped.join(", ")))?;
+    }
     line(&format!(
         "mapping: {} answers in memory, {:.1} % of lookups from there, {} errors of the store",
         stats.cache_entries, stats.hit_rate_pct, stats.store_errors

@@ -255,6 +255,10 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    fn census(&self) -> Option<Vec<(Name, usize)>> {
+        Some(self.inner.state.load().table.census())
+    }
+
     fn lookup<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<Option<Name>, StoreError>> {
         Box::pin(async { Ok(self.get(key)) })
     }

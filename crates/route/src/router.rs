@@ -165,6 +165,12 @@ impl Router {
         store.list(from, limit).await
     }
 
+    /// Entries of the store by destination, where it knows; see [`Store::census`].
+    #[must_use]
+    pub fn census(&self) -> Option<Vec<(Name, usize)>> {
+        self.inner.parts.load().store.census()
+    }
+
     /// The cached answer for `identifier` (normalised) is asked anew. Takes the same time however much is
     /// cached.
     pub fn invalidate(&self, identifier: &str) {

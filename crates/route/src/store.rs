@@ -36,6 +36,11 @@ pub trait Store: Send + Sync + fmt::Debug {
         Box::pin(async { Ok(None) })
     }
 
+    /// Entries by destination, declared ones without any included, where the store knows without a search.
+    fn census(&self) -> Option<Vec<(Name, usize)>> {
+        None
+    }
+
     /// Grows when answers may have changed in any other way than through [`Store::apply`]; cached answers of
     /// another epoch are not believed.
     fn epoch(&self) -> u64 {

@@ -22,6 +22,8 @@ pub struct Table {
     /// The keys are the operator's, so a fast hash will do.
     hasher: DefaultHashBuilder,
     destinations: Arc<[Name]>,
+    /// Live entries of each destination.
+    counts: Vec<usize>,
     domains: usize,
 }
 
@@ -47,7 +49,12 @@ const DEAD: u16 = 0x8000;
 impl Table {
     /// An empty table of entries that lead to `destinations`, with room for keys of about `bytes` bytes.
     pub(crate) fn with_capacity(destinations: &[Name], bytes: usize) -> Self {
-        Self { arena: Vec::with_capacity(bytes), destinations: destinations.into(), ..Self::default() }
+        Self {
+            arena: Vec::with_capacity(bytes),
+            destinations: destinations.into(),
+            counts: vec![0; destinations.len()],
+            ..Self::default()
+        }
     }
 
     /// Where `key` is mapped to.
@@ -73,6 +80,12 @@ impl Table {
     #[must_use]
     pub fn domains(&self) -> usize {
         self.domains
+    }
+
+    /// Every destination with the number of its entries.
+    #[must_use]
+    pub fn census(&self) -> Vec<(Name, usize)> {
+        self.destinations.iter().cloned().zip(self.counts.iter().copied()).collect()
     }
 
     /// Bytes of memory that the entries take.
@@ -121,6 +134,7 @@ impl Table {
         let rehash = |place: &u32| hasher.hash_one(key_at(arena, index(*place)));
         self.index.insert_unique(self.hasher.hash_one(key.as_bytes()), place, rehash);
         self.domains += usize::from(key.starts_with('@'));
+        self.count(destination, 1);
         Ok(Was::Absent)
     }
 
@@ -129,9 +143,11 @@ impl Table {
         match self.add(key, destination)? {
             Was::Absent => Ok(true),
             Was::At(was) if was == destination => Ok(false),
-            Was::At(_) => {
+            Was::At(was) => {
                 if let Some(place) = self.find(key) {
                     self.arena[place..place + 2].copy_from_slice(&destination.to_le_bytes());
+                    self.count(was, -1);
+                    self.count(destination, 1);
                 }
                 Ok(true)
             }
@@ -151,6 +167,7 @@ impl Table {
         let length = word_at(&self.arena, place + 2) | DEAD;
         self.arena[place + 2..place + HEADER].copy_from_slice(&length.to_le_bytes());
         self.domains -= usize::from(key.starts_with('@'));
+        self.count(self.destination_at(place), -1);
         true
     }
 
@@ -164,6 +181,12 @@ impl Table {
     /// The name at an index that [`Table::add`] was given.
     pub(crate) fn name(&self, destination: u16) -> Option<&Name> {
         self.destinations.get(usize::from(destination))
+    }
+
+    fn count(&mut self, destination: u16, change: isize) {
+        if let Some(count) = self.counts.get_mut(usize::from(destination)) {
+            *count = count.saturating_add_signed(change);
+        }
     }
 
     /// Place of the live record of `key`.

@@ -52,7 +52,7 @@ class Dashboard(Managed):
         self.sign_in(page)
         page.wait_for("#state", "all is well")
         page.wait_for("#sessions", re.escape(ALICE))
-        page.wait_for("#destinations", rf"{OLD} \(default\)\s+2\s+up \(imap\)")
+        page.wait_for("#destinations", rf"{OLD} \(default\)\s+2\s+\d+\s+up \(imap\)")
         page.press_labelled("#sessions", ALICE)
         page.wait_for("#whereabouts", f"{re.escape(ALICE)} is at {OLD}")
         page.run(f"document.getElementById('destination').value = '{NEW}'")

@@ -13,6 +13,10 @@ from .http1 import Http
 from .websocket import WebSocket
 
 
+class Between(AssertionError):
+    """The browser is between two pages: a redirect."""
+
+
 class Page:
     """The one page that `browser` has open."""
 
@@ -30,6 +34,13 @@ class Page:
         self.socket = WebSocket(self.talk, path)
         for domain in ("Runtime", "Log"):
             self.call(f"{domain}.enable")
+        until(self._is_loaded, "the page is never loaded", limit=60, every=0.1)
+
+    def _is_loaded(self):
+        try:
+            return self.run("document.readyState") == "complete"
+        except Between:
+            return False
 
     def call(self, method, **parameters):
         number = next(self.numbers)
@@ -37,6 +48,8 @@ class Page:
         while True:
             message = json.loads(self.socket.message())
             if message.get("id") == number:
+                if "Cannot find default execution context" in str(message.get("error")):
+                    raise Between(message)
                 assert "error" not in message, message
                 return message["result"]
             self.heard.append(message)

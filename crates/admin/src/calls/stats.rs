@@ -30,6 +30,9 @@ pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) 
         sessions: census.sessions,
         logins: desk.counts().logins,
         store_errors: router.store_errors,
+        mapped: shared.router().census().map(|census| {
+            census.into_iter().map(|(destination, entries)| (destination.to_string(), entries)).collect()
+        }),
         draining: shared.house.is_draining(),
         by_listener,
         by_protocol: census.by_protocol,

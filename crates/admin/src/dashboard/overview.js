@@ -8,7 +8,7 @@ export async function showOverview() {
   const [stats, {destinations}] = await Promise.all([ask("GET", "/stats"), ask("GET", "/destinations")]);
   showState(stats, destinations);
   tiles(stats);
-  table(destinations);
+  table(destinations, stats.mapped);
   const names = destinations.map(destination => destination.destination);
   choices(byId("destination"), names);
   choices(byId("filter-destination"), names, element("option", {value: ""}, "all"));
@@ -34,18 +34,20 @@ function tiles(stats) {
   ].map(tile));
 }
 
-function table(destinations) {
+function table(destinations, mapped) {
   const all = Math.max(1, destinations.reduce((sum, destination) => sum + destination.sessions, 0));
   const rows = destinations.map(destination => [
     cell(destination.destination + (destination.is_default ? " (default)" : "")),
     cell(element("progress", {max: String(all), value: String(destination.sessions),
                               "aria-label": `of all sessions, those at ${destination.destination}`})),
     cell(String(destination.sessions), "number"),
+    // A store that is a server does not count its entries.
+    cell(mapped ? String(mapped[destination.destination] ?? 0) : "–", "number"),
     cell(condition(destination.protocols), destination.down ? "bad" : ""),
     cell(latency(destination.protocols), "number"),
     cell(destination.down ? tryAgain(destination.destination) : ""),
   ]);
-  fill(byId("destinations"), ["Destination", "", "#Sessions", "State", "#Latency", ""], rows, "There are none.");
+  fill(byId("destinations"), ["Destination", "", "#Sessions", "#Mapped", "State", "#Latency", ""], rows, "There are none.");
 }
 
 /** The protocols that something is wrong with, else how all of them are. */

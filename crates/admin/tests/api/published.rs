@@ -33,6 +33,7 @@ async fn statistics() {
         let expected = json!({
             "cache_hits": 1, "cache_misses": 1, "hit_rate_pct": 50.0, "cache_entries": 1, "active_connections": 7,
             "sessions": 1, "logins": 0, "store_errors": 0, "draining": false, "by_listener": {"imap": 7},
+            "mapped": {"new": 1, "old": 0},
             "by_protocol": {"imap": 1}, "by_destination": {"new": 1},
             "nodes": [{"node": "test", "this": true, "silent_seconds": 0}],
             "channel": {

@@ -71,7 +71,7 @@ fn draw(canvas: &mut Canvas<'_>, shown: &Shown, has_colours: bool) {
     .areas(canvas.area());
     canvas.render_widget(ratatui::text::Text::from(summary(shown, frame, bad)), head);
     canvas.render_widget(
-        table(["DESTINATION", "STATE", "LATENCY", "SESSIONS", "FROM/S", "TO/S"], places, PLACES),
+        table(["DESTINATION", "STATE", "LATENCY", "MAPPED", "SESSIONS", "FROM/S", "TO/S"], places, PLACES),
         above,
     );
     let rows = frame.sessions.iter().take(usize::from(sessions.height)).map(session).collect();
@@ -82,10 +82,11 @@ fn draw(canvas: &mut Canvas<'_>, shown: &Shown, has_colours: bool) {
     footer(canvas, foot, shown, frame);
 }
 
-const PLACES: [Constraint; 6] = [
+const PLACES: [Constraint; 7] = [
     Constraint::Fill(2),
     Constraint::Fill(3),
     Constraint::Length(8),
+    Constraint::Length(9),
     Constraint::Length(8),
     Constraint::Length(10),
     Constraint::Length(10),
@@ -143,6 +144,10 @@ fn age(frame: &Frame) -> u64 {
 
 /// A line for each destination.
 fn destinations(frame: &Frame, bad: Style) -> Vec<Cells<'_>> {
+    let mapped = |name: &str| match &frame.stats.mapped {
+        Some(mapped) => mapped.get(name).copied().unwrap_or(0).to_string(),
+        None => "-".to_owned(),
+    };
     let row = |Place { destination, to_backend_per_second, to_client_per_second }: &Place| {
         let name = escaped(&destination.destination);
         let name = if destination.is_default { format!("{name} (default)") } else { name };
@@ -155,6 +160,7 @@ fn destinations(frame: &Frame, bad: Style) -> Vec<Cells<'_>> {
                 Style::new()
             }),
             Cell::from(latency.map_or_else(|| "-".to_owned(), |latency| format!("{latency} ms"))),
+            Cell::from(mapped(&destination.destination)),
             Cell::from(destination.sessions.to_string()),
             Cell::from(bytes(*to_client_per_second)),
             Cell::from(bytes(*to_backend_per_second)),

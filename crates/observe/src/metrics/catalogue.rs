@@ -88,6 +88,8 @@ catalogue! {
         "Mapping lookups that had to wait for the store";
     CACHE_ENTRIES = "pointsman_cache_entries" Gauge []
         "Answers of the store that are in memory";
+    MAPPED = "pointsman_mapping_entries" Gauge ["destination"]
+        "Entries of a mapping file: how far the migration is";
     STORE_SECONDS = "pointsman_store_lookup_seconds" Histogram []
         "Lookups in the mapping store, failed ones included";
     STORE_ERRORS = "pointsman_store_errors_total" Counter []

@@ -19,6 +19,8 @@ pub struct Facts {
     pub tokens: Tokens,
     /// The mapping's store.
     pub store: Store,
+    /// Entries of the mapping by destination; empty where the store does not know.
+    pub mapped: Vec<(Arc<str>, usize)>,
     /// Every leg of every destination.
     pub legs: Vec<Leg>,
     /// Name and end of validity (Unix time) of every certificate that is shown to clients.

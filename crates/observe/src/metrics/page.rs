@@ -172,10 +172,16 @@ impl Scrape {
     }
 
     fn mapping(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Facts { cache, store, tokens, .. } = &self.facts;
+        let Facts { cache, store, tokens, mapped, .. } = &self.facts;
         page.family(&metric::CACHE_HITS, |family| family.counter(&[], cache.hits))?;
         page.family(&metric::CACHE_MISSES, |family| family.counter(&[], cache.misses))?;
         page.family(&metric::CACHE_ENTRIES, |family| family.gauge(&[], count(cache.entries)))?;
+        page.family(&metric::MAPPED, |family| {
+            for (destination, entries) in mapped {
+                family.gauge(&[destination], count(*entries))?;
+            }
+            Ok(())
+        })?;
         page.family(&metric::STORE_SECONDS, |family| {
             let lookups = store.buckets.iter().map(|(_, count)| count).sum();
             family.encoder.encode_histogram::<NoLabelSet>(store.seconds, lookups, &store.buckets, None)

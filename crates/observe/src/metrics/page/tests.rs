@@ -25,6 +25,7 @@ fn facts() -> Facts {
         accounts: 3,
         logins: 1,
         cache: Cache { hits: 5, misses: 2, entries: 7 },
+        mapped: vec![("new".into(), 12)],
         store: Store {
             errors: 1,
             buckets: vec![(0.1, 3), (f64::INFINITY, 1)],
