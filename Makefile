@@ -34,6 +34,7 @@ lab: ## tests against real Dovecot and Postfix
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet
 	python3 tests/lab/bench.py --pointsman target/release/pointsman
+	python3 tests/lab/bench_http.py --pointsman target/release/pointsman
 
 bench-mapping: ## a mapping file of a million accounts: load, memory, lookups, changes
 	$(CARGO) bench --locked --quiet -p pointsman-route --bench mapping
