@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use wire::http::{Fields, Framing, ResponseHead, Version};
 
-use crate::body::{Broken, Piece};
+use crate::body::Broken;
 use crate::client::Client;
 use crate::relay::Failure;
 use wire::fault::Fault;
@@ -96,10 +96,7 @@ impl Answer {
             head.framing = Framing::None;
         }
         let has_body = head.framing != Framing::None;
-        client.begin(head, last).await?;
-        if has_body {
-            client.put(Piece::Data(body)).await?;
-        }
+        client.begin(head, has_body.then_some(body), last).await?;
         client.finish().await
     }
 

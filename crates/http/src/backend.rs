@@ -126,7 +126,7 @@ impl Connection {
                         write_request(&mut bytes, &head, head.framing);
                     }
                 }
-                let writer = Writer::begin(writer, bytes, head.framing).await?;
+                let writer = Writer::begin(writer, bytes, head.framing, None).await?;
                 let download = Download { from: From::One(reader), method: &head.method };
                 Ok((Upload::One(writer), download))
             }

@@ -19,9 +19,14 @@ pub(crate) trait Client: Sink {
     /// Passes an interim response (1xx) on, where the client's version has a place for it.
     fn interim(&mut self, head: &ResponseHead) -> impl Future<Output = Result<(), Broken>> + Send;
 
-    /// Begins the response. `framing` of the head is the backend's; the client gets what its version has.
-    /// `last`: no other request is taken on this connection.
-    fn begin(&mut self, head: ResponseHead, last: bool) -> impl Future<Output = Result<(), Broken>> + Send;
+    /// Begins the response. `framing` of the head is the backend's; the client gets what its version has. `first`:
+    /// what there is of the body already. `last`: no other request is taken on this connection.
+    fn begin(
+        &mut self,
+        head: ResponseHead,
+        first: Option<Bytes>,
+        last: bool,
+    ) -> impl Future<Output = Result<(), Broken>> + Send;
 
     /// Whether the response has begun: then no other can be given.
     fn has_begun(&self) -> bool;
@@ -99,7 +104,12 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
         Ok(())
     }
 
-    async fn begin(&mut self, mut head: ResponseHead, last: bool) -> Result<(), Broken> {
+    async fn begin(
+        &mut self,
+        mut head: ResponseHead,
+        first: Option<Bytes>,
+        last: bool,
+    ) -> Result<(), Broken> {
         let OneState::Waiting(io) = std::mem::replace(&mut self.state, OneState::Lost) else {
             return Err(Broken::Closed);
         };
@@ -120,7 +130,7 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
         }
         let mut bytes = Vec::new();
         write_response(&mut bytes, &head, framing);
-        self.state = OneState::Begun(Writer::begin(io, bytes, framing).await?);
+        self.state = OneState::Begun(Writer::begin(io, bytes, framing, first).await?);
         Ok(())
     }
 
@@ -180,13 +190,16 @@ impl Client for Many {
         Ok(())
     }
 
-    async fn begin(&mut self, head: ResponseHead, _: bool) -> Result<(), Broken> {
+    async fn begin(&mut self, head: ResponseHead, first: Option<Bytes>, _: bool) -> Result<(), Broken> {
         let reply = convert::reply(&head).ok_or(Broken::Malformed("a status that does not exist"))?;
         let opens = head.upgrade.is_some() && head.status == 200;
         let ends = !opens && (self.is_head || matches!(head.framing, Framing::None | Framing::Length(0)));
         let stream = self.respond.send_response(reply, ends)?;
-        self.stream = Some(Outgoing::new(stream, ends));
-        Ok(())
+        let stream = self.stream.insert(Outgoing::new(stream, ends));
+        match first {
+            Some(data) => stream.put(Piece::Data(data)).await,
+            None => Ok(()),
+        }
     }
 
     fn has_begun(&self) -> bool {

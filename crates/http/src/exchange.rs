@@ -298,7 +298,7 @@ impl Errand<'_> {
         let Some(reply) = upgrade::reply(&self.head, head) else {
             return give(Answer::BAD_GATEWAY, &self.head.method, source, client, true).await;
         };
-        match client.begin(reply, false).await {
+        match client.begin(reply, None, false).await {
             Ok(()) => {
                 After::Tunnel(Box::new(Opened { far, ticket: way.ticket, destination: way.destination }))
             }

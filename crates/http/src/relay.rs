@@ -243,17 +243,35 @@ async fn download<'a, C: Client>(
     let streams = is_event_stream(&head);
     // A refusal that does not wait for the request ends the connection, and the client may as well know.
     let last = status >= 400 && !shared.is_sent.load(Ordering::Acquire);
-    let begun = client.begin(stripped(head), last).await;
-    if begun.is_err() {
-        return Down::Cut("the client left");
+    // What of the body has come with the head goes with the head.
+    let mut ready = tokio::select! {
+        biased;
+        piece = answer.piece() => Some(piece),
+        () = std::future::ready(()) => None,
+    };
+    let first = match ready {
+        Some(Ok(Some(Piece::Data(data)))) => {
+            ready = None;
+            Some(data)
+        }
+        _ => None,
+    };
+    watch.moved(0, first.as_ref().map_or(0, |data| data.len() as u64));
+    match client.begin(stripped(head), first, last).await {
+        Ok(()) => shared.note(),
+        Err(Broken::Malformed(_)) => return Down::Cut("the backend's body is longer than it announced"),
+        Err(_) => return Down::Cut("the client left"),
     }
     if streams {
         shared.streams.notify_one();
     }
     loop {
-        let piece = tokio::select! {
-            piece = answer.piece() => piece,
-            () = client.left() => return Down::Cut("the client left"),
+        let piece = match ready.take() {
+            Some(piece) => piece,
+            None => tokio::select! {
+                piece = answer.piece() => piece,
+                () = client.left() => return Down::Cut("the client left"),
+            },
         };
         match piece {
             Ok(Some(piece)) => {
