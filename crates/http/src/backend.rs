@@ -143,7 +143,7 @@ impl Connection {
                 let ends = head.framing == Framing::None && head.upgrade.is_none();
                 let (response, stream) = requests.send_request(request, ends)?;
                 let download = Download { from: From::Many(Some(response)), method: &head.method };
-                Ok((Upload::Many(Outgoing::new(stream, ends)), download))
+                Ok((Upload::Many(Outgoing::new(stream, ends, head.framing, &head.fields)), download))
             }
         }
     }

@@ -195,7 +195,7 @@ impl Client for Many {
         let opens = head.upgrade.is_some() && head.status == 200;
         let ends = !opens && (self.is_head || matches!(head.framing, Framing::None | Framing::Length(0)));
         let stream = self.respond.send_response(reply, ends)?;
-        let stream = self.stream.insert(Outgoing::new(stream, ends));
+        let stream = self.stream.insert(Outgoing::new(stream, ends, head.framing, &head.fields));
         match first {
             Some(data) => stream.put(Piece::Data(data)).await,
             None => Ok(()),

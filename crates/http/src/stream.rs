@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wire::http::check_h2_trailers;
+use wire::http::{Fields, Framing, check_h2_trailers};
 
 use crate::body::{Broken, Piece, Sink, Source};
 use crate::convert;
@@ -22,6 +22,8 @@ pub(crate) struct Incoming {
 pub(crate) struct Outgoing {
     stream: SendStream<Bytes>,
     is_finished: bool,
+    /// Bytes that are still to come, where that is known and nothing comes behind them.
+    left: Option<u64>,
 }
 
 /// Both ways of a stream whose `CONNECT` was answered with 200 (RFC 8441).
@@ -87,9 +89,14 @@ impl Source for Incoming {
 // === impl Outgoing ===
 
 impl Outgoing {
-    /// `is_finished`: the head was the end of it.
-    pub(crate) fn new(stream: SendStream<Bytes>, is_finished: bool) -> Self {
-        Self { stream, is_finished }
+    /// `is_finished`: the head was the end of it. With a length, the last byte is: a frame of its own for the end
+    /// would be one more for the peer to be woken by. Trailers behind a length are for who has announced them.
+    pub(crate) fn new(stream: SendStream<Bytes>, is_finished: bool, framing: Framing, head: &Fields) -> Self {
+        let left = match framing {
+            Framing::Length(length) if length > 0 && head.get("trailer").is_none() => Some(length),
+            _ => None,
+        };
+        Self { stream, is_finished, left }
     }
 
     pub(crate) fn into_inner(self) -> SendStream<Bytes> {
@@ -109,14 +116,20 @@ impl Outgoing {
 
 impl Sink for Outgoing {
     async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
-        if self.is_finished {
-            return Err(Broken::Malformed("a body where there may be none"));
-        }
         match piece {
+            // They may be dropped (RFC 9110 section 6.5.1).
+            Piece::Trailers(_) if self.left == Some(0) => {}
+            _ if self.is_finished => return Err(Broken::Malformed("a body where there may be none")),
             Piece::Data(mut data) => {
+                if let Some(left) = &mut self.left {
+                    let after = left.checked_sub(data.len() as u64);
+                    *left = after.ok_or(Broken::Malformed("a body longer than its Content-Length"))?;
+                }
                 while !data.is_empty() {
                     let room = room(&mut self.stream, data.len()).await?;
-                    self.stream.send_data(data.split_to(room.min(data.len())), false)?;
+                    let part = data.split_to(room.min(data.len()));
+                    self.is_finished = self.left == Some(0) && data.is_empty();
+                    self.stream.send_data(part, self.is_finished)?;
                 }
             }
             Piece::Trailers(fields) => {
@@ -128,6 +141,9 @@ impl Sink for Outgoing {
     }
 
     async fn finish(&mut self) -> Result<(), Broken> {
+        if self.left.is_some_and(|left| left > 0) && !self.is_finished {
+            return Err(Broken::Malformed("a body shorter than its Content-Length"));
+        }
         if !std::mem::replace(&mut self.is_finished, true) {
             self.stream.send_data(Bytes::new(), true)?;
         }

@@ -1,5 +1,6 @@
 //! Exchanges between a client and a backend that the test itself plays, byte by byte, over real sockets.
 
+mod bodies;
 mod gone;
 mod many;
 mod support;
