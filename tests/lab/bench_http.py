@@ -132,8 +132,8 @@ def downloads(name, ways, version, options):
         for way, (place, destination) in ways.items():
             account = layout.account(destination)
             done = run("curl", "--insecure", "--silent", "--show-error", "--fail", f"--http{version}", "--output", "/dev/null",
-                       "--user", f"{account}:{layout.password(account)}", "--write-out", "%{http_version} %{size_download} %{speed_download}",
-                       f"https://{place}/{LARGE}")
+                       "--user", f"{account}:{layout.password(account)}",
+                       "--write-out", "%{http_version} %{size_download} %{speed_download}", f"https://{place}/{LARGE}")
             spoken, size, rate = done.stdout.split()
             assert (spoken, int(size)) == (version, options.mib * MIB), done.stdout
             found[way].append(float(rate) / MIB)
