@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use ::demo::{Account, Folder, Guide, Ports, Server, configuration};
 use app::Options;
 
+use crate::token;
+
 /// Runs two small mail servers and the proxy in front of them until Ctrl-C.
 pub(crate) fn demo() -> ExitCode {
     match run() {
@@ -30,8 +32,12 @@ fn run() -> Result<(), String> {
     let path = folder
         .write_configuration(&configuration(&folder, old.endpoints(), new.endpoints(), ports))
         .map_err(text)?;
+    token::new(Some(&folder.token())).map_err(|failure| failure.to_string())?;
+    let program = std::env::current_exe().unwrap_or_else(|_| "pointsman".into());
     let loaded = config::load(&path).map_err(|report| report.render(false))?;
-    let guide = Guide { folder: &folder, ports, accounts: &accounts, servers: [&old, &new] }.to_string();
+    let guide =
+        Guide { program: &program, folder: &folder, ports, accounts: &accounts, servers: [&old, &new] }
+            .to_string();
     let on_ready = move || {
         // Whoever closed the pipe does not want to read it.
         let _ = writeln!(io::stdout(), "{guide}");

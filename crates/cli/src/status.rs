@@ -46,7 +46,7 @@ fn show(status: &Status) -> Result<(), Failure> {
     if let Some(mapped) = &stats.mapped {
         let mapped: Vec<String> =
             mapped.iter().map(|(name, entries)| format!("{entries} to {name}")).collect();
-        line(&format!("mapping: entries: {}", mapped.join(", ")))?;
+        line(&format!("entries of the mapping: {}", mapped.join(", ")))?;
     }
     line(&format!(
         "mapping: {} answers in memory, {:.1} % of lookups from there, {} errors of the store",

@@ -16,13 +16,15 @@ pub struct Ports {
     pub imap: u16,
     /// POP3, encrypted from the first byte.
     pub pop3s: u16,
+    /// The management API and its dashboard.
+    pub admin: u16,
 }
 
 // === impl Ports ===
 
 impl Ports {
     /// What is tried first: the well-known ports, 10000 higher, which need no rights.
-    pub const PREFERRED: Self = Self { imaps: 10_993, imap: 10_143, pop3s: 10_995 };
+    pub const PREFERRED: Self = Self { imaps: 10_993, imap: 10_143, pop3s: 10_995, admin: 19_443 };
 
     /// The preferred ports, or other free ones for those that are taken. They are free when this returns;
     /// nobody keeps them so.
@@ -30,12 +32,13 @@ impl Ports {
     /// # Errors
     /// When no port at all can be bound on 127.0.0.1.
     pub fn pick() -> io::Result<Self> {
-        // All three are held until each is known, so that no port is found twice.
+        // All are held until each is known, so that no port is found twice.
         let imaps = bind(Self::PREFERRED.imaps)?;
         let imap = bind(Self::PREFERRED.imap)?;
         let pop3s = bind(Self::PREFERRED.pop3s)?;
+        let admin = bind(Self::PREFERRED.admin)?;
         let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port());
-        Ok(Self { imaps: port(&imaps)?, imap: port(&imap)?, pop3s: port(&pop3s)? })
+        Ok(Self { imaps: port(&imaps)?, imap: port(&imap)?, pop3s: port(&pop3s)?, admin: port(&admin)? })
     }
 }
 
@@ -50,6 +53,7 @@ pub fn configuration(folder: &Folder, old: Endpoints, new: Endpoints, ports: Por
     let listeners = listeners(ports);
     let (certificate, key) = (quoted(&folder.certificate()), quoted(&folder.key()));
     let (state, mapping) = (quoted(folder.path()), quoted(&folder.mapping()));
+    let (admin, token) = (ports.admin, quoted(&folder.token()));
     let (old, new) = (destination("old", old), destination("new", new));
     format!(
         r#"# Written by `pointsman demo`; it is removed with its folder when the demo ends.
@@ -75,11 +79,16 @@ source = "file"
 [mapping.file]
 path = {mapping}
 watch = true
+
+[admin]
+bind = "127.0.0.1:{admin}"
+bearer_token_file = {token}
+certificate = "demo"
 "#
     )
 }
 
-fn listeners(Ports { imaps, imap, pop3s }: Ports) -> String {
+fn listeners(Ports { imaps, imap, pop3s, .. }: Ports) -> String {
     format!(
         r#"[listener.imaps]
 protocol = "imap"
@@ -152,6 +161,8 @@ mod tests {
             "bind = [\"127.0.0.1:10993\"]",
             "bind = [\"127.0.0.1:10143\"]",
             "bind = [\"127.0.0.1:10995\"]",
+            "bind = \"127.0.0.1:19443\"",
+            &format!("bearer_token_file = \"{path}/admin.token\""),
             "[destination.old]",
             "[destination.new]",
             "host = \"127.0.0.1\"",
@@ -175,6 +186,7 @@ mod tests {
         let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, first.imaps));
         let second = Ports::pick().unwrap();
         assert_ne!(second.imaps, first.imaps);
-        assert!(second.imaps != second.imap && second.imap != second.pop3s && second.imaps != second.pop3s);
+        let ports = [second.imaps, second.imap, second.pop3s, second.admin];
+        assert_eq!(ports.into_iter().collect::<std::collections::BTreeSet<_>>().len(), ports.len());
     }
 }

@@ -56,9 +56,20 @@ impl Folder {
     /// # Errors
     /// When it cannot be written, or was written already.
     pub fn write_configuration(&self, text: &str) -> io::Result<PathBuf> {
-        let path = self.path().join("pointsman.toml");
-        write_private(&path, text)?;
-        Ok(path)
+        write_private(&self.configuration(), text)?;
+        Ok(self.configuration())
+    }
+
+    /// The configuration file, once it is written.
+    #[must_use]
+    pub fn configuration(&self) -> PathBuf {
+        self.path().join("pointsman.toml")
+    }
+
+    /// The token of the management API, once it is written.
+    #[must_use]
+    pub fn token(&self) -> PathBuf {
+        self.path().join("admin.token")
     }
 
     /// The folder itself.

@@ -13,6 +13,8 @@ use crate::server::Server;
 /// Prints itself as the demo's guide. It holds passwords, which are the demo's own and open nothing else.
 #[derive(Debug)]
 pub struct Guide<'a> {
+    /// The program, for commands.
+    pub program: &'a Path,
     /// With certificate and mapping file.
     pub folder: &'a Folder,
     /// Where the proxy listens.
@@ -39,7 +41,7 @@ impl fmt::Display for Guide<'_> {
 
 impl Guide<'_> {
     fn places(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ports { imaps, imap, pop3s } = self.ports;
+        let Ports { imaps, imap, pop3s, .. } = self.ports;
         writeln!(f, "  {:<12} IMAPS localhost:{imaps}   POP3S localhost:{pop3s}", "proxy")?;
         writeln!(f, "  {:<12} IMAP with STARTTLS localhost:{imap}", "")?;
         for server in self.servers {
@@ -59,7 +61,7 @@ impl Guide<'_> {
     }
 
     fn steps(&self, f: &mut fmt::Formatter<'_>, account: &Account) -> fmt::Result {
-        let Ports { imaps, imap, pop3s } = self.ports;
+        let Ports { imaps, imap, pop3s, admin } = self.ports;
         let (login, password) = (&account.login, password(account));
         let authority = shell(&self.folder.authority());
         let mapping = shell(&self.folder.mapping());
@@ -71,7 +73,18 @@ impl Guide<'_> {
         writeln!(f, "   echo '{login} new' >> {mapping}\n")?;
         writeln!(f, "3. Read again. It says: I am on new.\n")?;
         writeln!(f, "   {read}\n")?;
-        writeln!(f, "To move it back, delete that line from the mapping file.\n")?;
+        let program = shell(self.program);
+        let configuration = shell(&self.folder.configuration());
+        writeln!(f, "The same by the command line, and back:\n")?;
+        writeln!(f, "   {program} map get {login} --config {configuration}")?;
+        writeln!(f, "   {program} map rm {login} --config {configuration}")?;
+        writeln!(f, "   {program} top --config {configuration}\n")?;
+        writeln!(
+            f,
+            "The same in a browser (which does not know the demo's certificate), with the token from the file:\n"
+        )?;
+        writeln!(f, "   https://localhost:{admin}/")?;
+        writeln!(f, "   cat {}\n", shell(&self.folder.token()))?;
         writeln!(f, "More to try:\n")?;
         writeln!(f, "   {curl} 'pop3s://localhost:{pop3s}/1'")?;
         writeln!(f, "   openssl s_client -quiet -CAfile {authority} -connect localhost:{imaps}")?;
@@ -105,8 +118,13 @@ mod tests {
         let accounts = Account::cast();
         let old = Server::start("old", &accounts).await.unwrap();
         let new = Server::start("new", &accounts).await.unwrap();
-        let guide =
-            Guide { folder: &folder, ports: Ports::PREFERRED, accounts: &accounts, servers: [&old, &new] };
+        let guide = Guide {
+            program: Path::new("/opt/a b/pointsman"),
+            folder: &folder,
+            ports: Ports::PREFERRED,
+            accounts: &accounts,
+            servers: [&old, &new],
+        };
         let text = guide.to_string();
         let path = folder.path().display();
         for line in [
@@ -117,6 +135,9 @@ mod tests {
                  'imaps://localhost:10993/INBOX;MAILINDEX=1'"
             ),
             format!("   echo 'alice@example.org new' >> {path}/mapping"),
+            format!("   '/opt/a b/pointsman' map rm alice@example.org --config {path}/pointsman.toml"),
+            "   https://localhost:19443/".to_owned(),
+            format!("   cat {path}/admin.token"),
         ] {
             assert!(text.lines().any(|have| have == line), "{line:?} is missing in\n{text}");
         }
