@@ -26,12 +26,17 @@ const PATIENCE = 60_000;
 export async function ask(method, path, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined && value !== null);
   const query = given.length ? `?${new URLSearchParams(given)}` : "";
+  const used = token;
   const response = await send(method, path + query, AbortSignal.timeout(PATIENCE));
+  let answer;
   try {
-    return await response.json();
+    answer = await response.json();
   } catch {
     throw new Problem(0, "The proxy's answer broke off. Look again before doing it again.");
   }
+  // Whoever has signed out meanwhile leaves nothing behind for the next.
+  if (used !== token) throw new Problem(0, "Signed out.");
+  return answer;
 }
 
 /** Server-sent events, one after the other, until `signal` aborts or the proxy ends them. */

@@ -70,11 +70,11 @@ export function acting(target, event, where, act) {
     const buttons = target.matches("button") ? [target] : [...target.querySelectorAll("button")];
     if (buttons.some(button => button.disabled)) return;
     buttons.forEach(button => { button.disabled = true; });
-    where.classList.remove("trouble");
+    where.classList.remove("failed");
     try {
       await act();
     } catch (error) {
-      where.classList.add("trouble");
+      where.classList.add("failed");
       where.textContent = error.message;
       where.hidden = false;
     } finally {
