@@ -51,10 +51,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command of the API's client.
+/// Runs a command of the API's client. With `--json` the API's answer is printed, a no too.
 fn asking(reach: &Reach, command: impl AsyncFnOnce(&Client) -> Result<ExitCode, Failure>) -> ExitCode {
     let asked = Target::of(reach).map(Client::new).and_then(|client| block_on(command(&client)));
-    asked.unwrap_or_else(|failure| failure.tell())
+    asked.unwrap_or_else(|failure| {
+        if let Failure::Refused(problem) = &failure
+            && reach.json
+        {
+            // The exit status tells of the refusal, whatever became of standard output.
+            let _ = print::json(problem);
+        }
+        failure.tell()
+    })
 }
 
 fn ended(outcome: Result<(), Failure>) -> ExitCode {

@@ -38,6 +38,9 @@ fn what_the_proxy_refuses_is_told_and_exits_1() {
     let refused = proxy.run(&["map", "set", "bob@example.org", "nwe"]);
     assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{refused:?}");
     assert!(refused.err.starts_with("pointsman: ") && refused.err.contains("nwe"), "{}", refused.err);
+    let refused = proxy.run(&["map", "set", "bob@example.org", "nwe", "--json"]);
+    let problem: serde_json::Value = serde_json::from_str(&refused.out).expect("JSON");
+    assert_eq!((refused.code, &problem["status"]), (1, &json!(400)), "{}", refused.err);
 }
 
 #[test]
