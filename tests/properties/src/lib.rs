@@ -5,7 +5,7 @@
 //! something. A property panics when it does not hold. None of them opens a socket, waits, or is no more than
 //! "it does not panic".
 //!
-//! An input is four bytes and what is read: see [`mod@input`].
+//! An input is four bytes and what is read: see `input`.
 
 mod body;
 mod dialogue;
