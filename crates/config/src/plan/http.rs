@@ -1,0 +1,60 @@
+//! `[http]`: which request goes where.
+
+use std::time::Duration;
+
+use super::Name;
+
+/// `[http]`.
+#[derive(Debug)]
+pub struct Http {
+    /// Bytes of a body that are buffered to extract from it.
+    pub body_extract_cap: usize,
+    /// Bytes of a head.
+    pub max_head_size: usize,
+    /// Bound of silence in a relayed exchange.
+    pub relay_idle: Duration,
+    /// Bound of silence between requests.
+    pub keepalive_timeout: Duration,
+    /// Requests on one connection.
+    pub max_keepalive_requests: u64,
+    /// In the file's order; first match wins.
+    pub routes: Vec<HttpRoute>,
+}
+
+/// `[[http.route]]`.
+#[derive(Debug)]
+pub struct HttpRoute {
+    /// As written.
+    pub pattern: String,
+    /// Compiled; matches a path with and without a trailing slash.
+    pub matcher: globset::GlobSet,
+    /// What happens on a match.
+    pub target: HttpTarget,
+}
+
+/// Where a matched request goes.
+#[derive(Debug)]
+pub enum HttpTarget {
+    /// Pinned.
+    Destination(Name),
+    /// By the account that `from` shows.
+    Extract {
+        /// Where the account is read.
+        from: ExtractFrom,
+        /// Where to go when there is none; `None` = the default destination.
+        fallback: Option<Name>,
+    },
+}
+
+/// Where an HTTP request shows its account.
+#[derive(Debug)]
+pub enum ExtractFrom {
+    /// The `Authorization` header.
+    Authorization,
+    /// A query parameter.
+    Query(String),
+    /// Another header.
+    Header(String),
+    /// The first capture group in the body, form-decoded.
+    Body(regex::bytes::Regex),
+}
