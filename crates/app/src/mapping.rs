@@ -44,6 +44,14 @@ pub(crate) enum Prepared {
     Another(Mapping),
 }
 
+/// What a reload leaves behind.
+#[must_use = "to be settled where nobody waits"]
+pub(crate) enum Left {
+    Nothing,
+    Table(route::file::Taken),
+    Mapping(Mapping),
+}
+
 /// An identifier that no account has: what is asked to see whether a store answers.
 const NOBODY: &str = "nobody@pointsman.invalid";
 
@@ -140,15 +148,12 @@ impl Mapping {
         }
     }
 
-    /// Goes over to it, without a wait. What comes back is of use no longer.
-    pub(crate) fn adopt(&mut self, prepared: Prepared) -> Option<Self> {
+    /// Goes over to it, without a wait.
+    pub(crate) fn adopt(&mut self, prepared: Prepared) -> Left {
         match prepared {
-            Prepared::Nothing => None,
-            Prepared::Table(table) => {
-                table.take_over();
-                None
-            }
-            Prepared::Another(mapping) => Some(std::mem::replace(self, mapping)),
+            Prepared::Nothing => Left::Nothing,
+            Prepared::Table(table) => Left::Table(table.take_over()),
+            Prepared::Another(mapping) => Left::Mapping(std::mem::replace(self, mapping)),
         }
     }
 
@@ -157,6 +162,21 @@ impl Mapping {
         let (Self::File(file), Source::File { watch, .. }) = (self, &plan.mapping.source) else { return };
         if *watch != file.watch.is_some() {
             file.watch = watch.then(|| file.store.watch());
+        }
+    }
+}
+
+// === impl Left ===
+
+impl Left {
+    /// Gives it back. Blocks: a table of a million entries takes milliseconds.
+    pub(crate) fn settle(self) {
+        match self {
+            Self::Nothing => {}
+            Self::Table(taken) => {
+                taken.settle();
+            }
+            Self::Mapping(mapping) => drop(mapping),
         }
     }
 }

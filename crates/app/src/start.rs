@@ -15,7 +15,7 @@ use session::{Context, ContextError, Current, Live};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
-use crate::mapping::Mapping;
+use crate::mapping::{Left, Mapping};
 use crate::metrics::Chronicle;
 use crate::{management, report, restart, state};
 
@@ -191,15 +191,14 @@ impl App {
         let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         let prepared = mapping.prepare(&plan).await?;
-        let mut replaced = None;
+        let mut left = Left::Nothing;
         // In one moment, so that no login is routed by one plan and confirmed by another.
         self.http.replace(Arc::new(http), || {
             self.context.replace(context, || {
-                replaced = mapping.adopt(prepared);
+                left = mapping.adopt(prepared);
                 self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
             });
         });
-        drop(replaced);
         mapping.watch(&plan);
         mapping.tell(&plan, &self.points);
         self.live.desk.set_limits(limits(&plan));
@@ -209,6 +208,8 @@ impl App {
         let watch = certificates.watch();
         let restart_required = restart::required(&self.started, &plan);
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
+        // Not within the swap: every login would wait for it. Whether it ends well changes nothing.
+        let _ = tokio::task::spawn_blocking(|| left.settle()).await;
         Ok(Reload { restart_required, warnings: loaded.warnings })
     }
 

@@ -7,6 +7,7 @@
 //! | module | subject |
 //! |---|---|
 //! | `read` | the file → [`Table`], and the stamp by which a change is noticed |
+//! | `prepared` | the same file by other rules |
 //! | `commit` | several writes → one new file |
 //! | `replace` | a new file in the place of the old, in steps that a crash may interrupt |
 //! | `rest` | whether an edit under way is finished |
@@ -31,12 +32,14 @@ use crate::store::{Applied, Boxed, Change, Listing, LoadError, Loaded, MAX_PAGE,
 use crate::table::Table;
 
 mod commit;
+mod prepared;
 mod read;
 mod replace;
 mod rest;
 mod trail;
 mod watch;
 
+pub use self::prepared::{Prepared, Taken};
 pub use self::watch::Watch;
 
 /// Mappings in a file. A clone is the same store.
@@ -72,15 +75,6 @@ struct Inner {
 pub struct Edit {
     before: Arc<State>,
     after: Arc<State>,
-}
-
-/// The file as it is by other rules, and the turn in which it was read.
-#[derive(Debug)]
-#[must_use = "nothing is taken over yet"]
-pub struct Prepared {
-    inner: Arc<Inner>,
-    state: State,
-    turn: OwnedMutexGuard<()>,
 }
 
 type Listener = Box<dyn Fn(&Edit) + Send + Sync>;
@@ -290,7 +284,7 @@ impl Inner {
     fn load(&self, rules: Arc<Rules>) -> Result<Loaded, LoadError> {
         let state = self.read(rules)?;
         let loaded = state.loaded;
-        self.take_over(state, true);
+        drop(self.take_over(state, true));
         self.tell(loaded);
         Ok(loaded)
     }
@@ -308,24 +302,26 @@ impl Inner {
         }
         let state = State::of(snapshot, Arc::clone(&state.rules));
         let loaded = state.loaded;
-        self.take_over(state, true);
+        drop(self.take_over(state, true));
         self.tell(loaded);
         Ok(Some(loaded))
     }
 
     /// From now on lookups are answered from `state`. With `is_news` it holds more than what was written
-    /// through us, so whoever has cached answers has to ask anew.
-    fn take_over(&self, state: State, is_news: bool) {
+    /// through us, so whoever has cached answers has to ask anew. What comes back holds the old table: to drop it is
+    /// the longest part of it all.
+    fn take_over(&self, state: State, is_news: bool) -> Edit {
         let after = Arc::new(state);
-        let before = self.state.swap(Arc::clone(&after));
+        let edit = Edit { before: self.state.swap(Arc::clone(&after)), after };
         if is_news {
             // After the swap: whoever reads the new epoch finds the new table.
             self.epoch.fetch_add(1, Ordering::AcqRel);
             self.renewed.notify_waiters();
             if let Some(listener) = self.listener.get() {
-                listener(&Edit { before, after });
+                listener(&edit);
             }
         }
+        edit
     }
 
     fn push(&self, request: Request) -> Result<(), StoreError> {
@@ -355,20 +351,6 @@ impl Inner {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-// === impl Prepared ===
-
-impl Prepared {
-    /// From now on lookups are answered by it. Takes no longer than an edit's listener.
-    pub fn take_over(self) -> Loaded {
-        let Self { inner, state, turn } = self;
-        let loaded = state.loaded;
-        inner.take_over(state, true);
-        inner.tell(loaded);
-        drop(turn);
-        loaded
     }
 }
 

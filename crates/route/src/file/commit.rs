@@ -151,7 +151,7 @@ impl Inner {
         if is_news {
             tracing::info!(file = %self.path.display(), "an edit of the mapping file was merged");
         }
-        self.take_over(State::of(snapshot, Arc::clone(rules)), is_news);
+        drop(self.take_over(State::of(snapshot, Arc::clone(rules)), is_news));
     }
 
     /// The new text in the place of the old file, or of the one that a link at our path leads to.

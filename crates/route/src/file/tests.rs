@@ -343,8 +343,13 @@ async fn other_rules_are_adopted_only_with_a_file_that_keeps_them() {
     let error = store.prepare(fewer).await.unwrap_err();
     assert!(matches!(&error, LoadError::Lines { lines, .. } if **lines != BadLines::default()), "{error}");
     assert_eq!(at(&store, "alice"), Some("new".into()));
-    store.prepare(Rules::new(["new", "third"].map(Name::from), false, false)).await.unwrap().take_over();
+    let prepared = store.prepare(Rules::new(["new", "third"].map(Name::from), false, false)).await.unwrap();
+    let before = Arc::downgrade(&store.inner.state.load_full());
+    let taken = prepared.take_over();
     assert_eq!((at(&store, "alice"), at(&store, "Alice")), (None, Some("new".into())));
+    assert!(before.strong_count() > 0, "the old table is given back when it is taken over");
+    assert_eq!(taken.settle().entries, 1);
+    assert_eq!(before.strong_count(), 0);
     assert_eq!(apply(&store, &[("Bob", Some("third"))]).await.unwrap(), 1);
     assert_eq!(read(&path), "Alice new\nBob\tthird\n");
 }

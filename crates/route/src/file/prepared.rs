@@ -1,0 +1,51 @@
+//! The same file by other rules: read and judged beforehand, taken over in an instant, cleared up behind it.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedMutexGuard;
+
+use super::{Edit, Inner, State};
+use crate::store::Loaded;
+
+/// The file as it is by other rules, and the turn in which it was read.
+#[derive(Debug)]
+#[must_use = "nothing is taken over yet"]
+pub struct Prepared {
+    pub(super) inner: Arc<Inner>,
+    pub(super) state: State,
+    pub(super) turn: OwnedMutexGuard<()>,
+}
+
+/// A file that was taken over, with the table that it replaced.
+#[derive(Debug)]
+#[must_use = "to be settled where nobody waits"]
+pub struct Taken {
+    inner: Arc<Inner>,
+    edit: Edit,
+    loaded: Loaded,
+    turn: OwnedMutexGuard<()>,
+}
+
+// === impl Prepared ===
+
+impl Prepared {
+    /// From now on lookups are answered by it. Takes no longer than an edit's listener.
+    pub fn take_over(self) -> Taken {
+        let Self { inner, state, turn } = self;
+        let loaded = state.loaded;
+        let edit = inner.take_over(state, true);
+        Taken { inner, edit, loaded, turn }
+    }
+}
+
+// === impl Taken ===
+
+impl Taken {
+    /// Logs it, and gives the old table back, which takes milliseconds where it was large. Blocks.
+    pub fn settle(self) -> Loaded {
+        let Self { inner, edit, loaded, turn } = self;
+        inner.tell(loaded);
+        drop((edit, turn));
+        loaded
+    }
+}
