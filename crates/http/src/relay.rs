@@ -68,7 +68,8 @@ enum Down<'a> {
 /// RFC 9112 section 9.6: that does not imply that it is no longer interested. But nearly every client that does it
 /// is gone (a socket that is closed looks the same until something is written to it), and nginx, by default, takes
 /// it so at once. This is long enough for the few that close only the one side to get the usual answer, and short
-/// enough that nobody keeps backends busy by asking and leaving.
+/// enough that nobody keeps backends busy by asking and leaving. What is being written to it is waited for as to any
+/// other client: one that is gone answers that with a reset, and one that does not is slow.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
 
 /// How the request's way ended.
@@ -189,7 +190,7 @@ async fn upload<S: Source>(
     // From here on this way only watches.
     if source.closed().await.is_ok() {
         shared.note();
-        shared.silence(HALF_CLOSED).await;
+        shared.unanswered(HALF_CLOSED).await;
     }
     Up::Client(Broken::Closed)
 }
@@ -216,7 +217,7 @@ async fn download<'a, C: Client>(
                     return Down::Failed(Failure::BadAnswer("too many interim responses"));
                 }
                 shared.note();
-                if client.interim(&stripped(head)).await.is_err() {
+                if shared.giving(client.interim(&stripped(head))).await.is_err() {
                     return Down::Cut("the client left");
                 }
                 down = again;
@@ -257,7 +258,7 @@ async fn download<'a, C: Client>(
         _ => None,
     };
     watch.moved(0, first.as_ref().map_or(0, |data| data.len() as u64));
-    match client.begin(stripped(head), first, last).await {
+    match shared.giving(client.begin(stripped(head), first, last)).await {
         Ok(()) => shared.note(),
         Err(Broken::Malformed(_)) => return Down::Cut("the backend's body is longer than it announced"),
         Err(_) => return Down::Cut("the client left"),
@@ -277,7 +278,7 @@ async fn download<'a, C: Client>(
             Ok(Some(piece)) => {
                 shared.note();
                 watch.moved(0, piece.len());
-                if client.put(piece).await.is_err() {
+                if shared.giving(client.put(piece)).await.is_err() {
                     return Down::Cut("the client left");
                 }
                 shared.note();
@@ -286,7 +287,7 @@ async fn download<'a, C: Client>(
             Err(_) => return Down::Cut("the backend closed inside of its response"),
         }
     }
-    match client.finish().await {
+    match shared.giving(client.finish()).await {
         Ok(()) => Down::Whole { status, keeps_alive: keeps_alive && is_cuttable },
         Err(Broken::Malformed(_)) => Down::Cut("the backend's body is shorter than it announced"),
         Err(_) => Down::Cut("the client left"),

@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     last: AtomicU64,
     /// Whether the request is whole.
     pub(crate) is_sent: AtomicBool,
+    /// Whether the client is being given something, and has not taken it yet.
+    is_giving: AtomicBool,
     /// Set when the response turns out to be an event stream.
     pub(crate) streams: Notify,
 }
@@ -49,6 +51,7 @@ impl Shared {
             began: Instant::now(),
             last: AtomicU64::new(0),
             is_sent: AtomicBool::new(false),
+            is_giving: AtomicBool::new(false),
             streams: Notify::new(),
         }
     }
@@ -67,6 +70,25 @@ impl Shared {
                 return;
             }
             sleep_until(until).await;
+        }
+    }
+
+    /// Gives the client something: as long as it takes, [`Shared::unanswered`] waits.
+    pub(crate) async fn giving<T>(&self, act: impl Future<Output = T>) -> T {
+        self.is_giving.store(true, Ordering::Relaxed);
+        let done = act.await;
+        self.is_giving.store(false, Ordering::Relaxed);
+        done
+    }
+
+    /// Resolves after `idle` without a piece, of a backend that has none to give.
+    pub(crate) async fn unanswered(&self, idle: Duration) {
+        loop {
+            self.silence(idle).await;
+            if !self.is_giving.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::time::sleep(idle).await;
         }
     }
 

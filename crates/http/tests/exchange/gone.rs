@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use http_types::Request;
-use tokio::time::{Instant, pause, resume, timeout};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, pause, resume, sleep, timeout};
 
 use crate::many;
-use crate::support::{Backend, Proxy, Wire};
+use crate::support::{Backend, Proxy, SOON, Wire};
 
 const PLAIN: &str = "tls = \"plain\"";
 const GET: &str = "GET /wait HTTP/1.1\r\nHost: mail.example.org\r\n\r\n";
@@ -68,6 +69,28 @@ async fn a_client_that_closes_its_side_alone_is_answered() {
     heard.say("5\r\nagain\r\n0\r\n\r\n").await;
     assert_eq!(client.until("0\r\n\r\n").await, "5\r\nagain\r\n0\r\n\r\n");
     client.closed().await;
+}
+
+/// It takes nothing for longer than it would be waited for: it is slow, and there.
+#[tokio::test]
+async fn a_client_that_closes_its_side_and_reads_slowly_gets_all_of_it() {
+    // More than the sockets between the two ends hold.
+    const BODY: usize = 32 * 1024 * 1024;
+    let (_proxy, _backend, mut client, mut heard) = asked(GET).await;
+    client.half_close().await;
+    heard.say(format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n")).await;
+    client.until("\r\n\r\n").await;
+    pause();
+    // Cannot end well where the exchange is cut; what the client got is what counts.
+    let answering = async { heard.stream.write_all(&vec![b'x'; BODY]).await.is_ok() };
+    let reading = async {
+        sleep(Duration::from_secs(60)).await;
+        resume();
+        let mut got = Vec::with_capacity(BODY);
+        let mut whole = (&mut client.stream).take(BODY as u64);
+        timeout(SOON, whole.read_to_end(&mut got)).await.expect("no end").expect("read")
+    };
+    assert_eq!(tokio::join!(reading, answering), (BODY, true));
 }
 
 #[tokio::test]
