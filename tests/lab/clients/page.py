@@ -13,6 +13,10 @@ from .http1 import Http
 from .websocket import WebSocket
 
 
+# What Chromium says of a script that met a redirect.
+BETWEEN = ("Cannot find default execution context", "Execution context was destroyed", "navigated or closed")
+
+
 class Between(AssertionError):
     """The browser is between two pages: a redirect."""
 
@@ -34,13 +38,9 @@ class Page:
         self.socket = WebSocket(self.talk, path)
         for domain in ("Runtime", "Log"):
             self.call(f"{domain}.enable")
-        until(self._is_loaded, "the page is never loaded", limit=60, every=0.1)
-
-    def _is_loaded(self):
-        try:
-            return self.run("document.readyState") == "complete"
-        except Between:
-            return False
+        # An empty page comes first, and is complete too.
+        until(lambda: self.run("location.protocol !== 'about:' && document.readyState === 'complete'"), "the page is never loaded",
+              limit=60, every=0.1)
 
     def call(self, method, **parameters):
         number = next(self.numbers)
@@ -48,7 +48,7 @@ class Page:
         while True:
             message = json.loads(self.socket.message())
             if message.get("id") == number:
-                if "Cannot find default execution context" in str(message.get("error")):
+                if any(words in str(message.get("error")) for words in BETWEEN):
                     raise Between(message)
                 assert "error" not in message, message
                 return message["result"]
@@ -56,9 +56,16 @@ class Page:
 
     def run(self, script):
         """What a script comes to; promises are waited for."""
-        result = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
+        result = until(lambda: self._run(script), "the browser stays between two pages", limit=20, every=0.1)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
+
+    def _run(self, script):
+        """None: it was not run, since there was no page to run it in."""
+        try:
+            return self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
+        except Between:
+            return None
 
     def text(self, selector):
         """What a person reads there; hidden text is none."""
