@@ -92,6 +92,19 @@ impl Shared {
         Ok(key)
     }
 
+    /// The key of one account's name. Nobody logs in as a whole domain, so an order to its accounts that is given
+    /// by the domain's own key would be carried out on nobody.
+    pub(crate) fn account(&self, identifier: &str) -> Answer<String> {
+        let key = self.normalized(identifier)?;
+        if key.starts_with('@') {
+            let detail = format!(
+                "identifier: {key} is a domain and no account; where a call takes all accounts of a domain, they are *{key}"
+            );
+            return Err(Failure::bad_request(detail));
+        }
+        Ok(key)
+    }
+
     /// Records an act with what came of it.
     pub(crate) async fn record<T>(&self, caller: &Caller, act: Act, outcome: &Answer<T>) {
         let result = match outcome {

@@ -82,7 +82,7 @@ pub(crate) async fn delay(
     let parameters = parameters.only(&[IDENTIFIER, SECONDS])?;
     let identifier = parameters.required(IDENTIFIER)?;
     let seconds = clamped(parameters.required(SECONDS)?)?;
-    let normalized = shared.normalized(identifier)?;
+    let normalized = shared.account(identifier)?;
     let (points, delay) = (shared.points(), Duration::from_secs(seconds));
     points.delay(&normalized, delay);
     points.tell(Event::Delay { account: normalized.as_str().into(), delay }).await;

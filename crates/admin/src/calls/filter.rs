@@ -35,7 +35,7 @@ impl Filter {
         let account = match parameters.optional(IDENTIFIER) {
             None => None,
             Some(pattern) => Some(match pattern.strip_prefix('*') {
-                None => Account::One(shared.normalized(pattern)?),
+                None => Account::One(shared.account(pattern)?),
                 Some(domain) => Account::OfDomain(of_domain(shared, domain)?),
             }),
         };

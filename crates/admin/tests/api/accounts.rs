@@ -82,6 +82,24 @@ async fn a_destination_that_is_not_there_is_said_to_be_none() {
     api.ask("POST /connections/kick?destination=gone").await.problem(404);
 }
 
+/// An entry for a domain is `@example.org`, and its accounts are `*@example.org`: one for the other would be an order
+/// that is answered with success and carried out on nobody.
+#[tokio::test]
+async fn a_domain_is_no_account() {
+    let api = Api::start().await;
+    let _session = session(&api, "alice@example.org", "new");
+    for call in [
+        "GET /connections?identifier=@example.org",
+        "POST /connections/kick?identifier=@Example.org",
+        "POST /connections/kick?identifier=@example.org&destination=new",
+    ] {
+        let problem = api.ask(call).await.problem(400);
+        assert!(problem.detail.contains("*@example.org"), "{problem:?}");
+    }
+    api.ask("POST /connections/delay?identifier=@example.org&seconds=5").await.problem(400);
+    assert_eq!(api.desk().counts().sessions, 1);
+}
+
 #[tokio::test]
 async fn a_kick_meets_whom_it_names() {
     for (query, kicked, stay) in [
