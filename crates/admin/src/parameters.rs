@@ -56,7 +56,8 @@ impl Parameters {
         })?;
         for (name, value) in members {
             let value = match value {
-                Value::Null => continue,
+                // A script's variable that is not set, as `only` says.
+                Value::Null => String::new(),
                 Value::String(text) => text,
                 Value::Bool(yes) => yes.to_string(),
                 Value::Number(number) => digits(&number).ok_or_else(|| {

@@ -31,7 +31,7 @@ fn what_is_read() {
         ("", vec![]),
         (" \n", vec![]),
         ("{}", vec![]),
-        (r#"{"identifier":"a","x":null}"#, vec![("identifier", "a")]),
+        (r#"{"identifier":"a","x":null}"#, vec![("identifier", "a"), ("x", "")]),
         (r#"{"seconds":5}"#, vec![("seconds", "5")]),
         (r#"{"seconds":-5}"#, vec![("seconds", "-5")]),
         (r#"{"seconds":100000000000000000000000}"#, vec![("seconds", "99999999999999991611392")]),
