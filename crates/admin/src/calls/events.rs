@@ -13,10 +13,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use session::Context;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use wire::protocol::Protocol;
 
 use super::census::Census;
@@ -45,7 +47,14 @@ pub(crate) async fn stream(State(shared): State<Shared>, parameters: Parameters)
         Failure::later(StatusCode::SERVICE_UNAVAILABLE, 5, detail)
     })?;
     let (sender, body) = Channel::<Bytes>::new(1);
-    tokio::spawn(tell(shared, sender, permit));
+    // With its reader the stream gives its place back, and not only when there is something to tell.
+    let gone = CancellationToken::new();
+    let reader = gone.clone().drop_guard();
+    let body = body.map_frame(move |frame| {
+        let _reading = &reader;
+        frame
+    });
+    tokio::spawn(async move { gone.run_until_cancelled(tell(shared, sender, permit)).await });
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(body)).into_response())
 }
 
