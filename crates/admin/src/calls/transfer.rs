@@ -115,7 +115,11 @@ pub(crate) async fn import(
         Ok(applied) => Ok(Json(Imported { entries, changed: applied.changed, dry_run: false })),
         Err(error) => Err(Failure::from(error)),
     };
-    shared.record(&caller, Act::to("mapping.import", format!("{entries} entries")), &outcome).await;
+    let mut act = Act::to("mapping.import", format!("{entries} entries"));
+    if let Ok(Json(imported)) = &outcome {
+        act = act.after(format!("{} changed", imported.changed));
+    }
+    shared.record(&caller, act, &outcome).await;
     outcome
 }
 

@@ -117,6 +117,8 @@ async fn mappings_come_out_and_go_in_whole() {
     assert_eq!(api.send(dry).await.json(), told(25_000, true));
     assert_eq!(api.mapping(), "# moved\nalice@example.org\tnew\n", "a dry run changes nothing");
     assert_eq!(api.send(import).await.json(), told(25_000, false));
+    let record = &api.ask("GET /audit?limit=1").await.json()["records"][0];
+    assert_eq!((&record["subject"], &record["after"]), (&json!("25000 entries"), &json!("25000 changed")));
     assert_eq!(api.send(dry).await.json(), told(0, true));
 
     let export = Ask { headers: "Accept: text/tab-separated-values\r\n", ..Ask::with_token("GET /mappings") };
