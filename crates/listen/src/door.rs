@@ -134,7 +134,10 @@ impl Door {
         };
         loop {
             let error = match self.socket.accept().await {
-                Ok(connection) => return accepted(connection, None),
+                Ok(connection) => {
+                    self.reserve.fill();
+                    return accepted(connection, None);
+                }
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => error,
             };
@@ -148,6 +151,8 @@ impl Door {
             }
             self.complain(name, &error);
             tokio::time::sleep(PAUSE).await;
+            // Somebody else was quicker to take what had been given up: what is free by now is for the next one here.
+            self.reserve.fill();
         }
     }
 
@@ -181,5 +186,25 @@ fn hint(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrInUse => "; another program listens there: `ss -ltnp` shows which",
         io::ErrorKind::AddrNotAvailable => "; this host does not have that address",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was given up in a flood may have gone to others, and nothing of it may be free when its connection ends.
+    #[tokio::test]
+    async fn a_reserve_that_was_lost_is_there_again_with_the_next_connection() {
+        let door = open(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("an address").reserving(2);
+        while let Some(spare) = door.reserve.give() {
+            std::mem::forget(spare);
+        }
+        let client = TcpStream::connect(door.address).await.expect("a connection");
+        let accepted = door.accept_for("test", &Places::new(), 1, 0).await;
+        assert!(accepted.spare.is_none(), "there were descriptors");
+        let again = (door.reserve.give(), door.reserve.give());
+        assert!(again.0.is_some() && again.1.is_some());
+        drop((client, accepted));
     }
 }
