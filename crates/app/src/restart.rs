@@ -23,6 +23,7 @@ pub(crate) fn required(started: &Plan, new: &Plan) -> Vec<String> {
         "limits.handshakes_per_core",
         started.limits.handshakes_per_core != new.limits.handshakes_per_core,
     );
+    differs("cluster.node", started.node != new.node);
     match (&started.admin, &new.admin) {
         (Some(old), Some(now)) => {
             differs("admin.bind", old.bind != now.bind);
@@ -104,6 +105,7 @@ handshakes_per_core = 4
             ("threads = 2", "threads = 2\nlog_level = \"debug\"", &[]),
             ("entries = 10", "entries = 11", &["mapping.cache_max_entries"]),
             ("per_core = 4", "per_core = 5", &["limits.handshakes_per_core"]),
+            ("[admin]", "[cluster]\nnode = \"one\"\n[admin]", &["cluster.node"]),
             (":9443", ":9444", &["admin.bind"]),
             ("= \"0123", "= \"3210", &["admin.bearer_token"]),
             ("[admin]", "[admin]\nlockout_threshold = 9", &[]),
