@@ -36,6 +36,9 @@ impl Reserve {
 
     /// Takes what is missing, as far as there is any. What is had already costs a lock that nobody else wants.
     pub(crate) fn fill(&self) {
+        if self.0.size == 0 {
+            return;
+        }
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         while held.len() < self.0.size {
             match File::open("/dev/null") {
