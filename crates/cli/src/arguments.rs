@@ -221,7 +221,7 @@ Examples:
   pointsman schema > pointsman.schema.json
   pointsman schema --reference | less
 
-Exit status: 0.";
+Exit status: 0 done, 2 it cannot be written.";
 
 const DEMO: &str = "\
 Example:

@@ -92,11 +92,7 @@ fn show(report: &Report, mapping: &[Remark], probed: Option<&Probed>) -> Result<
 }
 
 /// Prints the JSON Schema, or the reference page.
-pub(crate) fn schema(reference: bool) -> ExitCode {
-    if reference {
-        print!("{}", config::reference());
-    } else {
-        println!("{:#}", config::schema());
-    }
-    ExitCode::SUCCESS
+pub(crate) fn schema(reference: bool) -> Result<(), Failure> {
+    let text = if reference { config::reference() } else { format!("{:#}\n", config::schema()) };
+    print::out(text.as_bytes())
 }

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     match (command, config) {
         (Some(Command::Run { config }), _) => run::run(config.as_deref()),
         (Some(Command::Check { config, probe, json }), _) => check::check(config.as_deref(), probe, json),
-        (Some(Command::Schema { reference }), _) => check::schema(reference),
+        (Some(Command::Schema { reference }), _) => ended(check::schema(reference)),
         (Some(Command::Map { reach, command }), _) => {
             asking(&reach, async |client| map::map(client, command, reach.json).await)
         }

@@ -1,8 +1,11 @@
 //! `pointsman token new`, `completions`, `man`, and what the help says.
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::{Outcome, pointsman};
 
@@ -27,6 +30,21 @@ fn tokens_are_random_and_kept_from_others() {
     let again = run(&["token", "new", "--out", "admin.token"], folder.path());
     assert_eq!((again.code, again.out.as_str()), (2, ""), "{again:?}");
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), written);
+}
+
+/// `pointsman schema | head`.
+#[test]
+fn whoever_reads_no_further_is_told_nothing() {
+    for arguments in [&["schema"][..], &["schema", "--reference"], &["man"], &["completions", "bash"]] {
+        let (reader, output) = UnixStream::pair().expect("a pair");
+        drop(reader);
+        let ended = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+            .args(arguments)
+            .stdout(OwnedFd::from(output))
+            .output()
+            .expect("it starts");
+        assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(2), &b""[..]), "{arguments:?}");
+    }
 }
 
 #[test]
