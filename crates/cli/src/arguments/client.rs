@@ -15,7 +15,7 @@ pub(crate) struct Reach {
     #[arg(long, global = true)]
     pub(crate) url: Option<String>,
     /// With --url: the file that holds the token
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", requires = "url", conflicts_with = "config")]
     pub(crate) token_file: Option<PathBuf>,
     /// SHA-256 of the certificate that the API must show, in hexadecimal
     #[arg(long, global = true, value_name = "SHA256")]

@@ -63,6 +63,8 @@ fn arguments_that_cannot_be_meant_exit_2() {
         &["status", "--url", "https://127.0.0.1:1", "--token-file", "missing"],
         &["status", "--url", "https://127.0.0.1:1", "--token-file", "token", "--pin", "12"],
         &["status", "--url", "https://127.0.0.1:1", "--config", "client.toml"],
+        // The file has a token of its own: the one that is named would be passed over without a word.
+        &["status", "--config", "client.toml", "--token-file", "token"],
         &["map"],
         &["map", "get"],
     ] {
