@@ -20,7 +20,13 @@ pub(crate) fn new(path: Option<&Path>) -> Result<(), Failure> {
     let token = random()?;
     match path {
         None => out(token.expose()),
-        Some(path) => write(path, &token).map_err(|error| Failure::File(path.display().to_string(), error)),
+        Some(path) => write(path, &token).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Failure::Usage(format!(
+                "{} is there already, and a running proxy may have its token: remove it first, or name another file",
+                path.display()
+            )),
+            _ => Failure::File(path.display().to_string(), error),
+        }),
     }
 }
 

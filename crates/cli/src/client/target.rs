@@ -134,6 +134,19 @@ impl Target {
                 "its certificate is of no known authority; the token was not sent. If {sha256} is the SHA-256 that \
                  the proxy has logged, give it with --pin"
             ),
+            TlsError::BadCertificate { reason, sha256 } => format!(
+                "its certificate cannot be accepted: {reason}; the token was not sent. If {sha256} is the SHA-256 that \
+                 the proxy has logged, give it with --pin"
+            ),
+            TlsError::NameMismatch { found, .. } => format!(
+                "its certificate is not for {}, but for these names: {}; the token was not sent. Ask it by one of \
+                 those, or give the certificate's SHA-256 with --pin",
+                self.host,
+                if found.is_empty() { "none".to_owned() } else { found.join(", ") }
+            ),
+            TlsError::NotTls => {
+                "what it sent is not TLS; the token was not sent. Is this the [admin] address?".to_owned()
+            }
             other => format!("{other}; the token was not sent"),
         }
     }

@@ -41,6 +41,7 @@ fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
         assert_eq!((told.code, told.out.as_str()), (2, ""), "{told:?}");
         assert!(told.err.contains(&proxy.pin) || pin.is_none(), "{}", told.err);
         assert!(told.err.contains("the token was not sent"), "{}", told.err);
+        assert!(told.err.contains("--pin") && !told.err.contains("tls_"), "no key of a file: {}", told.err);
     }
     proxy.run(&["status"]).ok();
 }

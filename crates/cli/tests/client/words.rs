@@ -29,6 +29,7 @@ fn tokens_are_random_and_kept_from_others() {
     // The one that a running proxy has is not lost.
     let again = run(&["token", "new", "--out", "admin.token"], folder.path());
     assert_eq!((again.code, again.out.as_str()), (2, ""), "{again:?}");
+    assert!(again.err.contains("remove it first"), "{again:?}");
     assert_eq!(std::fs::read_to_string(&path).expect("a file"), written);
 }
 
