@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use admin::remarks;
 use api::Remark;
-use config::plan::{Plan, Source};
+use config::plan::{Admin, Plan, Source};
 use points::Points;
 use route::bus::{Bus, Channel, Key};
 use route::file::Watch;
@@ -124,14 +124,14 @@ impl Mapping {
         }
     }
 
-    /// Has `points` hear of edits by hand, and of other proxies.
-    pub(crate) fn tell(&self, plan: &Plan, points: &Points) {
+    /// Has `points` hear of edits by hand, and of other proxies, whose messages are signed with the token of `admin`.
+    pub(crate) fn tell(&self, plan: &Plan, admin: Option<&Admin>, points: &Points) {
         match self {
             Self::File(file) => {
                 points.follow(&file.store);
                 points.bus().stay_alone("a mapping file has no channel");
             }
-            Self::Shared { channel, .. } => join(plan, channel.as_ref(), points.bus()),
+            Self::Shared { channel, .. } => join(plan, admin, channel.as_ref(), points.bus()),
         }
     }
 
@@ -204,13 +204,13 @@ impl File {
 }
 
 /// Joins the channel, where there is one and messages on it can be signed.
-fn join(plan: &Plan, channel: Option<&Arc<dyn Channel>>, bus: &Bus) {
+fn join(plan: &Plan, admin: Option<&Admin>, channel: Option<&Arc<dyn Channel>>, bus: &Bus) {
     let Some(channel) = channel else {
         return bus.stay_alone(
             "this kind of store has no channel: other proxies learn of changes when their cached answers end",
         );
     };
-    let Some(admin) = &plan.admin else {
+    let Some(admin) = admin else {
         return bus.stay_alone("there is no [admin], and messages are signed with its token");
     };
     let name = match &plan.mapping.source {

@@ -92,7 +92,7 @@ impl App {
         };
         let (bus, ears) = Bus::new(&node(&plan));
         let points = Points::new(Arc::clone(&live.router), live.desk.clone(), bus);
-        mapping.tell(&plan, &points);
+        mapping.tell(&plan, plan.admin.as_ref(), &points);
         tokio::spawn(points.clone().obey(ears));
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let state_folder = match &plan.admin {
@@ -200,7 +200,11 @@ impl App {
             });
         });
         mapping.watch(&plan);
-        mapping.tell(&plan, &self.points);
+        // Who stays in the same store stays in its channel: leaving would drop what waits to be said there. The token
+        // is the one that the API has, which only a restart changes.
+        if matches!(left, Left::Mapping(_)) {
+            mapping.tell(&plan, self.started.admin.as_ref(), &self.points);
+        }
         self.live.desk.set_limits(limits(&plan));
         self.live.brake.set_longest(plan.limits.auth_delay_max);
         self.api_tls.set(api_acceptor);

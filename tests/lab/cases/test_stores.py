@@ -3,7 +3,7 @@
 import threading
 import time
 
-from lab import stores
+from lab import stores, toml
 from lab.configuration import NEW, OLD
 from lab.layout import ACCOUNTS, address
 from lab.waiting import until
@@ -162,6 +162,21 @@ class Shared:
         self.assertRegex(talk.rest(), rb"\* BYE")
         self.api(one, "DELETE", "/mappings", identifier=MOVER)
         self.assertEqual(self.where(MOVER, other), "old")
+
+    def test_a_reload_with_another_token_goes_on_hearing_the_others(self):
+        """The token is changed by a restart alone, and so is what messages are signed with."""
+        self.server.set(MOVER, OLD)
+        one, other = self.pair(102)
+        self.assertEqual([self.where(MOVER, proxy) for proxy in (one, other)], ["old", "old"])
+        began_with = dict(one.document["admin"])
+        one.document["admin"]["bearer_token"] = base.secret("another-token-for-the-next-start-1234567890").decode()
+        one.config_path.write_text(toml.dump(one.document))
+        one.document["admin"] = began_with
+        self.assertIn("admin.bearer_token", self.api(one, "POST", "/config/reload")["restart_required"])
+        for told, hears, destination, side in ((one, other, NEW, "new"), (other, one, OLD, "old")):
+            self.api(told, "PUT", "/mappings", identifier=MOVER, destination=destination)
+            self.assertEqual(self.where(MOVER, hears), side)
+        self.assertEqual([self.api(proxy, "GET", "/stats")["channel"]["forged"] for proxy in (one, other)], [0, 0])
 
     def test_after_a_cut_it_catches_up(self):
         self.server.set(MOVER, OLD)
