@@ -1,6 +1,5 @@
 //! The management API's place in the program: its certificate, and what it may do.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,12 +41,10 @@ const ALPN: &[&[u8]] = &[b"http/1.1"];
 /// An address that cannot be had, a folder that cannot be written.
 pub(crate) fn bind(app: &Arc<App>, doors: &Doors) -> Result<Option<(Server, Audit)>, StartError> {
     let context = app.context();
-    let Some(admin) = &context.plan.admin else {
+    let (Some(admin), Some(folder)) = (&context.plan.admin, app.state_folder()) else {
         return Ok(None);
     };
-    let folder = app.state_folder().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
-    let audit = folder
-        .and_then(|folder| Audit::open(folder, &context.live.accounts))
+    let audit = Audit::open(folder, &context.live.accounts)
         .map_err(|error| StartError::State(context.plan.server.state_dir.clone(), error))?;
     let lent = Lent { app: Arc::clone(app), places: doors.places.clone(), closing: doors.closing.clone() };
     let server = Server::bind(admin, Arc::new(lent), audit.clone())?;
