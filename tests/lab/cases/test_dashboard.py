@@ -82,6 +82,34 @@ class Dashboard(Managed):
         self.assertEqual(acts, ["mapping.remove", "connections.delay", "connections.delay", "connections.kick", "mapping.set"])
         self.assertEqual(page.complaints(), [])
 
+    def test_an_act_ends_with_the_account_that_it_began_with(self):
+        page = self.open(97)
+        session, bystander = self.log_in(), self.log_in("carol")
+        self.sign_in(page)
+        page.wait_for("#state", "all is well")
+        page.type("#account", ALICE)
+        page.press("#look-up button")
+        page.wait_for("#whereabouts", f"is at {OLD}")
+        # The answer to the first half of the act comes when another account is shown already.
+        page.run("""const send = window.fetch;
+            window.held = new Promise(release => { window.release = release; });
+            window.fetch = async (target, options) => {
+                const answer = await send(target, options);
+                if (options.method === "PUT") await window.held;
+                return answer;
+            }; 0""")
+        page.run(f"document.getElementById('destination').value = '{NEW}'")
+        page.press("#assign button")
+        self.answer(page, "yes")
+        page.type("#account", address("carol"))
+        page.press("#look-up button")
+        page.wait_for("#whereabouts", f"{re.escape(address('carol'))} is at {OLD}")
+        page.run("window.release()")
+        page.wait_for("#outcome", f"{re.escape(ALICE)}: Now at {NEW}, before at {OLD}. 1 session ended")
+        self.assertIn("BYE", session.line())
+        self.assert_at(bystander, "old")
+        self.assertIn(address("carol"), page.text("#whereabouts"))
+
     def test_what_a_stranger_chose_is_text(self):
         page = self.open(91)
         self.sign_in(page)

@@ -17,11 +17,14 @@ let account = "";
 /** Ties the section's controls to what they do; `changed` is told after each act. */
 export function tieAccount(changed) {
   const outcome = byId("outcome");
+  // What an act began with it ends with: another account may be looked up while it is under way.
   const act = (id, event, run) => acting(byId(id), event, outcome, async () => {
-    const said = await run();
+    const whose = account;
+    if (!whose) return;
+    const said = await run(whose);
     if (said === undefined) return;
-    await show(account);
-    outcome.textContent = said;
+    if (account === whose) await show(whose);
+    outcome.textContent = account === whose ? said : `${whose}: ${said}`;
     changed();
   });
   acting(byId("look-up"), "submit", byId("whereabouts"), async () => {
@@ -32,24 +35,23 @@ export function tieAccount(changed) {
     controls(false);
     await show(byId("account").value.trim());
   });
-  act("assign", "submit", async () => {
+  act("assign", "submit", async whose => {
     const destination = byId("destination").value;
-    if (!await isSure(`Send ${account} to ${destination}, and end its sessions?`)) return undefined;
-    const stored = await ask("PUT", "/mappings", {identifier: account, destination});
-    // An entry for a whole domain is @example.org; a kick calls its accounts *@example.org.
-    return `Now at ${stored.destination}, before at ${stored.previous}. ${ended(await kick())}`;
+    if (!await isSure(`Send ${whose} to ${destination}, and end its sessions?`)) return undefined;
+    const stored = await ask("PUT", "/mappings", {identifier: whose, destination});
+    return `Now at ${stored.destination}, before at ${stored.previous}. ${ended(await kick(whose))}`;
   });
-  act("hold", "submit", async () => {
-    const {seconds} = await ask("POST", "/connections/delay", {identifier: account, seconds: byId("seconds").value});
+  act("hold", "submit", async whose => {
+    const {seconds} = await ask("POST", "/connections/delay", {identifier: whose, seconds: byId("seconds").value});
     return seconds ? `New logins wait, at most ${count(seconds, "second")} each.` : "New logins no longer wait.";
   });
-  act("kick", "click", async () => {
-    if (!await isSure(`End all sessions of ${account}?`)) return undefined;
-    return ended(await kick());
+  act("kick", "click", async whose => {
+    if (!await isSure(`End all sessions of ${whose}?`)) return undefined;
+    return ended(await kick(whose));
   });
-  act("forget", "click", async () => {
-    if (!await isSure(`Remove the entry of ${account}? New logins then go to the default destination, or to its domain's.`)) return undefined;
-    const removed = await ask("DELETE", "/mappings", {identifier: account});
+  act("forget", "click", async whose => {
+    if (!await isSure(`Remove the entry of ${whose}? New logins then go to the default destination, or to its domain's.`)) return undefined;
+    const removed = await ask("DELETE", "/mappings", {identifier: whose});
     return removed.removed ? `Removed. Now at ${removed.destination}.` : "There was no entry.";
   });
 }
@@ -78,7 +80,8 @@ function controls(enabled) {
   for (const button of byId("found").querySelectorAll("button")) button.disabled = !enabled;
 }
 
-const kick = () => ask("POST", "/connections/kick", {identifier: account.startsWith("@") ? `*${account}` : account});
+// An entry for a whole domain is @example.org; a kick calls its accounts *@example.org.
+const kick = whose => ask("POST", "/connections/kick", {identifier: whose.startsWith("@") ? `*${whose}` : whose});
 
 function ended({kicked, logins, ending}) {
   const still = ending ? ` ${ending} still say goodbye.` : "";

@@ -13,7 +13,10 @@ let from;
 
 /** The sessions that are asked for. */
 export async function showSessions() {
-  const page = await ask("GET", "/connections", {...filter, limit: LIMIT});
+  const asked = filter;
+  const page = await ask("GET", "/connections", {...asked, limit: LIMIT});
+  // Another filter has been asked for meanwhile: its own answer is what is shown.
+  if (asked !== filter) return;
   const now = Date.now() / 1000;
   const rows = page.connections.map(one => [
     cell(one.account === null ? "–" : pointer(one.account)),
