@@ -11,6 +11,7 @@ mod diagnostic;
 pub mod keys;
 mod load;
 mod mask;
+pub mod network;
 pub mod plan;
 mod read;
 mod reference;

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use config::plan::{Listener, ProxyIn};
-use ipnet::IpNet;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -53,7 +52,7 @@ pub async fn origin(
     local: SocketAddr,
 ) -> Result<Origin, NoOrigin> {
     let own = |rest| Origin { client: canonical(peer), local: canonical(local), rest };
-    match (listener.proxy_protocol, contains(&listener.proxy_trusted, peer)) {
+    match (listener.proxy_protocol, listener.trusts_balancer(peer.ip())) {
         (ProxyIn::Off, _) | (ProxyIn::Optional, false) => Ok(own(Vec::new())),
         (ProxyIn::Required, false) => Err(NoOrigin::Untrusted),
         (ProxyIn::Required, true) => match read(stream).await? {
@@ -76,11 +75,6 @@ pub async fn origin(
             }
         }
     }
-}
-
-/// Whether `address` is in one of `networks`, IPv4-mapped IPv6 taken for IPv4.
-pub(crate) fn contains(networks: &[IpNet], address: SocketAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address.ip().to_canonical()))
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {

@@ -1,8 +1,8 @@
 //! Which sessions a call means.
 
 use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
+use config::network::Network;
 use desk::SessionInfo;
-use ipnet::IpNet;
 use route::bus::Whom;
 use wire::protocol::Protocol;
 
@@ -16,7 +16,7 @@ use crate::shared::Shared;
 pub(super) struct Filter {
     account: Option<Account>,
     destination: Option<String>,
-    client: Option<IpNet>,
+    client: Option<Network>,
     protocol: Option<Protocol>,
 }
 
@@ -65,8 +65,7 @@ impl Filter {
     pub(super) fn everywhere(&self) -> Option<Whom> {
         let client = match self.client {
             None => None,
-            Some(network) if network.prefix_len() == network.max_prefix_len() => Some(network.addr()),
-            Some(_) => return None,
+            Some(network) => Some(network.single()?),
         };
         let account = self.account.as_ref().map(|account| match account {
             Account::One(name) => name.as_str().into(),
@@ -93,7 +92,7 @@ impl Filter {
         };
         has_account
             && self.destination.as_deref().is_none_or(|name| *info.destination == *name)
-            && self.client.is_none_or(|network| network.contains(&info.client.to_canonical()))
+            && self.client.is_none_or(|network| network.contains(info.client))
             && self.protocol.is_none_or(|protocol| info.protocol == protocol)
     }
 }
@@ -118,9 +117,8 @@ fn destination(shared: &Shared, name: &str) -> Answer<String> {
     }
 }
 
-fn network(text: &str) -> Answer<IpNet> {
-    let address = text.parse().map(|address: std::net::IpAddr| IpNet::from(address.to_canonical()));
-    address.or_else(|_| text.parse()).map_err(|_| {
+fn network(text: &str) -> Answer<Network> {
+    text.parse().map_err(|_| {
         Failure::bad_request(format!(
             "client: found {text:?}, expected an address, or a network as 192.0.2.0/24"
         ))

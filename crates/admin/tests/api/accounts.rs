@@ -107,6 +107,7 @@ async fn a_kick_meets_whom_it_names() {
         ("identifier=*@example.org", 2, vec!["carol@example.net"]),
         ("destination=old", 2, vec!["alice@example.org"]),
         ("client=192.0.2.7", 3, vec![]),
+        ("client=::ffff:192.0.2.0/120", 3, vec![]),
         ("identifier=*@example.org&destination=old", 1, vec!["alice@example.org", "carol@example.net"]),
         (
             "identifier=alice@example.org&destination=old",

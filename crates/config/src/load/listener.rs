@@ -5,9 +5,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use wire::protocol::Protocol;
 
+use crate::network::Network;
 use crate::plan::{Listener, ProxyIn, TlsMode};
 use crate::read::{At, Table};
 
@@ -129,10 +129,9 @@ pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<At<SocketAddr>> {
 }
 
 /// CIDRs; a bare address is a network of one.
-pub(super) fn networks(entry: &Table<'_>, key: &str) -> Vec<IpNet> {
+pub(super) fn networks(entry: &Table<'_>, key: &str) -> Vec<Network> {
     let parse = |at: At<String>| {
-        let found =
-            at.value.parse().or_else(|_| at.value.parse().map(|ip: std::net::IpAddr| IpNet::from(ip)));
+        let found = at.value.parse();
         if found.is_err() {
             let message = format!("found \"{}\", expected a network", at.value.escape_debug());
             entry.problems.error(

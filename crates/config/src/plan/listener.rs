@@ -3,10 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use wire::protocol::Protocol;
 
 use super::Name;
+use crate::network::Network;
 
 /// `[listener.NAME]`.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Listener {
     /// Whether a PROXY header is taken.
     pub proxy_protocol: ProxyIn,
     /// Who may send one.
-    pub proxy_trusted: Vec<IpNet>,
+    pub proxy_trusted: Vec<Network>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once of one address (/64 for IPv6); 0 = no limit.
@@ -32,7 +32,7 @@ pub struct Listener {
     /// Failures after which the connection is closed.
     pub max_auth_attempts: u32,
     /// Fronts whose word on the real client counts.
-    pub trusted_fronts: Vec<IpNet>,
+    pub trusted_fronts: Vec<Network>,
     /// HTTP: keep and extend inbound `Forwarded` headers.
     pub trusts_forwarded: bool,
 }
@@ -62,10 +62,16 @@ pub enum ProxyIn {
 // === impl Listener ===
 
 impl Listener {
+    /// Whether `peer` is a balancer whose PROXY header counts.
+    #[must_use]
+    pub fn trusts_balancer(&self, peer: IpAddr) -> bool {
+        self.proxy_trusted.iter().any(|network| network.contains(peer))
+    }
+
     /// Whether `peer` is a front whose word on the real client counts.
     #[must_use]
     pub fn trusts_front(&self, peer: IpAddr) -> bool {
-        self.trusted_fronts.iter().any(|network| network.contains(&peer.to_canonical()))
+        self.trusted_fronts.iter().any(|network| network.contains(peer))
     }
 
     /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
