@@ -131,10 +131,12 @@ class Verify(Case):
         self.assertEqual(terminal.end(timeout=60), 0, terminal.drawn)
         self.assertNotIn(ACCOUNTS[user], terminal.drawn)
         self.assertTrue(terminal.is_as_before())
-        terminal = asked()
-        terminal.type(b"half\x03")
-        self.assertEqual(terminal.end(), 2, terminal.drawn)
-        self.assertTrue(terminal.is_as_before(), "whoever gives up gets the terminal back")
+        for keys in (b"half\x03", b"\x04"):
+            terminal = asked()
+            terminal.type(keys)
+            self.assertEqual(terminal.end(), 2, terminal.drawn)
+            self.assertIn(b"no password was given", terminal.drawn)
+            self.assertTrue(terminal.is_as_before(), "whoever gives up gets the terminal back")
 
     def test_a_message_through_port_25(self):
         if not self.lab.has_postfix:

@@ -50,11 +50,12 @@ async fn typed() -> Result<Secret, Failure> {
         let mut line = Zeroizing::new(Vec::with_capacity(8 * 1024));
         let read = io::stdin().lock().read_until(b'\n', &mut line);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let _ = told.send(read.map(|_| Secret::copy_of(text)));
+        // Nothing at all is the end of the input (Ctrl-D), and no empty password.
+        let _ = told.send(read.map(|count| (count > 0).then(|| Secret::copy_of(text))));
     });
     let given_up = || Failure::Usage("no password was given".to_owned());
     tokio::select! {
-        line = line => line.map_err(|_| given_up())?.map_err(failed),
+        line = line => line.map_err(|_| given_up())?.map_err(failed)?.ok_or_else(given_up),
         _ = interrupt.recv() => Err(given_up()),
         _ = terminate.recv() => Err(given_up()),
     }
