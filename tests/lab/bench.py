@@ -22,7 +22,7 @@ from clients.imap import Imap  # noqa: E402
 from lab.laboratory import Laboratory  # noqa: E402
 from lab.layout import ACCOUNTS, CROWD, address  # noqa: E402
 from lab.proxy import Proxy  # noqa: E402
-from run import find_binary  # noqa: E402
+from run import measured_binary  # noqa: E402
 
 MIB = 1024 * 1024
 BIG_MIB = 32
@@ -36,10 +36,7 @@ def main():
     parser.add_argument("--fetches", type=int, default=8, help=f"messages of {BIG_MIB} MiB fetched on each way")
     parser.add_argument("--json", action="store_true", help="the figures for a machine")
     options = parser.parse_args()
-    release = Path(__file__).resolve().parents[2] / "target/release/pointsman"
-    binary = find_binary(options.pointsman or (release if release.is_file() else None))
-    if binary is None:
-        sys.exit("bench: no pointsman: cargo build --release, or --pointsman PATH")
+    binary = measured_binary(options.pointsman)
     allow_descriptors(2 * options.sessions + 256)
     with Laboratory() as lab, Proxy(lab, binary, change=quiet) as proxy:
         ways = {"direct": lab.old.endpoint("imaps"), "proxied": proxy.endpoint("implicit")}

@@ -26,7 +26,7 @@ from lab.template import fill  # noqa: E402
 from lab.waiting import answers, until  # noqa: E402
 from lab.web import configuration, layout  # noqa: E402
 from lab.web.nginx import Nginx  # noqa: E402
-from run import find_binary  # noqa: E402
+from run import measured_binary  # noqa: E402
 
 # h2load's options: the version, connections, requests at once on each.
 LOADS = {
@@ -47,10 +47,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="turns that each way has")
     parser.add_argument("--json", action="store_true", help="the figures for a machine")
     options = parser.parse_args()
-    release = Path(__file__).resolve().parents[2] / "target/release/pointsman"
-    binary = find_binary(options.pointsman or (release if release.is_file() else None))
-    if binary is None:
-        sys.exit("bench_http: no pointsman: cargo build --release, or --pointsman PATH")
+    binary = measured_binary(options.pointsman)
     figures = {"binary": binary}
     with Laboratory() as lab, ExitStack() as stack:
         ways = servers(lab, binary, options.mib, stack)

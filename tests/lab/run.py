@@ -62,6 +62,13 @@ def find_binary(given):
     return next((str(Path(path).resolve()) for path in candidates if Path(path).is_file()), None)
 
 
+def measured_binary(given):
+    """For figures: the release build first. Ends the program where there is none."""
+    release = HERE.parent.parent / "target/release/pointsman"
+    return find_binary(given or (release if release.is_file() else None)) or sys.exit(
+        f"{Path(sys.argv[0]).stem}: no pointsman: cargo build --release, or --pointsman PATH")
+
+
 def load(patterns, is_lab_only):
     loader = unittest.TestLoader()
     if patterns:

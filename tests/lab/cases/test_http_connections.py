@@ -60,12 +60,7 @@ class Interleaved(Web):
 
     def test_an_answer_that_waits_holds_up_nobody_else(self):
         """On h2 the others overtake it; on h1 they keep their place."""
-        may_go = threading.Event()
-
-        def waiting(exchange):
-            may_go.wait(10)
-            exchange.respond(200, b"at last")
-        self.made(waiting)
+        may_go = self.made_late(b"at last")
         client = self.http2()
         slow = client.ask("GET", "/made/slow")
         self.assertEqual([self.side_of(client.get("/x", login(name))) for name in ("alice", "bob")], ["old", "new"])
@@ -165,12 +160,7 @@ class Leaving(Web):
                 until(lambda ended=ended: ended == [b""], "the backend is still held")
 
     def test_one_that_closes_its_side_alone_is_answered(self):
-        may_go = threading.Event()
-
-        def late(exchange):
-            may_go.wait(10)
-            exchange.respond(200, b"late, but whole")
-        self.made(late)
+        may_go = self.made_late(b"late, but whole")
         client = self.http1("plain")
         client.ask("GET", "/made/late")
         client.socket.shutdown(socket.SHUT_WR)

@@ -1,5 +1,7 @@
 """What the tests of HTTP stand on: the backends and the proxy of this run, started for the first test that wants them."""
 
+import threading
+
 from clients.addresses import fresh
 from clients.http1 import Http, basic
 from clients.http2 import Http2
@@ -65,6 +67,16 @@ class Web(Case):
         recorder.answer = answer
         self.addCleanup(recorder.stop)
         return recorder
+
+    def made_late(self, body):
+        """As `made`: it answers with that body once the event that this returns is set."""
+        may_go = threading.Event()
+
+        def late(exchange):
+            may_go.wait(10)
+            exchange.respond(200, body)
+        self.made(late)
+        return may_go
 
     def side_of(self, answer):
         self.assertEqual(answer.status, 200, answer)

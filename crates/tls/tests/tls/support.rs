@@ -117,22 +117,8 @@ pub(crate) fn backend() -> (Acceptor, CertificateDer<'static>) {
     (acceptor(&plan), authority.root())
 }
 
-/// `[destination.NAME]` with its defaults.
 pub(crate) fn destination(verify: Verify) -> Destination {
-    Destination {
-        name: Arc::from("old"),
-        hosts: vec!["mail.test".to_owned()],
-        tls_server_name: None,
-        verify,
-        client_certificate: None,
-        adds_forwarded: false,
-        allow_plaintext_auth: false,
-        hide_auth_errors: false,
-        source_ips: Vec::new(),
-        proxy_tlvs: false,
-        health_interval: None,
-        legs: Default::default(),
-    }
+    Destination::outside("old", "mail.test", verify)
 }
 
 pub(crate) fn connector(verify: Verify) -> Connector {
