@@ -54,7 +54,12 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
     found
 }
 
-/// Colours only on a terminal, and never against the user's wish (<https://no-color.org>).
+/// Whether standard error gets colours: only a terminal does.
 pub(crate) fn colours() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    std::io::stderr().is_terminal() && colours_are_wanted()
+}
+
+/// Whether the user has nothing against colours (<https://no-color.org>).
+pub(crate) fn colours_are_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

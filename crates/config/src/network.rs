@@ -3,7 +3,6 @@
 //! An IPv4 address comes mapped into IPv6 (`::ffff:192.0.2.1`) from some sockets and people. It is the same
 //! address, and a network that says otherwise would trust, kick or meet nobody.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -49,12 +48,6 @@ impl FromStr for Network {
             IpNet::V4(_) => None,
         };
         Ok(Self(mapped.map_or(network, IpNet::V4)))
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

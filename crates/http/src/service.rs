@@ -82,7 +82,9 @@ impl Visit {
     /// Takes what is in force: a connection may live for much longer than the plan that it began under, and each
     /// of its requests is routed for itself.
     pub(crate) fn renew(&mut self) {
-        self.service = self.current.now();
+        if self.is_outdated() {
+            self.service = self.current.now();
+        }
     }
 
     /// Makes a request a session at the desk, by what it was routed by. `None`: that is in force no longer.

@@ -11,6 +11,7 @@ use ratatui::{DefaultTerminal, Frame as Canvas};
 
 use super::frame::{Frame, Order, Place, Row};
 use crate::print::escaped;
+use crate::run::colours_are_wanted;
 use crate::sessions::{clock, span};
 use crate::status::{health, state};
 
@@ -35,9 +36,8 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn open() -> io::Result<Self> {
-        let has_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         // A panic restores the terminal too.
-        Ok(Self { terminal: ratatui::try_init()?, has_colours })
+        Ok(Self { terminal: ratatui::try_init()?, has_colours: colours_are_wanted() })
     }
 
     pub(super) fn draw(&mut self, shown: &Shown) -> io::Result<()> {
