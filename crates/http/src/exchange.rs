@@ -47,6 +47,8 @@ struct Errand<'a> {
     visit: &'a Visit,
 }
 
+/// A backend's no to a credential, in the metrics and in the log: the word of every protocol.
+const REJECTED: &str = "rejected";
 /// Rounds of one request under which reloads replace the rules.
 const MAX_RULES: u32 = 4;
 
@@ -219,8 +221,8 @@ impl Errand<'_> {
     fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
         let visit = self.visit;
         let context = &visit.service.context;
-        context.meters.leg(Protocol::Http.name(), destination).login(self.scheme, "refused");
-        visit.log_failure(account.unwrap_or_default().as_bytes(), "rejected");
+        context.meters.leg(Protocol::Http.name(), destination).login(self.scheme, REJECTED);
+        visit.log_failure(account.unwrap_or_default().as_bytes(), REJECTED);
         context.live.brake.failed(visit.listener.suspect(visit.client.ip()), account)
     }
 

@@ -123,15 +123,15 @@ const NO: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
 /// More guesses than it takes until their answers are held back.
 const MANY: u32 = 20;
 
-fn refused(proxy: &Proxy) -> Option<f64> {
+fn rejected(proxy: &Proxy) -> Option<f64> {
     proxy.value(
-        "pointsman_logins_total{protocol=\"http\",mechanism=\"basic\",destination=\"old\",result=\"refused\"}",
+        "pointsman_logins_total{protocol=\"http\",mechanism=\"basic\",destination=\"old\",result=\"rejected\"}",
     )
 }
 
 /// Waits until the verdict on one more guess is in; it is counted before it is held back.
 async fn judged(proxy: &Proxy, guesses: f64) {
-    while refused(proxy) != Some(guesses) {
+    while rejected(proxy) != Some(guesses) {
         tokio::task::yield_now().await;
     }
 }
