@@ -37,7 +37,7 @@ bench: ## latency, throughput and memory, in one run
 	python3 tests/lab/bench_http.py --pointsman target/release/pointsman
 
 bench-mapping: ## a mapping file of a million accounts: load, memory, lookups, changes
-	$(CARGO) bench --locked --quiet -p pointsman-route --bench mapping
+	$(CARGO) bench --locked --quiet -p mapping --bench mapping
 
 soak: ## what takes minutes: 2 GiB up and down over HTTP
 	$(CARGO) build --release --locked --quiet

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Extension;
-use config::plan::Admin;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use listen::{Accepted, BindError, Door, Places};
+use plan::Admin;
 use tls::Stream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;

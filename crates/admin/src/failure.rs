@@ -4,7 +4,7 @@ use api::{Problem, Remark};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use route::store::{LoadError, StoreError};
+use mapping::store::{LoadError, StoreError};
 
 use crate::house::ReloadError;
 use crate::remarks;

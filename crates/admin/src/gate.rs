@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
-use wire::secret::Secret;
+use types::secret::Secret;
 
 use crate::strikes::{Rule, Strikes};
 

@@ -2,17 +2,17 @@
 //!
 //! A trait, since the program is built above this room, and so that tests can lend something smaller.
 
+use futures_core::future::BoxFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use config::plan::Name;
-use points::Points;
-use route::store::LoadError;
-use session::Context;
+use control::Points;
+use mail::Context;
+use mapping::store::LoadError;
+use plan::Name;
 use tls::Acceptor;
 
 /// The future that a [`House`]'s method returns.
-pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The running program.
 pub trait House: Send + Sync + 'static {
@@ -32,7 +32,7 @@ pub trait House: Send + Sync + 'static {
     fn is_draining(&self) -> bool;
 
     /// Reads the configuration and the mapping again and goes over to them, if both are valid.
-    fn reload(&self) -> Boxed<'_, Result<Reload, ReloadError>>;
+    fn reload(&self) -> BoxFuture<'_, Result<Reload, ReloadError>>;
 
     /// The metrics as text for Prometheus, and their media type; `None` where none are kept.
     fn metrics(&self) -> Option<(&'static str, String)>;

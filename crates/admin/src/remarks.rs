@@ -1,8 +1,8 @@
 //! What is wrong in a file, as the API tells it and as `check --json` does.
 
 use api::Remark;
-use route::line::{BadLines, LineError};
-use route::store::LoadError;
+use mapping::line::{BadLines, LineError};
+use mapping::store::LoadError;
 
 /// The configuration's report.
 #[must_use]
@@ -60,14 +60,14 @@ mod tests {
 
     #[test]
     fn whatever_is_wrong_is_a_remark() {
-        let rules = route::Rules::new([route::Name::from("new")], true, true);
+        let rules = mapping::Rules::new([mapping::Name::from("new")], true, true);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mapping");
         let judged = |text: Option<&str>| {
             if let Some(text) = text {
                 std::fs::write(&path, text).unwrap();
             }
-            of_mapping(&route::FileStore::check(&path, &rules).unwrap_err())
+            of_mapping(&mapping::FileStore::check(&path, &rules).unwrap_err())
         };
         let missing = judged(None);
         assert_eq!((missing.len(), missing[0].file.as_str()), (1, path.to_str().unwrap()));

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::FROM;
 use axum::http::request::Parts;
-use desk::Desk;
-use points::Points;
-use route::Router;
-use session::Context;
+use control::Points;
+use mail::Context;
+use mapping::Router;
+use sessions::Desk;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use wire::identifier::Identifier;
+use types::identifier::Identifier;
 
 use crate::audit::{Act, Actor, Audit};
 use crate::failure::{Answer, Failure};

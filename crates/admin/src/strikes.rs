@@ -1,6 +1,6 @@
 //! Addresses that have shown wrong tokens, and for how long they are not listened to.
 //!
-//! One network counts as one address ([`wire::network`]). The table has a bound: when it is full, what is over
+//! One network counts as one address ([`types::network`]). The table has a bound: when it is full, what is over
 //! goes first, then the oldest entry that is no lock, then the lock that ends first. Whoever has that many
 //! addresses gains a handful of guesses at a token of 32 random bytes.
 
@@ -50,13 +50,13 @@ impl Strikes {
     /// How much longer `address` is locked.
     pub(crate) fn locked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let strikes = self.lock();
-        let strike = strikes.get(&wire::network::of(address))?;
+        let strike = strikes.get(&types::network::of(address))?;
         (strike.is_locked && strike.until > now).then(|| strike.until - now)
     }
 
     /// A wrong token came from `address`. True when that locks it.
     pub(crate) fn failed(&self, address: IpAddr, rule: Rule, now: Instant) -> bool {
-        let network = wire::network::of(address);
+        let network = types::network::of(address);
         let mut strikes = self.lock();
         if !strikes.contains_key(&network) {
             make_room(&mut strikes, now);
@@ -76,7 +76,7 @@ impl Strikes {
 
     /// The right token came from `address`.
     pub(crate) fn succeeded(&self, address: IpAddr) {
-        self.lock().remove(&wire::network::of(address));
+        self.lock().remove(&types::network::of(address));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Strike>> {

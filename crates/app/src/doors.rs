@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use admin::Audit;
-use config::plan::{Listener, Name};
 use listen::{Door, Places, bind};
+use plan::{Listener, Name};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use crate::management;
 use crate::start::{App, StartError};
@@ -72,14 +72,14 @@ fn accept(
             let is_http = listener.protocol == Protocol::Http;
             match (accepted.place.is_ok(), is_http) {
                 (true, true) => {
-                    tasks.spawn(http::serve(app.http().clone(), listener, accepted, closing.clone()));
+                    tasks.spawn(web::serve(app.http().clone(), listener, accepted, closing.clone()));
                 }
                 (true, false) => {
                     let draining = closing.clone().cancelled_owned();
-                    tasks.spawn(session::serve(app.current().clone(), listener, accepted, draining));
+                    tasks.spawn(mail::serve(app.current().clone(), listener, accepted, draining));
                 }
-                (false, true) => http::turn_away(&app.http().now(), &listener, &accepted),
-                (false, false) => session::turn_away(&context, &listener, &accepted),
+                (false, true) => web::turn_away(&app.http().now(), &listener, &accepted),
+                (false, false) => mail::turn_away(&context, &listener, &accepted),
             }
         }
     }

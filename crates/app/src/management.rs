@@ -1,15 +1,15 @@
 //! The management API's place in the program: its certificate, and what it may do.
 
+use futures_core::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::house::Boxed;
 use admin::{Audit, House, Reload, ReloadError, Server};
 use arc_swap::ArcSwap;
-use config::plan::{ADMIN_CERTIFICATE, ADMIN_KEY, Admin, Name, Plan};
+use control::Points;
 use listen::Places;
-use points::Points;
-use session::Context;
+use mail::Context;
+use plan::{ADMIN_CERTIFICATE, ADMIN_KEY, Admin, Name, Plan};
 use tls::{Acceptor, Certificates, SetupError, Tickets};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -140,7 +140,7 @@ impl House for Lent {
         self.closing.is_cancelled()
     }
 
-    fn reload(&self) -> Boxed<'_, Result<Reload, ReloadError>> {
+    fn reload(&self) -> BoxFuture<'_, Result<Reload, ReloadError>> {
         Box::pin(async { self.app.reload().await.map_err(StartError::into) })
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use admin::remarks;
 use api::Remark;
-use config::plan::{Admin, Plan, Source};
-use points::Points;
-use route::bus::{Bus, Channel, Key};
-use route::file::Watch;
-use route::sql::Statements;
-use route::store::{LoadError, StoreError};
-use route::{FileStore, RedisStore, Rules, SqlStore, Store};
+use cluster::{Bus, Channel, Key};
+use control::Points;
+use mapping::file::Watch;
+use mapping::sql::Statements;
+use mapping::store::{LoadError, StoreError};
+use mapping::{FileStore, RedisStore, Rules, SqlStore, Store};
+use plan::{Admin, Plan, Source};
 use tokio::time::timeout;
 
 /// The store in use.
@@ -40,7 +40,7 @@ pub(crate) enum Prepared {
     /// Everything stays.
     Nothing,
     /// The same file by other rules.
-    Table(route::file::Prepared),
+    Table(mapping::file::Prepared),
     Another(Mapping),
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Prepared {
 #[must_use = "to be settled where nobody waits"]
 pub(crate) enum Left {
     Nothing,
-    Table(route::file::Taken),
+    Table(mapping::file::Taken),
     Mapping(Mapping),
 }
 

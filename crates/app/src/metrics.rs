@@ -67,7 +67,7 @@ impl App {
             accounts: counts.accounts,
             logins: counts.logins,
             tokens: context.resolver.as_ref().map_or_else(facts::Tokens::default, |resolver| {
-                let resolve::Stats { asked, remembered, failed, .. } = resolver.stats();
+                let token_lookup::Stats { asked, remembered, failed, .. } = resolver.stats();
                 facts::Tokens { asked, remembered, failed }
             }),
             cache: facts::Cache { hits: stats.hits, misses: stats.misses, entries: stats.cache_entries },
@@ -93,7 +93,7 @@ impl App {
     }
 }
 
-fn legs(context: &session::Context) -> Vec<facts::Leg> {
+fn legs(context: &mail::Context) -> Vec<facts::Leg> {
     let mut legs = Vec::new();
     for (name, backend) in context.backends.iter() {
         legs.extend(backend.legs().map(|(protocol, health)| facts::Leg {

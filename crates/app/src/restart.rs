@@ -3,7 +3,7 @@
 //!
 //! An operator who changes one of these has to be told, or would believe that it is in force.
 
-use config::plan::Plan;
+use plan::Plan;
 
 /// Keys whose values in `new` differ from those that the process was started with, in the file's order.
 pub(crate) fn required(started: &Plan, new: &Plan) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use admin::{Act, Actor, Audit};
 use config::Report;
-use config::plan::Plan;
+use plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{Reload, ReloadError};
-use config::plan::{LogFormat, LogIdentifiers, Plan};
-use desk::{Brake, Desk};
+use cluster::Bus;
+use control::Points;
+use mail::{Context, ContextError, Current, Live};
+use mapping::store::LoadError;
+use mapping::{Router, Settings};
 use observe::Accounts;
-use points::Points;
-use route::bus::Bus;
-use route::store::LoadError;
-use route::{Router, Settings};
-use session::{Context, ContextError, Current, Live};
+use plan::{LogFormat, LogIdentifiers, Plan};
+use sessions::{Brake, Desk};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
@@ -23,7 +23,7 @@ use crate::{management, report, restart, state};
 pub struct App {
     context: Current<Context>,
     /// HTTP by the same plan.
-    http: Current<http::Service>,
+    http: Current<web::Service>,
     live: Live,
     points: Points,
     /// Replaced by a reload; the watch ends with its certificates.
@@ -104,7 +104,7 @@ impl App {
         };
         let api_tls = management::Tls::new(&plan, &certificates, state_folder.as_deref())?;
         let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
-        let http = http::Service::new(Arc::clone(&context), &certificates)?;
+        let http = web::Service::new(Arc::clone(&context), &certificates)?;
         let watch = certificates.watch();
         Ok(Self {
             context: Current::new(context),
@@ -132,7 +132,7 @@ impl App {
     }
 
     /// The same for HTTP.
-    pub const fn http(&self) -> &Current<http::Service> {
+    pub const fn http(&self) -> &Current<web::Service> {
         &self.http
     }
 
@@ -187,7 +187,7 @@ impl App {
             self.live.clone(),
             Some(&self.context()),
         )?);
-        let http = http::Service::new(Arc::clone(&context), &certificates)?;
+        let http = web::Service::new(Arc::clone(&context), &certificates)?;
         let api_acceptor = self.api_tls.of(&plan, &certificates)?;
         // The last step that can fail: everything behind it is a swap.
         let prepared = mapping.prepare(&plan).await?;
@@ -248,8 +248,8 @@ pub(crate) const fn log_format(plan: &Plan) -> observe::Format {
     }
 }
 
-fn limits(plan: &Plan) -> desk::Limits {
-    desk::Limits {
+fn limits(plan: &Plan) -> sessions::Limits {
+    sessions::Limits {
         logins_in_flight: plan.limits.logins_in_flight_per_account,
         connections: plan.limits.connections_per_account,
     }

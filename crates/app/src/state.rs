@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use config::plan::Plan;
+use plan::Plan;
 use rustix::fs::{Access, access};
 
 /// The first of the plan's folders that can be written, with a warning where it is not the first; one that was

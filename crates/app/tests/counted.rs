@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use app::App;
 use listen::{Accepted, Places};
-use pointsman_app::App;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -73,10 +73,10 @@ async fn door(app: &Arc<App>) -> SocketAddr {
             let place = places.take(peer.ip(), listener.max_connections, 0);
             let accepted = Accepted { stream, peer, local: address, place, spare: None };
             if accepted.place.is_err() {
-                session::turn_away(&context, &listener, &accepted);
+                mail::turn_away(&context, &listener, &accepted);
                 continue;
             }
-            tokio::spawn(session::serve(app.current().clone(), listener, accepted, std::future::pending()));
+            tokio::spawn(mail::serve(app.current().clone(), listener, accepted, std::future::pending()));
         }
     });
     address

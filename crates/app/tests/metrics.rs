@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pointsman_app::App;
+use app::App;
 
 const CONFIGURATION: &str = r#"
 [server]

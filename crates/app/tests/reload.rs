@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::App;
 use listen::{Accepted, Places};
-use pointsman_app::App;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -65,12 +65,12 @@ impl House {
         let listener = Arc::clone(&self.app.context().plan.listeners[listener]);
         let place = Places::new().take(peer.ip(), 8, 8);
         let accepted = Accepted { stream, peer, local: address, place, spare: None };
-        if listener.protocol == wire::protocol::Protocol::Http {
-            let served = http::serve(self.app.http().clone(), listener, accepted, CancellationToken::new());
+        if listener.protocol == types::protocol::Protocol::Http {
+            let served = web::serve(self.app.http().clone(), listener, accepted, CancellationToken::new());
             tokio::spawn(served);
         } else {
             let current = self.app.current().clone();
-            tokio::spawn(session::serve(current, listener, accepted, std::future::pending()));
+            tokio::spawn(mail::serve(current, listener, accepted, std::future::pending()));
         }
         BufReader::new(client)
     }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pointsman_bridge::{BOUNDARY_WAIT, HALF_CLOSE, Limits, Opening, Outcome, Watch, Why, run};
+use bridge::{BOUNDARY_WAIT, HALF_CLOSE, Limits, Opening, Outcome, Watch, Why, run};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, DuplexStream, ReadBuf, duplex,
 };

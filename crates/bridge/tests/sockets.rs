@@ -5,7 +5,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use pointsman_bridge::{Limits, Opening, Outcome, Watch, Why, run, run_tcp};
+use bridge::{Limits, Opening, Outcome, Watch, Why, run, run_tcp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;

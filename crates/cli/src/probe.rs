@@ -6,13 +6,13 @@ pub(crate) mod words;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use backend::Backends;
-use config::plan::{Plan, Source};
+use plan::{Plan, Source};
 use serde::Serialize;
 use tls::PlatformRoots;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use upstream::Backends;
 
 use crate::client::{Failure, block_on};
 use crate::print::{Table, line};

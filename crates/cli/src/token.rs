@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use aws_lc_rs::rand;
-use wire::secret::Secret;
+use types::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::client::Failure;

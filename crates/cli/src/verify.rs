@@ -12,11 +12,11 @@ use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use backend::Backend;
-use config::plan::{Destination, Forwarding, Leg, Listener, Plan, ProxyIn, TlsMode, Verify as Rule};
+use plan::{Destination, Forwarding, Leg, Listener, Plan, ProxyIn, TlsMode, Verify as Rule};
 use serde::Serialize;
 use tls::PlatformRoots;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
+use upstream::Backend;
 
 use crate::arguments::Verify;
 use crate::client::{Failure, block_on, reachable};
@@ -151,7 +151,7 @@ fn passed_over_plain(listener: &Listener) -> Option<&'static str> {
 fn rule(arguments: &Verify) -> Result<Rule, Failure> {
     match &arguments.ca {
         _ if arguments.insecure => Ok(Rule::Nothing),
-        Some(path) => config::certificate::read_chain(path).map(Rule::Roots).map_err(Failure::Usage),
+        Some(path) => tls::certificate::read_chain(path).map(Rule::Roots).map_err(Failure::Usage),
         None => Ok(Rule::Platform),
     }
 }

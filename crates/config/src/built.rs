@@ -1,6 +1,6 @@
 //! What a file may ask for that this version does not do yet. Each later step flips a line here.
 
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 /// Protocols whose listeners are served.
 pub const PROTOCOLS: &[Protocol] = &[

@@ -6,13 +6,13 @@ mod routes;
 
 use std::net::{IpAddr, SocketAddr};
 
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use crate::built;
 use crate::diagnostic::Problems;
 use crate::load::Draft;
-use crate::plan::{HttpTarget, TlsMode};
 use crate::read::closest;
+use plan::{HttpTarget, TlsMode};
 
 /// Applies every rule.
 pub(crate) fn all(draft: &Draft, problems: &Problems) {

@@ -5,14 +5,11 @@
 //! contradictions are all reported in one run, with their place, and nothing is bound.
 
 pub mod built;
-pub mod certificate;
 mod check;
 mod diagnostic;
 pub mod keys;
 mod load;
 mod mask;
-pub mod network;
-pub mod plan;
 mod read;
 mod reference;
 mod schema;

@@ -24,8 +24,8 @@ use zeroize::Zeroizing;
 pub(crate) use self::destination::Places as DestinationPlaces;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Problems, Report, Severity};
-use crate::plan::Plan;
 use crate::read::{At, Table};
+use plan::Plan;
 
 /// A valid configuration, and what is worth knowing about it.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration, for editors.
 
 use serde_json::{Value, json};
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use crate::keys::{KEYS, Kind};
 

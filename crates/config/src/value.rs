@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wire::secret::Secret;
+use types::secret::Secret;
 use zeroize::Zeroizing;
 
 /// Longest file that a secret is read from.

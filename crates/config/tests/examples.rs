@@ -1,7 +1,5 @@
 //! The examples are what the guide describes, and load: what is not built yet is all that may be said.
 
-use pointsman_config as config;
-
 fn check(text: &str) {
     let folder = tempfile::tempdir().expect("folder");
     let made = rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).expect("certificate");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use pointsman_demo::{Account, Server};
+use demo::{Account, Server};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Who can log in at the demo's servers.
 
-use wire::secret::Secret;
+use types::secret::Secret;
 
 /// A name and a password, the same on both servers.
 #[derive(Debug)]

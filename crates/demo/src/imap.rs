@@ -22,8 +22,8 @@ mod words;
 use std::mem;
 use std::sync::Arc;
 
-use wire::inbox::Inbox;
-use wire::line::{Found, Line, Lines};
+use mail_proto::inbox::Inbox;
+use mail_proto::line::{Found, Line, Lines};
 
 use self::answer::Answer;
 use self::command::Command;

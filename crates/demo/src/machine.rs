@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use wire::inbox::Inbox;
+use mail_proto::inbox::Inbox;
 
 use crate::store::Maildrop;
 

@@ -8,10 +8,10 @@ mod transaction;
 use std::mem;
 use std::sync::Arc;
 
-use wire::inbox::Inbox;
-use wire::line::{Found, Line, Lines};
-use wire::sasl;
-use wire::secret::Secret;
+use credentials::sasl;
+use mail_proto::inbox::Inbox;
+use mail_proto::line::{Found, Line, Lines};
+use types::secret::Secret;
 
 use self::transaction::Transaction;
 use crate::machine::{MAX_FAILURES, Machine, Turn};

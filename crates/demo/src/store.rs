@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
-use wire::secret::Secret;
+use types::secret::Secret;
 
 pub(crate) use self::flags::Flags;
 pub(crate) use self::folders::{Folders, INBOX, Refusal, SEPARATOR};

@@ -10,4 +10,4 @@ mod rules;
 
 pub use refusal::Refusal;
 pub use rules::{Identity, Rules};
-pub use wire::identifier::Identifier;
+pub use types::identifier::Identifier;

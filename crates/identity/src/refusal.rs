@@ -2,9 +2,9 @@
 //!
 //! It must never carry a piece of the credential, or of the name that it gave.
 
+use credentials::names::BadCredential;
 use thiserror::Error;
-use wire::identifier::BadIdentifier;
-use wire::names::BadCredential;
+use types::identifier::BadIdentifier;
 
 /// Why a login names no account. To the client it is a failed login, whichever the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::str;
 
-use config::plan::Plan;
-use wire::attempt::Credential;
-use wire::identifier::{BadIdentifier, Identifier};
-use wire::names::{self, Claimed};
-use wire::token::{self, TokenAccount};
+use credentials::attempt::Credential;
+use credentials::names::{self, Claimed};
+use credentials::token::{self, TokenAccount};
+use plan::Plan;
+use types::identifier::{BadIdentifier, Identifier};
 
 use crate::refusal::Refusal;
 

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use config::plan::{Listener, ProxyIn};
+use plan::{Listener, ProxyIn};
+use proxy_protocol::{Header, MAX_HEADER, Parsed, parse};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use wire::proxy::{Header, MAX_HEADER, Parsed, parse};
 
 /// The two ends of a connection as they count from here on.
 #[derive(Debug)]
@@ -110,10 +110,10 @@ async fn read(stream: &mut TcpStream) -> Result<(Option<Header>, Vec<u8>), NoOri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::plan::TlsMode;
+    use plan::TlsMode;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
-    use wire::protocol::Protocol;
+    use types::protocol::Protocol;
 
     fn listener(proxy_protocol: ProxyIn, trusted: &str) -> Listener {
         Listener {

@@ -61,7 +61,7 @@ impl Places {
     /// # Errors
     /// Which limit is reached.
     pub fn take(&self, address: IpAddr, limit: usize, limit_per_address: usize) -> Result<Place, Full> {
-        let key = wire::network::of(address);
+        let key = types::network::of(address);
         let mut taken = self.lock();
         if taken.all >= limit {
             return Err(Full::Listener);

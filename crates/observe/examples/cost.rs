@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pointsman_observe::metrics::{Facts, Meters, Step, render};
+use observe::metrics::{Facts, Meters, Step, render};
 
 const ROUNDS: u32 = 2_000_000;
 

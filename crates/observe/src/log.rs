@@ -29,6 +29,35 @@ pub struct Handle {
     from_environment: bool,
 }
 
+/// Our crates, whose names are the targets of their log lines. `pointsman=LEVEL` stands for all of them.
+const CRATES: &[&str] = &[
+    "admin",
+    "api",
+    "app",
+    "bridge",
+    "cluster",
+    "config",
+    "connection",
+    "control",
+    "credentials",
+    "demo",
+    "http_proto",
+    "identity",
+    "listen",
+    "mail",
+    "mail_proto",
+    "mapping",
+    "observe",
+    "plan",
+    "proxy_protocol",
+    "sessions",
+    "tls",
+    "token_lookup",
+    "types",
+    "upstream",
+    "web",
+];
+
 /// Starts the log of this process on standard error. `level` is a level or a list of directives as in
 /// `server.log_level`; the environment's `RUST_LOG` wins over it.
 ///
@@ -64,7 +93,7 @@ where
     Ok((Handle { filter: handle, from_environment: environment.is_some() }, subscriber))
 }
 
-/// A plain level is one for our own crates; directives are taken as they are.
+/// Reads a level, which then applies to our own crates only, or a list of directives.
 fn filter(key: &str, level: &str) -> Result<EnvFilter, String> {
     match level {
         "trace" | "debug" | "info" | "warn" => directives(key, &format!("warn,pointsman={level}")),
@@ -73,12 +102,24 @@ fn filter(key: &str, level: &str) -> Result<EnvFilter, String> {
 }
 
 fn directives(key: &str, text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder().parse(text).map_err(|error| {
+    EnvFilter::builder().parse(expand(text)).map_err(|error| {
         format!(
             "{key} = {text:?} cannot be read ({error}); expected a level (error, warn, info, debug, trace, off) \
-             or directives such as \"info,pointsman_session=debug\""
+             or directives such as \"info,mail=debug\""
         )
     })
+}
+
+/// Replaces the directive `pointsman=LEVEL` by one for each of our crates.
+fn expand(text: &str) -> String {
+    let mut expanded = Vec::new();
+    for directive in text.split(',') {
+        expanded.push(directive.to_owned());
+        if let Some(level) = directive.strip_prefix("pointsman=") {
+            expanded.extend(CRATES.iter().map(|name| format!("{name}={level}")));
+        }
+    }
+    expanded.join(",")
 }
 
 // === impl Handle ===

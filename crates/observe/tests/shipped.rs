@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pointsman_observe::metrics::catalogue::{ALL, Kind, Metric};
+use observe::metrics::catalogue::{ALL, Kind, Metric};
 use regex::Regex;
 
 const DASHBOARD: &str = include_str!("../../../contrib/grafana/pointsman.json");

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use config::plan::Tls;
+use plan::Tls;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::version::{TLS12, TLS13};

@@ -8,9 +8,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::certificate::read_pair;
 use arc_swap::{ArcSwap, Guard};
-use config::certificate::read_pair;
-use config::plan::{Certificate, Name, Tls};
+use plan::{Certificate, Name, Tls};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use config::plan::Certificate;
+use plan::Certificate;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use config::plan::Destination;
+use plan::Destination;
 use rustls::ClientConfig;
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::aws_lc_rs;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use config::certificate::{Leaf, read_pair};
+use crate::certificate::{Leaf, read_pair};
 use rustls::sign::CertifiedKey;
 
 use crate::self_signed;

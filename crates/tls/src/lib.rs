@@ -14,6 +14,7 @@
 //! | `error`, `setup`, `words` | what went wrong, in words |
 
 mod acceptor;
+pub mod certificate;
 mod certificates;
 mod choice;
 mod connector;

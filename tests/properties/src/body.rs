@@ -1,6 +1,6 @@
 //! The chunked coding: where a body ends does not depend on how it comes.
 
-use wire::http::{
+use http_proto::{
     BadBody, CHUNK_END, ChunkDecoder, Decoded, Fields, MAX_TRAILER_FIELDS, MAX_TRAILERS, write_chunk_header,
     write_last_chunk,
 };

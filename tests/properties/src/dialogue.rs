@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use wire::attempt::{Attempt, Credential, Mechanism, Parting, Reply, Verdict};
-use wire::inbox::Inbox;
-use wire::secret::Secret;
-use wire::step::{Advert, Asked, Channel, Dialogue, Opening, Step};
-use wire::{imap, managesieve, pop3, submission};
+use credentials::attempt::{Attempt, Credential, Mechanism};
+use mail_proto::inbox::Inbox;
+use mail_proto::step::{Advert, Asked, Channel, Dialogue, Opening, Step};
+use mail_proto::verdict::{Parting, Reply, Verdict};
+use mail_proto::{imap, managesieve, pop3, submission};
+use types::secret::Secret;
 
 use crate::input::{Input, Sizes};
 use crate::leaks::{count, shows};

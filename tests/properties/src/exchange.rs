@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wire::attempt::{Attempt, Credential, Mechanism, Reply, Told, Verdict};
-use wire::fault::Fault;
-use wire::inbox::Inbox;
-use wire::names::{self, Claimed};
-use wire::secret::Secret;
-use wire::step::{Advert, Asked, Channel, Dialogue, Errand, Forward, Heard, Opening, Replay, Step};
-use wire::{imap, managesieve, pop3, submission};
+use credentials::attempt::{Attempt, Credential, Mechanism, Told};
+use credentials::names::{self, Claimed};
+use mail_proto::inbox::Inbox;
+use mail_proto::step::{Advert, Asked, Channel, Dialogue, Errand, Forward, Heard, Opening, Replay, Step};
+use mail_proto::verdict::{Reply, Verdict};
+use mail_proto::{imap, managesieve, pop3, submission};
+use types::fault::Fault;
+use types::secret::Secret;
 
 use crate::input::{Input, Sizes};
 

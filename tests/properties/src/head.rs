@@ -4,7 +4,7 @@
 //! ourselves once it is written for a backend. All three must have read the same.
 
 use bytes::Bytes;
-use wire::http::{
+use http_proto::{
     BadHead, Fields, Framing, MAX_FIELDS, RequestHead, ResponseHead, Version, blank_lines, check_h2_request,
     check_h2_response, head_end, parse_request, parse_response, write_request, write_response,
 };

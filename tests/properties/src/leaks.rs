@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use wire::sasl;
-use wire::secret::Secret;
+use credentials::sasl;
+use types::secret::Secret;
 
 /// Part of the passwords in the corpus and in the dictionaries. No machine has words with it.
 pub(crate) const MARK: &[u8] = b"s3cret!";

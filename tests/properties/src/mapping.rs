@@ -1,8 +1,8 @@
 //! The mapping file: an operator's text, and of whoever can write to it.
 
-use route::Rules;
-use route::line::BadLines;
-use route::table::Table;
+use mapping::Rules;
+use mapping::line::BadLines;
+use mapping::table::Table;
 
 use crate::input::Input;
 

@@ -1,11 +1,11 @@
 //! Whom a login names, and what of it a token shows.
 
+use credentials::attempt::{Credential, Mechanism};
+use credentials::names::{self, Claimed};
+use credentials::sasl::{self, Answer, Exchange, Offered, Progress, Way};
+use credentials::token::{self, TokenAccount};
 use identity::{Identifier, Identity, Rules};
-use wire::attempt::{Credential, Mechanism};
-use wire::names::{self, Claimed};
-use wire::sasl::{self, Answer, Exchange, Offered, Progress, Way};
-use wire::secret::Secret;
-use wire::token::{self, TokenAccount};
+use types::secret::Secret;
 
 use crate::input::Input;
 

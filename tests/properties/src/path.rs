@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use wire::http::Fields;
-use wire::http::forwarded::{self, Hop};
-use wire::http::path::{form_decode, normalize, query_parameter};
+use http_proto::Fields;
+use http_proto::forwarded::{self, Hop};
+use http_proto::path::{form_decode, normalize, query_parameter};
 
 use crate::input::Input;
 

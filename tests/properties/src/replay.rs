@@ -3,13 +3,14 @@
 //! No credential leaves before the backend is ready for one, nor after it was refused; a yes counts once all of the
 //! credential was said. A backend that talks ahead is caught or heard as if it had waited: never otherwise.
 
-use wire::attempt::{Attempt, Credential, Mechanism, Reply, Told};
-use wire::fault::Fault;
-use wire::inbox::Inbox;
-use wire::protocol::Protocol;
-use wire::secret::Secret;
-use wire::step::{Errand, Forward, Heard, Replay, Step};
-use wire::{imap, managesieve, passthrough, pop3, submission};
+use credentials::attempt::{Attempt, Credential, Mechanism, Told};
+use mail_proto::inbox::Inbox;
+use mail_proto::step::{Errand, Forward, Heard, Replay, Step};
+use mail_proto::verdict::Reply;
+use mail_proto::{imap, managesieve, passthrough, pop3, submission};
+use types::fault::Fault;
+use types::protocol::Protocol;
+use types::secret::Secret;
 
 use crate::input::{Input, Sizes};
 use crate::leaks::shows;

@@ -1,22 +1,22 @@
 //! What is read in one go: PROXY headers, XCLIENT; and where an IMAP session may be cut.
 
-use wire::attempt::Told;
-use wire::imap_boundary::Boundary;
-use wire::proxy::{self, Header, MAX_HEADER, MAX_OUTGOING, Outgoing, Parsed, SslInfo};
-use wire::step::Forward;
-use wire::xclient::{self, Style};
+use credentials::attempt::Told;
+use mail_proto::imap_boundary::Boundary;
+use mail_proto::step::Forward;
+use mail_proto::xclient::{self, Style};
+use proxy_protocol::{self, Header, MAX_HEADER, MAX_OUTGOING, Outgoing, Parsed, SslInfo};
 
 use crate::input::Input;
 
 /// A header is found at its last byte, whatever follows; what was refused stays refused; and what we say of it to
 /// a backend is read as the same.
 pub(crate) fn proxy(bytes: &[u8]) {
-    let whole = proxy::parse(bytes);
+    let whole = proxy_protocol::parse(bytes);
     let end = if let Parsed::Header { length, .. } = whole { length } else { bytes.len() };
     assert!(end <= bytes.len() && (!matches!(whole, Parsed::Header { .. }) || end <= MAX_HEADER));
     assert!(whole != Parsed::Incomplete || bytes.len() < MAX_HEADER, "it waits for more than may be held");
     for length in 0..end.min(600) {
-        match proxy::parse(&bytes[..length]) {
+        match proxy_protocol::parse(&bytes[..length]) {
             Parsed::Incomplete => {}
             // A refusal may come early, but not be taken back.
             sooner => {
@@ -27,7 +27,7 @@ pub(crate) fn proxy(bytes: &[u8]) {
         }
     }
     let Parsed::Header { header, length } = whole else { return };
-    assert_eq!(proxy::parse(&bytes[..length]), Parsed::Header { header: header.clone(), length });
+    assert_eq!(proxy_protocol::parse(&bytes[..length]), Parsed::Header { header: header.clone(), length });
     let Header::Proxy { source, destination, tlvs } = &header else { return };
     assert!(source.ip() == source.ip().to_canonical() && destination.ip() == destination.ip().to_canonical());
     if source.ip().is_unspecified() || destination.ip().is_unspecified() {
@@ -52,7 +52,10 @@ pub(crate) fn proxy(bytes: &[u8]) {
         let (from, to) = (source.ip(), destination.ip());
         let line = format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port());
         let plain = Header::Proxy { source: *source, destination: *destination, tlvs: Box::default() };
-        assert_eq!(proxy::parse(line.as_bytes()), Parsed::Header { header: plain, length: line.len() });
+        assert_eq!(
+            proxy_protocol::parse(line.as_bytes()),
+            Parsed::Header { header: plain, length: line.len() }
+        );
     }
 }
 
@@ -62,9 +65,10 @@ fn refused(parsed: &Parsed) -> bool {
 
 fn said_again(outgoing: &Outgoing) {
     let mut out = Vec::new();
-    proxy::build_v2(&mut out, outgoing);
+    proxy_protocol::build_v2(&mut out, outgoing);
     assert!(out.len() <= MAX_OUTGOING, "{} bytes", out.len());
-    let Parsed::Header { header: Header::Proxy { source, destination, tlvs }, length } = proxy::parse(&out)
+    let Parsed::Header { header: Header::Proxy { source, destination, tlvs }, length } =
+        proxy_protocol::parse(&out)
     else {
         panic!("our own header is refused")
     };

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use pointsman_properties::{ALL, Property};
+use properties::{ALL, Property};
 
 /// Says which input it was.
 struct Asked<'a> {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use desk::Desk;
+use sessions::Desk;
 
 /// Sessions counted. Each shard is counted by itself, so the sum may be of no one instant.
 #[derive(Debug, Default, PartialEq, Eq)]

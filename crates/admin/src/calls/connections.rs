@@ -10,8 +10,8 @@ use api::parameters::{CLIENT, DESTINATION, FROM, IDENTIFIER, LIMIT, MAX_DELAY_SE
 use api::state::{Connection, Connections};
 use axum::Json;
 use axum::extract::State;
-use desk::{Desk, SessionInfo};
-use route::bus::Event;
+use cluster::Event;
+use sessions::{Desk, SessionInfo};
 use tokio::time::timeout;
 
 use super::filter::Filter;

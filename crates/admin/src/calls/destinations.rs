@@ -8,10 +8,10 @@ use api::state::{Destination, Destinations, Leg};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use backend::Backend;
-use config::plan::Name;
-use session::Context;
-use wire::protocol::Protocol;
+use mail::Context;
+use plan::Name;
+use types::protocol::Protocol;
+use upstream::Backend;
 
 use super::census::Census;
 use crate::audit::Act;

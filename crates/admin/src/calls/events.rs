@@ -15,11 +15,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
-use session::Context;
+use mail::Context;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use super::census::Census;
 use crate::failure::{Answer, Failure};

@@ -1,10 +1,10 @@
 //! Which sessions a call means.
 
 use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
-use config::network::Network;
-use desk::SessionInfo;
-use route::bus::Whom;
-use wire::protocol::Protocol;
+use cluster::Whom;
+use plan::network::Network;
+use sessions::SessionInfo;
+use types::protocol::Protocol;
 
 use super::destinations::undeclared;
 use crate::failure::{Answer, Failure};

@@ -4,9 +4,9 @@ use api::state::Ready;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use config::plan::Plan;
-use session::Context;
-use wire::protocol::Protocol;
+use mail::Context;
+use plan::Plan;
+use types::protocol::Protocol;
 
 use crate::failure::{Answer, Failure};
 use crate::shared::Shared;

@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use route::Change;
-use route::bus::Event;
+use cluster::Event;
+use mapping::Change;
 
 use super::transfer;
 use crate::audit::Act;

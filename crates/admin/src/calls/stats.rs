@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use route::bus::{self, Bus};
+use cluster::{self, Bus};
 
 use super::census::Census;
 use crate::failure::{Answer, Failure};
@@ -44,16 +44,16 @@ pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) 
     }))
 }
 
-fn node(node: &route::bus::Node) -> Node {
+fn node(node: &cluster::Node) -> Node {
     Node { node: node.name.to_string(), this: node.is_this, silent_seconds: node.silent.as_secs() }
 }
 
 fn channel(from: &Bus) -> Channel {
     let counts = from.counts();
     let (state, reason) = match from.state() {
-        bus::State::Alone(why) => ("none", Some(why.to_string())),
-        bus::State::Cut => ("cut", None),
-        bus::State::Connected => ("connected", None),
+        cluster::State::Alone(why) => ("none", Some(why.to_string())),
+        cluster::State::Cut => ("cut", None),
+        cluster::State::Connected => ("connected", None),
     };
     Channel {
         state: state.to_owned(),

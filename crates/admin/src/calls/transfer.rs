@@ -9,9 +9,9 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use http_body_util::channel::{Channel, Sender};
-use route::store::MAX_PAGE;
-use route::table::Table;
-use route::{Change, Router, Rules};
+use mapping::store::MAX_PAGE;
+use mapping::table::Table;
+use mapping::{Change, Router, Rules};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -39,7 +39,7 @@ pub(super) fn wants_text(headers: &HeaderMap) -> bool {
 /// One page of the entries.
 pub(super) async fn page(shared: &Shared, from: Option<u64>, limit: usize) -> Answer<Page> {
     let listing = shared.router().list(from.unwrap_or(0), limit).await?;
-    let entry = |entry: route::store::Entry| Entry {
+    let entry = |entry: mapping::store::Entry| Entry {
         identifier: entry.identifier.to_string(),
         destination: entry.destination.to_string(),
     };
@@ -60,7 +60,7 @@ pub(super) async fn export(shared: &Shared) -> Answer<Response> {
 
 async fn send_all(
     router: std::sync::Arc<Router>,
-    mut listing: route::store::Listing,
+    mut listing: mapping::store::Listing,
     mut sender: Sender<Bytes, axum::Error>,
     permit: OwnedSemaphorePermit,
 ) {
@@ -128,7 +128,8 @@ async fn same(router: &Router, table: &Table) -> Answer<usize> {
     let (mut same, mut from) = (0, 0);
     loop {
         let listing = router.list(from, MAX_PAGE).await?;
-        let is_same = |entry: &&route::store::Entry| table.get(&entry.identifier) == Some(&entry.destination);
+        let is_same =
+            |entry: &&mapping::store::Entry| table.get(&entry.identifier) == Some(&entry.destination);
         same += listing.entries.iter().filter(is_same).count();
         match listing.next {
             Some(next) => from = next,
@@ -139,7 +140,7 @@ async fn same(router: &Router, table: &Table) -> Answer<usize> {
 
 fn changes(table: &Table) -> Vec<Change> {
     let listing = table.list(0, usize::MAX);
-    let change = |entry: route::store::Entry| Change {
+    let change = |entry: mapping::store::Entry| Change {
         identifier: entry.identifier,
         destination: Some(entry.destination),
     };

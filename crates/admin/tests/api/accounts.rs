@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use desk::{EndReason, SessionTicket};
 use serde_json::{Value, json};
+use sessions::{EndReason, SessionTicket};
 use tokio::time::timeout;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use crate::published::session;
 use crate::support::{Api, CLIENT};

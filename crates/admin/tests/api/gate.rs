@@ -171,7 +171,7 @@ async fn acts_are_recorded() {
     assert!(said[8].starts_with("config.reload ") && said[8].ends_with(" 422"), "{}", said[8]);
     assert_eq!((all[0].who.as_str(), all[0].name.as_deref()), ("token", Some("jane@example.org")));
     assert!(all.iter().all(|record| record.from.as_deref() == Some("127.0.0.1")));
-    let file = std::fs::read_to_string(api.folder.path().join(pointsman_admin::audit::FILE)).expect("a log");
+    let file = std::fs::read_to_string(api.folder.path().join(admin::audit::FILE)).expect("a log");
     assert!(!file.contains(TOKEN));
     assert_eq!(file.lines().count(), 9);
 }

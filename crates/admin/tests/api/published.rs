@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use pointsman_admin::{Reload, ReloadError};
+use admin::{Reload, ReloadError};
 use serde_json::json;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use crate::support::{Api, Ask, CLIENT};
 
@@ -205,7 +205,7 @@ fn valid(api: &Api) -> config::Report {
     loaded.unwrap_or_else(|report| panic!("{}", report.render(false))).warnings
 }
 
-pub(crate) fn session(api: &Api, identifier: &str, destination: &str) -> desk::SessionTicket {
+pub(crate) fn session(api: &Api, identifier: &str, destination: &str) -> sessions::SessionTicket {
     let login = api.desk().begin(identifier, Protocol::Imap, CLIENT).expect("room");
     login.confirm(destination.into()).expect("nothing has changed")
 }

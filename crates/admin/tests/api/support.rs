@@ -1,20 +1,19 @@
 //! The API over real sockets and TLS, in front of a program that is only rooms.
 
+use futures_core::future::BoxFuture;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use backend::Backends;
-use config::plan::{Name, Plan};
-use desk::{Desk, Limits};
+use admin::{Audit, House, Reload, ReloadError, Server};
+use cluster::Bus;
+use control::Points;
+use mail::{Context, Live};
+use mapping::{FileStore, Router, Rules, Settings};
 use observe::Accounts;
-use points::Points;
-use pointsman_admin::house::Boxed;
-use pointsman_admin::{Audit, House, Reload, ReloadError, Server};
-use route::bus::Bus;
-use route::{FileStore, Router, Rules, Settings};
-use session::{Context, Live};
+use plan::{Name, Plan};
+use sessions::{Desk, Limits};
 use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -22,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use upstream::Backends;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -178,7 +178,7 @@ fn plan(folder: &tempfile::TempDir, mapping: &str) -> Plan {
 fn context(plan: &Arc<Plan>, folder: &tempfile::TempDir) -> Context {
     let store = FileStore::open(folder.path().join("mapping"), Rules::of(plan)).expect("a mapping");
     let live = Live {
-        brake: desk::Brake::new(Duration::ZERO),
+        brake: sessions::Brake::new(Duration::ZERO),
         desk: Desk::new(Limits::default()),
         router: Arc::new(Router::new(Arc::new(store), Settings::of(plan), 1_000)),
         accounts: Arc::new(Accounts::Full),
@@ -220,7 +220,7 @@ impl House for Fake {
         self.is_draining.load(Ordering::Relaxed)
     }
 
-    fn reload(&self) -> Boxed<'_, Result<Reload, ReloadError>> {
+    fn reload(&self) -> BoxFuture<'_, Result<Reload, ReloadError>> {
         let next = self.reload.lock().expect("no panic under it").take();
         Box::pin(async { next.unwrap_or_else(|| Err(ReloadError::Other("nothing was prepared".to_owned()))) })
     }

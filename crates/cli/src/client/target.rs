@@ -4,11 +4,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
-use config::certificate::{Leaf, read_chain};
-use config::plan::{ADMIN_CERTIFICATE, Destination, Name, Plan, Verify};
 use hyper::header::HeaderValue;
+use plan::{ADMIN_CERTIFICATE, Destination, Name, Plan, Verify};
+use tls::certificate::{Leaf, read_chain};
 use tls::{Connector, PlatformRoots, TlsError};
-use wire::secret::Secret;
+use types::secret::Secret;
 
 use super::failure::Failure;
 use crate::arguments::Reach;

@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use backend::Backend;
-use backend::probe::{Failure, Found};
-use config::certificate::Leaf;
-use config::plan::{Capabilities, Forwarding, TlsMode, Verify};
-use wire::attempt::Mechanism;
-use wire::protocol::Protocol;
+use credentials::attempt::Mechanism;
+use plan::{Capabilities, Forwarding, TlsMode, Verify};
+use tls::certificate::Leaf;
+use types::protocol::Protocol;
+use upstream::Backend;
+use upstream::probe::{Failure, Found};
 
 use super::{Certificate, Row, words};
 

@@ -1,6 +1,6 @@
 //! Faults in words: what was met, and what to look at next.
 
-use wire::fault::Fault;
+use types::fault::Fault;
 
 /// For the one who reads a probe's findings.
 pub(crate) const fn of(fault: Fault) -> &'static str {

@@ -1,6 +1,6 @@
 //! The JMAP session of an account, as a client finds it (RFC 8620 section 2.2).
 
-use backend::Backend;
+use credentials::sasl;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -9,10 +9,10 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
-use wire::fault::Fault;
-use wire::protocol::Protocol;
-use wire::sasl;
-use wire::secret::Secret;
+use types::fault::Fault;
+use types::protocol::Protocol;
+use types::secret::Secret;
+use upstream::Backend;
 
 use super::Ended;
 use super::login::{Account, HOSTNAME, reason, visitor};

@@ -2,15 +2,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use backend::probe::Failure;
-use backend::{Backend, Leg, Visitor, replay};
-use drive::Next;
+use connection::Next;
+use credentials::attempt::{Attempt, Credential, Told};
+use mail_proto::step::{Errand, Heard, Step};
+use mail_proto::verdict::Reply;
 use tokio::time::{Instant, timeout_at};
-use wire::attempt::{Attempt, Credential, Reply, Told};
-use wire::fault::Fault;
-use wire::protocol::Protocol;
-use wire::secret::Secret;
-use wire::step::{Errand, Heard, Step};
+use types::fault::Fault;
+use types::protocol::Protocol;
+use types::secret::Secret;
+use upstream::probe::Failure;
+use upstream::{Backend, Leg, Visitor, replay};
 
 use super::Ended;
 use crate::probe::words;
@@ -36,7 +37,7 @@ pub(super) async fn text(
     // Listeners of other protocols are not brought here.
     let machine = |_, starttls| {
         replay(protocol, errand(starttls))
-            .unwrap_or_else(|| Box::new(wire::imap::Replay::new(errand(starttls))))
+            .unwrap_or_else(|| Box::new(mail_proto::imap::Replay::new(errand(starttls))))
     };
     let mut leg = match Box::pin(backend.open(protocol, &visitor(), deadline, machine)).await {
         Ok(leg) => leg,

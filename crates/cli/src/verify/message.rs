@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use backend::{Backend, Leg};
 use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
+use upstream::{Backend, Leg};
 
 use super::Ended;
 use super::login::{HOSTNAME, reason, visitor};

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use wire::secret::Secret;
+use types::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::arguments::Verify;

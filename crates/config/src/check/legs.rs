@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use super::overlap;
 use crate::diagnostic::Problems;
 use crate::load::{DestinationPlaces, Draft};
-use crate::plan::{Destination, TlsMode, Verify};
+use plan::{Destination, TlsMode, Verify};
 
 /// Applies the rules to every destination.
 pub(super) fn all(draft: &Draft, problems: &Problems) {

@@ -1,6 +1,6 @@
 //! What is doubtful about the routes of `[http]`: they are legal, and answer with an error.
 
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use crate::diagnostic::Problems;
 use crate::load::Draft;

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use wire::secret::Secret;
+use types::secret::Secret;
 
 use super::listener::addresses;
 use crate::built;
-use crate::plan::Admin;
 use crate::read::{At, Table, closest};
 use crate::value;
+use plan::Admin;
 
 /// Environment variables that win over the file, in this order.
 const TOKEN_VARIABLES: [&str; 2] = ["PROXY_ADMIN_TOKEN", "POINTSMAN_ADMIN_TOKEN"];

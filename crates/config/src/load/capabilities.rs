@@ -1,11 +1,11 @@
 //! `[capabilities.PROTO]`: what is advertised before the backend is known.
 
-use wire::attempt::Mechanism;
-use wire::protocol::Protocol;
+use credentials::attempt::Mechanism;
+use types::protocol::Protocol;
 
 use crate::built;
-use crate::plan::Capabilities;
 use crate::read::{At, Table, closest};
+use plan::Capabilities;
 
 /// One for each protocol, by [`Protocol::index`].
 pub(super) fn read(root: &Table<'_>) -> Vec<Capabilities> {

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use super::listener::TLS_MODES;
 use crate::built;
-use crate::certificate;
-use crate::plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
 use crate::read::{At, Table};
 use crate::value;
+use plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
+use tls::certificate;
 
 /// Where a destination's parts stand, for the rules that span tables.
 pub(crate) struct Places {

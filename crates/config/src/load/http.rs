@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::plan::{ExtractFrom, Http, HttpRoute, HttpTarget, Name};
 use crate::read::{At, Table};
+use plan::{ExtractFrom, Http, HttpRoute, HttpTarget, Name};
 
 /// Bound of a compiled body pattern: patterns are the operator's, but their mistakes should stay cheap.
 const REGEX_SIZE: usize = 1024 * 1024;

@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
-use crate::network::Network;
-use crate::plan::{Listener, ProxyIn, TlsMode};
 use crate::read::{At, Table};
+use plan::network::Network;
+use plan::{Listener, ProxyIn, TlsMode};
 
 /// Where a listener's parts stand, for the rules that span tables.
 pub(crate) struct Places {

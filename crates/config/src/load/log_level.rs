@@ -25,7 +25,7 @@ pub(super) fn judge(table: &Table<'_>, at: At<String>) -> Option<String> {
     }
     if let Err(error) = EnvFilter::builder().parse(&at.value) {
         let message = format!("found \"{}\", which is no filter: {error}", at.value.escape_debug());
-        let help = "write a level, or directives such as \"warn,pointsman=info,pointsman_session=debug\"";
+        let help = "write a level, or directives such as \"warn,pointsman=info,mail=debug\"";
         table.problems.error(&at.key, at.span, message, help);
         return None;
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::built;
-use crate::plan::{Mapping, Source};
 use crate::read::{At, Table};
+use plan::{Mapping, Source};
 
 /// `[mapping]`, which must be there. Where something is missing another thing stands in its place, so that the
 /// rest is judged all the same; the report keeps it from being run.
@@ -110,7 +110,7 @@ fn sql(entry: &Table<'_>, folder: &Path) -> Option<Source> {
     })
 }
 
-fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<wire::secret::Secret> {
+fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<types::secret::Secret> {
     let found = entry.secret("url", folder);
     if found.is_none() && !entry.has("url") {
         entry.missing("url", "give the database's URL");
@@ -141,8 +141,8 @@ mod tests {
     use super::{redis, sql};
     use crate::diagnostic::Problems;
     use crate::keys::KEYS;
-    use crate::plan::Source;
     use crate::read::Table;
+    use plan::Source;
 
     /// What the table of keys says of a default.
     fn default(path: &str) -> &'static str {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::built;
-use crate::plan::{OAuth, Resolve, ResolveWith, Routing};
 use crate::read::{At, Table};
+use plan::{OAuth, Resolve, ResolveWith, Routing};
 
 /// Claims tried behind the configured one.
 const CLAIMS: [&str; 5] = ["email", "preferred_username", "upn", "unique_name", "sub"];

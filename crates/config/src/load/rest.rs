@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::built;
-use crate::plan::{CompareLogin, Limits, Moves};
 use crate::read::{At, Table};
+use plan::{CompareLogin, Limits, Moves};
 
 /// `[limits]`, which may be missing.
 pub(super) fn limits(root: &Table<'_>) -> Limits {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::log_level;
-use crate::plan::{LogFormat, LogIdentifiers, Routing, Server};
 use crate::read::{At, Table};
+use plan::{LogFormat, LogIdentifiers, Routing, Server};
 
 /// `[server]`, which may be missing.
 pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
@@ -98,26 +98,4 @@ fn hostname(table: &Table<'_>, at: At<String>) -> Option<String> {
         "write the public host name, such as \"mail.example.org\"",
     );
     None
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            threads: 0,
-            hostname: None,
-            shutdown_grace: Duration::from_secs(30),
-            bridge_idle: Duration::from_secs(1800),
-            backend_timeout: Duration::from_secs(10),
-            backend_connect_retries: 1,
-            host_down_threshold: 5,
-            host_down_min_clients: 2,
-            host_down_cooldown: Duration::from_secs(30),
-            proxy_ttl: 7,
-            log_level: "info".to_owned(),
-            log_format: LogFormat::Text,
-            log_identifiers: LogIdentifiers::Full,
-            state_dir: PathBuf::from("/var/lib/pointsman"),
-            state_dir_is_set: false,
-        }
-    }
 }

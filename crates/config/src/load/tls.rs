@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rustls::{SupportedCipherSuite, crypto::aws_lc_rs};
 
-use crate::certificate;
-use crate::plan::{Certificate, Tls};
 use crate::read::{At, Table, closest};
 use crate::value;
+use plan::{Certificate, Tls};
+use tls::certificate;
 
 /// `[tls]`, which may be missing, and the name of every certificate, those that could not be read included.
 pub(super) fn read(root: &Table<'_>, folder: &Path) -> (Tls, Vec<String>) {

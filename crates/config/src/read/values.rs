@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use toml::de::DeValue;
-use wire::secret::Secret;
+use types::secret::Secret;
 
 use super::{At, Table, closest};
 use crate::value;

@@ -4,8 +4,6 @@ mod folder;
 mod schema;
 mod whole;
 
-use pointsman_config as config;
-
 use config::keys::{KEYS, Kind};
 use folder::Folder;
 

@@ -1,7 +1,6 @@
 //! The schema says of a file what the loader says: the examples and a file with every key fit, misspelt keys
 //! and wrong kinds do not.
 
-use pointsman_config as config;
 use serde_json::Value;
 
 use crate::whole;

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_config as config;
-
 use config::keys::{KEYS, Key, Kind};
 
 use crate::folder::Folder;

@@ -1,7 +1,5 @@
 //! A file that is not whole TOML: what else is wrong is told too, and nothing that is right is called wrong.
 
-use pointsman_config as config;
-
 use crate::support::{BASE, Folder, found};
 
 /// A slip in one section, mistakes in others: all in one run.

@@ -1,6 +1,5 @@
 //! No text makes the loader panic, and none makes it silent.
 
-use pointsman_config as config;
 use proptest::prelude::*;
 
 use crate::support::{BASE, Folder};

@@ -7,8 +7,6 @@ mod rules;
 mod secrets;
 mod support;
 
-use pointsman_config as config;
-
 use support::{Folder, found};
 
 /// A file with ten different mistakes names all ten.

@@ -1,7 +1,5 @@
 //! What the patterns of `[[http.route]]` match.
 
-use pointsman_config as config;
-
 use crate::support::{BASE, Folder};
 
 #[test]

@@ -1,7 +1,5 @@
 //! Each rule as a row: what is changed about a good file, and what is said of it, and where.
 
-use pointsman_config as config;
-
 use crate::support::{BASE, Folder, found};
 
 /// What to replace, by what; then the place, the key and a part of the message.
@@ -81,7 +79,7 @@ const ERRORS: &[Rule] = &[
     ("#server", "log_format = \"xml\"", "4:14", "server.log_format", "expected one of"),
     ("#server", "log_level = \"inof\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
     ("#server", "log_level = \"\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
-    ("#server", "log_level = \"info,pointsman_session\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
+    ("#server", "log_level = \"info,mail\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
     ("#server", "log_level = \"info, pointsman=debug\"", "4:13", "server.log_level", "which is no filter"),
     ("#server", "log_level = \"a=b=c\"", "4:13", "server.log_level", "which is no filter"),
     ("#server", "log_level = \"pointsman=loud\"", "4:13", "server.log_level", "which is no filter"),
@@ -187,7 +185,7 @@ fn what_is_not_built_yet_is_an_error_of_its_own() {
         .replace(leg, &format!("{leg}\nprotocol.http = {{ port = 443, tls = \"implicit\" }}"))
         .replace("#listener", http);
     let errors = found(&text, config::Severity::Error);
-    let built = config::built::PROTOCOLS.contains(&wire::protocol::Protocol::Http);
+    let built = config::built::PROTOCOLS.contains(&types::protocol::Protocol::Http);
     let keys: Vec<_> = errors.iter().map(|(_, key, _)| &**key).collect();
     let expected: &[&str] = &["listener.web.protocol", "listener.web.preauth_timeout"];
     assert_eq!(keys, expected[usize::from(built)..], "{errors:#?}");
@@ -217,7 +215,7 @@ fn http_listeners_need_the_default_destination_unless_every_route_is_pinned() {
 #[rustfmt::skip]
 const WARNINGS: &[Rule] = &[
     ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\nbearer_token = \"0123456789abcdef0123456789abcdef\"", "33:21", "admin.bearer_token_file", "written here as well"),
-    ("#server", "log_level = \"debug,pointsman_session=trace\"", "4:13", "server.log_level", "every library"),
+    ("#server", "log_level = \"debug,mail=trace\"", "4:13", "server.log_level", "every library"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"Imap.example.org\"]", "28:13", "tls.certificate.a.subjects", "is not for \"imap.example.org\""),
     ("#admin", "[admin]\nbind = \"0.0.0.0:1\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "on every address"),
     ("#old", "\ntls_allow_invalid_certs = true", "13:27", "destination.old.tls_allow_invalid_certs", "not verified"),
@@ -246,8 +244,8 @@ fn log_levels_that_are_good() {
         ("DEBUG", "debug"),
         ("off", "off"),
         ("warn,pointsman=debug", "warn,pointsman=debug"),
-        ("info,pointsman_session=trace", "info,pointsman_session=trace"),
-        ("pointsman_session[session{id=x}]=trace", "pointsman_session[session{id=x}]=trace"),
+        ("info,mail=trace", "info,mail=trace"),
+        ("mail[session{id=x}]=trace", "mail[session{id=x}]=trace"),
     ] {
         let text = BASE.replacen("#server", &format!("log_level = \"{written}\""), 1);
         let folder = Folder::new();

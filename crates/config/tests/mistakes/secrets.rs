@@ -1,7 +1,5 @@
 //! No secret of a configuration appears in anything that is shown.
 
-use pointsman_config as config;
-
 use crate::support::{BASE, Folder};
 
 /// Every place for a secret in a file that is rich in mistakes, so that its lines are quoted.

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use pointsman_config as config;
-
 /// Valid as it stands: the comments are places for what a test adds.
 pub(crate) const BASE: &str = r#"
 [server]

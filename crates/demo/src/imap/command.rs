@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::secret::Secret;
+use types::secret::Secret;
 
 use super::fetch::{self, Item};
 use super::search::{self, Key};

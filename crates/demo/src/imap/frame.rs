@@ -2,7 +2,7 @@
 //!
 //! Framing comes before parsing, so that the bytes of a literal are never taken for a command.
 
-use wire::line::{Found, Lines};
+use mail_proto::line::{Found, Lines};
 
 /// Finds the end of the command at the front of an inbox.
 #[derive(Debug, Default)]

@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use wire::inbox::Inbox;
-use wire::line::{Found, Line};
-use wire::sasl;
-use wire::secret::Secret;
+use credentials::sasl;
+use mail_proto::inbox::Inbox;
+use mail_proto::line::{Found, Line};
+use types::secret::Secret;
 
 use super::answer::Answer;
 use super::{CAPABILITIES, Connection, MAX_ANSWER, State};

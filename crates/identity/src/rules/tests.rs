@@ -1,8 +1,8 @@
 //! A table per rule, and one login per way in.
 
+use credentials::attempt::Mechanism;
 use proptest::prelude::*;
-use wire::attempt::Mechanism;
-use wire::secret::Secret;
+use types::secret::Secret;
 
 use super::*;
 

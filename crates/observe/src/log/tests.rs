@@ -40,8 +40,8 @@ pub(crate) fn lines(
 
 fn speak() {
     tracing::debug!(target: "hyper::proto", "library");
-    tracing::debug!(target: "pointsman_session", "ours");
-    tracing::info!(target: "pointsman_session", "told");
+    tracing::debug!(target: "mail", "ours");
+    tracing::info!(target: "mail", "told");
     tracing::warn!(target: "hyper::proto", "warning");
 }
 
@@ -97,11 +97,23 @@ fn what_cannot_be_read_is_told_with_its_key() {
 #[test]
 fn json_is_one_object_a_line() {
     let lines = lines("info", None, Format::Json, |_| {
-        tracing::info!(target: "pointsman_session", session = "x", "first\nline");
+        tracing::info!(target: "mail", session = "x", "first\nline");
     });
     let value: serde_json::Value = serde_json::from_str(lines.trim_end()).unwrap();
     assert_eq!(value["fields"]["message"], "first\nline");
     assert_eq!((value["fields"]["session"].as_str(), lines.lines().count()), (Some("x"), 1));
+}
+
+#[test]
+fn the_list_of_crates_is_complete() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut crates: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap().replace('-', "_"))
+        .filter(|name| name != "cli")
+        .collect();
+    crates.sort();
+    assert_eq!(crates, CRATES);
 }
 
 /// The only test of this binary that sets the process's log.

@@ -79,7 +79,7 @@ fn table(folder: &Path) -> Arc<Certificates> {
         sha256: [0; 32],
         not_after: 0,
     };
-    let tls = config::plan::Tls {
+    let tls = plan::Tls {
         certificates: vec![Arc::new(certificate)],
         only_tls13: false,
         ignore_client_order: false,

@@ -1,9 +1,9 @@
 //! The certificate that a client really gets. Pins tell which one it was.
 
-use config::plan::Verify;
-use pointsman_tls::{Acceptor, Certificates, SetupError, Tickets};
+use plan::Verify;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use rustls::SignatureScheme;
+use tls::{Acceptor, Certificates, SetupError, Tickets};
 
 use crate::support::*;
 

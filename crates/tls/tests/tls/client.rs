@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use config::plan::{ClientCertificate, Verify};
-use pointsman_tls::{Acceptor, Connector, PlatformRoots, SetupError, Stream, TlsError};
+use plan::{ClientCertificate, Verify};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -11,6 +10,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tls::{Acceptor, Connector, PlatformRoots, SetupError, Stream, TlsError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
@@ -302,8 +302,8 @@ async fn sessions_are_resumed_by_the_connector_that_made_them_alone() {
 async fn alpn_is_sent_where_it_is_asked_for() {
     let authority = Authority::new("any");
     let plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
-    let certificates = pointsman_tls::Certificates::new(&plan, &[]).unwrap();
-    let tickets = pointsman_tls::Tickets::new().unwrap();
+    let certificates = tls::Certificates::new(&plan, &[]).unwrap();
+    let tickets = tls::Tickets::new().unwrap();
     let acceptor = Acceptor::new(&plan, &certificates, &tickets, &[b"h2", b"http/1.1"]).unwrap();
     let roots = || Verify::Roots(vec![authority.root()]);
     for (offer, expected) in [(&[&b"h2"[..]][..], Some(b"h2".to_vec())), (&[], None)] {

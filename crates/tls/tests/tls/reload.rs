@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::plan::{Certificate, Verify};
-use pointsman_tls::{Acceptor, Certificates, ReloadOutcome, Reloaded, Tickets};
+use plan::{Certificate, Verify};
+use tls::{Acceptor, Certificates, ReloadOutcome, Reloaded, Tickets};
 use tokio::time::timeout;
 
 use crate::support::*;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use config::plan::{Tls, Verify};
-use pointsman_tls::{Acceptor, Certificates, SetupError, Stream, Tickets};
+use plan::{Tls, Verify};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
@@ -13,6 +12,7 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, Error, HandshakeKind, ProtocolVersion, RootCertStore,
     SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
 };
+use tls::{Acceptor, Certificates, SetupError, Stream, Tickets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;

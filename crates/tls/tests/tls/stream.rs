@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use config::plan::Verify;
-use pointsman_tls::{Stream, TlsError};
+use plan::Verify;
+use tls::{Stream, TlsError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;

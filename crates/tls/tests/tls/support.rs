@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::aws_lc_rs::digest::{SHA256, digest};
-use config::plan::{Certificate, Destination, Tls, Verify};
-use pointsman_tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets, TlsError};
+use plan::{Certificate, Destination, Tls, Verify};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::aws_lc_rs::{self, ALL_CIPHER_SUITES};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets, TlsError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

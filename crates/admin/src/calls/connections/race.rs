@@ -1,18 +1,19 @@
 //! The promise that a kick makes, against logins of the same account.
 
+use futures_core::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use config::plan::Name;
-use desk::{Desk, Limits, Unconfirmed};
-use points::Points;
-use route::bus::Bus;
-use route::store::{Applied, Boxed, Listing, StoreError};
-use route::{Change, Router, Rules, Settings, Store};
+use cluster::Bus;
+use control::Points;
+use mapping::store::{Applied, Listing, StoreError};
+use mapping::{Change, Router, Rules, Settings, Store};
+use plan::Name;
+use sessions::{Desk, Limits, Unconfirmed};
 use tokio::time::timeout;
-use wire::protocol::Protocol;
+use types::protocol::Protocol;
 
 use super::super::filter::Filter;
 use super::send_home;
@@ -25,7 +26,7 @@ const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALH
 struct Memory(Mutex<HashMap<Arc<str>, Name>>);
 
 impl Store for Memory {
-    fn lookup<'a>(&'a self, key: &'a str) -> Boxed<'a, Result<Option<Name>, StoreError>> {
+    fn lookup<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Name>, StoreError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             let found = self.0.lock().expect("no panic under it").get(key).cloned();
@@ -34,7 +35,7 @@ impl Store for Memory {
         })
     }
 
-    fn apply(&self, changes: Vec<Change>) -> Boxed<'_, Result<Applied, StoreError>> {
+    fn apply(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Applied, StoreError>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             let mut entries = self.0.lock().expect("no panic under it");
@@ -48,7 +49,7 @@ impl Store for Memory {
         })
     }
 
-    fn list(&self, _: u64, _: usize) -> Boxed<'_, Result<Listing, StoreError>> {
+    fn list(&self, _: u64, _: usize) -> BoxFuture<'_, Result<Listing, StoreError>> {
         Box::pin(async { Ok(Listing::default()) })
     }
 }

@@ -1,8 +1,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use desk::Limits;
-use wire::protocol::Protocol;
+use sessions::Limits;
+use types::protocol::Protocol;
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn any_integer_is_a_delay() {
     for text in ["", "-", "+", "5s", "1.5", "0x5", "٥", " 5", "--5"] {
         assert_eq!(clamped(text).expect_err(text).status(), 400, "{text}");
     }
-    assert_eq!(desk::MAX_DELAY.as_secs(), MAX_DELAY_SECONDS, "the desk clamps too");
+    assert_eq!(sessions::MAX_DELAY.as_secs(), MAX_DELAY_SECONDS, "the desk clamps too");
 }
 
 #[test]
@@ -50,6 +50,6 @@ fn pages_are_in_order_and_complete() {
             None => break,
         }
     }
-    let expected: Vec<u64> = tickets.iter().skip(1).step_by(2).map(desk::SessionTicket::id).collect();
+    let expected: Vec<u64> = tickets.iter().skip(1).step_by(2).map(sessions::SessionTicket::id).collect();
     assert_eq!(seen, expected);
 }

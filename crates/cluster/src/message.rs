@@ -1,0 +1,264 @@
+//! What goes over the channel: `MAC JSON`, signed with a key that only knowers of the admin token have.
+//!
+//! The key is HKDF-SHA-256 of the token with the channel's name in it, so that a message of one channel is
+//! worth nothing on another, and the token cannot be had from a message. Whoever may write to the channel but
+//! does not know the token can repeat what was said; numbers and dates (`peers`) see to that.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use aws_lc_rs::{hkdf, hmac};
+use serde_json::{Map, Value, json};
+use types::secret::Secret;
+
+use super::channel::{ChannelError, MAX_MESSAGE};
+use super::event::Event;
+
+/// Signs and verifies. Prints nothing of itself.
+pub struct Key(hmac::Key);
+
+/// One message, whoever sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) head: Head,
+    pub(super) body: Body,
+}
+
+/// Who sent it, and which of theirs it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The sender's name.
+    pub(super) node: Arc<str>,
+    /// A number that the sender drew at its start: another one after a restart.
+    pub(super) run: u64,
+    /// 1, 2, 3 … within the run, whether or not one got through.
+    pub(super) number: u64,
+    /// The sender's clock: milliseconds since 1970.
+    pub(super) sent: u64,
+}
+
+/// What it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// I am here. To a greeting the others say the same.
+    Beat {
+        /// I have just begun to listen.
+        greets: bool,
+    },
+    /// I am going: nobody needs to wait for me.
+    Leave,
+    /// What you said under that number is done here.
+    Done { run: u64, number: u64 },
+    /// Do this.
+    Event(Event),
+}
+
+/// The longest name of a node; a longer one is cut.
+pub(super) const MAX_NODE: usize = 64;
+
+/// Into the key, beside the channel's name: another format is another key.
+const PURPOSE: &[u8] = b"pointsman change events 1";
+
+const MAC_HEX: usize = 64;
+
+// === impl Key ===
+
+impl Key {
+    /// The key for `channel` of those who know `token`.
+    ///
+    /// # Errors
+    /// The crypto library refuses, which it does for keys of other lengths than ours.
+    pub fn derive(token: &Secret, channel: &str) -> Result<Self, ChannelError> {
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, PURPOSE).extract(token.expose());
+        let info = [channel.as_bytes()];
+        let key = extracted.expand(&info, hmac::HMAC_SHA256).map(hmac::Key::from);
+        key.map(Self).map_err(|_| ChannelError("no key could be derived from the admin token".into()))
+    }
+
+    /// The message as it goes over the channel.
+    pub(super) fn seal(&self, message: &Message) -> String {
+        let json = message.write();
+        let mac = hmac::sign(&self.0, json.as_bytes());
+        let mut sealed = String::with_capacity(MAC_HEX + 1 + json.len());
+        for byte in mac.as_ref() {
+            // Writing to a `String` cannot fail.
+            let _ = write!(sealed, "{byte:02x}");
+        }
+        sealed.push(' ');
+        sealed.push_str(&json);
+        sealed
+    }
+
+    /// The message that was sealed with this key; `None` for everything else.
+    pub(super) fn open(&self, sealed: &str) -> Option<Message> {
+        if sealed.len() > MAX_MESSAGE {
+            return None;
+        }
+        let (mac, json) = sealed.split_once(' ')?;
+        hmac::verify(&self.0, json.as_bytes(), &unhex(mac)?).ok()?;
+        // Nothing of what is not signed has been looked into so far.
+        Message::read(json)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key([redacted])")
+    }
+}
+
+// === impl Message ===
+
+impl Message {
+    fn write(&self) -> String {
+        let Head { node, run, number, sent } = &self.head;
+        let (name, contents) = match &self.body {
+            Body::Beat { greets } => ("beat", json!({ "greets": greets })),
+            Body::Leave => ("leave", Value::Bool(true)),
+            Body::Done { run, number } => ("done", json!({ "run": run, "number": number })),
+            Body::Event(event) => event.write(),
+        };
+        let mut object = Map::new();
+        object.insert("node".to_owned(), json!(&**node));
+        object.insert("run".to_owned(), json!(run));
+        object.insert("number".to_owned(), json!(number));
+        object.insert("sent".to_owned(), json!(sent));
+        object.insert(name.to_owned(), contents);
+        Value::Object(object).to_string()
+    }
+
+    fn read(json: &str) -> Option<Self> {
+        let Value::Object(object) = serde_json::from_str(json).ok()? else { return None };
+        let number = |key: &str| object.get(key)?.as_u64();
+        let node = object.get("node")?.as_str().filter(|node| node.len() <= MAX_NODE)?;
+        let head =
+            Head { node: node.into(), run: number("run")?, number: number("number")?, sent: number("sent")? };
+        let mut bodies =
+            object.iter().filter(|(key, _)| !matches!(key.as_str(), "node" | "run" | "number" | "sent"));
+        let (name, contents) = bodies.next()?;
+        let body = match name.as_str() {
+            "beat" => Body::Beat { greets: contents.get("greets")?.as_bool()? },
+            "leave" => Body::Leave,
+            "done" => {
+                Body::Done { run: contents.get("run")?.as_u64()?, number: contents.get("number")?.as_u64()? }
+            }
+            other => Body::Event(Event::read(other, contents)?),
+        };
+        bodies.next().is_none().then_some(Self { head, body })
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != MAC_HEX || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..MAC_HEX).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(token: &str, channel: &str) -> Key {
+        Key::derive(&Secret::copy_of(token.as_bytes()), channel).expect("a key")
+    }
+
+    fn message(body: Body) -> Message {
+        Message { head: Head { node: "a".into(), run: u64::MAX, number: 1, sent: 1_700_000_000_000 }, body }
+    }
+
+    #[test]
+    fn every_body_comes_back() {
+        let key = key("token", "pointsman");
+        for body in [
+            Body::Beat { greets: true },
+            Body::Leave,
+            Body::Done { run: 7, number: 8 },
+            Body::Event(Event::Flush),
+            Body::Event(Event::Changed(vec!["ä\"".into()])),
+        ] {
+            let message = message(body);
+            assert_eq!(key.open(&key.seal(&message)), Some(message));
+        }
+    }
+
+    #[test]
+    fn only_whole_messages_of_the_same_token_and_channel_are_opened() {
+        let ours = key("token", "pointsman");
+        let message = message(Body::Event(Event::Flush));
+        let sealed = ours.seal(&message);
+        for (sealed, why) in [
+            (key("token.", "pointsman").seal(&message), "another token"),
+            (key("token", "pointsman2").seal(&message), "another channel"),
+            (sealed.replace("\"number\":1", "\"number\":2"), "changed"),
+            (sealed.replacen(' ', "", 1), "no space"),
+            (sealed[1..].to_owned(), "a digit is missing"),
+            (sealed[64..].to_owned(), "no signature"),
+            (format!("{}{}", "0".repeat(64), &sealed[64..]), "another signature"),
+            (format!("{}{}", "é".repeat(32), &sealed[64..]), "no hexadecimal"),
+            (format!("{sealed} "), "longer"),
+            (String::new(), "empty"),
+        ] {
+            assert_eq!(ours.open(&sealed), None, "{why}");
+        }
+        assert_eq!(ours.open(&sealed), Some(message));
+    }
+
+    #[test]
+    fn signed_nonsense_is_no_message() {
+        let key = key("token", "pointsman");
+        let head = r#""node":"a","run":1,"number":1,"sent":1"#;
+        let seal = |json: &str| {
+            let mac = hmac::sign(&key.0, json.as_bytes());
+            let hex: String = mac.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{hex} {json}")
+        };
+        assert!(key.open(&seal(&format!("{{{head},\"flush\":true}}"))).is_some());
+        let long = "n".repeat(MAX_NODE + 1);
+        for json in [
+            "",
+            "[]",
+            &format!("{{{head}}}"),
+            &format!("{{{head},\"flush\":true,\"leave\":true}}"),
+            &format!("{{{head},\"unknown\":true}}"),
+            r#"{"node":"a","run":1,"number":1,"flush":true}"#,
+            r#"{"node":"a","run":-1,"number":1,"sent":1,"flush":true}"#,
+            &format!(r#"{{"node":"{long}","run":1,"number":1,"sent":1,"flush":true}}"#),
+            &"[".repeat(MAX_MESSAGE - 100),
+        ] {
+            assert_eq!(key.open(&seal(json)), None, "{json:.100}");
+        }
+        let padded = format!("{{{head},\"flush\":true{}}}", " ".repeat(MAX_MESSAGE));
+        assert_eq!(key.open(&seal(&padded)), None, "too long");
+    }
+
+    #[test]
+    fn it_prints_no_key() {
+        assert_eq!(format!("{:?}", key("token", "pointsman")), "Key([redacted])");
+    }
+
+    proptest! {
+        #[test]
+        fn strangers_messages_do_no_harm(sealed in ".{0,200}|[0-9a-f]{64} \\{.{0,100}\\}") {
+            prop_assert_eq!(key("token", "pointsman").open(&sealed), None);
+        }
+
+        /// Whoever knows the token may still be of another version, or broken.
+        #[test]
+        fn whatever_is_read_is_written_as_the_same(
+            name in "changed|flush|kick|delay|hold|release|beat|leave|done|node|\\PC{0,6}",
+            contents in "true|null|\\[(\"[ab@*]{0,3}\"(,\"\\\\u00e9\"){0,2})?\\]|\
+                \\{(\"account\":(null|\"[*@a.]{0,4}\"|7),)?(\"client\":(null|\"(::1|192\\.0\\.2\\.1|::ffff:192\\.0\\.2\\.1|x)\"),)?\
+                (\"hold\":(1|-1|18446744073709551615|1e3),)?(\"accounts\":\\[\"a\"\\],)?(\"greets\":true,)?\
+                (\"run\":1,\"number\":2,)?\"ms\":(0|18446744073709551615|1\\.5)\\}",
+            more in "(,\"number\":[0-9]{1,21})?(,\"leave\":true)?",
+        ) {
+            let json = format!(r#"{{"node":"a","run":1,"number":1,"sent":1,"{name}":{contents}{more}}}"#);
+            if let Some(message) = Message::read(&json) {
+                prop_assert_eq!(Message::read(&message.write()), Some(message), "{}", json);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a login is made of, and what becomes of it.
+//!
+//! An [`Attempt`] is born in a dialogue, read by `identity`, and lent to a replay. Its one owner is the
+//! session's step that waits for the verdict: when that step ends, the credential is wiped.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use types::secret::Secret;
+
+/// The SASL mechanisms that can be offered. `-PLUS` is none of them: channel binding cannot pass a proxy
+/// that terminates TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// RFC 4616.
+    Plain,
+    /// The two prompts of draft-murchison-sasl-login.
+    Login,
+    /// RFC 7628.
+    OAuthBearer,
+    /// Google's predecessor of OAUTHBEARER.
+    XOAuth2,
+    /// RFC 5802.
+    ScramSha1,
+    /// RFC 7677.
+    ScramSha256,
+    /// draft-melnikov-scram-sha-512.
+    ScramSha512,
+}
+
+/// One login as the client made it.
+#[derive(Debug)]
+pub struct Attempt {
+    /// Who, and with what.
+    pub credential: Credential,
+    /// What the client told of itself before it logged in.
+    pub told: Told,
+}
+
+/// The credential of one login.
+#[derive(Debug)]
+pub enum Credential {
+    /// A user name and a password that the proxy holds: IMAP `LOGIN`, POP3 `USER`/`PASS`, SASL LOGIN.
+    Password {
+        /// Byte for byte as the client meant it (quotes and literals undone).
+        user: Secret,
+        /// Byte for byte as the client meant it.
+        password: Secret,
+    },
+    /// A SASL exchange that is relayed message by message.
+    Sasl {
+        /// The mechanism that the client chose; never [`Mechanism::Login`], whose prompts the proxy runs.
+        mechanism: Mechanism,
+        /// The decoded first message of the client.
+        initial: Secret,
+    },
+}
+
+/// What a client told of itself before it logged in.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// IMAP `ID` fields (RFC 2971), without the `x-` ones; `None` is `NIL`. Bounded by the RFC's 30 fields.
+    pub id: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// The name in EHLO or HELO.
+    pub helo: Option<Vec<u8>>,
+    /// Whether the client said EHLO (`ESMTP`) and not HELO.
+    pub extended: bool,
+    /// Whether the client said POP3's `UTF8` (RFC 6856 section 2): the session is to be in that mode.
+    pub utf8: bool,
+    /// What a trusted front said of the client behind it.
+    pub front: Option<Front>,
+}
+
+/// The client behind a trusted front, by the front's `ID` or `XCLIENT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Front {
+    /// The client's own address.
+    pub client: SocketAddr,
+    /// The address that the client connected to, where the front told it.
+    pub local: Option<SocketAddr>,
+    /// The session id that the front gave.
+    pub session: Option<String>,
+    /// Hops that are left (`x-proxy-ttl`, `TTL`).
+    pub ttl: Option<u8>,
+}
+
+// === impl Mechanism ===
+
+impl Mechanism {
+    /// Every mechanism.
+    pub const ALL: [Self; 7] = [
+        Self::Plain,
+        Self::Login,
+        Self::OAuthBearer,
+        Self::XOAuth2,
+        Self::ScramSha1,
+        Self::ScramSha256,
+        Self::ScramSha512,
+    ];
+
+    /// The registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
+            Self::ScramSha1 => "SCRAM-SHA-1",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+
+    /// The mechanism of that name in any case (RFC 4422 section 3.1 writes names in upper case; clients vary).
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether it shows the password or token itself to whoever can read the connection, and so needs TLS.
+    /// SCRAM does not show it.
+    #[must_use]
+    pub const fn is_cleartext(self) -> bool {
+        matches!(self, Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2)
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+// === impl Attempt ===
+
+impl Attempt {
+    /// The name of the way in, for logs and metrics: the mechanism, or `LOGIN` for a user name and a password.
+    #[must_use]
+    pub fn mechanism(&self) -> Mechanism {
+        match &self.credential {
+            Credential::Password { .. } => Mechanism::Login,
+            Credential::Sasl { mechanism, .. } => *mechanism,
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Whom a credential names: the one question that routing asks of a login.
+//!
+//! Nothing is verified here and nothing is changed: the credential goes to the backend as it came. What must
+//! never happen is that we read one name and the backend another, so a message that can be read in two ways
+//! (a third NUL, a key given twice, an escape that is none) is refused, never guessed at.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::attempt::{Credential, Mechanism};
+use crate::sasl;
+use types::secret::Secret;
+
+/// Whom a credential names.
+#[derive(Debug)]
+pub enum Claimed {
+    /// The login name as the client wrote it, escapes undone; not judged yet, and with its master-user suffix.
+    Name(Vec<u8>),
+    /// No name but a token that may hold one; never empty.
+    Token(Secret),
+}
+
+/// Why a credential names nobody. To the client each is a failed login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadCredential {
+    /// A NUL where none can be: not two in a PLAIN message (RFC 4616 section 2), or one in a user name or a
+    /// password.
+    Nul,
+    /// No well-formed GS2 header (RFC 5801 section 4) or client-first message (RFC 5802 section 7).
+    Malformed,
+    /// The client demands channel binding (`p=`), which cannot pass a proxy that terminates TLS.
+    ChannelBinding,
+    /// `=` in a name, with neither `2C` nor `3D` behind it (RFC 5802 section 5.1).
+    Escape,
+    /// A key that is given twice: we could route by the one, and the backend open the other.
+    Repeated,
+    /// Neither a name nor a bearer token.
+    NoName,
+    /// An `Authorization` header that is neither `Basic` nor `Bearer`, or a SASL message of a mechanism that
+    /// has none.
+    Unknown,
+}
+
+/// The name in `credential`, or its token where it has no name.
+///
+/// A separate authorization identity (PLAIN, SCRAM) names the mailbox that is opened, so it wins.
+///
+/// # Errors
+/// [`BadCredential`] when it names nobody, or when two readers could take it for two names.
+pub fn claimed(credential: &Credential) -> Result<Claimed, BadCredential> {
+    match credential {
+        Credential::Password { user, password } => {
+            // Replayed as PLAIN, a NUL would shift what the backend takes for the name.
+            if user.expose().contains(&0) || password.expose().contains(&0) {
+                return Err(BadCredential::Nul);
+            }
+            Ok(Claimed::Name(user.expose().to_vec()))
+        }
+        Credential::Sasl { mechanism, initial } => {
+            let message = initial.expose();
+            match mechanism {
+                Mechanism::Plain => plain(message),
+                Mechanism::OAuthBearer => oauth_bearer(message),
+                Mechanism::XOAuth2 => xoauth2(message),
+                Mechanism::ScramSha1 | Mechanism::ScramSha256 | Mechanism::ScramSha512 => scram(message),
+                // Its prompts are run by `sasl::Exchange`, which makes a `Password` of them.
+                Mechanism::Login => Err(BadCredential::Unknown),
+            }
+        }
+    }
+}
+
+/// Whom the value of an HTTP `Authorization` header names: `Basic` (RFC 7617) the user, `Bearer` (RFC 6750)
+/// its token.
+///
+/// # Errors
+/// [`BadCredential`] when it names nobody.
+pub fn authorization(value: &[u8]) -> Result<Claimed, BadCredential> {
+    let (scheme, rest) = split_scheme(value).ok_or(BadCredential::Unknown)?;
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        return token(rest).map(Claimed::Token);
+    }
+    if !scheme.eq_ignore_ascii_case(b"basic") {
+        return Err(BadCredential::Unknown);
+    }
+    let pair = sasl::decode(rest).ok_or(BadCredential::Malformed)?;
+    // RFC 7617 section 2: the user-id has no colon, the password may.
+    let end = pair.expose().iter().position(|&byte| byte == b':').ok_or(BadCredential::Malformed)?;
+    Ok(Claimed::Name(pair.expose()[..end].to_vec()))
+}
+
+/// The token in `Bearer TOKEN`, the scheme in any case.
+///
+/// # Errors
+/// [`BadCredential::Unknown`] for another scheme, [`BadCredential::NoName`] without a token.
+pub fn bearer(value: &[u8]) -> Result<Secret, BadCredential> {
+    match split_scheme(value) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => token(rest),
+        _ => Err(BadCredential::Unknown),
+    }
+}
+
+// RFC 4616 section 2: message = [authzid] UTF8NUL authcid UTF8NUL passwd
+fn plain(message: &[u8]) -> Result<Claimed, BadCredential> {
+    let mut parts = message.split(|&byte| byte == 0);
+    let (Some(authzid), Some(authcid), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(BadCredential::Nul);
+    };
+    let name = if authzid.is_empty() { authcid } else { authzid };
+    Ok(Claimed::Name(name.to_vec()))
+}
+
+// RFC 7628 section 3.1: client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep
+fn oauth_bearer(message: &[u8]) -> Result<Claimed, BadCredential> {
+    let (authzid, pairs) = gs2_header(message)?;
+    if pairs.first() != Some(&KVSEP) {
+        return Err(BadCredential::Malformed);
+    }
+    match authzid {
+        Some(name) => Ok(Claimed::Name(name)),
+        None => bearer(value(pairs, b"auth")?.ok_or(BadCredential::NoName)?).map(Claimed::Token),
+    }
+}
+
+// "user=" NAME ^A "auth=Bearer " TOKEN ^A ^A, as Google describes it.
+fn xoauth2(message: &[u8]) -> Result<Claimed, BadCredential> {
+    match value(message, b"user")? {
+        Some(name) if !name.is_empty() => Ok(Claimed::Name(name.to_vec())),
+        _ => bearer(value(message, b"auth")?.ok_or(BadCredential::NoName)?).map(Claimed::Token),
+    }
+}
+
+// RFC 5802 section 7: client-first-message = gs2-header [reserved-mext ","] username "," nonce ["," extensions]
+// An `m=` in front demands an extension that nobody knows, and ends the login (section 5.1).
+fn scram(message: &[u8]) -> Result<Claimed, BadCredential> {
+    let (authzid, bare) = gs2_header(message)?;
+    let (username, rest) = split_at_comma(bare).ok_or(BadCredential::Malformed)?;
+    let username = username.strip_prefix(b"n=").ok_or(BadCredential::Malformed)?;
+    if !rest.starts_with(b"r=") {
+        return Err(BadCredential::Malformed);
+    }
+    let authcid = sasl_name(username)?;
+    Ok(Claimed::Name(authzid.unwrap_or(authcid)))
+}
+
+/// The authorization identity, decoded and not empty, and what follows the header.
+// RFC 5802 section 7: gs2-header = gs2-cbind-flag "," [ authzid ] ","
+fn gs2_header(message: &[u8]) -> Result<(Option<Vec<u8>>, &[u8]), BadCredential> {
+    let (flag, rest) = split_at_comma(message).ok_or(BadCredential::Malformed)?;
+    match flag {
+        b"n" | b"y" => {}
+        _ if flag.starts_with(b"p=") => return Err(BadCredential::ChannelBinding),
+        _ => return Err(BadCredential::Malformed),
+    }
+    let (authzid, rest) = split_at_comma(rest).ok_or(BadCredential::Malformed)?;
+    let authzid = match authzid.strip_prefix(b"a=") {
+        Some(name) => sasl_name(name)?,
+        None if authzid.is_empty() => Vec::new(),
+        None => return Err(BadCredential::Malformed),
+    };
+    Ok((Some(authzid).filter(|name| !name.is_empty()), rest))
+}
+
+/// Undoes `=2C` and `=3D` (ABNF strings are of any case, RFC 5234 section 2.3).
+fn sasl_name(text: &[u8]) -> Result<Vec<u8>, BadCredential> {
+    let mut name = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'=' {
+            name.push(byte);
+            continue;
+        }
+        let (escape, behind) = rest.split_at_checked(2).ok_or(BadCredential::Escape)?;
+        name.push(match escape {
+            b"2C" | b"2c" => b',',
+            b"3D" | b"3d" => b'=',
+            _ => return Err(BadCredential::Escape),
+        });
+        rest = behind;
+    }
+    Ok(name)
+}
+
+/// The value of `key` among `key=value` pairs that `^A` separates.
+fn value<'a>(pairs: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>, BadCredential> {
+    let mut found = pairs
+        .split(|&byte| byte == KVSEP)
+        .filter_map(|pair| pair.split_at_checked(key.len()))
+        .filter(|(name, _)| name.eq_ignore_ascii_case(key))
+        .filter_map(|(_, rest)| rest.strip_prefix(b"="));
+    let first = found.next();
+    if found.next().is_some() { Err(BadCredential::Repeated) } else { Ok(first) }
+}
+
+fn token(bytes: &[u8]) -> Result<Secret, BadCredential> {
+    let bytes = bytes.trim_ascii();
+    if bytes.is_empty() { Err(BadCredential::NoName) } else { Ok(Secret::copy_of(bytes)) }
+}
+
+// RFC 9110 section 11.4: credentials = auth-scheme [ 1*SP token68 ]
+fn split_scheme(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let value = value.trim_ascii();
+    let end = value.iter().position(|&byte| byte == b' ')?;
+    Some((&value[..end], value[end..].trim_ascii_start()))
+}
+
+fn split_at_comma(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&byte| byte == b',')?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+// === impl BadCredential ===
+
+impl BadCredential {
+    /// Name in metrics and in the `reason` field of log lines.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Nul => "credential_nul",
+            Self::Malformed => "credential_malformed",
+            Self::ChannelBinding => "credential_channel_binding",
+            Self::Escape => "credential_escape",
+            Self::Repeated => "credential_repeated_key",
+            Self::NoName => "credential_without_name",
+            Self::Unknown => "credential_unknown",
+        }
+    }
+}
+
+impl fmt::Display for BadCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nul => "the credential has a NUL too many or too few",
+            Self::Malformed => "the credential has not the form that its mechanism prescribes",
+            Self::ChannelBinding => "the client demands channel binding; use the mechanism without -PLUS",
+            Self::Escape => "`=` in a name has neither `2C` nor `3D` behind it",
+            Self::Repeated => "the credential gives a key twice; give it once",
+            Self::NoName => "the credential has neither a name nor a bearer token",
+            Self::Unknown => "the credential is of a kind that names nobody",
+        })
+    }
+}
+
+impl Error for BadCredential {}
+
+/// Between the pairs of OAUTHBEARER and XOAUTH2 (RFC 7628 section 3.1).
+const KVSEP: u8 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! The few commands that exist before a login, parsed from one whole frame (RFC 5804 section 2).
+
+use super::string::Cursor;
+use credentials::attempt::Mechanism;
+use types::secret::Secret;
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Capability,
+    /// With the tag to send back.
+    Noop(Option<Secret>),
+    Logout,
+    StartTls,
+    Authenticate {
+        /// `None`: a mechanism that we do not know.
+        mechanism: Option<Mechanism>,
+        /// As it stood in its string, still encoded.
+        initial: Option<Secret>,
+    },
+    /// A trusted front's word on the client.
+    Xclient(Vec<u8>),
+    /// A command of a later state: it needs a login first.
+    TooEarly,
+    /// No command that we have heard of.
+    Unknown,
+}
+
+/// The arguments are not what the command takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mistake;
+
+/// Longest tag of a `NOOP` that is sent back: that of a quoted string.
+const MAX_TAG: usize = 1024;
+
+/// Commands of the authenticated state (RFC 5804 sections 2.4 to 2.14).
+const TOO_EARLY: [&str; 9] = [
+    "HAVESPACE",
+    "PUTSCRIPT",
+    "LISTSCRIPTS",
+    "SETACTIVE",
+    "GETSCRIPT",
+    "DELETESCRIPT",
+    "RENAMESCRIPT",
+    "CHECKSCRIPT",
+    "UNAUTHENTICATE",
+];
+
+/// Parses one whole frame, its last line end included.
+pub(super) fn parse(frame: &[u8]) -> Result<Command, Mistake> {
+    let mut words = Cursor::new(frame);
+    match words.atom().map(<[u8]>::to_ascii_uppercase) {
+        Some(verb) => arguments(&verb, &mut words).ok_or(Mistake),
+        None => Ok(Command::Unknown),
+    }
+}
+
+/// Whether an unfinished line already shows itself to be `AUTHENTICATE`, whose initial response may be long.
+pub(super) fn is_authenticate(frame: &[u8]) -> bool {
+    const START: &[u8] = b"AUTHENTICATE ";
+    frame.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+}
+
+/// Reads a line of a SASL exchange: the text of a string, still encoded. `*` stands for itself without its
+/// quotes too, as some clients send it.
+pub(super) fn response(frame: &[u8]) -> Option<Secret> {
+    let mut words = Cursor::new(frame);
+    if words.rest() == b"*" {
+        return Some(Secret::copy_of(b"*"));
+    }
+    words.string().filter(|_| words.is_at_end())
+}
+
+fn arguments(verb: &[u8], words: &mut Cursor<'_>) -> Option<Command> {
+    let command = match verb {
+        b"CAPABILITY" => Command::Capability,
+        b"LOGOUT" => Command::Logout,
+        b"STARTTLS" => Command::StartTls,
+        // command-noop = "NOOP" [SP string] CRLF
+        b"NOOP" if words.is_at_end() => Command::Noop(None),
+        b"NOOP" => {
+            words.space()?;
+            Command::Noop(Some(words.string().filter(|tag| tag.len() <= MAX_TAG)?))
+        }
+        // command-authenticate = "AUTHENTICATE" SP auth-type [SP string] *(CRLF string)
+        b"AUTHENTICATE" => {
+            words.space()?;
+            let mechanism = Mechanism::from_name(words.string()?.expose());
+            let initial =
+                if words.is_at_end() { None } else { Some(words.space().and_then(|()| words.string())?) };
+            Command::Authenticate { mechanism, initial }
+        }
+        b"XCLIENT" => {
+            words.space()?;
+            let attributes = words.rest();
+            return (!attributes.is_empty()).then(|| Command::Xclient(attributes.to_vec()));
+        }
+        other if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => return Some(Command::TooEarly),
+        _ => return Some(Command::Unknown),
+    };
+    words.is_at_end().then_some(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(frame: &[u8]) -> String {
+        let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
+        match parse(frame) {
+            Err(Mistake) => "bad".to_owned(),
+            Ok(Command::Noop(tag)) => format!("NOOP {:?}", tag.as_ref().map(text)),
+            Ok(Command::Authenticate { mechanism, initial }) => {
+                format!("AUTHENTICATE {mechanism:?} {:?}", initial.as_ref().map(text))
+            }
+            Ok(Command::Xclient(attributes)) => format!("XCLIENT <{}>", attributes.escape_ascii()),
+            Ok(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn commands() {
+        for (frame, expected) in [
+            (&b"CAPABILITY\r\n"[..], "Capability"),
+            (b"capability\n", "Capability"),
+            (b"LOGOUT\r\n", "Logout"),
+            (b"StartTls\r\n", "StartTls"),
+            (b"NOOP\r\n", "NOOP None"),
+            (b"NOOP \"sync 1\"\r\n", "NOOP Some(\"sync 1\")"),
+            (b"NOOP {4+}\r\na\r\nb\r\n", "NOOP Some(\"a\\\\r\\\\nb\")"),
+            (b"AUTHENTICATE \"PLAIN\"\r\n", "AUTHENTICATE Some(Plain) None"),
+            (b"authenticate \"plain\" \"AGE=\"\r\n", "AUTHENTICATE Some(Plain) Some(\"AGE=\")"),
+            (b"AUTHENTICATE \"PLAIN\" {4+}\r\nAGE=\r\n", "AUTHENTICATE Some(Plain) Some(\"AGE=\")"),
+            (b"AUTHENTICATE {5+}\r\nPLAIN \"\"\r\n", "AUTHENTICATE Some(Plain) Some(\"\")"),
+            (b"AUTHENTICATE \"NTLM\"\r\n", "AUTHENTICATE None None"),
+            (b"XCLIENT ADDR=192.0.2.1 TTL=5\r\n", "XCLIENT <ADDR=192.0.2.1 TTL=5>"),
+            (b"LISTSCRIPTS\r\n", "TooEarly"),
+            (b"PUTSCRIPT \"x\" {6+}\r\nLOGOUT\r\n", "TooEarly"),
+            (b"UNAUTHENTICATE\r\n", "TooEarly"),
+            (b"FROBNICATE\r\n", "Unknown"),
+            (b"\r\n", "Unknown"),
+            (b" NOOP\r\n", "Unknown"),
+            (b"\"NOOP\"\r\n", "Unknown"),
+            // Mistakes.
+            (b"CAPABILITY x\r\n", "bad"),
+            (b"LOGOUT \r\n", "bad"),
+            (b"NOOP x\r\n", "bad"),
+            (b"NOOP \"a\" \"b\"\r\n", "bad"),
+            (b"NOOP \"a\0\"\r\n", "bad"),
+            (b"AUTHENTICATE\r\n", "bad"),
+            (b"AUTHENTICATE PLAIN\r\n", "bad"),
+            (b"AUTHENTICATE \"PLAIN\" AGE=\r\n", "bad"),
+            (b"AUTHENTICATE \"PLAIN\" \"AGE=\" x\r\n", "bad"),
+            (b"AUTHENTICATE \"PLAIN\" \r\n", "bad"),
+            (b"XCLIENT\r\n", "bad"),
+            (b"XCLIENT \r\n", "bad"),
+        ] {
+            assert_eq!(shown(frame), expected, "{}", frame.escape_ascii());
+        }
+        let long = format!("NOOP \"{}\"\r\n", "x".repeat(1025));
+        assert_eq!(shown(long.as_bytes()), "bad");
+    }
+
+    #[test]
+    fn responses() {
+        for (frame, expected) in [
+            (&b"\"AGE=\"\r\n"[..], Some(&b"AGE="[..])),
+            (b"{4+}\r\nAGE=\r\n", Some(b"AGE=")),
+            (b"\"\"\n", Some(b"")),
+            (b"\"*\"\r\n", Some(b"*")),
+            (b"*\r\n", Some(b"*")),
+            (b"AGE=\r\n", None),
+            (b"\"AGE=\" x\r\n", None),
+            (b"\r\n", None),
+        ] {
+            assert_eq!(response(frame).as_ref().map(Secret::expose), expected, "{}", frame.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_an_unfinished_line_shows() {
+        assert!(
+            is_authenticate(b"authenticate \"X")
+                && !is_authenticate(b"AUTHENTICATE")
+                && !is_authenticate(b"x")
+        );
+    }
+}

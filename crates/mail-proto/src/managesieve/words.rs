@@ -1,0 +1,102 @@
+//! What ManageSieve clients are told, in ManageSieve's words (RFC 5804 sections 1.2 and 1.3).
+
+use super::string::{self, Writer};
+use crate::dialogue::{Said, Turn};
+use crate::step::Channel;
+use crate::verdict::{Parting, Verdict};
+use credentials::sasl;
+use types::secret::Secret;
+
+const CANCELLED: &str = "NO \"Authentication cancelled\"";
+
+/// One line of a capability block.
+pub(super) fn capability(name: &str, value: Option<&str>) -> Vec<u8> {
+    let mut out = Secret::default();
+    string::push(&mut out, name.as_bytes(), Writer::Server);
+    if let Some(value) = value {
+        out.extend(b" ");
+        string::push(&mut out, value.as_bytes(), Writer::Server);
+    }
+    out.extend(b"\r\n");
+    out.expose().to_vec()
+}
+
+/// A status, a space and a string.
+pub(super) fn with_text(status: &str, text: &str) -> Vec<u8> {
+    let mut out = Secret::copy_of(status.as_bytes());
+    out.extend(b" ");
+    string::push(&mut out, text.as_bytes(), Writer::Server);
+    out.extend(b"\r\n");
+    out.expose().to_vec()
+}
+
+/// `NOOP`'s answer, with its tag (RFC 5804 section 2.13).
+pub(super) fn noop(tag: Option<&Secret>) -> Vec<u8> {
+    let Some(tag) = tag else {
+        return line("OK \"Nothing done\"");
+    };
+    let mut out = Secret::copy_of(b"OK (TAG ");
+    string::push(&mut out, tag.expose(), Writer::Server);
+    out.extend(b") \"Nothing done\"\r\n");
+    out.expose().to_vec()
+}
+
+/// A challenge: a string of base64.
+pub(super) fn challenge(data: &[u8]) -> Vec<u8> {
+    let mut text = Secret::default();
+    sasl::encode_into(&mut text, data);
+    let mut out = Secret::default();
+    string::push(&mut out, text.expose(), Writer::Server);
+    out.extend(b"\r\n");
+    out.expose().to_vec()
+}
+
+/// The answer to a command of a login or of STARTTLS.
+pub(super) fn said(what: Said) -> Vec<u8> {
+    line(match what {
+        Said::Unsupported => "NO \"Unsupported authentication mechanism\"",
+        Said::NoPassword(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
+        Said::NoPassword(Channel::Plain | Channel::Encrypted) => {
+            "NO (ENCRYPT-NEEDED) \"Password login needs an encrypted connection\""
+        }
+        Said::BadInitial => "NO \"Invalid base64 in the initial response\"",
+        Said::BadAnswer => "NO \"Invalid base64 in the response\"",
+        Said::Cancelled => CANCELLED,
+        Said::StartTls => "OK \"Begin TLS negotiation now\"",
+        Said::Encrypted => "NO \"The connection is encrypted already\"",
+        Said::NoStartTls => "NO \"STARTTLS is not available\"",
+    })
+}
+
+/// The end of a login.
+pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
+    match verdict {
+        Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
+        Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
+        Verdict::Refused(None) => line("NO \"Authentication failed\""),
+        Verdict::Unavailable => {
+            line("NO (TRYLATER) \"The mail server cannot be reached right now, try again later\"")
+        }
+        Verdict::Cancelled => line(CANCELLED),
+    }
+}
+
+/// Goodbye.
+pub(super) fn farewell(why: Parting) -> Vec<u8> {
+    line(match why {
+        Parting::TimedOut => "BYE \"Login took too long\"",
+        Parting::TooManyFailures => "BYE \"Too many failed logins\"",
+        Parting::TooBusy => "BYE (TRYLATER) \"Too many connections, try again later\"",
+        Parting::ShuttingDown => "BYE (TRYLATER) \"The server is shutting down, connect again\"",
+        Parting::Ended => "BYE (TRYLATER) \"The session was ended, connect again\"",
+        Parting::Unavailable => "BYE (TRYLATER) \"The mail server cannot be reached right now\"",
+    })
+}
+
+pub(super) fn line(words: &str) -> Vec<u8> {
+    format!("{words}\r\n").into_bytes()
+}
+
+pub(super) fn say(words: &str) -> Turn {
+    Turn::Say(line(words))
+}

@@ -1,0 +1,278 @@
+//! SMTP and LMTP as they pass through: what may be said to a backend before the client is spliced to it.
+//!
+//! With `forwarding = "xclient"` the proxy speaks EHLO and XCLIENT itself, and leaves the greeting that
+//! starts over (or, where XCLIENT is not offered, the first one) unread in the inbox: the client sees the
+//! backend's own. Otherwise not a byte is read. No byte of the client's is looked at in either case.
+
+use crate::inbox::Inbox;
+use crate::line::{Found, Line, Lines};
+use crate::step::{Errand, Forward, Heard, Machine, Step};
+use crate::verdict::Parting;
+use crate::xclient::{self, Style};
+use credentials::attempt::{Attempt, Told};
+use types::fault::Fault;
+use types::protocol::Protocol;
+use types::secret::Secret;
+
+/// Longest reply line (RFC 5321 section 4.5.3.1.5 asks for 512; servers send more).
+const MAX_LINE: usize = 4 * 1024;
+/// Lines of one reply before we take the backend for broken.
+const MAX_LINES: usize = 100;
+
+/// The words before the splice.
+#[derive(Debug)]
+pub struct Replay {
+    /// `LHLO` for LMTP (RFC 2033 section 4.1).
+    hello: &'static str,
+    hostname: String,
+    forward: Option<Forward>,
+    lines: Lines,
+    /// The greeting, as it came.
+    greeting: Vec<u8>,
+    /// XCLIENT's attributes, once announced.
+    announced: Option<Vec<u8>>,
+    line_count: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Untouched,
+    ExpectGreeting,
+    ExpectHello,
+    ExpectXclient,
+    Over,
+}
+
+/// Goodbye to a client that was not spliced yet, in the protocol's words (RFC 5321 section 3.8).
+#[must_use]
+pub fn farewell(why: Parting) -> &'static [u8] {
+    match why {
+        Parting::TooBusy => b"421 4.3.2 Too many connections, try again later\r\n",
+        Parting::ShuttingDown => b"421 4.3.2 The server is shutting down, connect again\r\n",
+        Parting::TimedOut => b"421 4.4.2 Time-out\r\n",
+        Parting::Unavailable | Parting::Ended | Parting::TooManyFailures => {
+            b"421 4.3.2 The mail server cannot be reached right now, try again later\r\n"
+        }
+    }
+}
+
+// === impl Replay ===
+
+impl Replay {
+    /// The words for one backend; none without [`Errand::forward`].
+    #[must_use]
+    pub fn new(protocol: Protocol, errand: Errand) -> Self {
+        let state = if errand.forward.is_some() { State::ExpectGreeting } else { State::Untouched };
+        Self {
+            hello: if protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" },
+            hostname: errand.hostname,
+            forward: errand.forward,
+            lines: Lines::new(),
+            greeting: Vec::new(),
+            announced: None,
+            line_count: 0,
+            state,
+        }
+    }
+
+    fn line(&mut self, line: Line, inbox: &mut Inbox) -> Option<Step<Heard>> {
+        let text = inbox.unread()[..line.text].to_vec();
+        let is_last = text.get(3).is_none_or(|&byte| byte != b'-');
+        self.line_count = if is_last { 0 } else { self.line_count + 1 };
+        if !text.get(..3).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
+            || self.line_count > MAX_LINES
+        {
+            let fault = if self.greeting.is_empty() { Fault::Greeting } else { Fault::Protocol };
+            return Some(self.broken(fault));
+        }
+        match self.state {
+            State::ExpectGreeting => {
+                self.greeting.extend_from_slice(&inbox.unread()[..line.whole]);
+                inbox.consume(line.whole);
+                is_last.then(|| self.greeted(&text, inbox))
+            }
+            State::ExpectHello => {
+                inbox.consume(line.whole);
+                self.learn(&text);
+                is_last.then(|| self.introduce(&text, inbox))
+            }
+            // Left where it is: this greeting is for the client.
+            _ if text.starts_with(b"220") => Some(self.ready(true)),
+            // Perhaps half applied (Postfix): this connection is of no use to anybody.
+            _ => Some(self.broken(Fault::Forwarding)),
+        }
+    }
+
+    /// A server that does not want to serve says so to the client itself.
+    fn greeted(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<Heard> {
+        if !last.starts_with(b"220") {
+            return self.put_back(true, inbox);
+        }
+        self.state = State::ExpectHello;
+        Step::Write(Secret::new(format!("{} {}\r\n", self.hello, self.hostname).into_bytes()))
+    }
+
+    fn learn(&mut self, text: &[u8]) {
+        let keyword = text.get(4..).unwrap_or_default();
+        let name = keyword.get(..7).unwrap_or_default();
+        if name.eq_ignore_ascii_case(b"XCLIENT") && matches!(keyword.get(7), None | Some(b' ' | b'=')) {
+            self.announced = Some(keyword[7..].to_vec());
+        }
+    }
+
+    fn introduce(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<Heard> {
+        let arguments = match (&self.announced, &self.forward) {
+            (Some(announced), Some(forward)) if last.starts_with(b"250") => {
+                xclient::attributes(Style::Smtp, announced, forward, &Told::default())
+            }
+            _ => None,
+        };
+        let Some(arguments) = arguments else {
+            return self.put_back(false, inbox);
+        };
+        self.state = State::ExpectXclient;
+        Step::Write(Secret::new(format!("XCLIENT {arguments}\r\n").into_bytes()))
+    }
+
+    /// Gives the client the greeting that we have read.
+    fn put_back(&mut self, introduced: bool, inbox: &mut Inbox) -> Step<Heard> {
+        // A server that talks without being asked would have its words in the wrong order.
+        if !inbox.unread().is_empty() || inbox.receive(&self.greeting) < self.greeting.len() {
+            return self.broken(Fault::Protocol);
+        }
+        self.ready(introduced)
+    }
+
+    fn ready(&mut self, introduced: bool) -> Step<Heard> {
+        self.state = State::Over;
+        Step::Event(Heard::Ready { introduced })
+    }
+
+    fn broken(&mut self, fault: Fault) -> Step<Heard> {
+        self.state = State::Over;
+        Step::Event(Heard::Broken(fault))
+    }
+}
+
+impl Machine for Replay {
+    type Event = Heard;
+
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+        if matches!(self.state, State::Untouched) {
+            return self.ready(true);
+        }
+        loop {
+            if matches!(self.state, State::Over) {
+                return Step::NeedMore;
+            }
+            match self.lines.find(inbox.unread(), MAX_LINE) {
+                Found::NeedMore => return Step::NeedMore,
+                Found::TooLong => return self.broken(Fault::Protocol),
+                Found::Line(line) => {
+                    if let Some(step) = self.line(line, inbox) {
+                        return step;
+                    }
+                }
+            }
+        }
+    }
+
+    fn secured(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+impl crate::step::Replay for Replay {
+    fn authenticate(&mut self, _: &Attempt) -> Step<Heard> {
+        // Nobody logs in on a connection that passes through.
+        self.broken(Fault::Protocol)
+    }
+
+    fn respond(&mut self, _: Secret) -> Secret {
+        Secret::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transcript::play_replay;
+
+    fn errand(forward: bool) -> Errand {
+        let forward = forward.then(|| Forward {
+            client: "[2001:db8::7]:4711".parse().expect("address"),
+            local: "198.51.100.1:25".parse().expect("address"),
+            session: "abcdefgh23456723".to_owned(),
+            ttl: 6,
+            encrypted: false,
+        });
+        Errand { starttls: false, forward, told: Told::default(), hostname: "proxy".to_owned() }
+    }
+
+    fn play(protocol: Protocol, forward: bool, script: &str) {
+        play_replay(|| Box::new(Replay::new(protocol, errand(forward))), script);
+    }
+
+    /// What is left for the client after `said`.
+    fn left(said: &[&[u8]]) -> Vec<u8> {
+        let mut replay = Replay::new(Protocol::Smtp, errand(true));
+        let mut inbox = Inbox::new(4096);
+        for piece in said {
+            inbox.receive(piece);
+            let _ = replay.feed(&mut inbox);
+        }
+        inbox.unread().to_vec()
+    }
+
+    #[test]
+    fn the_client_is_announced_and_the_greeting_starts_over() {
+        for (protocol, hello) in [(Protocol::Smtp, "EHLO"), (Protocol::Lmtp, "LHLO")] {
+            play(
+                protocol,
+                true,
+                &format!(
+                    "S: 220 mail ESMTP
+                     C: {hello} proxy
+                     S: 250-mail
+                     S: 250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN
+                     S: 250 SIZE
+                     C: XCLIENT ADDR=IPV6:2001:db8::7 PORT=4711
+                     S: 220 mail ESMTP again
+                     = READY true"
+                ),
+            );
+        }
+        let hello = &b"250-mail\r\n250 XCLIENT ADDR\r\n"[..];
+        assert_eq!(left(&[b"220 one\r\n", hello, b"220-two\r\n220 three\r\n"]), b"220-two\r\n220 three\r\n");
+    }
+
+    #[test]
+    fn without_xclient_the_first_greeting_is_the_clients() {
+        play(Protocol::Smtp, true, "S: 220 mail\nC: EHLO proxy\nS: 250 mail\n= READY false");
+        assert_eq!(left(&[b"220-one\r\n220 two\r\n", b"250 mail\r\n"]), b"220-one\r\n220 two\r\n");
+        assert_eq!(left(&[b"554 go away\r\n"]), b"554 go away\r\n");
+    }
+
+    #[test]
+    fn what_breaks_a_leg() {
+        for script in [
+            "S: * OK imap\n= BROKEN greeting",
+            "S: 220 x\nC: EHLO proxy\nS: what\n= BROKEN protocol",
+            "S: 220 x\nC: EHLO proxy\nS: 250 XCLIENT ADDR\nC: XCLIENT ADDR=IPV6:2001:db8::7\nS: 501 no\n= BROKEN forwarding",
+        ] {
+            play(Protocol::Smtp, true, script);
+        }
+        let endless = "S: 250-more\n".repeat(101);
+        play(Protocol::Smtp, true, &format!("S: 220 x\nC: EHLO proxy\n{endless}= BROKEN protocol"));
+    }
+
+    #[test]
+    fn without_forwarding_nothing_is_read() {
+        let mut replay = Replay::new(Protocol::Smtp, errand(false));
+        let mut inbox = Inbox::new(4096);
+        inbox.receive(b"220 early\r\n");
+        assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Ready { introduced: true })));
+        assert_eq!(inbox.unread(), b"220 early\r\n");
+    }
+}

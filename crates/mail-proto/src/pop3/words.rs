@@ -1,0 +1,82 @@
+//! What POP3 clients are told, in POP3's words (RFC 1939 section 3, RFC 2449 section 8, RFC 3206).
+
+use crate::dialogue::{Said, Turn};
+use crate::step::Channel;
+use crate::verdict::{Parting, Verdict};
+
+const CANCELLED: &str = "Authentication cancelled";
+
+/// A status line.
+pub(super) fn line(status: &str, words: &str) -> Vec<u8> {
+    format!("{status} {words}\r\n").into_bytes()
+}
+
+/// A multi-line response (RFC 1939 section 3). No word of ours begins with a dot.
+pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let mut out = line("+OK", title);
+    for word in words {
+        out.extend_from_slice(word.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b".\r\n");
+    out
+}
+
+/// The answer to `LANG` (RFC 6856 section 3): we know one language, and it is what the administrator prefers.
+pub(super) fn language(range: Option<&[u8]>) -> Turn {
+    match range {
+        None => Turn::Say(listing("Language listing follows", ["en English"].into_iter())),
+        Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => ok("en English it is"),
+        Some(_) => err("No such language here"),
+    }
+}
+
+/// The answer to a command of a login or of STLS.
+pub(super) fn said(what: Said) -> Vec<u8> {
+    match what {
+        Said::Unsupported => line("-ERR", "Unsupported authentication mechanism"),
+        Said::NoPassword(Channel::Encrypted) => line("-ERR", "Password login is not offered here"),
+        Said::NoPassword(Channel::Upgradable) => line("-ERR", "Use STLS first"),
+        Said::NoPassword(Channel::Plain) => line("-ERR", "Password login needs an encrypted connection"),
+        Said::BadInitial => line("-ERR", "Invalid base64 in the initial response"),
+        Said::BadAnswer => line("-ERR", "Invalid base64 in the response"),
+        Said::Cancelled => line("-ERR", CANCELLED),
+        Said::StartTls => line("+OK", "Begin TLS negotiation now"),
+        Said::Encrypted => line("-ERR", "The connection is encrypted already"),
+        Said::NoStartTls => line("-ERR", "STLS is not available"),
+    }
+}
+
+/// The end of a login.
+pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
+    match verdict {
+        Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
+        Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
+        Verdict::Refused(None) => line("-ERR", "[AUTH] Authentication failed"),
+        Verdict::Unavailable => {
+            line("-ERR", "[SYS/TEMP] The mail server cannot be reached right now, try again later")
+        }
+        Verdict::Cancelled => line("-ERR", CANCELLED),
+    }
+}
+
+/// Goodbye.
+pub(super) fn farewell(why: Parting) -> Vec<u8> {
+    let words = match why {
+        Parting::TimedOut => "Login took too long",
+        Parting::TooManyFailures => "Too many failed logins",
+        Parting::TooBusy => "[SYS/TEMP] Too many connections, try again later",
+        Parting::ShuttingDown => "[SYS/TEMP] The server is shutting down, connect again",
+        Parting::Ended => "[SYS/TEMP] The session was ended, connect again",
+        Parting::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
+    };
+    line("-ERR", words)
+}
+
+pub(super) fn ok(words: &str) -> Turn {
+    Turn::Say(line("+OK", words))
+}
+
+pub(super) fn err(words: &str) -> Turn {
+    Turn::Say(line("-ERR", words))
+}

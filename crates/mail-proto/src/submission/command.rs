@@ -1,0 +1,174 @@
+//! The few commands that exist before a login, parsed from one line (RFC 5321 section 4.1).
+
+use credentials::attempt::Mechanism;
+use types::secret::Secret;
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// `EHLO` or `HELO`.
+    Hello {
+        /// As it stood on the line: nothing is known of it but that it is there.
+        name: Vec<u8>,
+        /// Whether it was `EHLO`.
+        extended: bool,
+    },
+    Noop,
+    Rset,
+    Help,
+    /// `VRFY` or `EXPN`.
+    Verify,
+    Quit,
+    StartTls,
+    Auth {
+        /// `None`: a mechanism that we do not know.
+        mechanism: Option<Mechanism>,
+        /// As it stood on the line, still encoded.
+        initial: Option<Secret>,
+    },
+    /// A trusted front's word on the client.
+    Xclient(Vec<u8>),
+    /// A command of the mail transaction: it needs a login first.
+    TooEarly,
+    /// `BDAT` (RFC 3030): too early as well, and bytes of a message stand behind it.
+    Bdat,
+    /// No command that we have heard of.
+    Unknown,
+}
+
+/// Why a line is no command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// The arguments are not what the command takes.
+    Arguments,
+    /// A NUL, or a CR that ends no line.
+    ForbiddenByte,
+}
+
+/// Commands of the mail transaction (RFC 5321 section 3.3, RFC 1985, RFC 4468).
+const TOO_EARLY: [&str; 5] = ["MAIL", "RCPT", "DATA", "ETRN", "BURL"];
+
+/// Parses one line without its end: a verb, and arguments behind a space. White space at the end is
+/// tolerated (RFC 5321 section 4.1.1).
+pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
+    if line.iter().any(|byte| matches!(byte, 0 | b'\r')) {
+        return Err(Mistake::ForbiddenByte);
+    }
+    let line = line.trim_ascii_end();
+    let space = memchr::memchr(b' ', line);
+    let verb = line[..space.unwrap_or(line.len())].to_ascii_uppercase();
+    let argument = space.map(|space| line[space..].trim_ascii_start());
+    let command = match (&verb[..], argument) {
+        (b"EHLO" | b"HELO", Some(name)) => Command::Hello { name: name.to_vec(), extended: verb == b"EHLO" },
+        // RFC 5321 sections 4.1.1.8 and 4.1.1.9: HELP and NOOP may have a string.
+        (b"NOOP", _) => Command::Noop,
+        (b"HELP", _) => Command::Help,
+        (b"RSET", None) => Command::Rset,
+        (b"QUIT", None) => Command::Quit,
+        (b"STARTTLS", None) => Command::StartTls,
+        (b"VRFY" | b"EXPN", Some(_)) => Command::Verify,
+        (b"AUTH", Some(arguments)) => auth(arguments)?,
+        (b"XCLIENT", Some(arguments)) => Command::Xclient(arguments.to_vec()),
+        (
+            b"EHLO" | b"HELO" | b"RSET" | b"QUIT" | b"STARTTLS" | b"VRFY" | b"EXPN" | b"AUTH" | b"XCLIENT",
+            _,
+        ) => {
+            return Err(Mistake::Arguments);
+        }
+        (b"BDAT", _) => Command::Bdat,
+        (other, _) if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => Command::TooEarly,
+        _ => Command::Unknown,
+    };
+    Ok(command)
+}
+
+/// Whether an unfinished line already shows itself to be `AUTH`, whose initial response may be long.
+pub(super) fn is_auth(line: &[u8]) -> bool {
+    line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"AUTH "))
+}
+
+/// `auth-command = "AUTH" SP sasl-mech [SP initial-response]` (RFC 4954 section 8)
+fn auth(arguments: &[u8]) -> Result<Command, Mistake> {
+    let mut words = arguments.split(|&byte| byte == b' ');
+    let mechanism = words.next().filter(|name| !name.is_empty()).ok_or(Mistake::Arguments)?;
+    let initial = words.next();
+    if words.next().is_some() || initial.is_some_and(<[u8]>::is_empty) {
+        return Err(Mistake::Arguments);
+    }
+    Ok(Command::Auth { mechanism: Mechanism::from_name(mechanism), initial: initial.map(Secret::copy_of) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &[u8]) -> String {
+        let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
+        match parse(line) {
+            Err(mistake) => format!("{mistake:?}"),
+            Ok(Command::Hello { name, extended }) => format!("HELLO <{}> {extended}", name.escape_ascii()),
+            Ok(Command::Auth { mechanism, initial }) => {
+                format!("AUTH {mechanism:?} {:?}", initial.as_ref().map(text))
+            }
+            Ok(Command::Xclient(arguments)) => format!("XCLIENT <{}>", arguments.escape_ascii()),
+            Ok(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn commands() {
+        for (line, expected) in [
+            (&b"EHLO [192.0.2.1]"[..], "HELLO <[192.0.2.1]> true"),
+            (b"ehlo  a\xff b ", "HELLO <a\\xff b> true"),
+            (b"Helo pc", "HELLO <pc> false"),
+            (b"NOOP", "Noop"),
+            (b"NOOP anything at all", "Noop"),
+            (b"RSET \t", "Rset"),
+            (b"help MAIL", "Help"),
+            (b"VRFY alice", "Verify"),
+            (b"EXPN staff", "Verify"),
+            (b"QUIT", "Quit"),
+            (b"StartTLS", "StartTls"),
+            (b"AUTH PLAIN", "AUTH Some(Plain) None"),
+            (b"AUTH PLAIN ", "AUTH Some(Plain) None"),
+            (b"auth  plain AGE=", "AUTH Some(Plain) Some(\"AGE=\")"),
+            (b"AUTH PLAIN =", "AUTH Some(Plain) Some(\"=\")"),
+            (b"AUTH CRAM-MD5", "AUTH None None"),
+            (b"XCLIENT ADDR=192.0.2.1 PORT=1", "XCLIENT <ADDR=192.0.2.1 PORT=1>"),
+            (b"MAIL FROM:<>", "TooEarly"),
+            (b"rcpt to:<a@b>", "TooEarly"),
+            (b"DATA", "TooEarly"),
+            (b"BDAT 5 LAST", "Bdat"),
+            (b"BDAT", "Bdat"),
+            (b"", "Unknown"),
+            (b" NOOP", "Unknown"),
+            (b"AUTHX PLAIN", "Unknown"),
+            (b"MAIL\tFROM", "Unknown"),
+            // Mistakes.
+            (b"EHLO", "Arguments"),
+            (b"HELO ", "Arguments"),
+            (b"RSET now", "Arguments"),
+            (b"QUIT now", "Arguments"),
+            (b"STARTTLS 1.3", "Arguments"),
+            (b"VRFY", "Arguments"),
+            (b"AUTH", "Arguments"),
+            (b"AUTH PLAIN  AGE=", "Arguments"),
+            (b"AUTH PLAIN AGE= AUTH=x", "Arguments"),
+            (b"XCLIENT", "Arguments"),
+            (b"EHLO a\0b", "ForbiddenByte"),
+            (b"NOOP\rMAIL FROM:<>", "ForbiddenByte"),
+            (b"NOOP\r", "ForbiddenByte"),
+        ] {
+            assert_eq!(shown(line), expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_an_unfinished_line_shows() {
+        for (line, expected) in
+            [(&b"AUTH X"[..], true), (b"auth ", true), (b"AUTH", false), (b"AUTHX ", false), (b"", false)]
+        {
+            assert_eq!(is_auth(line), expected, "{}", line.escape_ascii());
+        }
+    }
+}

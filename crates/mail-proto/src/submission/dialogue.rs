@@ -1,0 +1,155 @@
+//! Submission's server side, up to the login (RFC 6409 section 4.3): its commands.
+
+use super::command::{self, Command, Mistake};
+use super::offer;
+use super::words::{self, line, say};
+use crate::dialogue::{Grammar, Line, MAX_COMMAND, Said, Turn};
+use crate::inbox::Inbox;
+use crate::line::{Found, Line as LineEnd, Lines, is_http_request};
+use crate::step::Opening;
+use crate::verdict::{Parting, Verdict};
+use crate::xclient;
+use credentials::attempt::Told;
+use credentials::sasl::{self, Answer};
+
+/// The server, as the client sees it before its backend is known.
+pub type Dialogue = crate::dialogue::Dialogue<Submission>;
+
+/// Submission as a client speaks it.
+#[derive(Debug, Default)]
+pub struct Submission {
+    lines: Lines,
+    /// What a trusted front told, the client's `HELO` included.
+    told: Told,
+    /// What this peer said of itself since the greeting.
+    hello: Option<Hello>,
+}
+
+/// `EHLO` or `HELO`.
+#[derive(Debug)]
+struct Hello {
+    name: Vec<u8>,
+    extended: bool,
+}
+
+const BARE_LINE_FEED: &str = "500 5.5.2 A line ends in CR LF, and nowhere else";
+
+// === impl Submission ===
+
+impl Submission {
+    /// The next line, if it is whole; or the words to close with.
+    fn next_line(&mut self, inbox: &Inbox, limit: usize, too_long: &str) -> Result<Option<LineEnd>, Vec<u8>> {
+        match self.lines.find(inbox.unread(), limit) {
+            Found::NeedMore if !inbox.is_full() => Ok(None),
+            Found::NeedMore | Found::TooLong => Err(line(too_long)),
+            Found::Line(found) if found.is_bare() => Err(line(BARE_LINE_FEED)),
+            Found::Line(found) => Ok(Some(found)),
+        }
+    }
+
+    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> Turn {
+        let command = match parsed {
+            Ok(command) => command,
+            Err(Mistake::Arguments) => return say("501 5.5.4 Error in command arguments"),
+            Err(Mistake::ForbiddenByte) => return say("500 5.5.2 A byte that no command may hold"),
+        };
+        match command {
+            Command::Hello { name, extended } => self.hello(opening, Hello { name, extended }),
+            Command::Noop => say("250 2.0.0 Nothing done"),
+            Command::Rset => say("250 2.0.0 Nothing to reset"),
+            Command::Help => say("214 2.0.0 Log in with AUTH, then send mail as in RFC 5321"),
+            // RFC 5321 section 7.3: what a server says that does not want to tell.
+            Command::Verify => say("252 2.7.0 Addresses are not verified here"),
+            Command::Quit => Turn::Close(line("221 2.0.0 Goodbye")),
+            Command::StartTls => Turn::StartTls,
+            Command::Auth { .. } if self.hello.is_none() => say("503 5.5.1 Send EHLO first"),
+            Command::Auth { mechanism, initial } => Turn::Auth { mechanism, initial },
+            Command::Xclient(arguments) if opening.trusts_front => self.xclient(opening, &arguments),
+            Command::TooEarly => say(offer::too_early(opening)),
+            // The bytes behind it are a message's, and must not be read as commands.
+            Command::Bdat => Turn::Close(line(offer::too_early(opening))),
+            Command::Xclient(_) | Command::Unknown => Turn::Unknown(line("500 5.5.1 Unknown command")),
+        }
+    }
+
+    fn hello(&mut self, opening: &Opening, hello: Hello) -> Turn {
+        let words =
+            if hello.extended { offer::keywords(opening) } else { vec![opening.advert.hostname.clone()] };
+        self.hello = Some(hello);
+        Turn::Say(words::listing(&words))
+    }
+
+    /// The session starts over: the greeting comes again, and `EHLO` is due.
+    fn xclient(&mut self, opening: &Opening, arguments: &[u8]) -> Turn {
+        if !xclient::take(&mut self.told, arguments) {
+            return say("501 5.5.4 Error in XCLIENT attributes");
+        }
+        self.hello = None;
+        say(&offer::greeting(opening))
+    }
+}
+
+impl Grammar for Submission {
+    fn greet(&self, opening: &Opening) -> Vec<u8> {
+        line(&offer::greeting(opening))
+    }
+
+    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> Turn {
+        let limit = if command::is_auth(inbox.unread()) { sasl::MAX_LINE } else { MAX_COMMAND };
+        let found = match self.next_line(inbox, limit, "500 5.5.2 Command line too long") {
+            Ok(Some(found)) => found,
+            Ok(None) => return Turn::NeedMore,
+            Err(words) => return Turn::Close(words),
+        };
+        let text = &inbox.unread()[..found.text];
+        let parsed = command::parse(text);
+        if matches!(parsed, Ok(Command::Unknown)) && is_http_request(text) {
+            return Turn::Close(line("500 5.5.1 This is SMTP"));
+        }
+        inbox.consume(found.whole);
+        self.parsed(opening, parsed)
+    }
+
+    /// Base64, or `*` (RFC 4954 section 4).
+    fn line(&mut self, inbox: &mut Inbox) -> Line {
+        let found = match self.next_line(inbox, sasl::MAX_LINE, "500 5.5.6 Response too long") {
+            Ok(Some(found)) => found,
+            Ok(None) => return Line::NeedMore,
+            Err(words) => return Line::Close(words),
+        };
+        let answer = Answer::read(&inbox.unread()[..found.text]);
+        inbox.consume(found.whole);
+        Line::Answer(answer)
+    }
+
+    fn told(&mut self) -> Told {
+        let mut told = self.told.clone();
+        // A front that told the client's name says EHLO with its own.
+        if let (None, Some(hello)) = (&told.helo, &self.hello) {
+            told.helo = Some(hello.name.clone());
+            told.extended = hello.extended;
+        }
+        told
+    }
+
+    fn say(&self, what: Said) -> Vec<u8> {
+        words::said(what)
+    }
+
+    /// RFC 4954 section 4: the space stays when nothing follows.
+    fn challenge(&self, data: &[u8]) -> Vec<u8> {
+        sasl::challenge(b"334 ", data)
+    }
+
+    fn verdict(&self, verdict: Verdict) -> Vec<u8> {
+        words::verdict(verdict)
+    }
+
+    fn farewell(why: Parting) -> Vec<u8> {
+        words::farewell(why)
+    }
+
+    fn give_up(&self, _answer: Vec<u8>) -> Vec<u8> {
+        line("421 4.7.0 Too many unknown commands")
+    }
+}

@@ -1,0 +1,196 @@
+//! The backend's replies, as far as a login needs to understand them (RFC 5321 section 4.2).
+
+use credentials::attempt::Mechanism;
+use credentials::sasl::Offered;
+
+/// Lines of one reply before we take the backend for broken.
+const MAX_LINES: usize = 100;
+/// Longest reply, all lines together.
+const MAX_WHOLE: usize = 64 * 1024;
+
+/// Puts the lines of a reply together.
+#[derive(Debug, Default)]
+pub(super) struct Gatherer {
+    /// What was heard of a reply that is not whole yet.
+    begun: Option<Response>,
+}
+
+/// A whole reply.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Response {
+    /// The three digits.
+    pub code: [u8; 3],
+    /// The text of each line.
+    pub texts: Vec<Vec<u8>>,
+    /// All lines with their ends, for the client.
+    pub whole: Vec<u8>,
+}
+
+/// What a line made of a reply.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Gathered {
+    NeedMore,
+    Whole(Response),
+    /// Not SMTP, or too much of it.
+    Nonsense,
+}
+
+/// What a backend said that it can do.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Keywords {
+    pub offered: Offered,
+    pub starttls: bool,
+    /// The attributes behind `XCLIENT`.
+    pub xclient: Option<Vec<u8>>,
+}
+
+// === impl Gatherer ===
+
+impl Gatherer {
+    /// Takes one line without its end.
+    ///
+    /// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`
+    pub(super) fn line(&mut self, line: &[u8]) -> Gathered {
+        let Some((code, rest)) = line.split_first_chunk::<3>().filter(|(code, _)| is_code(code)) else {
+            return Gathered::Nonsense;
+        };
+        let (is_last, text) = match rest.split_first() {
+            None => (true, rest),
+            Some((b' ', text)) => (true, text),
+            Some((b'-', text)) => (false, text),
+            Some(_) => return Gathered::Nonsense,
+        };
+        let mut response =
+            self.begun.take().unwrap_or_else(|| Response { code: *code, ..Response::default() });
+        let has_room = response.texts.len() < MAX_LINES && response.whole.len() + line.len() + 2 <= MAX_WHOLE;
+        // RFC 5321 section 4.2.1: the code of every line must be the same.
+        if response.code != *code || !has_room {
+            return Gathered::Nonsense;
+        }
+        response.texts.push(text.to_vec());
+        response.whole.extend_from_slice(line);
+        response.whole.extend_from_slice(b"\r\n");
+        if is_last {
+            return Gathered::Whole(response);
+        }
+        self.begun = Some(response);
+        Gathered::NeedMore
+    }
+}
+
+/// Reply-code = %x32-35 %x30-39 %x30-39, whose second digit servers take from all ten.
+fn is_code(code: &[u8; 3]) -> bool {
+    (b'2'..=b'5').contains(&code[0]) && code.iter().all(u8::is_ascii_digit)
+}
+
+// === impl Keywords ===
+
+impl Keywords {
+    /// Reads the answer to `EHLO`: the first line is the server's name, every other one a keyword.
+    pub(super) fn parse(response: &Response) -> Self {
+        let mut found = Self::default();
+        for text in response.texts.iter().skip(1) {
+            found.add(text);
+        }
+        found
+    }
+
+    /// ehlo-line = ehlo-keyword *( SP ehlo-param ); `AUTH=` is how it was written before RFC 2554.
+    fn add(&mut self, text: &[u8]) {
+        let end = text.iter().position(|byte| matches!(byte, b' ' | b'=')).unwrap_or(text.len());
+        let arguments = text.get(end + 1..).unwrap_or_default();
+        match &text[..end].to_ascii_uppercase()[..] {
+            b"STARTTLS" => self.starttls = true,
+            b"XCLIENT" => self.xclient = Some(arguments.to_vec()),
+            b"AUTH" => {
+                for mechanism in arguments.split(|&byte| byte == b' ').filter_map(Mechanism::from_name) {
+                    if !self.offered.sasl.contains(&mechanism) {
+                        self.offered.sasl.push(mechanism);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gathered(lines: &[&[u8]]) -> Gathered {
+        let mut gatherer = Gatherer::default();
+        let mut last = Gathered::NeedMore;
+        for line in lines {
+            assert_eq!(last, Gathered::NeedMore);
+            last = gatherer.line(line);
+        }
+        last
+    }
+
+    fn whole(code: &[u8; 3], texts: &[&[u8]], whole: &[u8]) -> Gathered {
+        let texts = texts.iter().map(|text| text.to_vec()).collect();
+        Gathered::Whole(Response { code: *code, texts, whole: whole.to_vec() })
+    }
+
+    #[test]
+    fn replies() {
+        for (lines, expected) in [
+            (&[&b"220 mail ESMTP"[..]][..], whole(b"220", &[b"mail ESMTP"], b"220 mail ESMTP\r\n")),
+            (&[b"235"], whole(b"235", &[b""], b"235\r\n")),
+            (&[b"334 "], whole(b"334", &[b""], b"334 \r\n")),
+            (
+                &[b"250-mail", b"250-", b"250"],
+                whole(b"250", &[b"mail", b"", b""], b"250-mail\r\n250-\r\n250\r\n"),
+            ),
+            (&[b"250-mail"], Gathered::NeedMore),
+            (&[b"250-mail", b"251 x"], Gathered::Nonsense),
+            (&[b"250-mail", b""], Gathered::Nonsense),
+            (&[b"* OK imap"], Gathered::Nonsense),
+            (&[b"+OK pop"], Gathered::Nonsense),
+            (&[b"22"], Gathered::Nonsense),
+            (&[b"2200 x"], Gathered::Nonsense),
+            (&[b"150 x"], Gathered::Nonsense),
+            (&[b"650 x"], Gathered::Nonsense),
+            (&[b""], Gathered::Nonsense),
+        ] {
+            assert_eq!(gathered(lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_has_bounds() {
+        let lines = vec![&b"250-x"[..]; MAX_LINES];
+        assert_eq!(gathered(&lines), Gathered::NeedMore);
+        assert_eq!(gathered(&[&lines[..], &[b"250 x"]].concat()), Gathered::Nonsense);
+        let half = [&b"250-"[..], &vec![b'x'; MAX_WHOLE / 2 - 6]].concat();
+        assert_eq!(gathered(&[&half, &half]), Gathered::NeedMore);
+        assert_eq!(gathered(&[&half, &half, b"250"]), Gathered::Nonsense);
+    }
+
+    #[test]
+    fn keywords() {
+        let texts: [&[u8]; 8] = [
+            b"STARTTLS is my name",
+            b"SIZE 1000",
+            b"auth PLAIN  plain NTLM xoauth2",
+            b"AUTH=LOGIN",
+            b"XCLIENT NAME ADDR",
+            b"",
+            b"AUTHX SCRAM-SHA-256",
+            b"starttls",
+        ];
+        let texts: Vec<Vec<u8>> = texts.into_iter().map(<[u8]>::to_vec).collect();
+        let sasl = vec![Mechanism::Plain, Mechanism::XOAuth2, Mechanism::Login];
+        let mut expected = Keywords {
+            offered: Offered { sasl, native: false },
+            starttls: true,
+            xclient: Some(b"NAME ADDR".to_vec()),
+        };
+        let mut response = Response { texts, ..Response::default() };
+        assert_eq!(Keywords::parse(&response), expected);
+        response.texts.pop();
+        expected.starttls = false;
+        assert_eq!(Keywords::parse(&response), expected);
+    }
+}

@@ -1,0 +1,70 @@
+//! What submission clients are told, in SMTP's words (RFC 5321 section 4.2, RFC 4954 section 6, RFC 3463).
+
+use crate::dialogue::{Said, Turn};
+use crate::step::Channel;
+use crate::verdict::{Parting, Verdict};
+
+const CANCELLED: &str = "501 5.7.0 Authentication cancelled";
+const UNAVAILABLE: &str = "454 4.7.0 The mail server cannot be reached right now, try again later";
+
+/// A reply of one line.
+pub(super) fn line(words: &str) -> Vec<u8> {
+    format!("{words}\r\n").into_bytes()
+}
+
+/// A 250 of several lines (RFC 5321 section 4.2.1). Without enhanced codes: RFC 2034 section 3 has none in
+/// the answer to `EHLO`.
+pub(super) fn listing(words: &[String]) -> Vec<u8> {
+    let mut out = String::new();
+    for (index, word) in words.iter().enumerate() {
+        let mark = if index + 1 == words.len() { ' ' } else { '-' };
+        out.push_str(&format!("250{mark}{word}\r\n"));
+    }
+    out.into_bytes()
+}
+
+/// The answer to a command of a login or of STARTTLS.
+pub(super) fn said(what: Said) -> Vec<u8> {
+    line(match what {
+        Said::Unsupported => "504 5.5.4 Unsupported authentication mechanism",
+        Said::NoPassword(Channel::Upgradable) => "538 5.7.11 Use STARTTLS first",
+        Said::NoPassword(Channel::Plain | Channel::Encrypted) => {
+            "538 5.7.11 Password login needs an encrypted connection"
+        }
+        Said::BadInitial => "501 5.5.2 Invalid base64 in the initial response",
+        Said::BadAnswer => "501 5.5.2 Invalid base64 in the response",
+        Said::Cancelled => CANCELLED,
+        Said::StartTls => "220 2.0.0 Begin TLS negotiation now",
+        Said::Encrypted => "503 5.5.1 The connection is encrypted already",
+        Said::NoStartTls => "502 5.5.1 STARTTLS is not available",
+    })
+}
+
+/// The end of a login.
+pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
+    match verdict {
+        Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
+        // 421 tells of a connection that closes (RFC 5321 section 3.8); the client's does not.
+        Verdict::NotNow(reply) if reply.last.starts_with(b"421") => line(UNAVAILABLE),
+        Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
+        Verdict::Refused(None) => line("535 5.7.8 Authentication failed"),
+        Verdict::Unavailable => line(UNAVAILABLE),
+        Verdict::Cancelled => line(CANCELLED),
+    }
+}
+
+/// Goodbye (RFC 5321 section 3.8).
+pub(super) fn farewell(why: Parting) -> Vec<u8> {
+    line(match why {
+        Parting::TimedOut => "421 4.4.2 Login took too long",
+        Parting::TooManyFailures => "421 4.7.0 Too many failed logins",
+        Parting::TooBusy => "421 4.3.2 Too many connections, try again later",
+        Parting::ShuttingDown => "421 4.3.2 The server is shutting down, connect again",
+        Parting::Ended => "421 4.3.2 The session was ended, connect again",
+        Parting::Unavailable => "421 4.3.2 The mail server cannot be reached right now",
+    })
+}
+
+pub(super) fn say(words: &str) -> Turn {
+    Turn::Say(line(words))
+}

@@ -1,0 +1,215 @@
+//! A mapping file's text with some entries changed: only their lines differ.
+//!
+//! Comments, blank lines, the order of the lines, the way they end and the way identifiers are spelt are the
+//! operator's, and stay as they are.
+
+use std::collections::HashMap;
+
+use plan::Name;
+
+use crate::line::Line;
+use crate::parse::BOM;
+use crate::rules::Rules;
+
+/// Changes by normalised identifier, in the order in which new lines are added.
+#[derive(Debug, Default)]
+pub(crate) struct Edits {
+    order: Vec<Edit>,
+    by_key: HashMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Edit {
+    key: String,
+    /// `None` = the lines of this key go.
+    destination: Option<Name>,
+    /// Whether a line has it already.
+    is_written: bool,
+}
+
+// === impl Edits ===
+
+impl Edits {
+    /// Adds a change; of two for one key the later counts.
+    pub(crate) fn push(&mut self, key: &str, destination: Option<Name>) {
+        if let Some(index) = self.by_key.get(key) {
+            self.order[*index].destination = destination;
+            return;
+        }
+        self.by_key.insert(key.to_owned(), self.order.len());
+        self.order.push(Edit { key: key.to_owned(), destination, is_written: false });
+    }
+
+    /// The text with these changes. Lines that are wrong stay as they are: the caller has parsed the text.
+    pub(crate) fn apply(mut self, text: &[u8], rules: &Rules) -> Vec<u8> {
+        let mut out = Vec::with_capacity(text.len() + 64 * self.order.len());
+        let body = text.strip_prefix(BOM).unwrap_or(text);
+        out.extend_from_slice(&text[..text.len() - body.len()]);
+        for line in body.split_inclusive(|byte| *byte == b'\n') {
+            let content = line.strip_suffix(b"\n").unwrap_or(line);
+            match Line::parse(content, rules) {
+                Ok(Line::Entry { key, word, .. }) => self.copy_entry(&mut out, line, &key, word),
+                Ok(Line::Nothing) | Err(_) => out.extend_from_slice(line),
+            }
+        }
+        self.append(&mut out, body);
+        out
+    }
+
+    fn copy_entry(&mut self, out: &mut Vec<u8>, line: &[u8], key: &str, word: &str) {
+        let Some(edit) = self.by_key.get(key).and_then(|index| self.order.get_mut(*index)) else {
+            out.extend_from_slice(line);
+            return;
+        };
+        // A second line of the same identifier says the same as the first: one is enough from now on.
+        let Some(destination) = edit.destination.as_deref().filter(|_| !edit.is_written) else {
+            return;
+        };
+        edit.is_written = true;
+        let end = line.trim_ascii_end().len();
+        let end = if line[..end].ends_with(word.as_bytes()) { end } else { end_of(line, word) };
+        out.extend_from_slice(&line[..end - word.len()]);
+        out.extend_from_slice(destination.as_bytes());
+        out.extend_from_slice(&line[end..]);
+    }
+
+    fn append(&self, out: &mut Vec<u8>, body: &[u8]) {
+        let first_end = body.iter().position(|byte| *byte == b'\n');
+        let has_returns = first_end.is_some_and(|end| body[..end].ends_with(b"\r"));
+        let line_end: &[u8] = if has_returns { b"\r\n" } else { b"\n" };
+        let missing = self.order.iter().filter(|edit| !edit.is_written);
+        for (edit, destination) in missing.filter_map(|edit| Some((edit, edit.destination.as_ref()?))) {
+            if !matches!(out.last(), None | Some(b'\n')) && out != BOM {
+                out.extend_from_slice(line_end);
+            }
+            out.extend_from_slice(edit.key.as_bytes());
+            out.push(b'\t');
+            out.extend_from_slice(destination.as_bytes());
+            out.extend_from_slice(line_end);
+        }
+    }
+}
+
+/// Where the last occurrence of `word` ends in `line`: white space of Unicode may stand behind it.
+fn end_of(line: &[u8], word: &str) -> usize {
+    let starts = (0..=line.len().saturating_sub(word.len())).rev();
+    let found = starts.into_iter().find(|start| line[*start..].starts_with(word.as_bytes()));
+    found.map_or(line.len(), |start| start + word.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::table::Table;
+
+    fn rules() -> Rules {
+        Rules::new(["new", "old"].map(Name::from), true, true)
+    }
+
+    fn edited(text: &str, changes: &[(&str, Option<&str>)]) -> String {
+        let mut edits = Edits::default();
+        for (key, destination) in changes {
+            edits.push(key, destination.map(Name::from));
+        }
+        String::from_utf8(edits.apply(text.as_bytes(), &rules())).unwrap()
+    }
+
+    #[test]
+    fn only_the_lines_of_the_change_differ() {
+        let text = "# people\n\nAlice@Example.org \t old  \n bob old\n\n# more\ncarol new";
+        for (changes, expected) in [
+            (&[][..], text.to_owned()),
+            (&[("bob", Some("new"))], text.replace("bob old", "bob new")),
+            (&[("bob", None)], text.replace(" bob old\n", "")),
+            (&[("alice@example.org", Some("new"))], text.replace("\t old  ", "\t new  ")),
+            (
+                &[("dora", Some("new")), ("carol", Some("old"))],
+                text.replace("carol new", "carol old\ndora\tnew\n"),
+            ),
+            (&[("dora", Some("new")), ("dora", None)], text.to_owned()),
+            (&[("@x", Some("new")), ("a", Some("old"))], format!("{text}\n@x\tnew\na\told\n")),
+        ] {
+            assert_eq!(edited(text, changes), expected, "{changes:?}");
+        }
+    }
+
+    #[test]
+    fn other_shapes_of_files() {
+        for (text, changes, expected) in [
+            ("", ("a", Some("new")), "a\tnew\n"),
+            ("\u{feff}", ("a", Some("new")), "\u{feff}a\tnew\n"),
+            ("\u{feff}a new\r\n", ("a", Some("old")), "\u{feff}a old\r\n"),
+            ("b new\r\n", ("a", Some("old")), "b new\r\na\told\r\n"),
+            ("a new\nA new\n", ("a", Some("old")), "a old\n"),
+            ("a new\nb new\nA new\n", ("a", None), "b new\n"),
+            ("new new\n", ("new", Some("old")), "new old\n"),
+            ("a\u{a0}new\u{a0}\n", ("a", Some("old")), "a\u{a0}old\u{a0}\n"),
+        ] {
+            assert_eq!(edited(text, &[changes]), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        /// Whatever passes for a name that can be written is read from the line that it makes, and from no
+        /// other: no name makes a second line, a comment or another's entry.
+        #[test]
+        fn a_written_name_is_one_line_of_its_own(
+            name in "[#@\"\u{feff}\u{85}\u{a0}\u{2028}\u{200b}\u{0}\t\r\n aÄİΣß]{0,6}|.{0,12}",
+            lowercase: bool,
+            base in prop_oneof![Just(""), Just("\u{feff}"), Just("bob old"), Just("# people\r\n")],
+        ) {
+            let rules = Rules::new(["new", "old"].map(Name::from), lowercase, true);
+            if let Ok(key) = rules.writable_key(&name) {
+                let mut edits = Edits::default();
+                edits.push(&key, Some("new".into()));
+                let text = edits.apply(base.as_bytes(), &rules);
+                let table = Table::parse(&text, &rules).unwrap();
+                prop_assert_eq!(table.get(&key).map(|name| &**name), Some("new"));
+                let before = Table::parse(base.as_bytes(), &rules).unwrap();
+                let is_other = before.get(&key).is_none();
+                prop_assert_eq!(table.len(), before.len() + usize::from(is_other));
+                let mut edits = Edits::default();
+                edits.push(&key, None);
+                let text = edits.apply(&text, &rules);
+                let table = Table::parse(&text, &rules).unwrap();
+                prop_assert_eq!(table.get(&key), None);
+            }
+        }
+
+        /// Editing the text and changing the table come to the same.
+        #[test]
+        fn text_and_table_agree(
+            lines in proptest::collection::vec(" ?[abcAB@]{1,2}[ \t\u{a0}]{1,2}new ?\r?|# ?[a-c]|", 0..12),
+            changes in proptest::collection::vec(("[abc@]{1,2}", proptest::option::of(0_u16..2)), 0..8),
+            ends in any::<bool>(),
+        ) {
+            let mut text = lines.join("\n");
+            if ends { text.push('\n'); }
+            let mut table = Table::parse(text.as_bytes(), &rules()).unwrap();
+            let mut edits = Edits::default();
+            for (key, destination) in &changes {
+                match destination {
+                    Some(index) => { table.set(key, *index).unwrap(); }
+                    None => { table.remove(key); }
+                }
+                edits.push(key, destination.and_then(|index| table.name(index).cloned()));
+            }
+            let edited = edits.apply(text.as_bytes(), &rules());
+            let reread = Table::parse(&edited, &rules()).unwrap();
+            let sorted = |table: &Table| {
+                let mut entries = table.list(0, 1_000).entries;
+                entries.sort_by(|a, b| a.identifier.cmp(&b.identifier));
+                entries
+            };
+            prop_assert_eq!(sorted(&reread), sorted(&table));
+            // The last line gets a line end when another follows, a carriage return included.
+            let comments = |text: &[u8]| {
+                let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+                lines.filter(|line| line.starts_with(b"#")).map(<[u8]>::to_vec).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(comments(&edited), comments(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,382 @@
+use futures_core::future::BoxFuture;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, advance};
+
+use super::*;
+
+/// A store whose every word a test decides.
+#[derive(Debug)]
+struct Scripted {
+    entries: Mutex<HashMap<String, Name>>,
+    is_down: AtomicBool,
+    lookups: AtomicU64,
+    epoch: AtomicU64,
+    /// A lookup reads, then waits here for leave to answer.
+    leave: Semaphore,
+}
+
+// === impl Scripted ===
+
+impl Scripted {
+    fn new(entries: &[(&str, &str)]) -> Arc<Self> {
+        let entries = entries.iter().map(|(key, name)| ((*key).to_owned(), Name::from(*name))).collect();
+        Arc::new(Self {
+            entries: Mutex::new(entries),
+            is_down: AtomicBool::new(false),
+            lookups: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            leave: Semaphore::new(Semaphore::MAX_PERMITS),
+        })
+    }
+
+    fn lookups(&self) -> u64 {
+        self.lookups.load(Ordering::SeqCst)
+    }
+
+    fn go_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    fn write(&self, key: &str, name: &str) {
+        self.entries.lock().unwrap().insert(key.to_owned(), name.into());
+    }
+
+    fn hold_answers(&self) {
+        self.leave.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    fn let_answers_go(&self) {
+        self.leave.add_permits(1_000);
+    }
+}
+
+impl Store for Scripted {
+    fn lookup<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Name>, StoreError>> {
+        Box::pin(async move {
+            self.lookups.fetch_add(1, Ordering::SeqCst);
+            let answer = self.entries.lock().unwrap().get(key).cloned();
+            let _leave = self.leave.acquire().await.unwrap();
+            if self.is_down.load(Ordering::SeqCst) {
+                return Err(StoreError::Unreachable("connection refused".into()));
+            }
+            Ok(answer)
+        })
+    }
+
+    fn apply(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Applied, StoreError>> {
+        Box::pin(async move {
+            if self.is_down.load(Ordering::SeqCst) {
+                return Err(StoreError::Unreachable("connection refused".into()));
+            }
+            let mut entries = self.entries.lock().unwrap();
+            for change in &changes {
+                match &change.destination {
+                    Some(name) => entries.insert(change.identifier.to_string(), Arc::clone(name)),
+                    None => entries.remove(&*change.identifier),
+                };
+            }
+            Ok(Applied { changed: changes.len() })
+        })
+    }
+
+    fn list(&self, _from: u64, _limit: usize) -> BoxFuture<'_, Result<Listing, StoreError>> {
+        Box::pin(async { Ok(Listing::default()) })
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+}
+
+fn settings(domains: bool) -> Settings {
+    Settings {
+        rules: Rules::new(["new", "old"].map(Name::from), true, domains),
+        default: "old".into(),
+        positive_ttl: Duration::from_secs(600),
+        negative_ttl: Duration::from_secs(30),
+        lookup_timeout: Duration::from_secs(5),
+    }
+}
+
+fn router(store: &Arc<Scripted>) -> Router {
+    Router::new(Arc::clone(store) as Arc<dyn Store>, settings(true), 1_000)
+}
+
+/// `destination why`, and `!` when the store was not asked.
+async fn resolved(router: &Router, identifier: &str) -> String {
+    let Resolution { destination, why, cached } = router.resolve(identifier).await;
+    format!("{destination} {}{}", why.label(), if cached { "!" } else { "" })
+}
+
+#[tokio::test(start_paused = true)]
+async fn exact_over_domain_over_default() {
+    let store = Scripted::new(&[
+        ("alice@a.example", "new"),
+        ("@a.example", "old"),
+        ("@b.example", "new"),
+        ("eve", "gone"),
+    ]);
+    let router = router(&store);
+    for (identifier, expected) in [
+        ("alice@a.example", "new entry"),
+        ("bob@a.example", "old domain"),
+        ("carol@b.example", "new domain"),
+        ("carol@c.example", "old default"),
+        ("carol", "old default"),
+        ("eve", "old undeclared"),
+        ("@b.example", "new entry!"),
+    ] {
+        assert_eq!(resolved(&router, identifier).await, expected, "{identifier}");
+        let again = resolved(&router, identifier).await;
+        assert_eq!(again, format!("{}!", expected.trim_end_matches('!')), "{identifier}");
+    }
+    let stats = router.stats();
+    assert_eq!((stats.undeclared, stats.store_errors, stats.store_down), (2, 0, 0));
+    assert_eq!(stats.misses, store.lookups());
+
+    router.set_plan(&(Arc::clone(&store) as Arc<dyn Store>), &settings(false));
+    assert_eq!(resolved(&router, "carol@b.example").await, "old default", "domains are off");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_domain_reaches_its_accounts_and_no_others() {
+    let store = Scripted::new(&[("alice@b.example", "old"), ("carol@bb.example", "old")]);
+    let router = router(&store);
+    let everyone = ["alice@b.example", "bob@b.example", "carol@bb.example", "dora@bb.example"];
+    for identifier in everyone {
+        router.resolve(identifier).await;
+    }
+    for (change, expected) in [
+        (Change::set("@B.example", "new"), ["old entry!", "new domain", "old entry!", "old default!"]),
+        (Change::remove("alice@b.example"), ["new domain", "new domain!", "old entry!", "old default!"]),
+        (Change::remove("@b.example"), ["old default", "old default!", "old entry!", "old default!"]),
+    ] {
+        router.apply(vec![change.clone()]).await.unwrap();
+        for (identifier, expected) in everyone.into_iter().zip(expected) {
+            assert_eq!(resolved(&router, identifier).await, expected, "{identifier} after {change:?}");
+        }
+    }
+    store.write("@b.example", "new");
+    assert_eq!(resolved(&router, "bob@b.example").await, "old default!");
+    router.invalidate("@b.example");
+    assert_eq!(resolved(&router, "bob@b.example").await, "new domain");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_login_does_not_ask() {
+    let store = Scripted::new(&[("@b.example", "new")]);
+    let router = router(&store);
+    assert_eq!(resolved(&router, "carol@b.example").await, "new domain");
+    assert_eq!(resolved(&router, "carol@b.example").await, "new domain!");
+    assert_eq!(resolved(&router, "dora@b.example").await, "new domain", "only the domain was known");
+    assert_eq!(store.lookups(), 3);
+    let stats = router.stats();
+    assert_eq!((stats.hits, stats.misses, stats.cache_entries), (3, 3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_sends_no_moved_account_back() {
+    let store = Scripted::new(&[("alice", "new"), ("@b.example", "new")]);
+    let router = router(&store);
+    for identifier in ["alice", "carol@b.example"] {
+        resolved(&router, identifier).await;
+    }
+    advance(Duration::from_secs(601)).await;
+    store.go_down(true);
+    for (identifier, expected) in [
+        ("alice", "new store_down_stale"),
+        ("alice", "new store_down_stale!"),
+        ("carol@b.example", "new store_down_stale"),
+        ("dora@b.example", "new store_down_stale"),
+        ("bob", "old store_down"),
+        ("bob", "old store_down!"),
+    ] {
+        assert_eq!(resolved(&router, identifier).await, expected, "{identifier}");
+    }
+    let stats = router.stats();
+    assert_eq!((stats.store_errors, stats.store_down), (4, 6));
+    store.go_down(false);
+    assert_eq!(resolved(&router, "bob").await, "old store_down!", "not asked for five seconds");
+    advance(Duration::from_secs(5)).await;
+    assert_eq!(resolved(&router, "alice").await, "new entry");
+    assert_eq!(resolved(&router, "bob").await, "old default");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_says_nothing_is_waited_for_only_so_long() {
+    let store = Scripted::new(&[("alice", "new")]);
+    let router = router(&store);
+    store.hold_answers();
+    let began = Instant::now();
+    assert_eq!(resolved(&router, "alice").await, "old store_down");
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+    assert_eq!(resolved(&router, "alice").await, "old store_down!");
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_logins_make_one_lookup() {
+    let store = Scripted::new(&[("alice", "new")]);
+    let router = router(&store);
+    store.hold_answers();
+    let logins: Vec<_> = (0..10_000)
+        .map(|_| {
+            let router = router.clone();
+            tokio::spawn(async move { resolved(&router, "alice").await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    store.let_answers_go();
+    for login in logins {
+        // None of them comes late and finds it cached.
+        assert_eq!(login.await.unwrap(), "new entry");
+    }
+    assert_eq!((store.lookups(), router.stats().misses), (1, 10_000));
+}
+
+/// Waits until the store was asked `count` times.
+async fn until_asked(store: &Scripted, count: u64) {
+    for _ in 0..1_000 {
+        if store.lookups() == count {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("asked {} times, expected {count}", store.lookups());
+}
+
+fn log_in(router: &Router) -> tokio::task::JoinHandle<String> {
+    let router = router.clone();
+    tokio::spawn(async move { resolved(&router, "alice").await })
+}
+
+/// A lookup that has read the old answer is overtaken by `change`, and must not be believed afterwards:
+/// neither when it lands alone, nor by a login that comes while it is still under way.
+async fn overtaken(change: impl AsyncFn(&Router, &Arc<Scripted>)) {
+    for comes_meanwhile in [false, true] {
+        let store = Scripted::new(&[("alice", "old")]);
+        let router = router(&store);
+        store.hold_answers();
+        let early = log_in(&router);
+        until_asked(&store, 1).await;
+        change(&router, &store).await;
+        let meanwhile = comes_meanwhile.then(|| log_in(&router));
+        until_asked(&store, if comes_meanwhile { 2 } else { 1 }).await;
+        store.let_answers_go();
+        assert_eq!(early.await.unwrap(), "old entry", "it began before");
+        if let Some(meanwhile) = meanwhile {
+            assert_eq!(meanwhile.await.unwrap(), "new entry", "it did not join the one that began before");
+            assert_eq!(resolved(&router, "alice").await, "new entry!");
+        } else {
+            assert_eq!(resolved(&router, "alice").await, "new entry", "the early answer was not kept");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lookup_from_before_a_change_is_not_believed_after_it() {
+    overtaken(async |router, _| {
+        router.apply(vec![Change::set("Alice", "new")]).await.unwrap();
+    })
+    .await;
+    overtaken(async |router, store| {
+        store.write("alice", "new");
+        router.invalidate("alice");
+    })
+    .await;
+    overtaken(async |router, store| {
+        store.write("alice", "new");
+        router.flush();
+    })
+    .await;
+    overtaken(async |_, store| {
+        store.write("alice", "new");
+        store.epoch.fetch_add(1, Ordering::SeqCst);
+    })
+    .await;
+    overtaken(async |router, store| {
+        store.write("alice", "new");
+        router.set_plan(&(Arc::clone(store) as Arc<dyn Store>), &settings(true));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_counts_in_an_outage_that_follows_at_once() {
+    let store = Scripted::new(&[("alice", "old")]);
+    let router = router(&store);
+    assert_eq!(resolved(&router, "alice").await, "old entry");
+    assert_eq!(router.apply(vec![Change::set("Alice", "new")]).await.unwrap(), Applied { changed: 1 });
+    store.go_down(true);
+    assert_eq!(resolved(&router, "alice").await, "new store_down_stale");
+    assert!(router.apply(vec![Change::remove("alice")]).await.is_err());
+    assert_eq!(resolved(&router, "alice").await, "new store_down_stale");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_caller_leaves_is_still_heard_of() {
+    let store = Scripted::new(&[("alice", "old")]);
+    let router = router(&store);
+    assert_eq!(resolved(&router, "alice").await, "old entry");
+    {
+        let mut write = Box::pin(router.apply(vec![Change::set("alice", "new")]));
+        let polled =
+            std::future::poll_fn(|context| std::task::Poll::Ready(write.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+    }
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(resolved(&router, "alice").await, "new entry");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_without_the_destination_takes_the_default() {
+    let store = Scripted::new(&[("alice", "new")]);
+    let router = router(&store);
+    assert_eq!(resolved(&router, "alice").await, "new entry");
+    let fewer = Settings { rules: Rules::new([Name::from("old")], true, true), ..settings(true) };
+    router.set_plan(&(Arc::clone(&store) as Arc<dyn Store>), &fewer);
+    assert_eq!(resolved(&router, "alice").await, "old undeclared");
+    assert_eq!(router.normalize("ALICE@Ö.example"), "alice@ö.example");
+}
+
+/// Writers and readers at full speed: from the moment a write is answered, no later resolution says otherwise.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_answer_is_older_than_the_last_write() {
+    let store = Scripted::new(&[]);
+    let router = router(&store);
+    let writers = (0..4).map(|number| {
+        let router = router.clone();
+        tokio::spawn(async move {
+            let identifier = format!("user{number}");
+            for round in 0..500 {
+                let name = if round % 2 == 0 { "new" } else { "old" };
+                router.apply(vec![Change::set(identifier.as_str(), name)]).await.unwrap();
+                let now = router.resolve(&identifier).await;
+                assert_eq!((&*now.destination, now.why), (name, Why::Entry), "round {round}");
+            }
+        })
+    });
+    let readers = (0..4).map(|number| {
+        let router = router.clone();
+        tokio::spawn(async move {
+            let identifier = format!("user{number}");
+            for round in 0..5_000 {
+                router.resolve(&identifier).await;
+                if round % 64 == 0 {
+                    router.invalidate(&identifier);
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    let tasks: Vec<_> = writers.chain(readers).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,203 @@
+//! What a mapping is judged by: the destinations there are, how identifiers are folded, whether domains count.
+//!
+//! Rules belong to one plan and never change; a reload makes new ones.
+
+use std::borrow::Cow;
+
+use plan::{Name, Plan};
+use types::identifier::BadIdentifier as Bad;
+use types::identifier::MAX_LENGTH;
+
+use crate::store::BadIdentifier;
+
+/// What some editors put before UTF-8 text: U+FEFF. It is no white space, and cannot be seen.
+pub(crate) const MARK: char = '\u{feff}';
+
+/// The rules of one plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Sorted, at most as many as an index of 16 bits can tell apart.
+    destinations: Vec<Name>,
+    /// `normalize = "lowercase"`.
+    pub lowercase: bool,
+    /// `domains = true`.
+    pub domains: bool,
+}
+
+// === impl Rules ===
+
+impl Rules {
+    /// Rules for these destinations. More than 65 535 of them are not told apart: the rest counts as
+    /// undeclared.
+    #[must_use]
+    pub fn new(destinations: impl IntoIterator<Item = Name>, lowercase: bool, domains: bool) -> Self {
+        let mut destinations: Vec<Name> = destinations.into_iter().collect();
+        destinations.sort_unstable();
+        destinations.dedup();
+        destinations.truncate(usize::from(u16::MAX));
+        Self { destinations, lowercase, domains }
+    }
+
+    /// The rules of `plan`.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let mapping = &plan.mapping;
+        Self::new(plan.destinations.keys().cloned(), mapping.lowercase, mapping.domains)
+    }
+
+    /// Every declared destination, sorted.
+    #[must_use]
+    pub fn destinations(&self) -> &[Name] {
+        &self.destinations
+    }
+
+    /// The declared destination of that name.
+    #[must_use]
+    pub fn declared(&self, name: &str) -> Option<&Name> {
+        self.index_of(name).and_then(|index| self.destinations.get(usize::from(index)))
+    }
+
+    pub(crate) fn index_of(&self, name: &str) -> Option<u16> {
+        let found = self.destinations.binary_search_by(|declared| (**declared).cmp(name));
+        found.ok().and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// The key under which `identifier` is stored and cached.
+    #[must_use]
+    pub fn key<'a>(&self, identifier: &'a str) -> Cow<'a, str> {
+        let is_folded = !self.lowercase
+            || (identifier.is_ascii() && !identifier.bytes().any(|byte| byte.is_ascii_uppercase()));
+        if is_folded { Cow::Borrowed(identifier) } else { Cow::Owned(identifier.to_lowercase()) }
+    }
+
+    /// The key of an identifier that is to be written to a store: what every store can carry and a login can
+    /// ask for.
+    ///
+    /// # Errors
+    /// [`BadIdentifier`]: the first rule that it breaks.
+    pub fn writable_key<'a>(&self, identifier: &'a str) -> Result<Cow<'a, str>, BadIdentifier> {
+        // Length first: folding and copying are for names that have a bound.
+        if identifier.len() > MAX_LENGTH {
+            return Err(Bad::TooLong.into());
+        }
+        let key = self.key(identifier);
+        judge(&key)?;
+        if key.starts_with('#') {
+            return Err(BadIdentifier::Comment);
+        }
+        if key.starts_with(MARK) {
+            return Err(BadIdentifier::Mark);
+        }
+        Ok(key)
+    }
+}
+
+/// The rules of [`types::identifier::Identifier::parse`], without its allocation: a file has a million lines.
+pub(crate) fn judge(key: &str) -> Result<(), Bad> {
+    if key.is_empty() {
+        return Err(Bad::Empty);
+    }
+    if key.len() > MAX_LENGTH {
+        return Err(Bad::TooLong);
+    }
+    if key.is_ascii() && key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        return Ok(());
+    }
+    for (breaks, bad) in [
+        (key.contains(char::is_control), Bad::Control),
+        (key.contains(char::is_whitespace), Bad::Space),
+        (key.contains('"'), Bad::Quote),
+    ] {
+        if breaks {
+            return Err(bad);
+        }
+    }
+    Ok(())
+}
+
+/// The key of the domain entry that stands behind `key`, when there is one: `@example.org`.
+#[must_use]
+pub fn domain_key(key: &str) -> Option<&str> {
+    let at = key.rfind('@')?;
+    // A name that begins with its last `@` is that entry itself, and `alice@` names no domain.
+    (at > 0 && at + 1 < key.len()).then(|| &key[at..])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use types::identifier::Identifier;
+
+    use super::*;
+
+    fn rules(lowercase: bool) -> Rules {
+        Rules::new(["old", "new", "old"].map(Name::from), lowercase, false)
+    }
+
+    #[test]
+    fn destinations_are_sorted_and_found() {
+        let rules = rules(false);
+        assert_eq!(rules.destinations(), ["new", "old"].map(Name::from));
+        assert_eq!((rules.index_of("old"), rules.index_of("Old"), rules.index_of("")), (Some(1), None, None));
+        assert_eq!(rules.declared("new").map(|name| &**name), Some("new"));
+    }
+
+    #[test]
+    fn identifiers_are_folded_when_the_rules_say_so() {
+        for (lowercase, identifier, key) in [
+            (false, "Alice@Example.ORG", "Alice@Example.ORG"),
+            (true, "Alice@Example.ORG", "alice@example.org"),
+            (true, "alice", "alice"),
+            (true, "ÄRGER@Ö.example", "ärger@ö.example"),
+        ] {
+            assert_eq!(rules(lowercase).key(identifier), key);
+        }
+    }
+
+    #[test]
+    fn what_a_line_cannot_carry_is_refused() {
+        let long = "a".repeat(321);
+        for (identifier, bad) in [
+            ("", BadIdentifier::Name(Bad::Empty)),
+            ("a b", BadIdentifier::Name(Bad::Space)),
+            ("a\u{a0}b", BadIdentifier::Name(Bad::Space)),
+            ("a\nb new", BadIdentifier::Name(Bad::Control)),
+            ("a\u{7f}", BadIdentifier::Name(Bad::Control)),
+            ("\"a\"", BadIdentifier::Name(Bad::Quote)),
+            ("#a", BadIdentifier::Comment),
+            ("\u{feff}a", BadIdentifier::Mark),
+            ("a\u{2028}b", BadIdentifier::Name(Bad::Space)),
+            ("a\u{85}b", BadIdentifier::Name(Bad::Control)),
+            ("a\u{3000}", BadIdentifier::Name(Bad::Space)),
+            ("a\0", BadIdentifier::Name(Bad::Control)),
+            ("\t", BadIdentifier::Name(Bad::Control)),
+            (&long, BadIdentifier::Name(Bad::TooLong)),
+        ] {
+            assert_eq!(rules(true).writable_key(identifier), Err(bad), "{identifier:?}");
+        }
+        assert_eq!(rules(true).writable_key(&long[1..]), Ok(Cow::Borrowed(&long[1..])));
+        assert_eq!(rules(true).writable_key("A#b@é"), Ok(Cow::Borrowed("a#b@é")));
+    }
+
+    #[test]
+    fn domain_keys_begin_at_the_last_at_sign() {
+        for (key, domain) in [
+            ("alice@example.org", Some("@example.org")),
+            ("a@b@c", Some("@c")),
+            ("alice", None),
+            ("alice@", None),
+            ("@example.org", None),
+            ("@", None),
+            ("", None),
+        ] {
+            assert_eq!(domain_key(key), domain, "{key:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn judges_as_identifiers_are_judged(name in "\\PC{0,8}|.{0,8}|[a-z@\"\\s\u{85}]{0,9}") {
+            prop_assert_eq!(judge(&name).err(), Identifier::parse(&name).err());
+        }
+    }
+}

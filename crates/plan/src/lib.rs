@@ -1,0 +1,93 @@
+//! The validated, immutable, shareable form of a configuration: what every other room reads.
+//!
+//! Names are resolved, certificates parsed, patterns compiled, defaults filled in. A reload makes a new
+//! [`Plan`]; a session keeps the one that it logged in by.
+
+mod admin;
+mod destination;
+mod http;
+mod listener;
+mod logins;
+mod mapping;
+mod moves;
+pub mod network;
+mod server;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use types::protocol::Protocol;
+
+pub use admin::{ADMIN_CERTIFICATE, ADMIN_KEY, Admin};
+pub use destination::{ClientCertificate, Destination, Forwarding, Leg, Verify};
+pub use http::{ExtractFrom, Http, HttpRoute, HttpTarget};
+pub use listener::{Listener, ProxyIn, TlsMode};
+pub use logins::{Capabilities, OAuth, Resolve, ResolveWith};
+pub use mapping::{Mapping, Routing, Source};
+pub use moves::{CompareLogin, Moves};
+pub use server::{Limits, LogFormat, LogIdentifiers, Server};
+pub use tls::{Certificate, Tls};
+
+/// The name of a destination, a listener or a certificate.
+pub type Name = Arc<str>;
+
+/// A whole deployment.
+#[derive(Debug)]
+pub struct Plan {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// `[server]`.
+    pub server: Server,
+    /// `[tls]`.
+    pub tls: Tls,
+    /// `[listener.*]`, in the file's order.
+    pub listeners: Vec<Arc<Listener>>,
+    /// `[destination.*]` by name.
+    pub destinations: BTreeMap<Name, Arc<Destination>>,
+    /// `[routing]`.
+    pub routing: Routing,
+    /// `[mapping]`.
+    pub mapping: Mapping,
+    /// `[capabilities.*]`, by [`Protocol::index`]; every protocol has one.
+    pub capabilities: Vec<Capabilities>,
+    /// `[oauth]`.
+    pub oauth: OAuth,
+    /// `[http]`.
+    pub http: Http,
+    /// `[admin]`; without it there is no management API.
+    pub admin: Option<Admin>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[moves]`.
+    pub moves: Moves,
+    /// `[cluster].node`; `None` = the host's name.
+    pub node: Option<String>,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// The destination of that name; the loader has resolved every name, so this cannot fail for them.
+    #[must_use]
+    pub fn destination(&self, name: &str) -> Option<&Arc<Destination>> {
+        self.destinations.get(name)
+    }
+
+    /// What is advertised for a protocol.
+    #[must_use]
+    pub fn capabilities(&self, protocol: Protocol) -> &Capabilities {
+        &self.capabilities[protocol.index()]
+    }
+
+    /// Where state may be, the better place first: the folder that was asked for; where none was, the usual one, or
+    /// else the configuration's own.
+    #[must_use]
+    pub fn state_folders(&self) -> Vec<&Path> {
+        let beside = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let beside = beside.unwrap_or_else(|| Path::new("."));
+        let own = Some(beside).filter(|_| !self.server.state_dir_is_set);
+        [self.server.state_dir.as_path()].into_iter().chain(own).collect()
+    }
+}

@@ -1,0 +1,84 @@
+//! `[listener.*]`: where clients come in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use types::protocol::Protocol;
+
+use super::Name;
+use crate::network::Network;
+
+/// `[listener.NAME]`.
+#[derive(Debug)]
+pub struct Listener {
+    /// The table's name.
+    pub name: Name,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Where; at least one.
+    pub bind: Vec<SocketAddr>,
+    /// How it is encrypted.
+    pub tls: TlsMode,
+    /// Whether a PROXY header is taken.
+    pub proxy_protocol: ProxyIn,
+    /// Who may send one.
+    pub proxy_trusted: Vec<Network>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once of one address (/64 for IPv6); 0 = no limit.
+    pub max_connections_per_ip: usize,
+    /// From accept to authenticated.
+    pub preauth_timeout: Duration,
+    /// Failures after which the connection is closed.
+    pub max_auth_attempts: u32,
+    /// Fronts whose word on the real client counts.
+    pub trusted_fronts: Vec<Network>,
+    /// HTTP: keep and extend inbound `Forwarded` headers.
+    pub trusts_forwarded: bool,
+}
+
+/// Encryption of a listener or of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// From the first byte.
+    Implicit,
+    /// After the protocol's STARTTLS.
+    StartTls,
+    /// Never.
+    Plain,
+}
+
+/// `listener.*.proxy_protocol`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyIn {
+    /// Not read.
+    Off,
+    /// Read from trusted peers where there is one.
+    Optional,
+    /// Demanded.
+    Required,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Whether `peer` is a balancer whose PROXY header counts.
+    #[must_use]
+    pub fn trusts_balancer(&self, peer: IpAddr) -> bool {
+        self.proxy_trusted.iter().any(|network| network.contains(peer))
+    }
+
+    /// Whether `peer` is a front whose word on the real client counts.
+    #[must_use]
+    pub fn trusts_front(&self, peer: IpAddr) -> bool {
+        self.trusted_fronts.iter().any(|network| network.contains(peer))
+    }
+
+    /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
+    /// would slow all of them down.
+    #[must_use]
+    pub fn suspect(&self, client: IpAddr) -> Option<IpAddr> {
+        let ip = client.to_canonical();
+        (!ip.is_loopback() && !self.trusts_front(ip)).then_some(ip)
+    }
+}

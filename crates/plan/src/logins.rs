@@ -1,0 +1,70 @@
+//! `[capabilities.*]` and `[oauth]`: how clients may log in, and whose a token is.
+
+use std::time::Duration;
+
+use credentials::attempt::Mechanism;
+use types::secret::Secret;
+
+use super::Name;
+
+/// `[capabilities.PROTO]`.
+#[derive(Debug, Clone)]
+pub struct Capabilities {
+    /// Mechanisms offered, in this order.
+    pub sasl: Vec<Mechanism>,
+    /// Cleartext mechanisms without TLS.
+    pub cleartext_without_tls: bool,
+    /// Greeting text.
+    pub banner: String,
+    /// IMAP capabilities, EHLO keywords, Sieve extensions.
+    pub advertise: Vec<String>,
+    /// Whether `advertise` or `sasl` were written in the file: an explicit list wins over `learn`.
+    pub advertise_is_set: bool,
+    /// See `advertise_is_set`.
+    pub sasl_is_set: bool,
+    /// ManageSieve's IMPLEMENTATION.
+    pub implementation: String,
+    /// Ask the destinations what they offer.
+    pub learn: bool,
+}
+
+/// `[oauth]`.
+#[derive(Debug)]
+pub struct OAuth {
+    /// Claims to try, in order.
+    pub claims: Vec<String>,
+    /// `[oauth.resolve]`, when `with` names a way.
+    pub resolve: Option<Resolve>,
+}
+
+/// `[oauth.resolve]`.
+#[derive(Debug)]
+pub struct Resolve {
+    /// Ways to ask, first success wins; at least one.
+    pub with: Vec<ResolveWith>,
+    /// Whose JMAP session resource is asked.
+    pub destination: Name,
+    /// Of the introspection or userinfo endpoint.
+    pub url: Option<String>,
+    /// For introspection.
+    pub client_id: Option<String>,
+    /// For introspection.
+    pub client_secret: Option<Secret>,
+    /// How long an answer is kept.
+    pub ttl: Duration,
+    /// How long the lack of one is kept.
+    pub negative_ttl: Duration,
+    /// Bound of one question.
+    pub timeout: Duration,
+}
+
+/// A way to ask whose an opaque token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolveWith {
+    /// The JMAP session resource (RFC 8620).
+    Jmap,
+    /// RFC 7662.
+    Introspection,
+    /// OpenID Connect.
+    Userinfo,
+}

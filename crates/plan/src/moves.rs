@@ -1,0 +1,37 @@
+//! `[moves]`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use types::secret::Secret;
+
+use super::Name;
+
+/// `[moves]`.
+#[derive(Debug)]
+pub struct Moves {
+    /// SQLite file; `None` = in `state_dir`.
+    pub journal: Option<PathBuf>,
+    /// Longest hold.
+    pub hold: Duration,
+    /// For a submission or an upload to finish.
+    pub grace: Duration,
+    /// Default command.
+    pub sync: Option<String>,
+    /// Default command.
+    pub verify: Option<String>,
+    /// Moves at once.
+    pub parallel: usize,
+    /// `[moves.compare]`: master users by destination name.
+    pub compare: BTreeMap<Name, CompareLogin>,
+}
+
+/// `[moves.compare.NAME]`: how the proxy logs in to one side to compare.
+#[derive(Debug)]
+pub struct CompareLogin {
+    /// Master user; the account's own name where unset.
+    pub master_user: Option<String>,
+    /// Its password.
+    pub password: Secret,
+}

@@ -1,0 +1,295 @@
+//! The brake on guessing passwords: the verdict of a failed login comes later, the more of them there were.
+//!
+//! Failures are counted for the client's network and for the account, each in a bucket that empties by itself.
+//! What must never happen here: a login is refused, or one that succeeds waits, since then a stranger could
+//! lock an account's owner out; a table that grows with what strangers send; a name or address that stays
+//! in memory readable. The caller waits, and holds nothing of the account's while it does.
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use types::network;
+
+/// The buckets of all clients and accounts. A clone is the same brake.
+#[derive(Clone, Debug)]
+pub struct Brake {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    hasher: RandomState,
+    epoch: Instant,
+    /// `limits.auth_delay_max`, in milliseconds.
+    longest: AtomicU64,
+    table: Mutex<Table>,
+}
+
+/// Slots in sets: a key has its place in one set, where it takes the slot of whoever has failed least. So the
+/// table is bounded, and to push one bucket out takes a set full of worse ones.
+#[derive(Debug)]
+struct Table {
+    /// Keyed hashes.
+    keys: Box<[u64]>,
+    /// When the slot's bucket is empty again, in milliseconds since the epoch; 0 in a slot that was never used.
+    empty_at: Box<[u64]>,
+}
+
+/// Whose failures a bucket holds.
+#[derive(Hash)]
+enum Whose<'a> {
+    Client(IpAddr),
+    Account(&'a str),
+}
+
+/// Buckets that are kept: 1 MiB, which is touched as it is needed.
+const SLOTS: usize = 1 << 16;
+/// Slots of a set.
+const WAYS: usize = 8;
+
+/// One failure is forgotten in this time.
+const FORGOTTEN_IN: Duration = Duration::from_secs(30);
+/// Failures of an account that cost nothing: a slip, and a second try with the old password.
+const FREE_OF_ACCOUNT: u64 = 2;
+/// Failures of an address that cost nothing: a household or an office shares it.
+const FREE_OF_CLIENT: u64 = 8;
+/// The first delay; each further failure doubles it.
+const FIRST: Duration = Duration::from_secs(1);
+/// What a bucket holds, so that it is empty again within eight minutes whatever was poured into it.
+const CAPACITY: u64 = 16;
+
+// === impl Brake ===
+
+impl Brake {
+    /// A brake that has seen nothing, with `longest` as the longest delay; zero is none at all.
+    #[must_use]
+    pub fn new(longest: Duration) -> Self {
+        let inner = Inner {
+            hasher: RandomState::new(),
+            epoch: Instant::now(),
+            longest: AtomicU64::new(milliseconds(longest)),
+            table: Mutex::new(Table {
+                keys: vec![0; SLOTS].into_boxed_slice(),
+                empty_at: vec![0; SLOTS].into_boxed_slice(),
+            }),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Changes the longest delay for what comes from now on.
+    pub fn set_longest(&self, longest: Duration) {
+        self.inner.longest.store(milliseconds(longest), Ordering::Relaxed);
+    }
+
+    /// How long the verdict of a failed login would wait now. `client` is the real one behind a front, and
+    /// `None` where nobody has told it; `account` is normalised, and `None` where it is not known.
+    #[must_use]
+    pub fn delay_for(&self, client: Option<IpAddr>, account: Option<&str>) -> Duration {
+        let now = self.now();
+        let table = self.lock();
+        let delays = self.buckets(client, account).map(|(key, free)| delay(table.level(key, now), free));
+        delays.max().unwrap_or_default().min(self.longest())
+    }
+
+    /// Counts a failed login, and returns how long its verdict waits.
+    #[must_use = "the delay is to be waited"]
+    pub fn failed(&self, client: Option<IpAddr>, account: Option<&str>) -> Duration {
+        let now = self.now();
+        let mut table = self.lock();
+        for (key, _) in self.buckets(client, account) {
+            table.fill(key, now);
+        }
+        drop(table);
+        self.delay_for(client, account)
+    }
+
+    /// Takes one failure back from the account. Not all of them: its owner's mail program logs in all day, and
+    /// would clear the way for whoever guesses meanwhile. Nothing from the address: a guesser has an account too.
+    pub fn succeeded(&self, account: Option<&str>) {
+        let now = self.now();
+        let mut table = self.lock();
+        for (key, _) in self.buckets(None, account) {
+            table.drain(key, now);
+        }
+    }
+
+    /// The keys of a client and an account, each with the failures that cost nothing.
+    fn buckets(
+        &self,
+        client: Option<IpAddr>,
+        account: Option<&str>,
+    ) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let key = |whose: Whose<'_>| self.inner.hasher.hash_one(whose);
+        let client = client.map(|ip| (key(Whose::Client(network::of(ip))), FREE_OF_CLIENT));
+        let account = account.map(|account| (key(Whose::Account(account)), FREE_OF_ACCOUNT));
+        client.into_iter().chain(account)
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.inner.longest.load(Ordering::Relaxed))
+    }
+
+    /// At least 1, since 0 stands for an empty slot.
+    fn now(&self) -> u64 {
+        milliseconds(self.inner.epoch.elapsed()) + 1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.inner.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    /// Failures in the bucket of `key`.
+    fn level(&self, key: u64, now: u64) -> u64 {
+        self.find(key).map_or(0, |slot| self.empty_at[slot].saturating_sub(now).div_ceil(per_failure()))
+    }
+
+    fn fill(&mut self, key: u64, now: u64) {
+        let slot = self.find(key).unwrap_or_else(|| self.least(key));
+        let left = if self.keys[slot] == key { self.empty_at[slot].max(now) } else { now };
+        self.keys[slot] = key;
+        self.empty_at[slot] = (left + per_failure()).min(now + CAPACITY * per_failure());
+    }
+
+    fn drain(&mut self, key: u64, now: u64) {
+        if let Some(slot) = self.find(key) {
+            self.empty_at[slot] = self.empty_at[slot].saturating_sub(per_failure()).max(now);
+        }
+    }
+
+    fn find(&self, key: u64) -> Option<usize> {
+        set(key).find(|&slot| self.keys[slot] == key && self.empty_at[slot] != 0)
+    }
+
+    fn least(&self, key: u64) -> usize {
+        set(key).min_by_key(|&slot| self.empty_at[slot]).unwrap_or_default()
+    }
+}
+
+/// The slots where `key` may be.
+fn set(key: u64) -> std::ops::Range<usize> {
+    #[expect(clippy::cast_possible_truncation, reason = "the remainder is below the number of sets")]
+    let first = (key % (SLOTS / WAYS) as u64) as usize * WAYS;
+    first..first + WAYS
+}
+
+/// What `level` failures cost, of which `free` cost nothing.
+fn delay(level: u64, free: u64) -> Duration {
+    match level.saturating_sub(free) {
+        0 => Duration::ZERO,
+        // A level is at most CAPACITY: no shift goes over the edge.
+        over => FIRST * (1 << (over - 1).min(CAPACITY)),
+    }
+}
+
+fn per_failure() -> u64 {
+    milliseconds(FORGOTTEN_IN)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const LONGEST: Duration = Duration::from_secs(15);
+
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().expect("an address"))
+    }
+
+    fn fail(brake: &Brake, client: Option<IpAddr>, account: Option<&str>, times: u64) -> Vec<u64> {
+        (0..times).map(|_| brake.failed(client, account).as_secs()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delays_of_an_account_grow_to_the_longest_whoever_fails() {
+        let brake = Brake::new(LONGEST);
+        let alice = Some("alice");
+        let delays: Vec<u64> =
+            (0..9_u8).map(|n| brake.failed(Some(IpAddr::from([192, 0, 2, n])), alice).as_secs()).collect();
+        assert_eq!(delays, [0, 0, 1, 2, 4, 8, 15, 15, 15]);
+        assert_eq!(brake.delay_for(None, alice), LONGEST, "asking counts nothing");
+        assert_eq!(brake.delay_for(None, Some("bob")), Duration::ZERO, "nobody else's");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delays_of_an_address_grow_whichever_account_it_tries() {
+        let brake = Brake::new(LONGEST);
+        let delays: Vec<u64> = (0..13_u64)
+            .map(|n| brake.failed(ip("2001:db8::1"), Some(&format!("user{n}"))).as_secs())
+            .collect();
+        assert_eq!(delays, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 15]);
+        assert_eq!(brake.delay_for(ip("2001:db8::2:3"), None), LONGEST, "the same /64");
+        assert_eq!(brake.delay_for(ip("2001:db8:0:1::1"), None), Duration::ZERO);
+        assert_eq!(fail(&brake, None, None, 20), [0; 20], "nobody to slow down");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_forgotten() {
+        let brake = Brake::new(LONGEST);
+        let alice = Some("alice");
+        assert_eq!(fail(&brake, None, alice, 4), [0, 0, 1, 2]);
+        advance(FORGOTTEN_IN).await;
+        assert_eq!(brake.delay_for(None, alice).as_secs(), 1);
+        advance(FORGOTTEN_IN * 3).await;
+        assert_eq!(brake.delay_for(None, alice), Duration::ZERO);
+        assert_eq!(fail(&brake, None, alice, 3), [0, 0, 1]);
+        fail(&brake, None, alice, 10_000);
+        advance(FORGOTTEN_IN * 14).await;
+        assert_eq!(brake.delay_for(None, alice), Duration::ZERO, "whatever was poured into it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_takes_one_failure_back_from_the_account_alone() {
+        let brake = Brake::new(LONGEST);
+        let (client, alice) = (ip("192.0.2.1"), Some("alice"));
+        fail(&brake, client, alice, 10);
+        assert_eq!(brake.delay_for(None, alice), LONGEST);
+        for _ in 0..7 {
+            brake.succeeded(alice);
+        }
+        assert_eq!(brake.delay_for(None, alice).as_secs(), 1);
+        assert_eq!(brake.delay_for(client, None).as_secs(), 2);
+        for _ in 0..100 {
+            brake.succeeded(alice);
+            brake.succeeded(Some("nobody"));
+        }
+        assert_eq!(fail(&brake, None, alice, 3), [0, 0, 1], "no credit is given");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_delay_can_change_and_be_none() {
+        let brake = Brake::new(LONGEST);
+        fail(&brake, None, Some("alice"), 20);
+        brake.set_longest(Duration::from_millis(50));
+        assert_eq!(brake.delay_for(None, Some("alice")), Duration::from_millis(50));
+        brake.set_longest(Duration::ZERO);
+        assert_eq!(brake.failed(None, Some("alice")), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_table_is_bounded_and_a_flood_pushes_the_worst_out_last() {
+        let brake = Brake::new(LONGEST);
+        let alice = Some("alice");
+        fail(&brake, None, alice, 16);
+        for n in 0..2 * SLOTS {
+            let _ = brake.failed(None, Some(&n.to_string()));
+        }
+        let table = brake.lock();
+        assert_eq!((table.keys.len(), table.empty_at.len()), (SLOTS, SLOTS));
+        drop(table);
+        assert_eq!(brake.delay_for(None, alice), LONGEST);
+    }
+}

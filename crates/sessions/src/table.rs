@@ -1,0 +1,254 @@
+//! The desk itself: accounts in shards, each shard under one short lock; limits, listing.
+//!
+//! Keys are chosen by strangers, so the maps hash with SipHash, and an entry lives only as long as something
+//! of its account is in use: the table is bounded by logins, sessions, holds and delays, which all have bounds
+//! of their own. No lock is held over an await, and no two shards are locked at once.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use thiserror::Error;
+use tokio::time::Instant;
+use types::protocol::Protocol;
+
+use crate::account::Account;
+use crate::live::{Live, SessionInfo};
+use crate::order::Drain;
+use crate::ticket::LoginTicket;
+
+/// The live state of all accounts. A clone is the same desk.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// Bounds per account (`[limits]`); 0 = no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Logins under way of one account (`logins_in_flight_per_account`).
+    pub logins_in_flight: usize,
+    /// Sessions of one account (`connections_per_account`).
+    pub connections: usize,
+}
+
+/// An account has as many as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Busy {
+    /// `logins_in_flight_per_account` is reached.
+    #[error("the account has as many logins under way as limits.logins_in_flight_per_account allows")]
+    Logins,
+    /// `connections_per_account` is reached.
+    #[error("the account has as many sessions as limits.connections_per_account allows")]
+    Connections,
+}
+
+/// How full the desk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Accounts with an entry.
+    pub accounts: usize,
+    /// Logins under way, those without an account included.
+    pub logins: usize,
+    /// Sessions, those without an account included.
+    pub sessions: usize,
+}
+
+/// Enough that a hundred thousand logins a second rarely meet at one lock.
+const SHARDS: usize = 64;
+
+/// What the clones of a desk share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: RandomState,
+    next_session: AtomicU64,
+    next_generation: AtomicU64,
+    next_hold: AtomicU64,
+    logins_in_flight: AtomicUsize,
+    connections: AtomicUsize,
+    pub(crate) drain: OnceLock<Drain>,
+}
+
+/// A part of the table.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    pub(crate) accounts: HashMap<Arc<str>, Account>,
+    /// Sessions without an account, by id.
+    pub(crate) anonymous: HashMap<u64, Live>,
+    /// Logins under way without an account.
+    pub(crate) anonymous_logins: usize,
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// An empty desk.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let desk = Self {
+            inner: Arc::new(Inner {
+                shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+                hasher: RandomState::new(),
+                next_session: AtomicU64::new(1),
+                next_generation: AtomicU64::new(1),
+                next_hold: AtomicU64::new(1),
+                logins_in_flight: AtomicUsize::new(0),
+                connections: AtomicUsize::new(0),
+                drain: OnceLock::new(),
+            }),
+        };
+        desk.set_limits(limits);
+        desk
+    }
+
+    /// Changes the bounds for what comes from now on; nothing that is there is ended.
+    pub fn set_limits(&self, limits: Limits) {
+        self.inner.logins_in_flight.store(limits.logins_in_flight, Ordering::Relaxed);
+        self.inner.connections.store(limits.connections, Ordering::Relaxed);
+    }
+
+    /// Begins a login of the account `identifier` (normalised). The ticket counts as a login under way until
+    /// it is confirmed or dropped.
+    ///
+    /// # Errors
+    /// [`Busy`] when the account has as many logins under way, or sessions, as it may have.
+    pub fn begin(&self, identifier: &str, protocol: Protocol, client: IpAddr) -> Result<LoginTicket, Busy> {
+        let mut shard = self.shard_of(identifier);
+        let entry = shard.accounts.get_key_value(identifier);
+        let (logins, sessions) = entry.map_or((0, 0), |(_, account)| (account.logins, account.live.len()));
+        if is_bounded(protocol) && is_reached(&self.inner.logins_in_flight, logins) {
+            return Err(Busy::Logins);
+        }
+        if is_bounded(protocol) && is_reached(&self.inner.connections, sessions) {
+            return Err(Busy::Connections);
+        }
+        let name = entry.map_or_else(|| Arc::from(identifier), |(name, _)| Arc::clone(name));
+        let account = self.entry(&mut shard, &name);
+        account.logins += 1;
+        let generation = account.generation;
+        drop(shard);
+        Ok(LoginTicket::new(self.clone(), Some(name), protocol, client, generation))
+    }
+
+    /// Begins a login, or a passed-through connection, whose account is not known: listed and counted, but
+    /// under no account's rules.
+    pub fn begin_anonymous(&self, protocol: Protocol, client: IpAddr) -> LoginTicket {
+        // By address, so that the shards share them.
+        let mut shard = self.shard_at(self.inner.hasher.hash_one(client));
+        shard.anonymous_logins += 1;
+        drop(shard);
+        LoginTicket::new(self.clone(), None, protocol, client, 0)
+    }
+
+    /// Every session, in no order.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.sessions_where(usize::MAX, |_| true)
+    }
+
+    /// At most `limit` sessions that `matches`, which is called under a lock and must not call the desk.
+    #[must_use]
+    pub fn sessions_where(&self, limit: usize, matches: impl Fn(&SessionInfo) -> bool) -> Vec<SessionInfo> {
+        let mut found = Vec::new();
+        for shard in self.shards() {
+            let infos = shard.live().map(|live| &live.info).filter(|info| matches(info));
+            found.extend(infos.take(limit - found.len()).cloned());
+        }
+        found
+    }
+
+    /// How full the desk is. The shards are counted one after the other, so the sum may be of no one instant.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for shard in self.shards() {
+            counts.accounts += shard.accounts.len();
+            counts.logins += shard.anonymous_logins;
+            counts.logins += shard.accounts.values().map(|account| account.logins).sum::<usize>();
+            counts.sessions += shard.live().count();
+        }
+        counts
+    }
+
+    // --- for the other files of this room ---
+
+    pub(crate) fn shard_of(&self, identifier: &str) -> MutexGuard<'_, Shard> {
+        self.shard_at(self.inner.hasher.hash_one(identifier))
+    }
+
+    pub(crate) fn shard_for(&self, account: Option<&str>, client: IpAddr) -> MutexGuard<'_, Shard> {
+        account.map_or_else(
+            || self.shard_at(self.inner.hasher.hash_one(client)),
+            |identifier| self.shard_of(identifier),
+        )
+    }
+
+    fn shard_at(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below SHARDS")]
+        let index = (hash % SHARDS as u64) as usize;
+        lock(&self.inner.shards[index])
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        self.inner.shards.iter().map(lock)
+    }
+
+    /// The account's entry, made if need be.
+    pub(crate) fn entry<'s>(&self, shard: &'s mut Shard, name: &Arc<str>) -> &'s mut Account {
+        shard.accounts.entry(Arc::clone(name)).or_insert_with(|| Account::new(self.next_generation()))
+    }
+
+    /// Drops the account's entry if nothing of it is in use.
+    pub(crate) fn tidy(&self, shard: &mut Shard, identifier: &str) {
+        let now = Instant::now();
+        if shard.accounts.get(identifier).is_some_and(|account| account.is_idle(now)) {
+            shard.accounts.remove(identifier);
+        }
+    }
+
+    pub(crate) fn next_generation(&self) -> u64 {
+        self.inner.next_generation.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_session(&self) -> u64 {
+        self.inner.next_session.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn next_hold(&self) -> u64 {
+        self.inner.next_hold.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_room_for_session(&self, account: &Account, protocol: Protocol) -> bool {
+        !is_bounded(protocol) || !is_reached(&self.inner.connections, account.live.len())
+    }
+}
+
+// === impl Shard ===
+
+impl Shard {
+    /// Every session in this shard.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Live> {
+        self.accounts.values().flat_map(|account| &account.live).chain(self.anonymous.values())
+    }
+}
+
+/// Whether a protocol's logins and sessions are what `[limits]` speaks of. A request of HTTP is both for a
+/// moment, and a browser has dozens at once; their number has bounds of its own.
+fn is_bounded(protocol: Protocol) -> bool {
+    protocol != Protocol::Http
+}
+
+fn is_reached(limit: &AtomicUsize, count: usize) -> bool {
+    match limit.load(Ordering::Relaxed) {
+        0 => false,
+        limit => count >= limit,
+    }
+}
+
+/// A panic under the lock cannot leave an entry half changed: no method calls out between two writes.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

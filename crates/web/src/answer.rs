@@ -1,0 +1,144 @@
+//! Answers of our own: what a client hears when no backend answers it.
+//!
+//! Problem details (RFC 9457), which JMAP clients read (RFC 8620 section 3.6.1) and people too.
+
+use bytes::Bytes;
+use http_proto::{Fields, Framing, ResponseHead, Version};
+
+use crate::body::Broken;
+use crate::client::Client;
+use crate::relay::Failure;
+use types::fault::Fault;
+
+/// An answer of our own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    title: &'static str,
+    detail: &'static str,
+    /// Seconds.
+    retry_after: Option<u32>,
+    /// Ask for credentials.
+    challenges: bool,
+}
+
+/// How long a client is asked to wait for a destination to come back.
+const RETRY_AFTER: u32 = 10;
+
+// === impl Answer ===
+
+impl Answer {
+    pub(crate) const NO_RULE: Self =
+        Self::of(404, "Not Found", "No server behind this address is responsible for this path.");
+    pub(crate) const NO_LEG: Self =
+        Self::of(502, "Bad Gateway", "The server that holds this account is not reached by HTTP.");
+    pub(crate) const BAD_GATEWAY: Self =
+        Self::of(502, "Bad Gateway", "The server's answer could not be understood.");
+    pub(crate) const TIMED_OUT: Self = Self::of(504, "Gateway Timeout", "The server did not answer in time.");
+    pub(crate) const UNAVAILABLE: Self = Self {
+        retry_after: Some(RETRY_AFTER),
+        ..Self::of(503, "Service Unavailable", "The server that holds this account cannot be reached now.")
+    };
+    pub(crate) const BUSY: Self = Self {
+        retry_after: Some(RETRY_AFTER),
+        ..Self::of(503, "Service Unavailable", "Too many connections; please come again.")
+    };
+    pub(crate) const UNAUTHORIZED: Self =
+        Self { challenges: true, ..Self::of(401, "Unauthorized", "The credentials were not accepted.") };
+    pub(crate) const NO_UPGRADE: Self =
+        Self::of(502, "Bad Gateway", "The server does not take this kind of connection.");
+
+    pub(crate) const fn of(status: u16, title: &'static str, detail: &'static str) -> Self {
+        Self { status, title, detail, retry_after: None, challenges: false }
+    }
+
+    /// For a request that could be read in two ways, or is too large. `detail` says which rule it broke.
+    pub(crate) const fn bad(status: u16, detail: &'static str) -> Self {
+        let title = match status {
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            414 => "URI Too Long",
+            431 => "Request Header Fields Too Large",
+            501 => "Not Implemented",
+            505 => "HTTP Version Not Supported",
+            _ => "Bad Request",
+        };
+        Self::of(status, title, detail)
+    }
+
+    /// For a destination that could not be connected to.
+    pub(crate) const fn unreachable(fault: Fault) -> Self {
+        match fault {
+            Fault::ConnectTimeout | Fault::TimedOut => Self::TIMED_OUT,
+            _ => Self::UNAVAILABLE,
+        }
+    }
+
+    /// For an exchange that came to nothing.
+    pub(crate) const fn failed(failure: &Failure) -> Self {
+        match failure {
+            Failure::NoAnswer { .. } => Self::UNAVAILABLE,
+            Failure::BadAnswer(_) => Self::BAD_GATEWAY,
+            Failure::Silent => Self::TIMED_OUT,
+            Failure::BadBody(what) => Self::bad(400, what),
+        }
+    }
+
+    /// Gives it. `last`: no other request is taken on this connection. `method`: `HEAD` gets no body.
+    pub(crate) async fn give<C: Client>(
+        self,
+        client: &mut C,
+        method: &[u8],
+        last: bool,
+    ) -> Result<(), Broken> {
+        let (mut head, body) = self.parts();
+        if method == b"HEAD" {
+            head.framing = Framing::None;
+        }
+        let has_body = head.framing != Framing::None;
+        client.begin(head, has_body.then_some(body), last).await?;
+        client.finish().await
+    }
+
+    /// As a head and its body.
+    pub(crate) fn parts(self) -> (ResponseHead, Bytes) {
+        let Self { status, title, detail, retry_after, challenges } = self;
+        // No word of these comes from outside.
+        let body = format!(
+            "{{\"type\":\"about:blank\",\"status\":{status},\"title\":\"{title}\",\"detail\":\"{detail}\"}}\n"
+        );
+        let mut fields = Fields::default();
+        fields.push(&b"Content-Type"[..], &b"application/problem+json"[..]);
+        fields.push(&b"Cache-Control"[..], &b"no-store"[..]);
+        if let Some(seconds) = retry_after {
+            fields.push(&b"Retry-After"[..], seconds.to_string());
+        }
+        if challenges {
+            fields.push(&b"WWW-Authenticate"[..], &b"Basic realm=\"mail\", charset=\"UTF-8\""[..]);
+            fields.push(&b"WWW-Authenticate"[..], &b"Bearer"[..]);
+        }
+        let head = ResponseHead {
+            version: Version::Http11,
+            status,
+            reason: Bytes::from_static(title.as_bytes()),
+            fields,
+            framing: Framing::Length(body.len() as u64),
+            keeps_alive: true,
+            upgrade: None,
+        };
+        (head, body.into())
+    }
+}
+
+/// `100 Continue`: the client may send its body.
+pub(crate) fn go_on() -> ResponseHead {
+    ResponseHead {
+        version: Version::Http11,
+        status: 100,
+        reason: Bytes::from_static(b"Continue"),
+        fields: Fields::default(),
+        framing: Framing::None,
+        keeps_alive: true,
+        upgrade: None,
+    }
+}

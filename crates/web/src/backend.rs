@@ -1,0 +1,296 @@
+//! A connection to a backend, HTTP/1 or HTTP/2, and one call on it.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::Ping;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::ext::Protocol;
+use http_proto::{Framing, RequestHead, ResponseHead, parse_response, write_request};
+use tls::Stream;
+use types::fault::Fault;
+
+use crate::body::{Broken, Piece, Sink, Source};
+use crate::convert;
+use crate::half::{ReadHalf, WriteHalf, split};
+use crate::reader::{Body, NoHead, Reader};
+use crate::stream::{Incoming, Outgoing};
+use crate::upgrade;
+use crate::writer::Writer;
+
+/// An open connection to a backend.
+pub(crate) enum Connection {
+    /// One request at a time.
+    One(Box<One>),
+    /// Many at once; a clone is the same connection.
+    Many(SendRequest<Bytes>),
+}
+
+/// An HTTP/1 connection.
+pub(crate) struct One {
+    reader: Reader<ReadHalf>,
+    writer: WriteHalf,
+}
+
+/// The request's way of a call.
+pub(crate) enum Upload<'a> {
+    One(Writer<'a, WriteHalf>),
+    Many(Outgoing),
+}
+
+/// The response's way of a call.
+pub(crate) struct Download<'a> {
+    from: From<'a>,
+    method: &'a [u8],
+}
+
+enum From<'a> {
+    One(&'a mut Reader<ReadHalf>),
+    Many(Option<ResponseFuture>),
+}
+
+/// The body of a response.
+pub(crate) enum Answer<'a> {
+    One(Body<'a, ReadHalf>),
+    Many(Incoming),
+}
+
+/// Bytes that a backend's response head may have. More than any client's, since cookies are set in it.
+const MAX_HEAD: usize = 128 * 1024;
+/// Window of one stream, and of all streams of a connection together: what a slow client's response may take
+/// in memory here.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+// === impl Connection ===
+
+impl Connection {
+    /// Takes a fresh stream over, in the version that its TLS handshake agreed on; `prior` says HTTP/2 where
+    /// there was none (a leg in the clear, RFC 9113 section 3.3). `is_heard`: waits until
+    /// [`can_upgrade`](Self::can_upgrade) is known.
+    pub(crate) async fn new(stream: Stream, prior: bool, is_heard: bool) -> Result<Self, Fault> {
+        let agreed = stream.tls_info().map(|info| info.alpn.as_deref() == Some(b"h2"));
+        if !agreed.unwrap_or(prior) {
+            let (reader, writer) = split(stream);
+            return Ok(Self::One(Box::new(One { reader: Reader::new(reader), writer })));
+        }
+        let (requests, mut connection) = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+            .enable_push(false)
+            .handshake::<_, Bytes>(stream)
+            .await
+            .map_err(|_| Fault::Protocol)?;
+        let pinger = connection.ping_pong().filter(|_| is_heard);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "HTTP/2 connection to a backend ended");
+            }
+        });
+        if let Some(mut pinger) = pinger {
+            // RFC 9113 section 3.4: its SETTINGS are the first that the backend says, so behind the answer to a ping
+            // they are known; the library has no way to wait for them alone.
+            pinger.ping(Ping::opaque()).await.map_err(|_| Fault::Protocol)?;
+        }
+        Ok(Self::Many(requests))
+    }
+
+    /// Whether a request may be tried on it: an idle connection that the backend has closed, or on which it
+    /// has said something unasked, may not.
+    pub(crate) fn is_fresh(&mut self) -> bool {
+        match self {
+            Self::One(one) => one.reader.is_clear() && one.reader.io().is_silent(),
+            Self::Many(requests) => {
+                !matches!(requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
+            }
+        }
+    }
+
+    /// Sends a head. What of the body follows goes to the upload.
+    pub(crate) async fn call<'a>(
+        &'a mut self,
+        head: &'a RequestHead,
+        https: bool,
+    ) -> Result<(Upload<'a>, Download<'a>), Broken> {
+        match self {
+            Self::One(one) => {
+                let One { reader, writer } = &mut **one;
+                let mut bytes = Vec::new();
+                match &head.upgrade {
+                    None => write_request(&mut bytes, head, head.framing),
+                    Some(protocol) => {
+                        let mut head = head.clone();
+                        upgrade::ask(&mut head.fields, protocol);
+                        write_request(&mut bytes, &head, head.framing);
+                    }
+                }
+                let writer = Writer::begin(writer, bytes, head.framing, None).await?;
+                let download = Download { from: From::One(reader), method: &head.method };
+                Ok((Upload::One(writer), download))
+            }
+            Self::Many(requests) => {
+                let mut request = convert::outgoing(head, if https { "https" } else { "http" })
+                    .map_err(|_| Broken::Malformed("a head that HTTP/2 cannot carry"))?;
+                if let Some(protocol) = &head.upgrade {
+                    let protocol = std::str::from_utf8(protocol).unwrap_or_default();
+                    *request.method_mut() = http::Method::CONNECT;
+                    request.extensions_mut().insert(Protocol::from(protocol));
+                    request.headers_mut().remove("sec-websocket-key");
+                }
+                poll_fn(|context| requests.poll_ready(context)).await?;
+                let ends = head.framing == Framing::None && head.upgrade.is_none();
+                let (response, stream) = requests.send_request(request, ends)?;
+                let download = Download { from: From::Many(Some(response)), method: &head.method };
+                Ok((Upload::Many(Outgoing::new(stream, ends, head.framing, &head.fields)), download))
+            }
+        }
+    }
+
+    /// Whether the backend takes an upgrade on this connection: in HTTP/2 where it has announced it (RFC 8441
+    /// section 3). Known behind its first answer, or from [`new`](Self::new).
+    pub(crate) fn can_upgrade(&self) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Many(requests) => requests.is_extended_connect_protocol_enabled(),
+        }
+    }
+
+    /// The whole connection, behind a `101`.
+    pub(crate) fn into_stream(self) -> Option<(Stream, Vec<u8>)> {
+        match self {
+            Self::One(one) => {
+                let (reader, rest) = one.reader.into_parts();
+                Some((reader.unsplit(one.writer)?, rest))
+            }
+            Self::Many(_) => None,
+        }
+    }
+
+    /// Whether it is in step, and can be used for another request.
+    pub(crate) fn is_clear(&self) -> bool {
+        match self {
+            Self::One(one) => one.reader.is_clear(),
+            Self::Many(_) => true,
+        }
+    }
+}
+
+// === impl Upload ===
+
+impl Upload<'_> {
+    pub(crate) fn is_finished(&self) -> bool {
+        match self {
+            Self::One(writer) => writer.is_finished(),
+            Self::Many(_) => true,
+        }
+    }
+
+    /// The request's way of a tunnel.
+    pub(crate) fn into_stream(self) -> Option<h2::SendStream<Bytes>> {
+        match self {
+            Self::One(_) => None,
+            Self::Many(outgoing) => Some(outgoing.into_inner()),
+        }
+    }
+}
+
+impl Sink for Upload<'_> {
+    async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
+        match self {
+            Self::One(writer) => writer.put(piece).await,
+            Self::Many(stream) => stream.put(piece).await,
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), Broken> {
+        match self {
+            Self::One(writer) => writer.finish().await,
+            Self::Many(stream) => stream.finish().await,
+        }
+    }
+}
+
+// === impl Download ===
+
+impl<'a> Download<'a> {
+    /// The next head, and for the last one the body. An interim head (1xx) comes without; then there is
+    /// another.
+    pub(crate) async fn head(mut self) -> Result<(ResponseHead, Next<'a>), Broken> {
+        let head = match &mut self.from {
+            From::One(reader) => {
+                let bytes = reader.head(MAX_HEAD).await.map_err(no_head)?;
+                parse_response(&bytes, self.method).map_err(|bad| Broken::Malformed(bad.label()))?
+            }
+            From::Many(response) => {
+                let response = response.take().ok_or(Broken::Closed)?.await?;
+                let (parts, body) = response.into_parts();
+                let has_body = !body.is_end_stream() && self.method != b"HEAD";
+                let head = convert::response(&parts, has_body);
+                http_proto::check_h2_response(head.status, &head.fields)
+                    .map_err(|bad| Broken::Malformed(bad.label()))?;
+                return Ok((head, Next::Body(Answer::Many(Incoming::new(body)))));
+            }
+        };
+        if (100..200).contains(&head.status) && head.status != 101 {
+            return Ok((head, Next::Another(self)));
+        }
+        let framing = head.framing;
+        match self.from {
+            From::One(reader) => Ok((head, Next::Body(Answer::One(reader.body(framing))))),
+            From::Many(_) => Err(Broken::Closed),
+        }
+    }
+}
+
+/// What follows a response head.
+pub(crate) enum Next<'a> {
+    /// Another head: this one was interim.
+    Another(Download<'a>),
+    /// Its body.
+    Body(Answer<'a>),
+}
+
+fn no_head(error: NoHead) -> Broken {
+    match error {
+        NoHead::Closed => Broken::Closed,
+        NoHead::Broken(broken) => broken,
+        NoHead::TooLarge => Broken::Malformed("a head that is too large"),
+    }
+}
+
+// === impl Answer ===
+
+impl Answer<'_> {
+    /// The response's way of a tunnel.
+    pub(crate) fn into_stream(self) -> Option<h2::RecvStream> {
+        match self {
+            Self::One(_) => None,
+            Self::Many(incoming) => Some(incoming.into_inner()),
+        }
+    }
+}
+
+impl Source for Answer<'_> {
+    async fn piece(&mut self) -> Result<Option<Piece>, Broken> {
+        match self {
+            Self::One(body) => body.piece().await,
+            Self::Many(incoming) => incoming.piece().await,
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::One(body) => body.is_finished(),
+            Self::Many(incoming) => incoming.is_finished(),
+        }
+    }
+
+    async fn closed(&mut self) -> Result<(), Broken> {
+        match self {
+            Self::One(body) => body.closed().await,
+            Self::Many(incoming) => incoming.closed().await,
+        }
+    }
+}

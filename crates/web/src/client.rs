@@ -1,0 +1,219 @@
+//! The client's end of one exchange, in HTTP/1 and in HTTP/2: where a response goes.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::Reason;
+use h2::server::SendResponse;
+use http_proto::{Framing, ResponseHead, Version, write_response};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::body::{Broken, Piece, Sink};
+use crate::convert;
+use crate::stream::Outgoing;
+use crate::writer::Writer;
+
+/// Where a response goes.
+pub(crate) trait Client: Sink {
+    /// Passes an interim response (1xx) on, where the client's version has a place for it.
+    fn interim(&mut self, head: &ResponseHead) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// Begins the response. `framing` of the head is the backend's; the client gets what its version has. `first`:
+    /// what there is of the body already. `last`: no other request is taken on this connection.
+    fn begin(
+        &mut self,
+        head: ResponseHead,
+        first: Option<Bytes>,
+        last: bool,
+    ) -> impl Future<Output = Result<(), Broken>> + Send;
+
+    /// Whether the response has begun: then no other can be given.
+    fn has_begun(&self) -> bool;
+
+    /// Resolves when nobody waits for the response any more; never, where that shows on the request's side
+    /// ([`Source::closed`](crate::body::Source::closed)).
+    fn left(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// Gives a response up that has begun, so that the client cannot take what it got for the whole.
+    fn cut(&mut self);
+}
+
+/// An HTTP/1 client.
+pub(crate) struct One<'a, W> {
+    state: OneState<'a, W>,
+    version: Version,
+    /// Whether the connection must be closed behind this response.
+    pub(crate) closes: bool,
+}
+
+enum OneState<'a, W> {
+    Waiting(&'a mut W),
+    Begun(Writer<'a, W>),
+    Lost,
+}
+
+/// An HTTP/2 client.
+pub(crate) struct Many {
+    respond: SendResponse<Bytes>,
+    stream: Option<Outgoing>,
+    /// The request was `HEAD`.
+    is_head: bool,
+}
+
+// === impl One ===
+
+impl<'a, W: AsyncWrite + Unpin + Send> One<'a, W> {
+    /// `closes`: the client, or our bound, has made this the last request.
+    pub(crate) fn new(io: &'a mut W, version: Version, closes: bool) -> Self {
+        Self { state: OneState::Waiting(io), version, closes }
+    }
+
+    /// Whether everything was sent, so that another response can follow.
+    pub(crate) fn is_finished(&self) -> bool {
+        matches!(&self.state, OneState::Begun(writer) if writer.is_finished())
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send> Sink for One<'_, W> {
+    async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
+        match &mut self.state {
+            OneState::Begun(writer) => writer.put(piece).await,
+            OneState::Waiting(_) | OneState::Lost => Err(Broken::Closed),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<(), Broken> {
+        match &mut self.state {
+            OneState::Begun(writer) => writer.finish().await,
+            OneState::Waiting(_) | OneState::Lost => Err(Broken::Closed),
+        }
+    }
+}
+
+impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
+    async fn interim(&mut self, head: &ResponseHead) -> Result<(), Broken> {
+        let OneState::Waiting(io) = &mut self.state else { return Ok(()) };
+        // RFC 9110 section 15.2: never to HTTP/1.0.
+        if self.version == Version::Http11 {
+            let mut bytes = Vec::new();
+            write_response(&mut bytes, head, Framing::None);
+            io.write_all(&bytes).await?;
+            io.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn begin(
+        &mut self,
+        mut head: ResponseHead,
+        first: Option<Bytes>,
+        last: bool,
+    ) -> Result<(), Broken> {
+        let OneState::Waiting(io) = std::mem::replace(&mut self.state, OneState::Lost) else {
+            return Err(Broken::Closed);
+        };
+        let framing = match head.framing {
+            Framing::Chunked | Framing::UntilClose if self.version == Version::Http11 => Framing::Chunked,
+            Framing::Chunked | Framing::UntilClose => Framing::UntilClose,
+            framing => framing,
+        };
+        self.closes |= last || framing == Framing::UntilClose;
+        if head.status == 101 {
+            let upgrade = head.upgrade.clone().unwrap_or_default();
+            head.fields.push(&b"Connection"[..], &b"upgrade"[..]);
+            head.fields.push(&b"Upgrade"[..], upgrade);
+        } else if self.closes {
+            head.fields.push(&b"Connection"[..], &b"close"[..]);
+        } else if self.version == Version::Http10 {
+            head.fields.push(&b"Connection"[..], &b"keep-alive"[..]);
+        }
+        let mut bytes = Vec::new();
+        write_response(&mut bytes, &head, framing);
+        self.state = OneState::Begun(Writer::begin(io, bytes, framing, first).await?);
+        Ok(())
+    }
+
+    fn has_begun(&self) -> bool {
+        !matches!(self.state, OneState::Waiting(_))
+    }
+
+    async fn left(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
+    fn cut(&mut self) {
+        self.closes = true;
+        self.state = OneState::Lost;
+    }
+}
+
+// === impl Many ===
+
+impl Many {
+    pub(crate) fn new(respond: SendResponse<Bytes>, is_head: bool) -> Self {
+        Self { respond, stream: None, is_head }
+    }
+
+    /// Whether the client has reset the stream, or the connection is gone; wakes when that happens.
+    fn is_reset(&mut self, context: &mut Context<'_>) -> bool {
+        match &mut self.stream {
+            Some(stream) => stream.is_reset(context),
+            None => !self.respond.poll_reset(context).is_pending(),
+        }
+    }
+
+    /// Whether the client has given the exchange up.
+    pub(crate) fn was_given_up(&mut self) -> bool {
+        self.is_reset(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// The response's way of a tunnel, behind the head that opened it.
+    pub(crate) fn into_stream(self) -> Option<h2::SendStream<Bytes>> {
+        self.stream.map(Outgoing::into_inner)
+    }
+}
+
+impl Sink for Many {
+    async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
+        self.stream.as_mut().ok_or(Broken::Closed)?.put(piece).await
+    }
+
+    async fn finish(&mut self) -> Result<(), Broken> {
+        self.stream.as_mut().ok_or(Broken::Closed)?.finish().await
+    }
+}
+
+impl Client for Many {
+    async fn interim(&mut self, _: &ResponseHead) -> Result<(), Broken> {
+        // The library has no way to send one; a client need not be told (RFC 9110 section 15.2).
+        Ok(())
+    }
+
+    async fn begin(&mut self, head: ResponseHead, first: Option<Bytes>, _: bool) -> Result<(), Broken> {
+        let reply = convert::reply(&head).ok_or(Broken::Malformed("a status that does not exist"))?;
+        let opens = head.upgrade.is_some() && head.status == 200;
+        let ends = !opens && (self.is_head || matches!(head.framing, Framing::None | Framing::Length(0)));
+        let stream = self.respond.send_response(reply, ends)?;
+        let stream = self.stream.insert(Outgoing::new(stream, ends, head.framing, &head.fields));
+        match first {
+            Some(data) => stream.put(Piece::Data(data)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    async fn left(&mut self) {
+        poll_fn(|context| if self.is_reset(context) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    fn cut(&mut self) {
+        match &mut self.stream {
+            Some(stream) => stream.reset(Reason::INTERNAL_ERROR),
+            None => self.respond.send_reset(Reason::INTERNAL_ERROR),
+        }
+    }
+}

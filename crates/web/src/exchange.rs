@@ -1,0 +1,366 @@
+//! One request from its head to its end: decide, desk, connect, relay.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http_proto::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded};
+use plan::{Name, TlsMode};
+use sessions::SessionTicket;
+use types::fault::Fault;
+use types::protocol::Protocol;
+
+use crate::answer::Answer;
+use crate::body::{Broken, Piece, Source};
+use crate::client::Client;
+use crate::decide::Refused;
+use crate::relay::{self, Ended, Failure, Halves};
+use crate::service::Visit;
+use crate::upgrade::{self, Far};
+use crate::watch::Watch;
+use crate::way::{NoWay, Way};
+
+/// What becomes of the client's connection behind an exchange.
+pub(crate) enum After {
+    /// The request was read and answered.
+    InStep,
+    /// Something of the request or of the response is missing: the connection can only be closed.
+    OutOfStep,
+    /// Both sides belong together from now on.
+    Tunnel(Box<Opened>),
+}
+
+/// A tunnel that both sides have agreed on.
+pub(crate) struct Opened {
+    pub(crate) far: Far,
+    pub(crate) ticket: SessionTicket,
+    pub(crate) destination: Name,
+}
+
+/// A request on its way: what is known of it when it has been decided where it goes.
+struct Errand<'a> {
+    head: RequestHead,
+    prefix: Vec<Piece>,
+    /// Whether a failed answer is a failed login.
+    has_credentials: bool,
+    /// Of the credentials, for metrics and the log.
+    scheme: &'static str,
+    visit: &'a Visit,
+}
+
+/// A backend's no to a credential, in the metrics and in the log: the word of every protocol.
+const REJECTED: &str = "rejected";
+/// Rounds of one request under which reloads replace the rules.
+const MAX_RULES: u32 = 4;
+
+impl Visit {
+    /// Serves one request.
+    pub(crate) async fn serve<S: Source, C: Client>(
+        &self,
+        mut head: RequestHead,
+        source: &mut S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let (mut visit, mut prefix, method) = (Cow::Borrowed(self), Vec::new(), head.method.clone());
+        let mut found = Err(NoWay::Outdated);
+        for _ in 0..MAX_RULES {
+            let decision = match visit.decide(&head, source, client, &mut prefix).await {
+                Ok(decision) => decision,
+                Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
+            };
+            if let Err(answer) = upgrade::judge(&mut head) {
+                return give(answer, &method, source, client, last).await;
+            }
+            found = Box::pin(visit.way(decision, head.upgrade.is_some())).await;
+            if !matches!(found, Err(NoWay::Outdated)) {
+                break;
+            }
+            visit.to_mut().renew();
+        }
+        let way = match found {
+            Ok(way) => way,
+            Err(NoWay::Answer(answer)) => return give(answer, &method, source, client, last).await,
+            Err(NoWay::Outdated) => return give(Answer::UNAVAILABLE, &method, source, client, last).await,
+        };
+        let credentials = head.fields.get("authorization");
+        let (has_credentials, scheme) =
+            (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
+        visit.prepare(&mut head, !prefix.is_empty());
+        let mut errand = Errand { head, prefix, has_credentials, scheme, visit: &visit };
+        Box::pin(errand.run(way, source, client, last)).await
+    }
+
+    /// Makes the head that a backend gets out of the one that came.
+    fn prepare(&self, head: &mut RequestHead, is_begun: bool) {
+        head.fields.strip_hop_by_hop();
+        if is_begun {
+            // We have told the client to go on.
+            head.fields.remove("expect");
+        }
+        head.fields.set("Host", head.authority.clone());
+        if !self.listener.trusts_forwarded {
+            head.fields.strip_forwarded();
+        }
+    }
+
+    async fn refuse<S: Source, C: Client>(
+        &self,
+        refused: &Refused,
+        method: &[u8],
+        source: &S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let answer = match refused {
+            Refused::Bad(bad) => return self.reject(bad, client).await,
+            Refused::BadPath(label) => Answer::bad(400, label),
+            Refused::NoRule => Answer::NO_RULE,
+            Refused::NoName(refusal) => {
+                self.log_failure(b"", refusal.label());
+                Answer::UNAUTHORIZED
+            }
+            Refused::Client(Broken::Malformed(what)) => {
+                let _ = Answer::bad(400, what).give(client, method, true).await;
+                return After::OutOfStep;
+            }
+            Refused::Client(_) => return After::OutOfStep,
+        };
+        give(answer, method, source, client, last).await
+    }
+
+    /// Answers a head that could be read in two ways; nothing behind it is in step.
+    pub(crate) async fn reject<C: Client>(&self, bad: &BadHead, client: &mut C) -> After {
+        tracing::info!(reason = bad.label(), "request refused");
+        let _ = Answer::bad(bad.status(), bad.label()).give(client, b"", true).await;
+        After::OutOfStep
+    }
+
+    pub(crate) fn log_failure(&self, account: &[u8], reason: &str) {
+        let failure = observe::LoginFailure {
+            protocol: Protocol::Http.name(),
+            client: self.client.ip(),
+            account,
+            reason,
+        };
+        observe::login_failed(self.id, &self.service.context.live.accounts, &failure);
+    }
+}
+
+/// Gives an answer of our own.
+async fn give<S: Source, C: Client>(
+    answer: Answer,
+    method: &[u8],
+    source: &S,
+    client: &mut C,
+    last: bool,
+) -> After {
+    // A body that nobody reads would be taken for the next request.
+    let last = last || !source.is_finished();
+    match answer.give(client, method, last).await {
+        Ok(()) if source.is_finished() => After::InStep,
+        _ => After::OutOfStep,
+    }
+}
+
+// === impl Errand ===
+
+impl Errand<'_> {
+    async fn run<S: Source, C: Client>(
+        &mut self,
+        mut way: Way,
+        source: &mut S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let visit = self.visit;
+        if way.backend.destination().adds_forwarded {
+            forwarded::append(&mut self.head.fields, &visit.hop(&self.head.authority));
+        }
+        let mut ended = self.carry(&mut way, source, client).await;
+        if let Ended::Failed(Failure::NoAnswer { unprocessed }) = ended
+            && way.is_reused
+            && self.may_repeat(unprocessed)
+        {
+            let upgrades = self.head.upgrade.is_some();
+            way.connection = match visit.connect(&way.backend, way.leg, upgrades).await {
+                Ok(connection) => connection,
+                Err(answer) => return give(answer, &self.head.method, source, client, last).await,
+            };
+            way.is_reused = false;
+            ended = self.carry(&mut way, source, client).await;
+        }
+        self.end(ended, way, source, client, last).await
+    }
+
+    async fn carry<S: Source, C: Client>(&mut self, way: &mut Way, source: &mut S, client: &mut C) -> Ended {
+        let prefix = std::mem::take(&mut self.prefix);
+        let context = &self.visit.service.context;
+        let sitting = context.meters.route(&self.visit.listener.name, &way.destination).begin();
+        let account = way.ticket.account().cloned();
+        let (destination, this) = (Name::clone(&way.destination), &*self);
+        let verdict = |status| match status {
+            401 if this.has_credentials => this.refused(account.as_deref(), &destination),
+            _ => Duration::ZERO,
+        };
+        let watch = Watch {
+            ticket: &way.ticket,
+            idle: context.plan.http.relay_idle,
+            sitting: &sitting,
+            verdict: &verdict,
+        };
+        let https = way.leg.tls != TlsMode::Plain;
+        let exchange =
+            relay::exchange(&mut way.connection, &self.head, https, prefix, source, client, &watch);
+        let ended = Box::pin(exchange).await;
+        sitting.ended(ended.label());
+        ended
+    }
+
+    /// A no to credentials: how long it is held back, by the brake that all protocols share. Logged and counted
+    /// here, since a guesser that takes the wait for the answer is gone before the end of it.
+    fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
+        let visit = self.visit;
+        let context = &visit.service.context;
+        context.meters.leg(Protocol::Http.name(), destination).login(self.scheme, REJECTED);
+        visit.log_failure(account.unwrap_or_default().as_bytes(), REJECTED);
+        context.live.brake.failed(visit.listener.suspect(visit.client.ip()), account)
+    }
+
+    /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
+    fn may_repeat(&self, unprocessed: bool) -> bool {
+        const IDEMPOTENT: [&[u8]; 9] =
+            [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"];
+        let is_idempotent = IDEMPOTENT.contains(&&*self.head.method);
+        matches!(self.head.framing, Framing::None | Framing::Length(0)) && (unprocessed || is_idempotent)
+    }
+
+    async fn end<S: Source, C: Client>(
+        &self,
+        ended: Ended,
+        way: Way,
+        source: &S,
+        client: &mut C,
+        last: bool,
+    ) -> After {
+        let visit = self.visit;
+        let method = &self.head.method;
+        match ended {
+            Ended::Whole { status, reusable, unread } => {
+                visit.judge(&way, Ok(way.took));
+                self.note(&way, status);
+                // What was opened for an upgrade may speak another version than its key says.
+                let is_of_key = self.head.upgrade.is_none();
+                if reusable && is_of_key && !is_bound_to_connection(&self.head) {
+                    visit.service.pool.put(&way.key, way.connection);
+                }
+                if unread { After::OutOfStep } else { After::InStep }
+            }
+            Ended::Upgraded(head, halves) => {
+                visit.judge(&way, Ok(way.took));
+                self.note(&way, 101);
+                self.open(*head, halves, way, source, client).await
+            }
+            Ended::Failed(failure) => {
+                let fault = match failure {
+                    Failure::NoAnswer { .. } => Some(Fault::Closed),
+                    Failure::BadAnswer(_) => Some(Fault::Protocol),
+                    Failure::Silent => Some(Fault::TimedOut),
+                    Failure::BadBody(_) => None,
+                };
+                if let Some(fault) = fault {
+                    let destination = &way.destination;
+                    tracing::warn!(%destination, reason = %failure, "the destination gave no answer");
+                    visit.judge(&way, Err(fault));
+                }
+                give(Answer::failed(&failure), method, source, client, last).await
+            }
+            Ended::Cut(why) => {
+                tracing::debug!(destination = %way.destination, why, "exchange cut");
+                After::OutOfStep
+            }
+            Ended::Parted(reason) => {
+                tracing::info!(destination = %way.destination, why = reason.label(), "event stream ended");
+                After::OutOfStep
+            }
+        }
+    }
+
+    /// Tells the client that its upgrade was taken.
+    async fn open<S: Source, C: Client>(
+        &self,
+        head: ResponseHead,
+        halves: Option<Halves>,
+        way: Way,
+        source: &S,
+        client: &mut C,
+    ) -> After {
+        let Some(far) = Far::of(way.connection, halves) else {
+            return give(Answer::NO_UPGRADE, &self.head.method, source, client, true).await;
+        };
+        let Some(reply) = upgrade::reply(&self.head, head) else {
+            return give(Answer::BAD_GATEWAY, &self.head.method, source, client, true).await;
+        };
+        match client.begin(reply, None, false).await {
+            Ok(()) => {
+                After::Tunnel(Box::new(Opened { far, ticket: way.ticket, destination: way.destination }))
+            }
+            Err(_) => After::OutOfStep,
+        }
+    }
+
+    /// The log lines of an answer, with the login where it is the account's first.
+    fn note(&self, way: &Way, status: u16) {
+        let visit = self.visit;
+        tracing::debug!(
+            destination = %way.destination,
+            method = %self.head.method.escape_ascii(),
+            status,
+            reused = way.is_reused,
+            "request"
+        );
+        let context = &visit.service.context;
+        let Some(account) = way.ticket.account().filter(|_| self.has_credentials && status < 400) else {
+            return;
+        };
+        if visit.is_first(account, &way.destination) {
+            context.meters.leg(Protocol::Http.name(), &way.destination).login(self.scheme, "accepted");
+            context.live.brake.succeeded(Some(account));
+            let account = context.live.accounts.show(account);
+            tracing::info!(
+                %account,
+                client = %visit.client,
+                destination = %way.destination,
+                mechanism = self.scheme,
+                version = if self.head.version == Version::Http2 { "2" } else { "1.1" },
+                tls = visit.tls.as_ref().map_or("none", |tls| tls.version),
+                "login"
+            );
+        }
+    }
+}
+
+/// The scheme of credentials, one of a few words whatever a client makes up.
+fn scheme(value: &[u8]) -> &'static str {
+    let found = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+    ["basic", "bearer", "digest", "negotiate", "ntlm"]
+        .into_iter()
+        .find(|known| found.eq_ignore_ascii_case(known.as_bytes()))
+        .unwrap_or("other")
+}
+
+/// NTLM and Negotiate log a whole connection in, whatever comes over it next (RFC 4559 section 6): such a
+/// connection must never carry another's request.
+fn is_bound_to_connection(head: &RequestHead) -> bool {
+    head.fields.get("authorization").is_some_and(|value| {
+        let scheme = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
+}
+
+// === impl Visit ===
+
+impl Visit {
+    fn hop<'a>(&self, host: &'a [u8]) -> forwarded::Hop<'a> {
+        forwarded::Hop { client: self.client.ip(), https: self.tls.is_some(), host }
+    }
+}

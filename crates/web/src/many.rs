@@ -1,0 +1,176 @@
+//! An HTTP/2 client's connection: many requests at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use h2::ext::Protocol;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::Request;
+use http_proto::{BadHead, RequestHead};
+use tls::Stream;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::body::Source;
+use crate::client::Many;
+use crate::convert;
+use crate::exchange::After;
+use crate::meter::Metered;
+use crate::service::Visit;
+use crate::stream::{Incoming, Tunnel};
+
+/// Streams at once.
+const MAX_STREAMS: u32 = 128;
+/// Windows of a stream and of all of a connection's together: what a slow backend's upload may take in memory.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Frames of streams that are gone, and of streams reset before they were looked at, that are forgiven.
+const MAX_RESETS: usize = 32;
+/// Streams that a client may give up beyond half of those that it lets end: more is an attack (rapid reset,
+/// CVE-2023-44487), since each of them costs a backend's connection.
+const MAX_GIVEN_UP: usize = 100;
+
+/// How the streams of one connection ended.
+#[derive(Default)]
+struct Ends {
+    whole: AtomicUsize,
+    given_up: AtomicUsize,
+}
+
+impl Visit {
+    /// Serves a connection to its end. The preface has until `deadline`.
+    pub(crate) async fn serve_many(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
+        let http = &self.service.context.plan.http;
+        let (keepalive, max_requests) = (http.keepalive_timeout, http.max_keepalive_requests);
+        let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
+        let mut builder = h2::server::Builder::new();
+        builder
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(max_head)
+            .max_concurrent_reset_streams(MAX_RESETS)
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(Some(MAX_RESETS))
+            .enable_connect_protocol();
+        let handshake = builder.handshake::<_, Bytes>(Metered::new(stream));
+        let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else {
+            return tracing::debug!("no HTTP/2 preface within preauth_timeout");
+        };
+        let (mut visit, ends, tasks) = (Arc::new(self), Arc::new(Ends::default()), TaskTracker::new());
+        let (mut count, mut is_closing) = (0, false);
+        let mut idle_until = Instant::now() + keepalive;
+        loop {
+            let accepted = tokio::select! {
+                accepted = connection.accept() => accepted,
+                () = draining.cancelled(), if !is_closing => {
+                    is_closing = true;
+                    connection.graceful_shutdown();
+                    continue;
+                }
+                () = sleep_until(idle_until) => {
+                    idle_until = Instant::now() + keepalive;
+                    if tasks.is_empty() && is_closing {
+                        break;
+                    }
+                    if tasks.is_empty() {
+                        is_closing = true;
+                        connection.graceful_shutdown();
+                    }
+                    continue;
+                }
+            };
+            let (request, respond) = match accepted {
+                None => break,
+                Some(Ok(accepted)) => accepted,
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "HTTP/2 connection ended");
+                    break;
+                }
+            };
+            count += 1;
+            idle_until = Instant::now() + keepalive;
+            if ends.is_attack() {
+                tracing::warn!(
+                    streams = count,
+                    "the client resets its streams as fast as it opens them: closed"
+                );
+                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                continue;
+            }
+            if count >= max_requests && !is_closing {
+                is_closing = true;
+                connection.graceful_shutdown();
+            }
+            if visit.is_outdated() {
+                Arc::make_mut(&mut visit).renew();
+            }
+            let serving = serve(Arc::clone(&visit), Arc::clone(&ends), request, respond);
+            tasks.spawn(tracing::Instrument::in_current_span(serving));
+        }
+        tasks.close();
+        // Each has its own bounds; without a connection they end at their next byte.
+        tasks.wait().await;
+    }
+}
+
+async fn serve(
+    visit: Arc<Visit>,
+    ends: Arc<Ends>,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
+    let (mut parts, body) = request.into_parts();
+    let is_head = parts.method == http::Method::HEAD;
+    let mut client = Many::new(respond, is_head);
+    let mut source = Incoming::new(body);
+    let head = match head(&mut parts, &source) {
+        Ok(head) => head,
+        Err(bad) => {
+            visit.reject(&bad, &mut client).await;
+            return;
+        }
+    };
+    match Box::pin(visit.serve(head, &mut source, &mut client, false)).await {
+        After::InStep => ends.note(true),
+        After::OutOfStep => ends.note(!client.was_given_up()),
+        After::Tunnel(opened) => {
+            ends.note(true);
+            if let Some(outgoing) = client.into_stream() {
+                let tunnel = Tunnel::new(source.into_inner(), outgoing);
+                Box::pin(visit.tunnel_many(tunnel, *opened)).await;
+            }
+        }
+    }
+}
+
+/// The head, with an extended `CONNECT` (RFC 8441) as the upgrade that it stands for.
+fn head(parts: &mut http::request::Parts, source: &Incoming) -> Result<RequestHead, BadHead> {
+    match parts.extensions.get::<Protocol>() {
+        None => convert::request(parts, !source.is_finished()),
+        Some(protocol) if protocol.as_str() == "websocket" => {
+            parts.method = http::Method::GET;
+            let mut head = convert::request(parts, false)?;
+            head.upgrade = Some(Bytes::from_static(b"websocket"));
+            Ok(head)
+        }
+        Some(_) => Err(BadHead::ConnectRefused),
+    }
+}
+
+// === impl Ends ===
+
+impl Ends {
+    fn note(&self, whole: bool) {
+        let counter = if whole { &self.whole } else { &self.given_up };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn is_attack(&self) -> bool {
+        let given_up = self.given_up.load(Ordering::Relaxed);
+        given_up > MAX_GIVEN_UP + self.whole.load(Ordering::Relaxed) / 2
+    }
+}

@@ -1,0 +1,233 @@
+//! Connections to backends that wait for their next request.
+//!
+//! What must never happen: a connection whose PROXY header names one client carries a request of another; a
+//! connection that is out of step is used again.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use plan::Name;
+use tokio::time::{Instant, interval};
+
+use crate::backend::Connection;
+
+/// Whom a waiting connection may serve.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) destination: Name,
+    /// Where the connection began with a PROXY header: what that says.
+    pub(crate) announced: Option<Announced>,
+}
+
+/// What a PROXY header says of a client, but for its port and session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Announced {
+    pub(crate) client: IpAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) encrypted: bool,
+}
+
+/// The waiting connections of one plan.
+#[derive(Default)]
+pub(crate) struct Pool {
+    shelves: Mutex<Shelves>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    by_key: HashMap<Key, Vec<Waiting>>,
+    /// Over all keys.
+    count: usize,
+}
+
+struct Waiting {
+    connection: Connection,
+    since: Instant,
+}
+
+/// How long a connection may wait. Shorter than the keep-alive of the usual servers, so that few are closed
+/// just as they are taken.
+const MAX_WAIT: Duration = Duration::from_secs(15);
+/// Connections that wait for one client, for all clients of a destination together (whom no PROXY header tells
+/// apart), and altogether: more are closed, and the next burst of requests pays a handshake for each.
+const MAX_OF_CLIENT: usize = 32;
+const MAX_SHARED: usize = 256;
+const MAX_ALL: usize = 1024;
+/// Between two rounds through the shelves.
+const ROUND: Duration = Duration::from_secs(5);
+
+// === impl Key ===
+
+impl Key {
+    /// How many may wait.
+    const fn room(&self) -> usize {
+        if self.announced.is_some() { MAX_OF_CLIENT } else { MAX_SHARED }
+    }
+}
+
+// === impl Pool ===
+
+impl Pool {
+    /// An empty pool, which closes what waits too long. Must be called within the runtime.
+    pub(crate) fn new() -> Arc<Self> {
+        let pool = Arc::new(Self::default());
+        tokio::spawn(tidy(Arc::downgrade(&pool)));
+        pool
+    }
+
+    /// The connection that has waited least and can still be used.
+    pub(crate) fn take(&self, key: &Key) -> Option<Connection> {
+        loop {
+            let Waiting { mut connection, since } = self.lock().pop(key)?;
+            if since.elapsed() >= MAX_WAIT || !connection.is_fresh() {
+                continue;
+            }
+            if let Connection::Many(requests) = &connection {
+                // It stays for others while it is used.
+                self.put(key, Connection::Many(requests.clone()));
+            }
+            return Some(connection);
+        }
+    }
+
+    /// Puts a connection back that is in step.
+    pub(crate) fn put(&self, key: &Key, connection: Connection) {
+        let mut shelves = self.lock();
+        if shelves.count >= MAX_ALL {
+            return;
+        }
+        let shelf = shelves.by_key.entry(key.clone()).or_default();
+        // One HTTP/2 connection carries as many requests as there are.
+        let is_shared = matches!(connection, Connection::Many(_));
+        if shelf.len() >= key.room() || (is_shared && !shelf.is_empty()) {
+            return;
+        }
+        shelf.push(Waiting { connection, since: Instant::now() });
+        shelves.count += 1;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shelves> {
+        // Nothing is half done between two calls.
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Shelves ===
+
+impl Shelves {
+    fn pop(&mut self, key: &Key) -> Option<Waiting> {
+        let shelf = self.by_key.get_mut(key)?;
+        let waiting = shelf.pop();
+        self.count -= usize::from(waiting.is_some());
+        if shelf.is_empty() {
+            self.by_key.remove(key);
+        }
+        waiting
+    }
+}
+
+async fn tidy(pool: Weak<Pool>) {
+    let mut rounds = interval(ROUND);
+    loop {
+        rounds.tick().await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut shelves = pool.lock();
+        shelves.by_key.retain(|_, shelf| {
+            shelf.retain(|waiting| waiting.since.elapsed() < MAX_WAIT);
+            !shelf.is_empty()
+        });
+        shelves.count = shelves.by_key.values().map(Vec::len).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tls::Stream;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A connection, and the backend's end of it.
+    async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
+        let address = listener.local_addr().expect("an address");
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let stream = Stream::plain(ours.expect("a connection"), Vec::new());
+        (Connection::new(stream, false, false).await.expect("HTTP/1"), theirs.expect("a connection").0)
+    }
+
+    async fn listener() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.expect("a socket")
+    }
+
+    fn key(client: Option<u8>) -> Key {
+        let announced = client.map(|last| Announced {
+            client: IpAddr::from([192, 0, 2, last]),
+            local: SocketAddr::from(([192, 0, 2, 100], 443)),
+            encrypted: true,
+        });
+        Key { destination: "old".into(), announced }
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_only_whom_it_was_announced_for() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let (ours, _theirs) = connection(&listener).await;
+        pool.put(&key(Some(1)), ours);
+        assert!(pool.take(&key(Some(2))).is_none());
+        assert!(pool.take(&key(None)).is_none());
+        assert!(pool.take(&key(Some(1))).is_some());
+        assert!(pool.take(&key(Some(1))).is_none(), "it was taken");
+    }
+
+    #[tokio::test]
+    async fn what_was_closed_or_says_something_unasked_is_not_used() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let (closed, theirs) = connection(&listener).await;
+        drop(theirs);
+        pool.put(&key(None), closed);
+        let (talks, mut theirs) = connection(&listener).await;
+        theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.expect("it is written");
+        pool.put(&key(None), talks);
+        assert!(pool.take(&key(None)).is_none());
+    }
+
+    #[tokio::test]
+    async fn no_more_wait_than_may() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let mut theirs = Vec::new();
+        for (key, room) in [(key(Some(2)), MAX_OF_CLIENT), (key(None), MAX_SHARED)] {
+            let before = pool.lock().count;
+            for _ in 0..room + 3 {
+                let (ours, end) = connection(&listener).await;
+                pool.put(&key, ours);
+                theirs.push(end);
+            }
+            assert_eq!(pool.lock().count - before, room);
+        }
+        let (ours, _end) = connection(&listener).await;
+        pool.lock().count = MAX_ALL;
+        pool.put(&key(Some(1)), ours);
+        assert!(pool.take(&key(Some(1))).is_none(), "there was no room");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_long() {
+        let (listener, pool) = (listener().await, Pool::new());
+        let (first, _theirs) = connection(&listener).await;
+        let (second, _theirs) = connection(&listener).await;
+        pool.put(&key(None), first);
+        pool.put(&key(Some(1)), second);
+        tokio::time::pause();
+        tokio::time::advance(MAX_WAIT).await;
+        assert!(pool.take(&key(None)).is_none());
+        // And without anybody who asks.
+        tokio::time::advance(ROUND).await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(pool.lock().count, 0);
+    }
+}

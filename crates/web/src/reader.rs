@@ -1,0 +1,314 @@
+//! The reading side of an HTTP/1 connection, a client's or a backend's: heads and bodies out of one buffer.
+//!
+//! Heads carry credentials, so every byte of the buffer that is given up is wiped first. What was read beyond
+//! a message stays for the next.
+
+use std::ops::{Deref, DerefMut};
+
+use bytes::{Bytes, BytesMut};
+use http_proto::{BadBody, ChunkDecoder, Decoded, Framing, head_end};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use zeroize::Zeroize;
+
+use crate::body::{Broken, Piece, Source};
+
+/// See the module's comment.
+pub(crate) struct Reader<R> {
+    io: R,
+    buffer: Buffer,
+}
+
+/// Wiped when it is dropped.
+#[derive(Default)]
+struct Buffer(BytesMut);
+
+/// A body on a [`Reader`].
+pub(crate) struct Body<'a, R> {
+    reader: &'a mut Reader<R>,
+    state: State,
+}
+
+enum State {
+    /// So many bytes are left.
+    Length(u64),
+    Chunked(ChunkDecoder),
+    UntilClose,
+    Finished,
+    /// An error was met: nothing behind it is in step.
+    Lost,
+}
+
+/// A head that could not be had.
+#[derive(Debug)]
+pub(crate) enum NoHead {
+    /// The peer closed the connection between two messages.
+    Closed,
+    /// It closed it, or broke it, inside of a head.
+    Broken(Broken),
+    /// It is longer than may be.
+    TooLarge,
+}
+
+/// A head in memory of its own, wiped when the last piece of it is dropped.
+struct Wiped(Vec<u8>);
+
+/// Room made for a head, and doubled as it grows.
+const HEAD_STEP: usize = 2 * 1024;
+/// Room made for a piece of a body: a TLS record.
+const BODY_STEP: usize = 16 * 1024;
+/// Bytes that a client may be ahead of the answer that it waits for.
+const MAX_AHEAD: usize = 16 * 1024;
+
+// === impl Reader ===
+
+impl<R: AsyncRead + Unpin + Send> Reader<R> {
+    pub(crate) fn new(io: R) -> Self {
+        Self { io, buffer: Buffer::default() }
+    }
+
+    /// The next head, its empty line included, at most `max` bytes. Not cancel-safe in what it has read, but
+    /// nothing is lost: a later call goes on with it.
+    pub(crate) async fn head(&mut self, max: usize) -> Result<Bytes, NoHead> {
+        let mut searched = 0;
+        loop {
+            if let Some(end) = head_end(&self.buffer, searched) {
+                if end > max {
+                    return Err(NoHead::TooLarge);
+                }
+                let head = Bytes::from_owner(Wiped(self.buffer[..end].to_vec()));
+                self.give_up(end);
+                return Ok(head);
+            }
+            if self.buffer.len() > max {
+                return Err(NoHead::TooLarge);
+            }
+            // The end may be cut in two by this read's edge.
+            searched = self.buffer.len().saturating_sub(3);
+            let read = self.fill(HEAD_STEP.max(self.buffer.len())).await;
+            match read.map_err(|error| NoHead::Broken(error.into()))? {
+                0 if self.buffer.is_empty() => return Err(NoHead::Closed),
+                0 => return Err(NoHead::Broken(Broken::Closed)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Resolves when at least one byte is there, or the peer has closed (`false`). Cancel-safe.
+    pub(crate) async fn wait(&mut self) -> bool {
+        if !self.buffer.is_empty() {
+            return true;
+        }
+        // An idle connection keeps no more than this.
+        self.buffer = Buffer::default();
+        matches!(self.fill(HEAD_STEP).await, Ok(read) if read > 0)
+    }
+
+    /// Resolves when the peer has closed its side, or broken the connection. What it sends until then (requests
+    /// that it pipelines) is kept for its turn; of a peer that is [`MAX_AHEAD`] ahead, no more is read and
+    /// nothing learnt. Cancel-safe.
+    async fn closed(&mut self) -> std::io::Result<()> {
+        if self.buffer.is_empty() {
+            self.buffer = Buffer::default();
+        }
+        while self.buffer.len() < MAX_AHEAD {
+            if self.fill(HEAD_STEP).await? == 0 {
+                return Ok(());
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// What has been read and not been used. For an upgrade, which takes everything that follows.
+    pub(crate) fn into_parts(mut self) -> (R, Vec<u8>) {
+        let rest = self.buffer.to_vec();
+        let len = rest.len();
+        self.give_up(len);
+        (self.io, rest)
+    }
+
+    /// The body that follows a head.
+    pub(crate) fn body(&mut self, framing: Framing) -> Body<'_, R> {
+        let state = match framing {
+            Framing::None | Framing::Length(0) => State::Finished,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunked(ChunkDecoder::default()),
+            Framing::UntilClose => State::UntilClose,
+        };
+        Body { reader: self, state }
+    }
+
+    /// Whether nothing has been read that was not used.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// The stream below, to look at; reading past the buffer would lose the order of bytes.
+    pub(crate) fn io(&self) -> &R {
+        &self.io
+    }
+
+    async fn fill(&mut self, room: usize) -> std::io::Result<usize> {
+        let spare = self.buffer.capacity() - self.buffer.len();
+        if spare < room / 2 || spare == 0 {
+            // By hand, so that the old place is wiped and not just given back.
+            let mut larger = BytesMut::with_capacity(self.buffer.len() + room);
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = Buffer(larger);
+        }
+        match self.io.read_buf(&mut *self.buffer).await {
+            // TLS without a goodbye: for the framing it is an end like any other.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        }
+    }
+
+    fn give_up(&mut self, count: usize) {
+        self.buffer[..count].zeroize();
+        let _ = self.buffer.split_to(count);
+    }
+}
+
+// === impl Buffer ===
+
+impl Deref for Buffer {
+    type Target = BytesMut;
+
+    fn deref(&self) -> &BytesMut {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut BytesMut {
+        &mut self.0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.0[..].zeroize();
+    }
+}
+
+// === impl Body ===
+
+impl<R: AsyncRead + Unpin + Send> Body<'_, R> {
+    async fn next(&mut self) -> Result<Option<Piece>, Broken> {
+        loop {
+            if let State::Finished = self.state {
+                return Ok(None);
+            }
+            if self.reader.buffer.is_empty() && !self.read_more().await? {
+                return Ok(None);
+            }
+            let buffer = &mut self.reader.buffer;
+            match &mut self.state {
+                State::Length(left) => {
+                    let len = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
+                    *left -= len as u64;
+                    if *left == 0 {
+                        self.state = State::Finished;
+                    }
+                    return Ok(Some(Piece::Data(buffer.split_to(len).freeze())));
+                }
+                State::UntilClose => return Ok(Some(Piece::Data(buffer.split().freeze()))),
+                State::Chunked(decoder) => match decoder.consume(buffer).map_err(broken)? {
+                    Decoded::Data { skip, len } => {
+                        let _ = buffer.split_to(skip);
+                        return Ok(Some(Piece::Data(buffer.split_to(len).freeze())));
+                    }
+                    Decoded::NeedMore { consumed } => {
+                        let _ = buffer.split_to(consumed);
+                        if !self.read_more().await? {
+                            return Ok(None);
+                        }
+                    }
+                    Decoded::Trailers { consumed, fields } => {
+                        let _ = buffer.split_to(consumed);
+                        self.state = State::Finished;
+                        return Ok((!fields.is_empty()).then_some(Piece::Trailers(fields)));
+                    }
+                },
+                State::Finished => return Ok(None),
+                State::Lost => return Err(Broken::Closed),
+            }
+        }
+    }
+
+    /// False when the body ends here because the connection does.
+    async fn read_more(&mut self) -> Result<bool, Broken> {
+        if self.reader.fill(BODY_STEP).await? > 0 {
+            return Ok(true);
+        }
+        if let State::UntilClose = self.state {
+            self.state = State::Finished;
+            return Ok(false);
+        }
+        Err(Broken::Closed)
+    }
+}
+
+impl<R: AsyncRead + Unpin + Send> Source for Body<'_, R> {
+    async fn piece(&mut self) -> Result<Option<Piece>, Broken> {
+        let piece = self.next().await;
+        if piece.is_err() {
+            self.state = State::Lost;
+        }
+        piece
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+
+    async fn closed(&mut self) -> Result<(), Broken> {
+        Ok(self.reader.closed().await?)
+    }
+}
+
+fn broken(bad: BadBody) -> Broken {
+    Broken::Malformed(bad.label())
+}
+
+// === impl Wiped ===
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_is_read_ahead_so_far_and_no_further() {
+        let (ours, mut theirs) = tokio::io::duplex(4 * MAX_AHEAD);
+        let mut reader = Reader::new(ours);
+        theirs.write_all(&vec![b'x'; 3 * MAX_AHEAD]).await.expect("write");
+        drop(theirs);
+        // Its end is not seen, since what stands before it is not read.
+        let polled = pin!(reader.closed()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        assert!((MAX_AHEAD..MAX_AHEAD + HEAD_STEP).contains(&reader.buffer.len()), "{}", reader.buffer.len());
+        let mut body = reader.body(Framing::Length(3 * MAX_AHEAD as u64));
+        let mut length = 0;
+        while let Some(piece) = body.piece().await.expect("a piece") {
+            length += piece.len();
+        }
+        assert_eq!(length, 3 * MAX_AHEAD as u64);
+        assert!(reader.closed().await.is_ok());
+    }
+}

@@ -1,0 +1,116 @@
+//! WebSocket: which upgrades are passed on, and what each version says when one is taken.
+//!
+//! HTTP/1.1 upgrades with `101`, HTTP/2 with an extended `CONNECT` and `200` (RFC 8441). Either side may speak
+//! either, so the key and its acceptance (RFC 6455 section 4), which only HTTP/1.1 has, are made here where the
+//! other side has none.
+
+use aws_lc_rs::{digest, rand};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_proto::{Fields, Framing, RequestHead, ResponseHead, Version};
+use tls::Stream;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::answer::Answer;
+use crate::backend::Connection;
+use crate::relay::Halves;
+use crate::stream::Tunnel;
+
+/// The backend's end of a tunnel.
+pub(crate) enum Far {
+    /// With what it has sent already.
+    Stream(Box<Stream>, Vec<u8>),
+    Tunnel(Box<Tunnel>),
+}
+
+/// RFC 6455 section 1.3.
+const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Leaves an upgrade in the head only where it is passed on; every other is not taken, as RFC 9110 section 7.8
+/// lets a server do, and the request goes on without.
+pub(crate) fn judge(head: &mut RequestHead) -> Result<(), Answer> {
+    let is_websocket = |it: &Bytes| it.eq_ignore_ascii_case(b"websocket");
+    if !head.upgrade.as_ref().is_some_and(is_websocket) {
+        head.upgrade = None;
+        return Ok(());
+    }
+    if head.version == Version::Http2 {
+        head.fields.remove("sec-websocket-key");
+        head.fields.push(&b"Sec-WebSocket-Key"[..], key().ok_or(Answer::UNAVAILABLE)?);
+    } else if &*head.method != b"GET" || head.framing != Framing::None {
+        return Err(Answer::bad(400, "an upgrade to WebSocket that is no GET, or has a body"));
+    }
+    Ok(())
+}
+
+/// The head that the client gets: `101` or `200`, by its version. `None` when the backend's does not fit the
+/// key that it was given.
+pub(crate) fn reply(asked: &RequestHead, mut head: ResponseHead) -> Option<ResponseHead> {
+    let expected = asked.fields.get("sec-websocket-key").map(|key| accept(key));
+    if head.status == 101 && head.fields.get("sec-websocket-accept").map(|it| &**it) != expected.as_deref() {
+        return None;
+    }
+    head.fields.strip_hop_by_hop();
+    head.fields.remove("sec-websocket-accept");
+    head.framing = Framing::None;
+    if asked.version == Version::Http2 {
+        head.status = 200;
+        head.reason = Bytes::new();
+    } else {
+        head.status = 101;
+        head.reason = Bytes::from_static(b"Switching Protocols");
+        head.fields.push(&b"Sec-WebSocket-Accept"[..], expected?);
+    }
+    head.upgrade = Some(Bytes::from_static(b"websocket"));
+    Some(head)
+}
+
+/// What an HTTP/1.1 backend is asked with.
+pub(crate) fn ask(fields: &mut Fields, upgrade: &Bytes) {
+    fields.push(&b"Connection"[..], &b"upgrade"[..]);
+    fields.push(&b"Upgrade"[..], upgrade.clone());
+}
+
+fn key() -> Option<String> {
+    let mut nonce = [0; 16];
+    rand::fill(&mut nonce).ok()?;
+    Some(STANDARD.encode(nonce))
+}
+
+/// RFC 6455 section 4.2.2. SHA-1 is no secret-keeper here: it shows that the server speaks WebSocket.
+fn accept(key: &[u8]) -> Vec<u8> {
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(key);
+    context.update(ACCEPT_SUFFIX);
+    STANDARD.encode(context.finish()).into_bytes()
+}
+
+// === impl Far ===
+
+impl Far {
+    /// Takes the backend's end over. `halves`: of an HTTP/2 backend.
+    pub(crate) fn of(connection: Connection, halves: Option<Halves>) -> Option<Self> {
+        if let Some((incoming, outgoing)) = halves {
+            return Some(Self::Tunnel(Box::new(Tunnel::new(incoming, outgoing))));
+        }
+        let (stream, rest) = connection.into_stream()?;
+        Some(Self::Stream(Box::new(stream), rest))
+    }
+}
+
+/// Anything that the bridge can move bytes of.
+pub(crate) trait End: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> End for T {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_the_key_of_the_rfc() {
+        // RFC 6455 section 1.3.
+        assert_eq!(accept(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}
