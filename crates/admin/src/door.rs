@@ -14,16 +14,16 @@ use axum::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use listen::{Accepted, BindError, Door, Places};
+use listen::{Accepted, BindError, BoundListener, ConnectionLimiter};
 use plan::Admin;
 use tls::Stream;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app_handle::AppHandle;
 use crate::audit::Audit;
 use crate::gate::Gate;
-use crate::house::House;
 use crate::patience::Patient;
 use crate::routes;
 use crate::shared::{Peer, Shared};
@@ -31,7 +31,7 @@ use crate::shared::{Peer, Shared};
 /// The API, bound and not yet served.
 pub struct Server {
     shared: Shared,
-    doors: Vec<Door>,
+    doors: Vec<BoundListener>,
 }
 
 /// Whether a connection's place stays taken for a while. A clone is the same connection's.
@@ -66,19 +66,19 @@ impl Server {
     ///
     /// # Errors
     /// The first address that cannot be had.
-    pub fn bind(admin: &Admin, house: Arc<dyn House>, audit: Audit) -> Result<Self, BindError> {
+    pub fn bind(admin: &Admin, app_handle: Arc<dyn AppHandle>, audit: Audit) -> Result<Self, BindError> {
         let doors = listen::bind_all("admin", &admin.bind, BACKLOG)?;
         let doors = doors.into_iter().map(|door| door.reserving(RESERVED)).collect();
-        let shared = Shared::new(house, Gate::new(&admin.token), audit);
+        let shared = Shared::new(app_handle, Gate::new(&admin.token), audit);
         Ok(Self { shared, doors })
     }
 
     /// Serves until `ending` is cancelled. A drain is no reason to end: it is watched and steered from here.
     pub fn serve(self, tasks: &TaskTracker, ending: &CancellationToken) {
-        let places = Places::new();
+        let limiter = ConnectionLimiter::new();
         for door in self.doors {
             tracing::info!(address = %door.address, "management API listening");
-            let entrance = accept(self.shared.clone(), door, places.clone(), tasks.clone());
+            let entrance = accept(self.shared.clone(), door, limiter.clone(), tasks.clone());
             let ending = ending.clone();
             tasks.spawn(async move { ending.run_until_cancelled(entrance).await });
         }
@@ -103,17 +103,17 @@ impl Penalty {
     }
 }
 
-async fn accept(shared: Shared, door: Door, places: Places, tasks: TaskTracker) {
+async fn accept(shared: Shared, door: BoundListener, limiter: ConnectionLimiter, tasks: TaskTracker) {
     let service = routes::service(shared.clone());
     loop {
-        let accepted = door.accept_for("admin", &places, MAX_CONNECTIONS, MAX_PER_NETWORK).await;
-        let Accepted { stream, peer, place, spare, .. } = accepted;
-        let Ok(place) = place else {
+        let accepted = door.accept_for("admin", &limiter, MAX_CONNECTIONS, MAX_PER_NETWORK).await;
+        let Accepted { stream, peer, permit, spare, .. } = accepted;
+        let Ok(permit) = permit else {
             drop(stream);
             sleep(PAUSE).await;
             continue;
         };
-        let (service, acceptor) = (service.clone(), shared.house.acceptor());
+        let (service, acceptor) = (service.clone(), shared.app_handle.acceptor());
         tasks.spawn(async move {
             let penalty = Penalty::default();
             let handshake = Box::pin(Stream::plain(stream, Vec::new()).accept(&acceptor));
@@ -129,7 +129,7 @@ async fn accept(shared: Shared, door: Door, places: Places, tasks: TaskTracker) 
             if penalty.is_deserved() {
                 sleep(PENALTY).await;
             }
-            drop(place);
+            drop(permit);
         });
     }
 }

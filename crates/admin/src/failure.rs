@@ -1,12 +1,12 @@
 //! Answers that are errors: RFC 9457, with the status that fits and the way out of it.
 
-use api::{Problem, Remark};
+use api::{Diagnostic, Problem};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use mapping::store::{LoadError, StoreError};
 
-use crate::house::ReloadError;
+use crate::app_handle::ReloadError;
 use crate::remarks;
 
 /// An answer that is an error. Boxed: it is large, and rare.
@@ -54,7 +54,7 @@ impl Failure {
         self
     }
 
-    pub(crate) fn with(mut self, problems: Vec<Remark>) -> Self {
+    pub(crate) fn with(mut self, problems: Vec<Diagnostic>) -> Self {
         self.0.problem.problems = problems;
         self
     }

@@ -7,7 +7,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`house`] | what the program lends to the API |
+//! | [`app_handle`] | what the program lends to the API |
 //! | `door`, `patience` | connections: their number, their speed, TLS |
 //! | `gate`, `strikes` | the token, and who has shown a wrong one too often |
 //! | `routes`, `guard` | which call is where; what happens around every call |
@@ -26,8 +26,8 @@
 //!                   └─ an act goes on when its caller hangs up
 //! ```
 
+pub mod app_handle;
 pub mod audit;
-pub mod house;
 pub mod remarks;
 
 mod calls;
@@ -43,6 +43,6 @@ mod routes;
 mod shared;
 mod strikes;
 
+pub use app_handle::{AppHandle, Reload, ReloadError};
 pub use audit::{Act, Actor, Audit};
 pub use door::Server;
-pub use house::{House, Reload, ReloadError};

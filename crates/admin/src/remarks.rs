@@ -1,18 +1,18 @@
 //! What is wrong in a file, as the API tells it and as `check --json` does.
 
-use api::Remark;
+use api::Diagnostic;
 use mapping::line::{BadLines, LineError};
 use mapping::store::LoadError;
 
 /// The configuration's report.
 #[must_use]
-pub fn of_configuration(report: &config::Report) -> Vec<Remark> {
+pub fn of_configuration(report: &config::Report) -> Vec<Diagnostic> {
     serde_json::from_value(report.to_json()).unwrap_or_default()
 }
 
 /// Everything that is wrong with a mapping: each line, or the one thing that keeps it from being read at all.
 #[must_use]
-pub fn of_mapping(error: &LoadError) -> Vec<Remark> {
+pub fn of_mapping(error: &LoadError) -> Vec<Diagnostic> {
     match error {
         LoadError::Lines { path, lines } => of_lines(&path.display().to_string(), lines),
         other => vec![remark(&path_of(other), 1, other.to_string())],
@@ -20,8 +20,8 @@ pub fn of_mapping(error: &LoadError) -> Vec<Remark> {
 }
 
 /// Wrong lines of `file`.
-pub(crate) fn of_lines(file: &str, lines: &BadLines) -> Vec<Remark> {
-    let mut remarks: Vec<Remark> =
+pub(crate) fn of_lines(file: &str, lines: &BadLines) -> Vec<Diagnostic> {
+    let mut remarks: Vec<Diagnostic> =
         lines.errors.iter().map(|error| remark(file, error.line, error.to_string())).collect();
     if lines.more > 0 {
         let last = lines.errors.last().map_or(1, |error: &LineError| error.line);
@@ -30,8 +30,8 @@ pub(crate) fn of_lines(file: &str, lines: &BadLines) -> Vec<Remark> {
     remarks
 }
 
-fn remark(file: &str, line: usize, message: String) -> Remark {
-    Remark {
+fn remark(file: &str, line: usize, message: String) -> Diagnostic {
+    Diagnostic {
         severity: "error".to_owned(),
         file: file.to_owned(),
         line,

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::FROM;
 use axum::http::request::Parts;
-use control::Points;
+use control::Control;
 use mail::Context;
 use mapping::Router;
-use sessions::Desk;
+use sessions::Registry;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use types::identifier::Identifier;
 
+use crate::app_handle::AppHandle;
 use crate::audit::{Act, Actor, Audit};
 use crate::failure::{Answer, Failure};
 use crate::gate::Gate;
-use crate::house::House;
 
 /// See the module's comment. A clone is the same.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    pub(crate) house: Arc<dyn House>,
+    pub(crate) app_handle: Arc<dyn AppHandle>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) audit: Audit,
     pub(crate) began: Instant,
@@ -49,9 +49,9 @@ const MAX_NAME: usize = 254;
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(house: Arc<dyn House>, gate: Gate, audit: Audit) -> Self {
+    pub(crate) fn new(app_handle: Arc<dyn AppHandle>, gate: Gate, audit: Audit) -> Self {
         Self {
-            house,
+            app_handle,
             gate: Arc::new(gate),
             audit,
             began: Instant::now(),
@@ -61,11 +61,11 @@ impl Shared {
     }
 
     pub(crate) fn context(&self) -> Arc<Context> {
-        self.house.context()
+        self.app_handle.context()
     }
 
-    pub(crate) fn desk(&self) -> Desk {
-        self.context().live.desk.clone()
+    pub(crate) fn registry(&self) -> Registry {
+        self.context().live.registry.clone()
     }
 
     pub(crate) fn router(&self) -> Arc<Router> {
@@ -73,8 +73,8 @@ impl Shared {
     }
 
     /// Through which every change goes.
-    pub(crate) fn points(&self) -> Points {
-        self.house.points()
+    pub(crate) fn control(&self) -> Control {
+        self.app_handle.control()
     }
 
     /// The key of an account's name.

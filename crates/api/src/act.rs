@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Remark;
+use crate::problem::Diagnostic;
 
 /// `POST /destinations/reset`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,5 +48,5 @@ pub struct ConfigReloaded {
     pub restart_required: Vec<String>,
     /// What is worth knowing about the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Remark>,
+    pub warnings: Vec<Diagnostic>,
 }

@@ -23,7 +23,7 @@ pub mod paths;
 pub mod problem;
 pub mod state;
 
-pub use problem::{Problem, Remark};
+pub use problem::{Diagnostic, Problem};
 
 #[cfg(test)]
 mod tests;

@@ -16,12 +16,12 @@ pub struct Problem {
     pub status: u16,
     /// With 422: everything that is wrong in a file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<Remark>,
+    pub problems: Vec<Diagnostic>,
 }
 
 /// One thing that is wrong, or worth knowing, in a configuration or mapping file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remark {
+pub struct Diagnostic {
     /// `error` or `warning`.
     pub severity: String,
     /// The file.

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::act::Kicked;
 use crate::mapping::Mapping;
 use crate::state::{Destination, Stats};
-use crate::{Problem, Remark};
+use crate::{Diagnostic, Problem};
 
 /// Members of the published answers, word for word.
 #[test]
@@ -58,6 +58,6 @@ fn remarks_read_what_the_configuration_reports() {
         "severity": "error", "file": "pointsman.toml", "line": 3, "column": 1,
         "key": "routing.default_destination", "message": "found \"nwe\"", "help": "did you mean \"new\"?",
     });
-    let remark: Remark = serde_json::from_value(reported.clone()).expect("a remark");
+    let remark: Diagnostic = serde_json::from_value(reported.clone()).expect("a remark");
     assert_eq!(serde_json::to_value(remark).expect("plain data"), reported);
 }

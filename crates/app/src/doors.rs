@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use admin::Audit;
-use listen::{Door, Places, bind};
+use listen::{BoundListener, ConnectionLimiter, bind};
 use plan::{Listener, Name};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ pub(crate) struct Doors {
     /// Cancelled when the doors close.
     pub(crate) closing: CancellationToken,
     /// Each listener's connections.
-    pub(crate) places: Vec<(Name, Places)>,
+    pub(crate) places: Vec<(Name, ConnectionLimiter)>,
 }
 
 /// Binds everything, the management API's addresses too, then begins to accept: either all doors open or none.
@@ -30,7 +30,7 @@ pub(crate) fn open(app: &Arc<App>) -> Result<(Doors, Option<Audit>), StartError>
     let mut bound = Vec::new();
     for listener in &app.context().plan.listeners {
         bound.push((Arc::clone(listener), bind(listener)?));
-        doors.places.push((Arc::clone(&listener.name), Places::new()));
+        doors.places.push((Arc::clone(&listener.name), ConnectionLimiter::new()));
     }
     let (server, audit) = management::bind(app, &doors)?.unzip();
     for ((listener, sockets), (_, places)) in bound.into_iter().zip(&doors.places) {
@@ -54,8 +54,8 @@ pub(crate) fn open(app: &Arc<App>) -> Result<(Doors, Option<Audit>), StartError>
 fn accept(
     app: Arc<App>,
     bound_as: Arc<Listener>,
-    door: Door,
-    places: Places,
+    door: BoundListener,
+    places: ConnectionLimiter,
     doors: &Doors,
 ) -> impl Future<Output = ()> + use<> {
     let (tasks, closing) = (doors.tasks.clone(), doors.closing.clone());
@@ -70,7 +70,7 @@ fn accept(
             let listener = context.plan.listeners.iter().find(|listener| listener.name == bound_as.name);
             let listener = Arc::clone(listener.unwrap_or(&bound_as));
             let is_http = listener.protocol == Protocol::Http;
-            match (accepted.place.is_ok(), is_http) {
+            match (accepted.permit.is_ok(), is_http) {
                 (true, true) => {
                     tasks.spawn(web::serve(app.http().clone(), listener, accepted, closing.clone()));
                 }

@@ -4,10 +4,10 @@ use futures_core::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
 
-use admin::{Audit, House, Reload, ReloadError, Server};
+use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use arc_swap::ArcSwap;
-use control::Points;
-use listen::Places;
+use control::Control;
+use listen::ConnectionLimiter;
 use mail::Context;
 use plan::{ADMIN_CERTIFICATE, ADMIN_KEY, Admin, Name, Plan};
 use tls::{Acceptor, Certificates, SetupError, Tickets};
@@ -26,9 +26,9 @@ pub(crate) struct Tls {
 }
 
 /// What the API is lent.
-struct Lent {
+struct AppHandleImpl {
     app: Arc<App>,
-    places: Vec<(Name, Places)>,
+    places: Vec<(Name, ConnectionLimiter)>,
     closing: CancellationToken,
 }
 
@@ -46,7 +46,8 @@ pub(crate) fn bind(app: &Arc<App>, doors: &Doors) -> Result<Option<(Server, Audi
     };
     let audit = Audit::open(folder, &context.live.accounts)
         .map_err(|error| StartError::State(context.plan.server.state_dir.clone(), error))?;
-    let lent = Lent { app: Arc::clone(app), places: doors.places.clone(), closing: doors.closing.clone() };
+    let lent =
+        AppHandleImpl { app: Arc::clone(app), places: doors.places.clone(), closing: doors.closing.clone() };
     let server = Server::bind(admin, Arc::new(lent), audit.clone())?;
     Ok(Some((server, audit)))
 }
@@ -117,9 +118,9 @@ fn hex(byte: u8) -> String {
     format!("{byte:02x}")
 }
 
-// === impl Lent ===
+// === impl AppHandleImpl ===
 
-impl House for Lent {
+impl AppHandle for AppHandleImpl {
     fn context(&self) -> Arc<Context> {
         self.app.context()
     }
@@ -132,8 +133,8 @@ impl House for Lent {
         self.places.iter().map(|(name, places)| (Arc::clone(name), places.count())).collect()
     }
 
-    fn points(&self) -> Points {
-        self.app.points().clone()
+    fn control(&self) -> Control {
+        self.app.control().clone()
     }
 
     fn is_draining(&self) -> bool {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use admin::remarks;
-use api::Remark;
+use api::Diagnostic;
 use cluster::{Bus, Channel, Key};
-use control::Points;
+use control::Control;
 use mapping::file::Watch;
 use mapping::sql::Statements;
 use mapping::store::{LoadError, StoreError};
@@ -58,7 +58,7 @@ const NOBODY: &str = "nobody@pointsman.invalid";
 /// What is wrong with the mapping file of `plan`, line by line, without using it. Other stores are judged when they
 /// are opened.
 #[must_use]
-pub fn check(plan: &Plan) -> Vec<Remark> {
+pub fn check(plan: &Plan) -> Vec<Diagnostic> {
     match &plan.mapping.source {
         Source::File { path, .. } => FileStore::check(path, &Rules::of(plan))
             .err()
@@ -124,14 +124,14 @@ impl Mapping {
         }
     }
 
-    /// Has `points` hear of edits by hand, and of other proxies, whose messages are signed with the token of `admin`.
-    pub(crate) fn tell(&self, plan: &Plan, admin: Option<&Admin>, points: &Points) {
+    /// Has `control` hear of edits by hand, and of other proxies, whose messages are signed with the token of `admin`.
+    pub(crate) fn publish(&self, plan: &Plan, admin: Option<&Admin>, control: &Control) {
         match self {
             Self::File(file) => {
-                points.follow(&file.store);
-                points.bus().stay_alone("a mapping file has no channel");
+                control.follow(&file.store);
+                control.bus().stay_alone("a mapping file has no channel");
             }
-            Self::Shared { channel, .. } => join(plan, admin, channel.as_ref(), points.bus()),
+            Self::Shared { channel, .. } => join(plan, admin, channel.as_ref(), control.bus()),
         }
     }
 

@@ -60,7 +60,7 @@ impl App {
     #[must_use]
     pub fn metrics(&self) -> String {
         let context = self.context();
-        let (counts, stats) = (self.desk().counts(), context.live.router.stats());
+        let (counts, stats) = (self.registry().counts(), context.live.router.stats());
         let facts = Facts {
             version: env!("CARGO_PKG_VERSION"),
             started: unix(self.chronicle.started),

@@ -117,12 +117,12 @@ async fn reload(app: &App, audit: Option<&Audit>) {
 
 /// Closes the doors, sends the sessions home over the grace, and waits for them.
 async fn drain(app: &App, doors: &Doors, grace: Duration) -> Ended {
-    let sessions = app.desk().counts().sessions;
+    let sessions = app.registry().counts().sessions;
     tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
     doors.closing.cancel();
     doors.tasks.close();
     // The last fifth of the grace is for goodbyes that take their time.
-    app.desk().drain(grace.mul_f32(0.8));
+    app.registry().drain(grace.mul_f32(0.8));
     match timeout(grace, doors.tasks.wait()).await {
         Ok(()) => {
             tracing::info!("drained");
@@ -133,7 +133,7 @@ async fn drain(app: &App, doors: &Doors, grace: Duration) -> Ended {
 }
 
 fn cut(app: &App) -> Ended {
-    let sessions = app.desk().counts().sessions;
+    let sessions = app.registry().counts().sessions;
     tracing::warn!(sessions, "ended with sessions still open");
     Ended::Cut { sessions }
 }

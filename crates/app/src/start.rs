@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::{Reload, ReloadError};
 use cluster::Bus;
-use control::Points;
+use control::Control;
 use mail::{Context, ContextError, Current, Live};
 use mapping::store::LoadError;
 use mapping::{Router, Settings};
 use observe::Accounts;
 use plan::{LogFormat, LogIdentifiers, Plan};
-use sessions::{Brake, Desk};
+use sessions::{LoginThrottle, Registry};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 use tokio::sync::Semaphore;
 
@@ -25,7 +25,7 @@ pub struct App {
     /// HTTP by the same plan.
     http: Current<web::Service>,
     live: Live,
-    points: Points,
+    control: Control,
     /// Replaced by a reload; the watch ends with its certificates.
     certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
     /// Of the management API, whether it is served or not.
@@ -82,18 +82,18 @@ impl App {
         let router = Arc::new(Router::new(mapping.store(), settings, plan.mapping.cache_max_entries));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let live = Live {
-            desk: Desk::new(limits(&plan)),
-            brake: Brake::new(plan.limits.auth_delay_max),
+            registry: Registry::new(limits(&plan)),
+            throttle: LoginThrottle::new(plan.limits.auth_delay_max),
             router,
             accounts: Arc::new(accounts(&plan)),
             tickets: Arc::new(Tickets::new()?),
             roots: PlatformRoots::default(),
             handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
         };
-        let (bus, ears) = Bus::new(&node(&plan));
-        let points = Points::new(Arc::clone(&live.router), live.desk.clone(), bus);
-        mapping.tell(&plan, plan.admin.as_ref(), &points);
-        tokio::spawn(points.clone().obey(ears));
+        let (bus, subscription) = Bus::new(&node(&plan));
+        let control = Control::new(Arc::clone(&live.router), live.registry.clone(), bus);
+        mapping.publish(&plan, plan.admin.as_ref(), &control);
+        tokio::spawn(control.clone().apply_remote(subscription));
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let state_folder = match &plan.admin {
             Some(_) => Some(
@@ -109,7 +109,7 @@ impl App {
         Ok(Self {
             context: Current::new(context),
             http: Current::new(Arc::new(http)),
-            points,
+            control,
             live,
             certificates: Mutex::new((certificates, watch)),
             api_tls,
@@ -146,13 +146,13 @@ impl App {
     }
 
     /// The live state of accounts.
-    pub fn desk(&self) -> &Desk {
-        &self.live.desk
+    pub fn registry(&self) -> &Registry {
+        &self.live.registry
     }
 
     /// Whoever changes a mapping or sends sessions away does it through these.
-    pub fn points(&self) -> &Points {
-        &self.points
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// The certificates that clients are shown.
@@ -203,10 +203,10 @@ impl App {
         // Who stays in the same store stays in its channel: leaving would drop what waits to be said there. The token
         // is the one that the API has, which only a restart changes.
         if matches!(left, Left::Mapping(_)) {
-            mapping.tell(&plan, self.started.admin.as_ref(), &self.points);
+            mapping.publish(&plan, self.started.admin.as_ref(), &self.control);
         }
-        self.live.desk.set_limits(limits(&plan));
-        self.live.brake.set_longest(plan.limits.auth_delay_max);
+        self.live.registry.set_limits(limits(&plan));
+        self.live.throttle.set_longest(plan.limits.auth_delay_max);
         self.api_tls.set(api_acceptor);
         self.set_level(&plan.server.log_level);
         let watch = certificates.watch();

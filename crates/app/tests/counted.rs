@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use app::App;
-use listen::{Accepted, Places};
+use listen::{Accepted, ConnectionLimiter};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -65,14 +65,14 @@ async fn app(folder: &Path) -> Arc<App> {
 async fn door(app: &Arc<App>) -> SocketAddr {
     let door = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = door.local_addr().expect("address");
-    let (app, places) = (Arc::clone(app), Places::new());
+    let (app, places) = (Arc::clone(app), ConnectionLimiter::new());
     tokio::spawn(async move {
         while let Ok((stream, peer)) = door.accept().await {
             let context = app.context();
             let listener = Arc::clone(&context.plan.listeners[0]);
-            let place = places.take(peer.ip(), listener.max_connections, 0);
-            let accepted = Accepted { stream, peer, local: address, place, spare: None };
-            if accepted.place.is_err() {
+            let permit = places.take(peer.ip(), listener.max_connections, 0);
+            let accepted = Accepted { stream, peer, local: address, permit, spare: None };
+            if accepted.permit.is_err() {
                 mail::turn_away(&context, &listener, &accepted);
                 continue;
             }
@@ -164,7 +164,7 @@ async fn logins_sessions_and_bytes_are_counted() {
     ] {
         assert_eq!(value(&page, &series), Some(expected), "{series} in\n{page}");
     }
-    let traffic = Arc::clone(&app.desk().sessions()[0].traffic);
+    let traffic = Arc::clone(&app.registry().sessions()[0].traffic);
     assert_eq!(traffic.to_backend.load(std::sync::atomic::Ordering::Relaxed), 8);
     client.shutdown().await.expect("close");
     client.read_to_end(&mut Vec::new()).await.expect("the end");

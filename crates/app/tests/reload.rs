@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use app::App;
-use listen::{Accepted, Places};
+use listen::{Accepted, ConnectionLimiter};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -27,16 +27,16 @@ const LISTENERS: &str = "[server]\nhostname = \"mail.example.org\"\nbackend_conn
 const GET: &str = "GET / HTTP/1.1\r\nHost: mail.example.org\r\n\r\n";
 
 /// A program that begins with the destination `old`, and two servers that wait for it.
-struct House {
+struct AppHandle {
     folder: tempfile::TempDir,
     app: Arc<App>,
     old: TcpListener,
     new: TcpListener,
 }
 
-// === impl House ===
+// === impl AppHandle ===
 
-impl House {
+impl AppHandle {
     async fn new() -> Self {
         let [old, new] = [server().await, server().await];
         let folder = tempfile::tempdir().expect("folder");
@@ -46,7 +46,7 @@ impl House {
         Self { folder, app: Arc::new(app), old, new }
     }
 
-    /// Has `new` in the place of `old`, in the mapping too.
+    /// Has `new` in the permit of `old`, in the mapping too.
     async fn replace_old(&self) {
         self.reload(&plan(&[("new", &self.new)], "new"), "bob@example.org new\n").await;
     }
@@ -63,8 +63,8 @@ impl House {
         let client = TcpStream::connect(address).await.expect("connect");
         let (stream, peer) = door.accept().await.expect("accept");
         let listener = Arc::clone(&self.app.context().plan.listeners[listener]);
-        let place = Places::new().take(peer.ip(), 8, 8);
-        let accepted = Accepted { stream, peer, local: address, place, spare: None };
+        let permit = ConnectionLimiter::new().take(peer.ip(), 8, 8);
+        let accepted = Accepted { stream, peer, local: address, permit, spare: None };
         if listener.protocol == types::protocol::Protocol::Http {
             let served = web::serve(self.app.http().clone(), listener, accepted, CancellationToken::new());
             tokio::spawn(served);
@@ -138,7 +138,7 @@ async fn says(stream: &mut Stream, words: &str) {
 async fn hears(stream: &mut Stream, beginning: &str) -> String {
     let mut line = String::new();
     timeout(PATIENCE, stream.read_line(&mut line)).await.expect("a line in time").expect("a line");
-    assert!(line.starts_with(beginning), "{line:?} in place of {beginning:?}");
+    assert!(line.starts_with(beginning), "{line:?} in permit of {beginning:?}");
     line
 }
 
@@ -166,39 +166,39 @@ async fn answers(call: &mut Stream, client: &mut Stream) {
 
 #[tokio::test]
 async fn a_client_at_the_prompt_logs_in_by_what_is_in_force() {
-    let house = House::new().await;
+    let app_handle = AppHandle::new().await;
     for account in ["alice@example.org", "bob@example.org"] {
-        let mut client = house.imap().await;
-        house.replace_old().await;
+        let mut client = app_handle.imap().await;
+        app_handle.replace_old().await;
         says(&mut client, &format!("a LOGIN {account} x\r\n")).await;
-        let mut call = asked(&house.new).await;
+        let mut call = asked(&app_handle.new).await;
         says(&mut call, "P1 OK in\r\n").await;
         hears(&mut client, "a OK").await;
-        house.reload(&plan(&[("old", &house.old)], "old"), "bob@example.org old\n").await;
+        app_handle.reload(&plan(&[("old", &app_handle.old)], "old"), "bob@example.org old\n").await;
     }
 }
 
 #[tokio::test]
 async fn a_login_under_way_does_not_end_where_it_leads_no_longer() {
-    let house = House::new().await;
-    let (old, new) = (&house.old, &house.new);
+    let app_handle = AppHandle::new().await;
+    let (old, new) = (&app_handle.old, &app_handle.new);
     let both = [("old", old), ("new", new)];
     for (name, text, mapping) in [
         ("gone", plan(&[("new", new)], "new"), "bob@example.org new\n"),
         ("another default", plan(&both, "new"), ""),
         ("another entry", plan(&both, "old"), "bob@example.org new\n"),
-        ("another place", plan(&[("old", new)], "old"), "bob@example.org old\n"),
+        ("another permit", plan(&[("old", new)], "old"), "bob@example.org old\n"),
         ("as it was", plan(&[("old", old)], "old"), "bob@example.org old\n"),
     ] {
-        house.reload(&plan(&[("old", &house.old)], "old"), "bob@example.org old\n").await;
-        let mut client = house.imap().await;
+        app_handle.reload(&plan(&[("old", &app_handle.old)], "old"), "bob@example.org old\n").await;
+        let mut client = app_handle.imap().await;
         says(&mut client, "a LOGIN bob@example.org x\r\n").await;
-        let mut call = asked(&house.old).await;
-        house.reload(&text, mapping).await;
+        let mut call = asked(&app_handle.old).await;
+        app_handle.reload(&text, mapping).await;
         says(&mut call, "P1 OK in\r\n").await;
         if name != "as it was" {
             is_left(&mut call).await;
-            call = asked(&house.new).await;
+            call = asked(&app_handle.new).await;
             says(&mut call, "P1 OK in\r\n").await;
         }
         hears(&mut client, "a OK").await;
@@ -211,18 +211,18 @@ async fn a_login_under_way_does_not_end_where_it_leads_no_longer() {
 /// no second time.
 #[tokio::test]
 async fn a_reload_that_moves_nobody_costs_no_login_that_cannot_be_replayed() {
-    let house = House::new().await;
+    let app_handle = AppHandle::new().await;
     for (user, moves) in [("alice@example.org", false), ("bob@example.org", true)] {
-        let mut client = house.imap().await;
+        let mut client = app_handle.imap().await;
         // n,,n=USER,r=nonce
         let first = ["biwsbj1hbGljZUBleGFtcGxlLm9yZyxyPW5vbmNl", "biwsbj1ib2JAZXhhbXBsZS5vcmcscj1ub25jZQ=="];
         let first = first[usize::from(user.starts_with("bob"))];
         says(&mut client, &format!("a AUTHENTICATE SCRAM-SHA-256 {first}\r\n")).await;
-        let mut call = asked(&house.old).await;
+        let mut call = asked(&app_handle.old).await;
         says(&mut call, "+ cj1ub25jZQ==\r\n").await;
         hears(&mut client, "+ ").await;
         let mapping = if moves { "bob@example.org new\n" } else { "bob@example.org old\n" };
-        house.reload(&plan(&[("old", &house.old), ("new", &house.new)], "old"), mapping).await;
+        app_handle.reload(&plan(&[("old", &app_handle.old), ("new", &app_handle.new)], "old"), mapping).await;
         says(&mut client, "Yz1iaXdz\r\n").await;
         hears(&mut call, "Yz1iaXdz").await;
         says(&mut call, "P1 OK in\r\n").await;
@@ -232,68 +232,68 @@ async fn a_reload_that_moves_nobody_costs_no_login_that_cannot_be_replayed() {
 
 #[tokio::test]
 async fn what_passes_through_goes_where_it_leads_now() {
-    let house = House::new().await;
-    let mut client = house.client(1).await;
-    let mut call = called(&house.old).await;
-    house.replace_old().await;
+    let app_handle = AppHandle::new().await;
+    let mut client = app_handle.client(1).await;
+    let mut call = called(&app_handle.old).await;
+    app_handle.replace_old().await;
     presented(&mut call, "old").await;
     is_left(&mut call).await;
-    presented(&mut called(&house.new).await, "new").await;
+    presented(&mut called(&app_handle.new).await, "new").await;
     hears(&mut client, "220 new").await;
 }
 
 #[tokio::test]
 async fn each_request_of_a_connection_goes_by_what_is_in_force() {
-    let house = House::new().await;
-    let mut client = house.client(2).await;
-    for server in [&house.old, &house.new] {
+    let app_handle = AppHandle::new().await;
+    let mut client = app_handle.client(2).await;
+    for server in [&app_handle.old, &app_handle.new] {
         says(&mut client, GET).await;
         let mut call = called(server).await;
         request(&mut call, 0).await;
         answers(&mut call, &mut client).await;
-        house.replace_old().await;
+        app_handle.replace_old().await;
     }
 }
 
 #[tokio::test]
 async fn a_rule_that_came_is_seen_by_connections_that_were_there() {
-    let house = House::new().await;
-    let whole = plan(&[("old", &house.old)], "old");
-    house.reload(&whole.replace("\"/**\"", "\"/other/**\""), "").await;
-    let mut client = house.client(2).await;
+    let app_handle = AppHandle::new().await;
+    let whole = plan(&[("old", &app_handle.old)], "old");
+    app_handle.reload(&whole.replace("\"/**\"", "\"/other/**\""), "").await;
+    let mut client = app_handle.client(2).await;
     says(&mut client, GET).await;
     let refused = request(&mut client, 0).await;
     assert!(refused.starts_with("HTTP/1.1 404"), "{refused}");
     let length = refused.lines().find_map(|line| line.strip_prefix("Content-Length: "));
     let mut body = vec![0; length.and_then(|it| it.parse().ok()).expect("a length")];
     client.read_exact(&mut body).await.expect("a body");
-    house.reload(&whole, "").await;
+    app_handle.reload(&whole, "").await;
     says(&mut client, GET).await;
-    let mut call = called(&house.old).await;
+    let mut call = called(&app_handle.old).await;
     request(&mut call, 0).await;
     answers(&mut call, &mut client).await;
 }
 
 #[tokio::test]
 async fn a_request_under_way_is_decided_again_with_the_body_that_was_read() {
-    let house = House::new().await;
-    let both = plan(&[("old", &house.old), ("new", &house.new)], "old");
+    let app_handle = AppHandle::new().await;
+    let both = plan(&[("old", &app_handle.old), ("new", &app_handle.new)], "old");
     let by_body = "extract = { from = \"body\", regex = \"^user=([a-z]+)\" }";
     let pinned = both.replace(by_body, "destination = \"new\"");
     for (text, mapping) in [(&both, "bob new\n"), (&pinned, "bob old\n")] {
-        house.reload(&plan(&[("old", &house.old)], "old"), "bob old\n").await;
-        let mut client = house.client(2).await;
+        app_handle.reload(&plan(&[("old", &app_handle.old)], "old"), "bob old\n").await;
+        let mut client = app_handle.client(2).await;
         let head = "POST /form HTTP/1.1\r\nHost: mail.example.org\r\nContent-Length: 8\r\n\r\n";
         says(&mut client, &format!("{head}user=")).await;
         // Its beginning has been read when the second one is answered: both are served by one thread.
-        let mut other = house.client(2).await;
+        let mut other = app_handle.client(2).await;
         says(&mut other, GET).await;
-        let mut call = called(&house.old).await;
+        let mut call = called(&app_handle.old).await;
         request(&mut call, 0).await;
         answers(&mut call, &mut other).await;
-        house.reload(text, mapping).await;
+        app_handle.reload(text, mapping).await;
         says(&mut client, "bob").await;
-        let mut call = called(&house.new).await;
+        let mut call = called(&app_handle.new).await;
         assert!(request(&mut call, 8).await.ends_with("\r\n\r\nuser=bob"));
         answers(&mut call, &mut client).await;
     }

@@ -36,7 +36,7 @@ pub(crate) enum Given {
 }
 
 /// The state of another way.
-pub(crate) trait Way: Default {
+pub(crate) trait FastPath: Default {
     /// The last read was a full one: begin if possible.
     fn begin(&mut self);
 
@@ -48,7 +48,7 @@ pub(crate) trait Way: Default {
 }
 
 /// Moves bytes from an `R` to a `W` in another way than reading and writing.
-pub(crate) trait Bulk<R, W>: Way {
+pub(crate) trait Bulk<R, W>: FastPath {
     /// Takes up to `allowance` bytes from the source; called while nothing is inside.
     fn take(&mut self, cx: &mut Context<'_>, from: &mut R, allowance: u64) -> Result<Taken, Fault>;
 
@@ -62,7 +62,7 @@ pub(crate) struct Copied;
 
 // === impl Copied ===
 
-impl Way for Copied {
+impl FastPath for Copied {
     fn begin(&mut self) {}
 
     fn is_under_way(&self) -> bool {

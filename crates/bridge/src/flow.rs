@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::bulk::{Bulk, Fault, Given, Taken, Way};
-use crate::rest::Rest;
+use crate::bulk::{Bulk, FastPath, Fault, Given, Taken};
+use crate::pending::Pending;
 use crate::scratch;
 
 /// Rounds of one poll: then the other direction, and the worker's other sessions, have their turn.
@@ -20,7 +20,7 @@ const ROUNDS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Flow<K> {
     stage: Stage,
-    rest: Rest,
+    rest: Pending,
     /// The sink may hold bytes in a buffer of its own, as a TLS stream does.
     unflushed: bool,
     given: u64,
@@ -59,10 +59,16 @@ enum Round {
 
 // === impl Flow ===
 
-impl<K: Way> Flow<K> {
+impl<K: FastPath> Flow<K> {
     /// A direction that writes `opening` before anything else.
     pub(crate) fn new(opening: Vec<u8>) -> Self {
-        Self { stage: Stage::Open, rest: Rest::new(opening), unflushed: false, given: 0, bulk: K::default() }
+        Self {
+            stage: Stage::Open,
+            rest: Pending::new(opening),
+            unflushed: false,
+            given: 0,
+            bulk: K::default(),
+        }
     }
 
     /// Bytes that the sink has taken.
@@ -153,7 +159,7 @@ impl<K: Way> Flow<K> {
             }
             tap.see(bytes);
             let written = self.write(cx, to, bytes)?;
-            self.rest = Rest::new(bytes[written..].to_vec());
+            self.rest = Pending::new(bytes[written..].to_vec());
             if buffer.remaining() == 0 {
                 self.bulk.begin();
             }
@@ -177,7 +183,7 @@ impl<K: Way> Flow<K> {
                 Poll::Pending => return Ok(Round::Wait),
                 Poll::Ready(given) => match given? {
                     Given::Bytes(count) => self.given += count,
-                    Given::Rescued(bytes) => self.rest = Rest::new(bytes),
+                    Given::Rescued(bytes) => self.rest = Pending::new(bytes),
                 },
             }
             return Ok(Round::More);
@@ -283,7 +289,7 @@ impl<K: Way> Flow<K> {
 }
 
 #[cfg(test)]
-impl<K: Way> Flow<K> {
+impl<K: FastPath> Flow<K> {
     /// A direction with this other way.
     pub(crate) fn with_way(bulk: K) -> Self {
         Self { bulk, ..Self::new(Vec::new()) }

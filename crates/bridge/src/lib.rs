@@ -10,7 +10,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `course` | one session: who closed, how long silence may last, when it ends from outside |
+//! | `relay` | one session: who closed, how long silence may last, when it ends from outside |
 //! | `flow` | one direction: read, write on, keep what is left, shut down |
 //! | `scratch`, `rest` | the worker's buffer; what a slow side has not taken |
 //! | `bulk`, `splice`, `pipe` | the way past user space between two plain sockets |
@@ -23,11 +23,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 mod bulk;
-mod course;
 mod flow;
+mod pending;
 #[cfg(target_os = "linux")]
 mod pipe;
-mod rest;
+mod relay;
 mod scratch;
 #[cfg(target_os = "linux")]
 mod splice;
@@ -146,7 +146,7 @@ where
     B: AsyncRead + AsyncWrite + Unpin,
     W: Watch,
 {
-    course::run::<A, B, bulk::Copied, W, E>(client, backend, opening, limits, watch, end).await
+    relay::run::<A, B, bulk::Copied, W, E>(client, backend, opening, limits, watch, end).await
 }
 
 /// [`run`] between two plain sockets: what comes in bulk is moved by `splice(2)` and never copied to user
@@ -165,7 +165,7 @@ pub async fn run_tcp<W: Watch, E>(
     type Plain = splice::Spliced;
     #[cfg(not(target_os = "linux"))]
     type Plain = bulk::Copied;
-    course::run::<_, _, Plain, W, E>(client, backend, opening, limits, watch, end).await
+    relay::run::<_, _, Plain, W, E>(client, backend, opening, limits, watch, end).await
 }
 
 // === impl Limits ===

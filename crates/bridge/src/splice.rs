@@ -11,7 +11,7 @@ use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::bulk::{Bulk, Fault, Given, Taken, Way};
+use crate::bulk::{Bulk, FastPath, Fault, Given, Taken};
 use crate::pipe::{PIPES, Pipe};
 use crate::scratch;
 
@@ -50,7 +50,7 @@ impl Default for Spliced {
     }
 }
 
-impl Way for Spliced {
+impl FastPath for Spliced {
     fn begin(&mut self) {
         if matches!(self.state, State::Resting)
             && let Some(pipe) = PIPES.lend()

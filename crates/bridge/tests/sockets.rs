@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 const LIMITS: Limits = Limits::with_idle(Duration::from_secs(60));
 
 /// Both ways of moving bytes.
-const WAYS: [Way; 3] = [Way::Copied, Way::Spliced, Way::SplicedWhereUnseen];
+const WAYS: [FastPath; 3] = [FastPath::Copied, FastPath::Spliced, FastPath::SplicedWhereUnseen];
 
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum FastPath {
     Copied,
     Spliced,
     SplicedWhereUnseen,
@@ -73,15 +73,17 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// The client's socket, the backend's, and the bridge between them.
-async fn begin(way: Way, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<Outcome<()>>) {
+async fn begin(way: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<Outcome<()>>) {
     let (client, mut at_client) = pair().await;
     let (backend, mut at_backend) = pair().await;
     let bridge = tokio::spawn(async move {
         let (client, backend, end) = (&mut at_client, &mut at_backend, pending());
         match way {
-            Way::Copied => run(client, backend, opening, LIMITS, (), end).await,
-            Way::Spliced => run_tcp(client, backend, opening, LIMITS, (), end).await,
-            Way::SplicedWhereUnseen => run_tcp(client, backend, opening, LIMITS, Partly { at: 0 }, end).await,
+            FastPath::Copied => run(client, backend, opening, LIMITS, (), end).await,
+            FastPath::Spliced => run_tcp(client, backend, opening, LIMITS, (), end).await,
+            FastPath::SplicedWhereUnseen => {
+                run_tcp(client, backend, opening, LIMITS, Partly { at: 0 }, end).await
+            }
         }
     });
     (client, backend, bridge)
@@ -254,7 +256,7 @@ async fn a_reset_amid_bulk_is_seen() {
 async fn many_sessions_share_one_worker() {
     let mut sessions = Vec::new();
     for session in 0..50 {
-        let (client, backend, bridge) = begin(Way::Spliced, Opening::default()).await;
+        let (client, backend, bridge) = begin(FastPath::Spliced, Opening::default()).await;
         let (up, down) = (pattern(300_000, session), pattern(400_000, !session));
         let client = tokio::spawn(exchange(client, up.clone()));
         let backend = tokio::spawn(exchange(backend, down.clone()));

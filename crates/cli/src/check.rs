@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use api::Remark;
+use api::Diagnostic;
 use config::Report;
 
 use crate::client::Failure;
@@ -64,7 +64,7 @@ fn count(number: usize, what: &str) -> String {
 
 fn show_json(
     report: &Report,
-    mapping: &[Remark],
+    mapping: &[Diagnostic],
     is_probing: bool,
     probed: Option<&Probed>,
 ) -> Result<(), Failure> {
@@ -81,11 +81,11 @@ fn show_json(
     }
 }
 
-fn show(report: &Report, mapping: &[Remark], probed: Option<&Probed>) -> Result<(), Failure> {
+fn show(report: &Report, mapping: &[Diagnostic], probed: Option<&Probed>) -> Result<(), Failure> {
     if !report.diagnostics.is_empty() {
         eprintln!("{}\n", report.render(colours()));
     }
-    for Remark { file, line, message, .. } in mapping {
+    for Diagnostic { file, line, message, .. } in mapping {
         eprintln!("error: {}:{line}: {}", escaped(file), escaped(message));
     }
     probed.map_or(Ok(()), |Probed { probe, store }| probe::show(probe, store.as_ref()))

@@ -92,13 +92,13 @@ async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
             for host in &backend.destination().hosts {
                 let (backend, host, hostname) = (Arc::clone(backend), host.clone(), hostname.clone());
                 let (places, order) = (Arc::clone(&places), running.len());
-                let advert = plan.capabilities(protocol).clone();
+                let offer = plan.capabilities(protocol).clone();
                 running.spawn(async move {
                     // Never closed.
                     let _place = places.acquire().await;
                     let deadline = Instant::now() + backend.timeout();
                     let found = backend.probe(protocol, &host, &hostname, deadline).await;
-                    (order, findings::row(&backend, &advert, (protocol, &host), &found))
+                    (order, findings::row(&backend, &offer, (protocol, &host), &found))
                 });
             }
         }

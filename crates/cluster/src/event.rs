@@ -17,7 +17,7 @@ pub enum Event {
     /// Anything may have changed: everything cached is asked anew, every login under way is routed afresh.
     Flush,
     /// Sessions are ended, logins under way routed afresh.
-    Kick(Whom),
+    Kick(SessionFilter),
     /// New logins of the account wait; zero ends that.
     Delay {
         /// Whose.
@@ -44,7 +44,7 @@ pub enum Event {
 /// Whose sessions are meant: those that fit everything that is given. With nothing given it is nobody: a slip in
 /// a script must not send everybody away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Whom {
+pub struct SessionFilter {
     /// The account; `*@example.org` = every account of the domain.
     pub account: Option<Arc<str>>,
     /// Bridged to this destination.
@@ -98,9 +98,9 @@ impl Event {
         let contents = match self {
             Self::Changed(keys) => json!(strings(keys)),
             Self::Flush => Value::Bool(true),
-            Self::Kick(whom) => {
-                let client = whom.client.map(|client| client.to_string());
-                json!({ "account": whom.account.as_deref(), "destination": whom.destination.as_deref(), "client": client })
+            Self::Kick(filter) => {
+                let client = filter.client.map(|client| client.to_string());
+                json!({ "account": filter.account.as_deref(), "destination": filter.destination.as_deref(), "client": client })
             }
             Self::Delay { account, delay } => json!({ "account": &**account, "ms": millis(*delay) }),
             Self::Hold { hold, accounts, lasts } => {
@@ -116,7 +116,7 @@ impl Event {
         match name {
             "changed" => Some(Self::Changed(texts(contents)?)),
             "flush" => contents.as_bool().filter(|is| *is).map(|_| Self::Flush),
-            "kick" => Some(Self::Kick(Whom {
+            "kick" => Some(Self::Kick(SessionFilter {
                 account: optional(contents, "account")?,
                 destination: optional(contents, "destination")?,
                 client: match optional(contents, "client")? {
@@ -139,9 +139,9 @@ impl Event {
     }
 }
 
-// === impl Whom ===
+// === impl SessionFilter ===
 
-impl Whom {
+impl SessionFilter {
     /// The sessions of an account, or of a domain's accounts: `*@example.org`.
     #[must_use]
     pub fn account(identifier: impl Into<Arc<str>>) -> Self {
@@ -233,7 +233,7 @@ mod tests {
     fn every_event_is_read_as_it_was_written() {
         let accounts = vec![Arc::from("alice@example.org"), Arc::from("\"\\ärger\u{1f600}")];
         let lasts = Duration::from_millis(60_001);
-        let everything = Whom {
+        let everything = SessionFilter {
             account: Some("*@example.org".into()),
             destination: Some("new".into()),
             client: Some("2001:db8::1".parse().expect("an address")),
@@ -241,7 +241,7 @@ mod tests {
         for event in [
             Event::Changed(accounts.clone()),
             Event::Flush,
-            Event::Kick(Whom::default()),
+            Event::Kick(SessionFilter::default()),
             Event::Kick(everything),
             Event::Delay { account: "alice".into(), delay: Duration::ZERO },
             Event::Hold { hold: u64::MAX, accounts, lasts },
@@ -299,23 +299,30 @@ mod tests {
     fn who_is_meant() {
         let client: IpAddr = "192.0.2.1".parse().expect("an address");
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().expect("an address");
-        let whom = |account: &str| Whom::account(account);
-        for (whom, account, is_meant) in [
-            (Whom::default(), None, false),
-            (whom("alice@a.example"), Some("alice@a.example"), true),
-            (whom("alice@a.example"), Some("alice@a.example.org"), false),
-            (whom("alice@a.example"), None, false),
-            (whom("*@a.example"), Some("alice@a.example"), true),
-            (whom("*@a.example"), Some("alice@b.a.example"), false),
-            (whom("*@a.example"), Some("@a.example"), false),
-            (whom("*"), Some("alice"), false),
-            (whom("*@"), Some("alice@"), false),
-            (Whom { destination: Some("new".into()), ..whom("alice") }, Some("alice"), true),
-            (Whom { destination: Some("old".into()), ..whom("alice") }, Some("alice"), false),
-            (Whom { client: Some(mapped), ..Whom::default() }, None, true),
-            (Whom { client: Some("192.0.2.2".parse().expect("an address")), ..Whom::default() }, None, false),
+        let filter = |account: &str| SessionFilter::account(account);
+        for (filter, account, is_meant) in [
+            (SessionFilter::default(), None, false),
+            (filter("alice@a.example"), Some("alice@a.example"), true),
+            (filter("alice@a.example"), Some("alice@a.example.org"), false),
+            (filter("alice@a.example"), None, false),
+            (filter("*@a.example"), Some("alice@a.example"), true),
+            (filter("*@a.example"), Some("alice@b.a.example"), false),
+            (filter("*@a.example"), Some("@a.example"), false),
+            (filter("*"), Some("alice"), false),
+            (filter("*@"), Some("alice@"), false),
+            (SessionFilter { destination: Some("new".into()), ..filter("alice") }, Some("alice"), true),
+            (SessionFilter { destination: Some("old".into()), ..filter("alice") }, Some("alice"), false),
+            (SessionFilter { client: Some(mapped), ..SessionFilter::default() }, None, true),
+            (
+                SessionFilter {
+                    client: Some("192.0.2.2".parse().expect("an address")),
+                    ..SessionFilter::default()
+                },
+                None,
+                false,
+            ),
         ] {
-            assert_eq!(whom.matches(account, "new", client), is_meant, "{whom:?} {account:?}");
+            assert_eq!(filter.matches(account, "new", client), is_meant, "{filter:?} {account:?}");
         }
     }
 }

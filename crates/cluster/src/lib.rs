@@ -36,7 +36,7 @@ mod peers;
 mod wait;
 
 pub use self::channel::{Channel, ChannelError, Line, MAX_MESSAGE};
-pub use self::event::{Event, Whom};
+pub use self::event::{Event, SessionFilter};
 pub use self::message::Key;
 pub use self::peers::Node;
 
@@ -53,7 +53,7 @@ pub struct Bus {
 
 /// Where what others did is heard.
 #[derive(Debug)]
-pub struct Ears {
+pub struct Subscription {
     heard: mpsc::Receiver<Heard>,
 }
 
@@ -109,7 +109,7 @@ pub struct Counts {
     /// Messages that were said.
     pub said: u64,
     /// Messages that could not be said.
-    pub unsaid: u64,
+    pub suppressed: u64,
     /// Messages of others that were believed, signs of life included.
     pub heard: u64,
     /// Messages without our signature.
@@ -154,7 +154,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Counters {
     said: AtomicU64,
-    unsaid: AtomicU64,
+    suppressed: AtomicU64,
     heard: AtomicU64,
     forged: AtomicU64,
     repeated: AtomicU64,
@@ -167,8 +167,8 @@ struct Counters {
 impl Bus {
     /// A bus without a channel, for the proxy called `node`.
     #[must_use]
-    pub fn new(node: &str) -> (Self, Ears) {
-        let (heard, ears) = mpsc::channel(MAX_HEARD);
+    pub fn new(node: &str) -> (Self, Subscription) {
+        let (heard, subscription) = mpsc::channel(MAX_HEARD);
         let end = node.floor_char_boundary(MAX_NODE);
         let inner = Inner {
             node: if end == 0 { "unnamed".into() } else { node[..end].into() },
@@ -184,7 +184,7 @@ impl Bus {
             counters: Counters::default(),
             complained: Seldom::default(),
         };
-        (Self { inner: Arc::new(inner) }, Ears { heard: ears })
+        (Self { inner: Arc::new(inner) }, Subscription { heard: subscription })
     }
 
     /// Goes over to `channel`, where messages are signed with `key`. Never fails: a channel that cannot be used
@@ -266,7 +266,7 @@ impl Bus {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             said: read(&counters.said),
-            unsaid: read(&counters.unsaid),
+            suppressed: read(&counters.suppressed),
             heard: read(&counters.heard),
             forged: read(&counters.forged),
             repeated: read(&counters.repeated),
@@ -284,9 +284,9 @@ impl Bus {
     }
 }
 
-// === impl Ears ===
+// === impl Subscription ===
 
-impl Ears {
+impl Subscription {
     /// The next thing to be done here; `None` when no bus is left.
     pub async fn next(&mut self) -> Option<Heard> {
         self.heard.recv().await

@@ -135,7 +135,7 @@ async fn speak(
         let message = Message { head: inner.head(number), body };
         let said = timeout(MAX_SAY, channel.say(&key.seal(&message))).await;
         let said = said.unwrap_or_else(|_| Err(ChannelError("it takes too long".into())));
-        let counter = if said.is_ok() { &inner.counters.said } else { &inner.counters.unsaid };
+        let counter = if said.is_ok() { &inner.counters.said } else { &inner.counters.suppressed };
         counter.fetch_add(1, Ordering::Relaxed);
         if let (Some(told), Some(waiting)) = (told, waiting) {
             // Who no longer waits for it has dropped the other end.
@@ -254,7 +254,7 @@ impl Inner {
             Body::Done { .. } => {}
             Body::Event(event) => {
                 let reply = Some((outbox.clone(), Body::Done { run: head.run, number: head.number }));
-                self.tell(Heard { event, run: Some(head.run), from: head.node, reply }).await;
+                self.publish(Heard { event, run: Some(head.run), from: head.node, reply }).await;
             }
         }
     }
@@ -262,11 +262,12 @@ impl Inner {
     /// Something may have been missed.
     async fn missed(&self) {
         self.counters.missed.fetch_add(1, Ordering::Relaxed);
-        self.tell(Heard { event: Event::Flush, run: None, from: Arc::clone(&self.node), reply: None }).await;
+        self.publish(Heard { event: Event::Flush, run: None, from: Arc::clone(&self.node), reply: None })
+            .await;
     }
 
     /// Waits while too much is to be done; the line waits with us, and loses nothing.
-    async fn tell(&self, heard: Heard) {
+    async fn publish(&self, heard: Heard) {
         // Without ears nobody has a cache that could be wrong.
         let _ = self.heard.send(heard).await;
     }

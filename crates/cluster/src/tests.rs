@@ -42,14 +42,14 @@ impl Hub {
         self.wire.lock().unwrap().subscribe()
     }
 
-    fn join(&self, node: &str) -> (Bus, Ears) {
-        let (bus, ears) = Bus::new(node);
+    fn join(&self, node: &str) -> (Bus, Subscription) {
+        let (bus, subscription) = Bus::new(node);
         bus.join(Arc::new(self.clone()), key("a token"));
-        (bus, ears)
+        (bus, subscription)
     }
 
     /// Two proxies that know each other, with nothing left to hear.
-    async fn pair(&self) -> ((Bus, Ears), (Bus, Ears)) {
+    async fn pair(&self) -> ((Bus, Subscription), (Bus, Subscription)) {
         let (mut a, mut b) = (self.join("a"), self.join("b"));
         until(|| a.0.nodes().len() == 2 && b.0.nodes().len() == 2).await;
         quiet(&mut a.1);
@@ -101,17 +101,20 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 /// Does what is there to be done; whether anything was.
-fn quiet(ears: &mut Ears) -> bool {
+fn quiet(subscription: &mut Subscription) -> bool {
     let mut was = false;
-    while let Ok(heard) = ears.heard.try_recv() {
+    while let Ok(heard) = subscription.heard.try_recv() {
         heard.done();
         was = true;
     }
     was
 }
 
-async fn next(ears: &mut Ears) -> Heard {
-    tokio::time::timeout(Duration::from_secs(60), ears.next()).await.expect("something is heard").unwrap()
+async fn next(subscription: &mut Subscription) -> Heard {
+    tokio::time::timeout(Duration::from_secs(60), subscription.next())
+        .await
+        .expect("something is heard")
+        .unwrap()
 }
 
 fn changed(account: &str) -> Event {
@@ -170,7 +173,7 @@ async fn forged_and_repeated_messages_are_ignored_and_counted() {
     hub.put("kick everybody");
     hub.put(&key("another token").seal(&message::Message {
         head: message::Head { node: "a".into(), run: a.inner.run, number: 1_000, sent: u64::MAX },
-        body: Body::Event(Event::Kick(Whom::default())),
+        body: Body::Event(Event::Kick(SessionFilter::default())),
     }));
     until(|| b.counts().forged == 2).await;
     assert!(!quiet(&mut b_ears));
@@ -197,7 +200,7 @@ async fn messages_of_another_time_are_ignored_and_counted() {
     quiet(&mut b_ears);
     let old = message::Message {
         head: message::Head { node: "a".into(), run: 1, number: 1, sent: 1_700_000_000_000 },
-        body: Body::Event(Event::Kick(Whom::default())),
+        body: Body::Event(Event::Kick(SessionFilter::default())),
     };
     hub.put(&key("a token").seal(&old));
     until(|| b.counts().misdated == 1).await;
@@ -230,7 +233,7 @@ async fn a_message_that_did_not_get_through_is_noticed_with_the_next() {
     // The next sign of life is enough.
     let heard = next(&mut b_ears).await;
     assert_eq!((heard.event, heard.run), (Event::Flush, None));
-    assert_eq!((a.counts().unsaid, hub.listens.load(Ordering::SeqCst)), (1, 2), "the lines were not cut");
+    assert_eq!((a.counts().suppressed, hub.listens.load(Ordering::SeqCst)), (1, 2), "the lines were not cut");
     assert_eq!(b.state(), State::Connected);
 }
 
@@ -248,10 +251,10 @@ async fn a_line_that_says_nothing_is_cut() {
 async fn attempts_to_connect_become_rare() {
     let hub = Hub::new();
     hub.is_mute.store(true, Ordering::SeqCst);
-    let (_a, mut ears) = hub.join("a");
+    let (_a, mut subscription) = hub.join("a");
     let mut attempts = Vec::new();
     let minute = Instant::now() + Duration::from_secs(60);
-    while tokio::time::timeout_at(minute, ears.next()).await.is_ok() {
+    while tokio::time::timeout_at(minute, subscription.next()).await.is_ok() {
         attempts.push(Instant::now());
         hub.cut();
     }

@@ -16,14 +16,14 @@ use types::secret::Secret;
 
 /// A stream and what was received on it but not yet consumed.
 #[derive(Debug)]
-pub struct Talk {
+pub struct Connection {
     /// The connection.
     pub stream: Stream,
     /// Received, not yet consumed.
     pub inbox: Inbox,
 }
 
-/// What [`Talk::next`] stopped for.
+/// What [`Connection::next`] stopped for.
 #[derive(Debug)]
 #[must_use]
 pub enum Next<E> {
@@ -53,9 +53,9 @@ pub enum Broken {
 /// bound of what a peer that does not read makes us hold.
 const WRITE_AT_ONCE: usize = 16 * 1024;
 
-// === impl Talk ===
+// === impl Connection ===
 
-impl Talk {
+impl Connection {
     /// A conversation whose peer may have at most `limit` bytes waiting here.
     #[must_use]
     pub fn new(stream: Stream, limit: usize) -> Self {
@@ -104,7 +104,7 @@ impl Talk {
         }
     }
 
-    /// Carries out the one step that a caller got from a machine outside of [`Talk::next`].
+    /// Carries out the one step that a caller got from a machine outside of [`Connection::next`].
     ///
     /// # Errors
     /// When the stream cannot be written to.

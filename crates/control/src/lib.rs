@@ -8,14 +8,14 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `orders` | [`Points`]: apply, reload, invalidate, kick, delay, hold |
+//! | `orders` | [`Control`]: apply, reload, invalidate, kick, delay, hold |
 //! | `others` | the other proxies: told, and obeyed |
 
 mod orders;
 mod others;
 
-pub use cluster::Whom;
-pub use orders::Points;
+pub use cluster::SessionFilter;
+pub use orders::Control;
 
 #[cfg(test)]
 mod tests;

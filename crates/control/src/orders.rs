@@ -4,20 +4,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Bus, Event, Whom};
+use cluster::{Bus, Event, SessionFilter};
 use mapping::rules::domain_key;
 use mapping::store::{Applied, LoadError, StoreError};
 use mapping::{Change, FileStore, Loaded, Router};
-use sessions::{Desk, Hold, HoldError, Kicked};
+use sessions::{Hold, HoldError, Kicked, Registry};
 use tokio::time::Instant;
 
 /// Carries out orders on the mapping and on live accounts. A clone is the same desk and the same router.
 ///
 /// Names are given in any spelling; they are normalised here.
 #[derive(Clone, Debug)]
-pub struct Points {
+pub struct Control {
     pub(crate) router: Arc<Router>,
-    desk: Desk,
+    registry: Registry,
     bus: Bus,
 }
 
@@ -25,13 +25,13 @@ pub struct Points {
 /// would take longer than they do.
 const MANY: usize = 1_000;
 
-// === impl Points ===
+// === impl Control ===
 
-impl Points {
+impl Control {
     /// Orders for this router and this desk, told to the other proxies on `bus`.
     #[must_use]
-    pub fn new(router: Arc<Router>, desk: Desk, bus: Bus) -> Self {
-        Self { router, desk, bus }
+    pub fn new(router: Arc<Router>, registry: Registry, bus: Bus) -> Self {
+        Self { router, registry, bus }
     }
 
     /// Where the other proxies are told.
@@ -43,26 +43,26 @@ impl Points {
     /// Has logins under way look again after an edit of the mapping file by hand: those that it concerns, at
     /// the moment at which it is taken over.
     pub fn follow(&self, store: &FileStore) {
-        let desk = self.desk.clone();
-        store.on_edit(move |edit| desk.bump_where(|account| edit.concerns(account)));
+        let registry = self.registry.clone();
+        store.on_edit(move |edit| registry.bump_where(|account| edit.concerns(account)));
     }
 
     /// Changes mappings, all or none. Once it is answered, the changes would survive a crash, no login is
     /// confirmed by what was there before, and those under way have been sent to look again, at the other
-    /// proxies too; sessions that are there go on ([`Points::kick`]). Goes on when whoever called no longer waits.
+    /// proxies too; sessions that are there go on ([`Control::kick`]). Goes on when whoever called no longer waits.
     ///
     /// # Errors
     /// The store's. Logins under way look again then too: the write may have been made all the same
     /// ([`StoreError::NotDurable`], an answer that was lost).
     pub async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
-        let points = self.clone();
+        let control = self.clone();
         let task = tokio::spawn(async move {
             let keys: Vec<_> =
-                changes.iter().map(|change| points.router.normalize(&change.identifier)).collect();
-            let applied = points.router.apply(changes).await;
-            points.route_afresh(&keys);
+                changes.iter().map(|change| control.router.normalize(&change.identifier)).collect();
+            let applied = control.router.apply(changes).await;
+            control.route_afresh(&keys);
             // After a failure too: one of them says that the change was made, but may not last.
-            points.tell(Event::Changed(keys.into_iter().map(Into::into).collect())).await;
+            control.publish(Event::Changed(keys.into_iter().map(Into::into).collect())).await;
             applied
         });
         task.await.unwrap_or(Err(StoreError::Busy("the write was interrupted")))
@@ -73,10 +73,10 @@ impl Points {
     /// # Errors
     /// Why what is there was not taken over; the entries are as they were then.
     pub async fn reload(&self) -> Result<Option<Loaded>, LoadError> {
-        let points = self.clone();
+        let control = self.clone();
         let task = tokio::spawn(async move {
-            let loaded = points.router.reload().await;
-            points.desk.bump_where(|_| true);
+            let loaded = control.router.reload().await;
+            control.registry.bump_where(|_| true);
             loaded
         });
         match task.await {
@@ -98,19 +98,19 @@ impl Points {
     /// Everything that is cached is asked anew, by logins under way too.
     pub fn flush(&self) {
         self.router.flush();
-        self.desk.bump_where(|_| true);
+        self.registry.bump_where(|_| true);
     }
 
-    /// Ends sessions, and has logins under way routed afresh: of the account when `whom` is one account, else
+    /// Ends sessions, and has logins under way routed afresh: of the account when `filter` is one account, else
     /// of everybody, since nobody knows yet where theirs will lead.
-    pub fn kick(&self, whom: &Whom) -> Kicked {
-        let account = whom.account.as_ref().map(|account| Arc::from(self.router.normalize(account)));
-        let whom = Whom { account, ..whom.clone() };
-        match whom.one_account() {
-            Some(account) => self.desk.kick(account),
-            None if whom.is_nobody() => Kicked::default(),
-            None => self.desk.kick_where(|session| {
-                whom.matches(session.account.as_deref(), &session.destination, session.client)
+    pub fn kick(&self, filter: &SessionFilter) -> Kicked {
+        let account = filter.account.as_ref().map(|account| Arc::from(self.router.normalize(account)));
+        let filter = SessionFilter { account, ..filter.clone() };
+        match filter.one_account() {
+            Some(account) => self.registry.kick(account),
+            None if filter.is_nobody() => Kicked::default(),
+            None => self.registry.kick_where(|session| {
+                filter.matches(session.account.as_deref(), &session.destination, session.client)
             }),
         }
     }
@@ -118,33 +118,33 @@ impl Points {
     /// New logins of the account wait for `delay` (at most [`sessions::MAX_DELAY`]), then are routed by what the
     /// mapping says then; zero ends a delay.
     pub fn delay(&self, identifier: &str, delay: Duration) {
-        self.desk.delay(&self.router.normalize(identifier), delay);
+        self.registry.delay(&self.router.normalize(identifier), delay);
     }
 
-    /// Holds the logins of a group of accounts; see [`Desk::hold`].
+    /// Holds the logins of a group of accounts; see [`Registry::hold`].
     ///
     /// # Errors
     /// [`HoldError`]; then nothing is held.
     pub fn hold(&self, identifiers: &[&str], until: Instant) -> Result<Hold, HoldError> {
         let keys: Vec<_> = identifiers.iter().map(|identifier| self.router.normalize(identifier)).collect();
-        self.desk.hold(&keys.iter().map(String::as_str).collect::<Vec<_>>(), until)
+        self.registry.hold(&keys.iter().map(String::as_str).collect::<Vec<_>>(), until)
     }
 
     /// Has the logins under way of these accounts, and of the accounts of these domains, look again.
     pub(crate) fn route_afresh(&self, keys: &[impl AsRef<str>]) {
         if keys.len() > MANY {
-            self.desk.bump_where(|_| true);
+            self.registry.bump_where(|_| true);
             return;
         }
         let mut domains = HashSet::new();
         for key in keys.iter().map(AsRef::as_ref) {
-            self.desk.bump(key);
+            self.registry.bump(key);
             if key.starts_with('@') {
                 domains.insert(key);
             }
         }
         if !domains.is_empty() {
-            self.desk.bump_where(|account| domain_key(account).is_some_and(|key| domains.contains(key)));
+            self.registry.bump_where(|account| domain_key(account).is_some_and(|key| domains.contains(key)));
         }
     }
 }

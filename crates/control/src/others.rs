@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cluster::{Ears, Event, Heard};
+use cluster::{Event, Heard, Subscription};
 use sessions::Hold;
 use tokio::time::Instant;
 
-use crate::orders::Points;
+use crate::orders::Control;
 
 /// Holds of other proxies at once: more than all of them together ever have under way.
 const MAX_HOLDS: usize = 4_096;
@@ -15,13 +15,13 @@ const MAX_HOLDS: usize = 4_096;
 /// Holds that others have told us of: by the sender's run and its number for the hold.
 type Holds = HashMap<(u64, u64), Vec<(Arc<[Arc<str>]>, Hold, Instant)>>;
 
-// === impl Points ===
+// === impl Control ===
 
-impl Points {
+impl Control {
     /// Tells the other proxies of something that was done here, and waits until they have done it too, for two
     /// seconds at most. Who could not be told asks the store anew when it hears from us again; what was to be
     /// told is in the log then.
-    pub async fn tell(&self, event: Event) {
+    pub async fn publish(&self, event: Event) {
         let what = event.label();
         match self.bus().publish(event).await {
             Ok(delivery) if delivery.silent.is_empty() => {}
@@ -33,9 +33,9 @@ impl Points {
     }
 
     /// Does what other proxies did, for as long as there is a bus.
-    pub async fn obey(self, mut ears: Ears) {
+    pub async fn apply_remote(self, mut subscription: Subscription) {
         let mut holds = Holds::new();
-        while let Some(heard) = ears.next().await {
+        while let Some(heard) = subscription.next().await {
             self.act(&heard, &mut holds);
             heard.done();
         }
@@ -51,8 +51,8 @@ impl Points {
                 self.route_afresh(keys);
             }
             Event::Flush => self.flush(),
-            Event::Kick(whom) => {
-                let kicked = self.kick(whom);
+            Event::Kick(filter) => {
+                let kicked = self.kick(filter);
                 tracing::info!(%from, sessions = kicked.sessions, "kicked, as another proxy was told to");
             }
             Event::Delay { account, delay } => self.delay(account, *delay),

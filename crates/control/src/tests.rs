@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mapping::store::{Applied, Listing, StoreError};
 use mapping::{Change, FileStore, Name, Router, Rules, Settings, Store};
-use sessions::{Desk, EndReason, Kicked, Limits, LoginTicket, SessionTicket, Unconfirmed};
+use sessions::{EndReason, Kicked, Limits, LoginTicket, Registry, SessionTicket, Unconfirmed};
 use tokio::time::{Instant, timeout};
 use types::protocol::Protocol;
 
@@ -62,23 +62,28 @@ fn settings() -> Settings {
     }
 }
 
-fn house() -> (Points, Desk, Arc<Router>, Arc<Memory>) {
+fn house() -> (Control, Registry, Arc<Router>, Arc<Memory>) {
     let store = Arc::new(Memory::default());
     let router = Arc::new(Router::new(Arc::clone(&store) as Arc<dyn Store>, settings(), 1_000));
-    let desk = Desk::new(Limits::default());
-    (Points::new(Arc::clone(&router), desk.clone(), cluster::Bus::new("test").0), desk, router, store)
+    let registry = Registry::new(Limits::default());
+    (
+        Control::new(Arc::clone(&router), registry.clone(), cluster::Bus::new("test").0),
+        registry,
+        router,
+        store,
+    )
 }
 
 /// A login that has been looked up and waits for its backend's yes.
-async fn looked_up(desk: &Desk, router: &Router, identifier: &str) -> (LoginTicket, Name) {
-    let mut login = desk.begin(identifier, Protocol::Imap, CLIENT).unwrap();
+async fn looked_up(registry: &Registry, router: &Router, identifier: &str) -> (LoginTicket, Name) {
+    let mut login = registry.begin(identifier, Protocol::Imap, CLIENT).unwrap();
     login.wait_released().await.unwrap();
     let destination = router.resolve(identifier).await.destination;
     (login, destination)
 }
 
-async fn session(desk: &Desk, router: &Router, identifier: &str) -> SessionTicket {
-    let (login, destination) = looked_up(desk, router, identifier).await;
+async fn session(registry: &Registry, router: &Router, identifier: &str) -> SessionTicket {
+    let (login, destination) = looked_up(registry, router, identifier).await;
     login.confirm(destination).unwrap()
 }
 
@@ -100,13 +105,13 @@ async fn a_change_catches_the_logins_that_it_concerns_and_no_others() {
         (Change::remove("@b.example"), &everyone[2..3]),
         (Change::set("@example", "new"), &[]),
     ] {
-        let (points, desk, router, _) = house();
-        let there = session(&desk, &router, "alice@a.example").await;
+        let (control, registry, router, _) = house();
+        let there = session(&registry, &router, "alice@a.example").await;
         let mut logins = Vec::new();
         for identifier in everyone {
-            logins.push((identifier, looked_up(&desk, &router, identifier).await));
+            logins.push((identifier, looked_up(&registry, &router, identifier).await));
         }
-        points.apply(vec![change.clone()]).await.unwrap();
+        control.apply(vec![change.clone()]).await.unwrap();
         let found: Vec<_> =
             logins.into_iter().filter_map(|(name, it)| is_outdated(it).then_some(name)).collect();
         assert_eq!(found, caught, "{change:?}");
@@ -116,25 +121,25 @@ async fn a_change_catches_the_logins_that_it_concerns_and_no_others() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_may_have_changed_catches_logins_too() {
-    let (points, desk, router, store) = house();
-    let login = looked_up(&desk, &router, "alice").await;
-    points.invalidate("Alice");
+    let (control, registry, router, store) = house();
+    let login = looked_up(&registry, &router, "alice").await;
+    control.invalidate("Alice");
     assert!(is_outdated(login));
     for order in ["flush", "reload", "import"] {
-        let login = looked_up(&desk, &router, "alice").await;
+        let login = looked_up(&registry, &router, "alice").await;
         match order {
-            "flush" => points.flush(),
-            "reload" => assert_eq!(points.reload().await.unwrap(), None),
+            "flush" => control.flush(),
+            "reload" => assert_eq!(control.reload().await.unwrap(), None),
             _ => {
                 let many = (0..=1_000).map(|number| Change::set(format!("user{number}"), "new"));
-                points.apply(many.collect()).await.unwrap();
+                control.apply(many.collect()).await.unwrap();
             }
         }
         assert!(is_outdated(login), "{order}");
     }
-    let login = looked_up(&desk, &router, "alice").await;
+    let login = looked_up(&registry, &router, "alice").await;
     store.fails.store(true, Ordering::SeqCst);
-    assert!(points.apply(vec![Change::set("alice", "new")]).await.is_err());
+    assert!(control.apply(vec![Change::set("alice", "new")]).await.is_err());
     assert!(is_outdated(login), "a write whose answer was lost may have been made");
 }
 
@@ -144,10 +149,11 @@ async fn an_edit_by_hand_catches_the_logins_that_it_concerns() {
     let path = folder.path().join("mapping");
     std::fs::write(&path, "alice old\nbob old\n").unwrap();
     let store = FileStore::open(&path, settings().rules).unwrap();
-    let desk = Desk::new(Limits::default());
+    let registry = Registry::new(Limits::default());
     let router = Arc::new(Router::new(Arc::new(store.clone()), settings(), 1_000));
-    Points::new(Arc::clone(&router), desk.clone(), cluster::Bus::new("test").0).follow(&store);
-    let (alice, bob) = (looked_up(&desk, &router, "alice").await, looked_up(&desk, &router, "bob").await);
+    Control::new(Arc::clone(&router), registry.clone(), cluster::Bus::new("test").0).follow(&store);
+    let (alice, bob) =
+        (looked_up(&registry, &router, "alice").await, looked_up(&registry, &router, "bob").await);
     std::fs::write(&path, "alice new\nbob old\n").unwrap();
     store.reload().await.unwrap();
     assert_eq!((is_outdated(alice), is_outdated(bob)), (true, false));
@@ -155,9 +161,9 @@ async fn an_edit_by_hand_catches_the_logins_that_it_concerns() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_whose_giver_leaves_is_carried_out() {
-    let (points, desk, router, _) = house();
-    let login = looked_up(&desk, &router, "alice").await;
-    assert!(timeout(Duration::ZERO, points.apply(vec![Change::set("alice", "new")])).await.is_err());
+    let (control, registry, router, _) = house();
+    let login = looked_up(&registry, &router, "alice").await;
+    assert!(timeout(Duration::ZERO, control.apply(vec![Change::set("alice", "new")])).await.is_err());
     while &*router.resolve("alice").await.destination == "old" {
         tokio::task::yield_now().await;
     }
@@ -170,52 +176,61 @@ async fn an_order_whose_giver_leaves_is_carried_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_kick_ends_what_fits_and_nobody_when_nobody_is_named() {
-    for (whom, ended) in [
-        (Whom::account("ALICE@a.example"), "alice@a.example"),
-        (Whom::account("*@A.example"), "alice@a.example bob@a.example"),
-        (Whom::account("*"), ""),
-        (Whom::account("*@"), ""),
-        (Whom::default(), ""),
+    for (filter, ended) in [
+        (SessionFilter::account("ALICE@a.example"), "alice@a.example"),
+        (SessionFilter::account("*@A.example"), "alice@a.example bob@a.example"),
+        (SessionFilter::account("*"), ""),
+        (SessionFilter::account("*@"), ""),
+        (SessionFilter::default(), ""),
         (
-            Whom { destination: Some("old".into()), ..Whom::default() },
+            SessionFilter { destination: Some("old".into()), ..SessionFilter::default() },
             "alice@a.example bob@a.example dora@ab.example",
         ),
-        (Whom { client: Some(CLIENT), destination: Some("new".into()), account: None }, "carol@b.example"),
-        (Whom { client: Some(Ipv4Addr::LOCALHOST.into()), ..Whom::account("*@a.example") }, ""),
+        (
+            SessionFilter { client: Some(CLIENT), destination: Some("new".into()), account: None },
+            "carol@b.example",
+        ),
+        (
+            SessionFilter {
+                client: Some(Ipv4Addr::LOCALHOST.into()),
+                ..SessionFilter::account("*@a.example")
+            },
+            "",
+        ),
     ] {
-        let (points, desk, router, _) = house();
-        points.apply(vec![Change::set("carol@b.example", "new")]).await.unwrap();
+        let (control, registry, router, _) = house();
+        control.apply(vec![Change::set("carol@b.example", "new")]).await.unwrap();
         let mut sessions = Vec::new();
         for identifier in ["alice@a.example", "bob@a.example", "carol@b.example", "dora@ab.example"] {
-            sessions.push((identifier, session(&desk, &router, identifier).await));
+            sessions.push((identifier, session(&registry, &router, identifier).await));
         }
-        let kicked = points.kick(&whom);
+        let kicked = control.kick(&filter);
         let mut found = Vec::new();
         for (identifier, session) in &sessions {
             if told_to_end(session).await == Some(EndReason::Kick) {
                 found.push(*identifier);
             }
         }
-        assert_eq!(found.join(" "), ended, "{whom:?}");
-        assert_eq!(kicked, Kicked { sessions: found.len(), logins: 0 }, "{whom:?}");
+        assert_eq!(found.join(" "), ended, "{filter:?}");
+        assert_eq!(kicked, Kicked { sessions: found.len(), logins: 0 }, "{filter:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn holds_and_delays_find_the_account_in_any_spelling() {
-    let (points, desk, router, _) = house();
-    let hold = points.hold(&["Alice", "ALICE"], Instant::now() + Duration::from_secs(60)).unwrap();
+    let (control, registry, router, _) = house();
+    let hold = control.hold(&["Alice", "ALICE"], Instant::now() + Duration::from_secs(60)).unwrap();
     assert_eq!(hold.accounts().len(), 1);
-    let mut login = desk.begin("alice", Protocol::Imap, CLIENT).unwrap();
+    let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
     assert!(timeout(Duration::from_secs(1), login.wait_released()).await.is_err(), "held");
-    points.apply(vec![Change::set("alice", "new")]).await.unwrap();
+    control.apply(vec![Change::set("alice", "new")]).await.unwrap();
     hold.release();
     login.wait_released().await.unwrap();
     assert_eq!(&*router.resolve("alice").await.destination, "new");
 
-    points.delay("BOB", Duration::from_secs(5));
+    control.delay("BOB", Duration::from_secs(5));
     let began = Instant::now();
-    desk.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_released().await.unwrap();
+    registry.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_released().await.unwrap();
     assert_eq!(began.elapsed(), Duration::from_secs(5));
 }
 
@@ -224,15 +239,15 @@ async fn holds_and_delays_find_the_account_in_any_spelling() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn after_a_change_and_a_kick_nobody_is_left_behind() {
     const ROUNDS: usize = 2_000;
-    let (points, desk, router, _) = house();
+    let (control, registry, router, _) = house();
     let is_over = Arc::new(AtomicBool::new(false));
     let logins: Vec<_> = (0..4)
         .map(|_| {
-            let (desk, router, is_over) = (desk.clone(), Arc::clone(&router), Arc::clone(&is_over));
+            let (registry, router, is_over) = (registry.clone(), Arc::clone(&router), Arc::clone(&is_over));
             tokio::spawn(async move {
                 let mut confirmed = 0_usize;
                 while !is_over.load(Ordering::SeqCst) {
-                    let (login, destination) = looked_up(&desk, &router, "alice").await;
+                    let (login, destination) = looked_up(&registry, &router, "alice").await;
                     tokio::task::yield_now().await;
                     if let Ok(session) = login.confirm(destination) {
                         confirmed += 1;
@@ -245,17 +260,17 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
         .collect();
     for round in 0..ROUNDS {
         let destination = if round % 2 == 0 { "new" } else { "old" };
-        points.apply(vec![Change::set("alice", destination)]).await.unwrap();
-        let before: Vec<_> = desk.sessions().iter().map(|session| session.id).collect();
-        points.kick(&Whom::account("alice"));
+        control.apply(vec![Change::set("alice", destination)]).await.unwrap();
+        let before: Vec<_> = registry.sessions().iter().map(|session| session.id).collect();
+        control.kick(&SessionFilter::account("alice"));
         let wrong = |session: &sessions::SessionInfo| {
             !before.contains(&session.id) && &*session.destination != destination
         };
-        assert!(desk.sessions_where(1, wrong).is_empty(), "round {round}");
+        assert!(registry.sessions_where(1, wrong).is_empty(), "round {round}");
         // Who was not told to end would stay for ever.
         let is_stale = |session: &sessions::SessionInfo| &*session.destination != destination;
         let gone = async {
-            while !desk.sessions_where(1, is_stale).is_empty() {
+            while !registry.sessions_where(1, is_stale).is_empty() {
                 tokio::task::yield_now().await;
             }
         };
@@ -263,7 +278,7 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
     }
     is_over.store(true, Ordering::SeqCst);
     while logins.iter().any(|login| !login.is_finished()) {
-        points.kick(&Whom::account("alice"));
+        control.kick(&SessionFilter::account("alice"));
         tokio::task::yield_now().await;
     }
     let mut confirmed = 0;

@@ -34,7 +34,7 @@ pub struct Attempt {
     /// Who, and with what.
     pub credential: Credential,
     /// What the client told of itself before it logged in.
-    pub told: Told,
+    pub client_info: ClientInfo,
 }
 
 /// The credential of one login.
@@ -58,7 +58,7 @@ pub enum Credential {
 
 /// What a client told of itself before it logged in.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ClientInfo {
     /// IMAP `ID` fields (RFC 2971), without the `x-` ones; `None` is `NIL`. Bounded by the RFC's 30 fields.
     pub id: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The name in EHLO or HELO.

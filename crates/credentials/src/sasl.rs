@@ -54,7 +54,7 @@ pub enum Answer {
 
 /// How a credential can be replayed at a backend.
 #[derive(Debug)]
-pub enum Way {
+pub enum LoginMethod {
     /// `AUTH` with this first message; what follows is relayed when `relayed`.
     Sasl {
         /// The mechanism named.
@@ -125,9 +125,9 @@ impl Answer {
     }
 }
 
-// === impl Way ===
+// === impl LoginMethod ===
 
-impl Way {
+impl LoginMethod {
     /// The best way to replay `credential` at a backend that offers `offered`; `None` when there is none.
     ///
     /// A user name and a password go as PLAIN where that is offered: one message, and no quoting. PLAIN
@@ -247,15 +247,19 @@ mod tests {
         Credential::Sasl { mechanism, initial: Secret::copy_of(initial) }
     }
 
-    fn shown(way: Option<&Way>) -> String {
+    fn shown(way: Option<&LoginMethod>) -> String {
         let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
         match way {
             None => "none".to_owned(),
-            Some(Way::Sasl { mechanism, initial, relayed }) => {
+            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
                 format!("{mechanism} {} {relayed}", text(initial))
             }
-            Some(Way::Prompts { user, password }) => format!("prompts {} {}", text(user), text(password)),
-            Some(Way::Native { user, password }) => format!("native {} {}", text(user), text(password)),
+            Some(LoginMethod::Prompts { user, password }) => {
+                format!("prompts {} {}", text(user), text(password))
+            }
+            Some(LoginMethod::Native { user, password }) => {
+                format!("native {} {}", text(user), text(password))
+            }
         }
     }
 
@@ -328,7 +332,7 @@ mod tests {
             (sasl(ScramSha256, b"n,,n=u,r=x"), &[Plain], true, "none"),
         ] {
             let offered = Offered { sasl: offered.to_vec(), native };
-            assert_eq!(shown(Way::choose(&credential, &offered).as_ref()), expected);
+            assert_eq!(shown(LoginMethod::choose(&credential, &offered).as_ref()), expected);
         }
     }
 }

@@ -3,12 +3,12 @@
 //! What must never happen here: a full house that spins or crashes (descriptors, connections, one address
 //! taking all the room), or an address that is believed from somebody who may not say it.
 
-mod door;
+mod bound;
+mod limiter;
 mod origin;
-mod places;
 mod reserve;
 
-pub use door::{Accepted, BindError, Door, bind, bind_all};
+pub use bound::{Accepted, BindError, BoundListener, bind, bind_all};
+pub use limiter::{ConnectionLimiter, Full, Permit};
 pub use origin::{NoOrigin, Origin, origin};
-pub use places::{Full, Place, Places};
-pub use reserve::Spare;
+pub use reserve::ReservedFd;

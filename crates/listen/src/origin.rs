@@ -133,11 +133,11 @@ mod tests {
     }
 
     async fn ask(listener: &Listener, sent: &[u8]) -> Result<String, NoOrigin> {
-        let door = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let mut client = TcpStream::connect(door.local_addr().expect("address")).await.expect("connect");
+        let bound = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let mut client = TcpStream::connect(bound.local_addr().expect("address")).await.expect("connect");
         client.write_all(sent).await.expect("write");
         client.shutdown().await.expect("shutdown");
-        let (mut stream, _) = door.accept().await.expect("accept");
+        let (mut stream, _) = bound.accept().await.expect("accept");
         let (peer, local) = ("127.0.0.1:1".parse().expect("peer"), "127.0.0.1:2".parse().expect("local"));
         let found = origin(&mut stream, listener, peer, local).await?;
         Ok(format!("{} {} {}", found.client, found.local, found.rest.escape_ascii()))
@@ -174,9 +174,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_peer_of_an_optional_listener_is_served() {
-        let door = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let _client = TcpStream::connect(door.local_addr().expect("address")).await.expect("connect");
-        let (mut stream, peer) = door.accept().await.expect("accept");
+        let bound = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let _client = TcpStream::connect(bound.local_addr().expect("address")).await.expect("connect");
+        let (mut stream, peer) = bound.accept().await.expect("accept");
         let found = origin(&mut stream, &listener(ProxyIn::Optional, "127.0.0.0/8"), peer, peer).await;
         assert_eq!(found.expect("served").client, peer);
     }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 /// Descriptors in reserve. A clone is the same reserve.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reserve(Arc<Inner>);
+pub(crate) struct FdReserve(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -22,11 +22,11 @@ struct Inner {
 /// A connection that has come in by the reserve: once this is dropped, which must be after the connection, a
 /// descriptor is put back.
 #[derive(Debug)]
-pub struct Spare(Reserve);
+pub struct ReservedFd(FdReserve);
 
-// === impl Reserve ===
+// === impl FdReserve ===
 
-impl Reserve {
+impl FdReserve {
     /// Of so many.
     pub(crate) fn of(size: usize) -> Self {
         let reserve = Self(Arc::new(Inner { size, held: Mutex::default() }));
@@ -49,13 +49,13 @@ impl Reserve {
     }
 
     /// Gives one up, for the caller to take right now.
-    pub(crate) fn give(&self) -> Option<Spare> {
+    pub(crate) fn give(&self) -> Option<ReservedFd> {
         let one = self.0.held.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        one.map(|_closed_here| Spare(self.clone()))
+        one.map(|_closed_here| ReservedFd(self.clone()))
     }
 }
 
-impl Drop for Spare {
+impl Drop for ReservedFd {
     fn drop(&mut self) {
         self.0.fill();
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_was_given_up_comes_back() {
-        let reserve = Reserve::of(2);
+        let reserve = FdReserve::of(2);
         let held = || reserve.0.held.lock().unwrap().len();
         assert_eq!(held(), 2);
         let (first, second) = (reserve.give(), reserve.give());
@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(held(), 2, "whatever is free is taken back");
         drop(second);
         assert_eq!(held(), 2, "never more than its size");
-        assert!(Reserve::default().give().is_none());
+        assert!(FdReserve::default().give().is_none());
     }
 
     #[test]

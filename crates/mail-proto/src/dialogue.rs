@@ -6,9 +6,9 @@
 //! or an answer is awaited; undecodable words of a client's go on to a backend.
 
 use crate::inbox::Inbox;
-use crate::step::{Asked, Channel, Machine, Opening, Step};
-use crate::verdict::{Parting, Verdict};
-use credentials::attempt::{Attempt, Credential, Mechanism, Told};
+use crate::step::{Channel, ClientEvent, Machine, Opening, Step};
+use crate::verdict::{CloseReason, Verdict};
+use credentials::attempt::{Attempt, ClientInfo, Credential, Mechanism};
 use credentials::sasl::{self, Answer, Exchange, Progress};
 use types::secret::Secret;
 
@@ -33,16 +33,16 @@ pub trait Grammar: Default + Send + Sync {
     }
 
     /// Reads the next command.
-    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> Turn;
+    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> CommandOutcome;
 
     /// Reads the next line of a SASL exchange.
     fn line(&mut self, inbox: &mut Inbox) -> Line;
 
     /// What the client told of itself, for an attempt that it makes now.
-    fn told(&mut self) -> Told;
+    fn client_info(&mut self) -> ClientInfo;
 
     /// Answers the command that was read last.
-    fn say(&self, what: Said) -> Vec<u8>;
+    fn say(&self, what: StandardReply) -> Vec<u8>;
 
     /// A challenge; an empty one asks for the first message.
     fn challenge(&self, data: &[u8]) -> Vec<u8>;
@@ -51,7 +51,7 @@ pub trait Grammar: Default + Send + Sync {
     fn verdict(&self, verdict: Verdict) -> Vec<u8>;
 
     /// Goodbye.
-    fn farewell(why: Parting) -> Vec<u8>;
+    fn farewell(why: CloseReason) -> Vec<u8>;
 
     /// The answer to the last unknown command that is answered at all. `answer` is what the others got.
     fn give_up(&self, answer: Vec<u8>) -> Vec<u8>;
@@ -60,7 +60,7 @@ pub trait Grammar: Default + Send + Sync {
 /// What a command asks of the [`Dialogue`].
 #[derive(Debug)]
 #[must_use]
-pub enum Turn {
+pub enum CommandOutcome {
     /// No whole command is there yet.
     NeedMore,
     /// Answer so, and read on.
@@ -101,7 +101,7 @@ pub enum Line {
 
 /// What every protocol has words for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum StandardReply {
     /// The mechanism is none of ours.
     Unsupported,
     /// A password is refused on a connection like this one, before it is read where the protocol allows.
@@ -148,50 +148,50 @@ impl<G: Grammar> Dialogue<G> {
         Self { opening, grammar: G::default(), unknown: 0, state: State::ExpectCommand }
     }
 
-    fn turn(&mut self, turn: Turn) -> Step<Asked> {
+    fn turn(&mut self, turn: CommandOutcome) -> Step<ClientEvent> {
         match turn {
-            Turn::NeedMore => Step::NeedMore,
-            Turn::Say(words) => write(words),
-            Turn::Unknown(words) => self.unknown(words),
-            Turn::Close(words) => self.close(words),
-            Turn::StartTls => self.starttls(),
-            Turn::Login { user, password } if self.opening.takes_passwords() => {
+            CommandOutcome::NeedMore => Step::NeedMore,
+            CommandOutcome::Say(words) => write(words),
+            CommandOutcome::Unknown(words) => self.unknown(words),
+            CommandOutcome::Close(words) => self.close(words),
+            CommandOutcome::StartTls => self.starttls(),
+            CommandOutcome::Login { user, password } if self.opening.takes_passwords() => {
                 self.attempt(Credential::Password { user, password })
             }
-            Turn::Login { .. } => self.say(Said::NoPassword(self.opening.channel)),
-            Turn::Auth { mechanism, initial } => self.auth(mechanism, initial.as_ref()),
+            CommandOutcome::Login { .. } => self.say(StandardReply::NoPassword(self.opening.channel)),
+            CommandOutcome::Auth { mechanism, initial } => self.auth(mechanism, initial.as_ref()),
         }
     }
 
-    fn unknown(&mut self, words: Vec<u8>) -> Step<Asked> {
+    fn unknown(&mut self, words: Vec<u8>) -> Step<ClientEvent> {
         self.unknown += 1;
         if self.unknown < MAX_UNKNOWN { write(words) } else { self.close(self.grammar.give_up(words)) }
     }
 
-    fn starttls(&self) -> Step<Asked> {
+    fn starttls(&self) -> Step<ClientEvent> {
         match self.opening.channel {
-            Channel::Upgradable => Step::StartTls(Secret::new(self.grammar.say(Said::StartTls))),
-            Channel::Encrypted => self.say(Said::Encrypted),
-            Channel::Plain => self.say(Said::NoStartTls),
+            Channel::Upgradable => Step::StartTls(Secret::new(self.grammar.say(StandardReply::StartTls))),
+            Channel::Encrypted => self.say(StandardReply::Encrypted),
+            Channel::Plain => self.say(StandardReply::NoStartTls),
         }
     }
 
-    fn auth(&mut self, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<Asked> {
-        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.advert.sasl.contains(mechanism))
+    fn auth(&mut self, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<ClientEvent> {
+        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.offer.sasl.contains(mechanism))
         else {
-            return self.say(Said::Unsupported);
+            return self.say(StandardReply::Unsupported);
         };
         if !self.opening.permits(mechanism) {
-            return self.say(Said::NoPassword(self.opening.channel));
+            return self.say(StandardReply::NoPassword(self.opening.channel));
         }
         match initial.map(|text| sasl::decode_initial(text.expose())) {
-            Some(None) => self.say(Said::BadInitial),
+            Some(None) => self.say(StandardReply::BadInitial),
             Some(decoded) => self.exchange(Exchange::begin(mechanism, decoded)),
             None => self.exchange(Exchange::begin(mechanism, None)),
         }
     }
 
-    fn exchange(&mut self, progress: Progress) -> Step<Asked> {
+    fn exchange(&mut self, progress: Progress) -> Step<ClientEvent> {
         match progress {
             Progress::Done(credential) => self.attempt(credential),
             Progress::Prompt(exchange, prompt) => {
@@ -201,45 +201,45 @@ impl<G: Grammar> Dialogue<G> {
         }
     }
 
-    fn attempt(&mut self, credential: Credential) -> Step<Asked> {
+    fn attempt(&mut self, credential: Credential) -> Step<ClientEvent> {
         self.state = State::ExpectVerdict;
-        Step::Event(Asked::Attempt(Attempt { credential, told: self.grammar.told() }))
+        Step::Event(ClientEvent::Attempt(Attempt { credential, client_info: self.grammar.client_info() }))
     }
 
     /// An answer within a SASL exchange: to a prompt of ours, or to a backend's challenge.
-    fn answered(&mut self, answer: Answer) -> Step<Asked> {
+    fn answered(&mut self, answer: Answer) -> Step<ClientEvent> {
         match (std::mem::replace(&mut self.state, State::ExpectCommand), answer) {
             (State::ExpectSasl(exchange), Answer::Message(message)) => {
                 self.exchange(exchange.answer(message))
             }
-            (State::ExpectSasl(_), Answer::Cancelled) => self.say(Said::Cancelled),
-            (State::ExpectSasl(_), Answer::Garbage) => self.say(Said::BadAnswer),
+            (State::ExpectSasl(_), Answer::Cancelled) => self.say(StandardReply::Cancelled),
+            (State::ExpectSasl(_), Answer::Garbage) => self.say(StandardReply::BadAnswer),
             (_, Answer::Message(message)) => {
                 self.state = State::ExpectVerdict;
-                Step::Event(Asked::Response(message))
+                Step::Event(ClientEvent::Response(message))
             }
             // Undecodable words cancel the exchange just as `*` does: the backend must not see them.
             (_, Answer::Cancelled | Answer::Garbage) => {
                 self.state = State::ExpectVerdict;
-                Step::Event(Asked::Cancelled)
+                Step::Event(ClientEvent::Cancelled)
             }
         }
     }
 
-    fn say(&self, what: Said) -> Step<Asked> {
+    fn say(&self, what: StandardReply) -> Step<ClientEvent> {
         write(self.grammar.say(what))
     }
 
-    fn close(&mut self, words: Vec<u8>) -> Step<Asked> {
+    fn close(&mut self, words: Vec<u8>) -> Step<ClientEvent> {
         self.state = State::Over;
         Step::Close(words)
     }
 }
 
 impl<G: Grammar> Machine for Dialogue<G> {
-    type Event = Asked;
+    type Event = ClientEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Asked> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<ClientEvent> {
         match &self.state {
             State::ExpectCommand => {
                 let turn = self.grammar.command(&self.opening, inbox);
@@ -285,12 +285,12 @@ impl<G: Grammar> crate::step::Dialogue for Dialogue<G> {
         self.grammar.challenge(data)
     }
 
-    fn farewell(&mut self, why: Parting) -> Vec<u8> {
+    fn farewell(&mut self, why: CloseReason) -> Vec<u8> {
         self.state = State::Over;
         G::farewell(why)
     }
 }
 
-fn write(words: Vec<u8>) -> Step<Asked> {
+fn write(words: Vec<u8>) -> Step<ClientEvent> {
     Step::Write(Secret::new(words))
 }

@@ -6,10 +6,10 @@
 
 use crate::inbox::Inbox;
 use crate::line::{Found, Line, Lines};
-use crate::step::{Errand, Forward, Heard, Machine, Step};
-use crate::verdict::Parting;
+use crate::step::{BackendEvent, Forward, Machine, ReplayContext, Step};
+use crate::verdict::CloseReason;
 use crate::xclient::{self, Style};
-use credentials::attempt::{Attempt, Told};
+use credentials::attempt::{Attempt, ClientInfo};
 use types::fault::Fault;
 use types::protocol::Protocol;
 use types::secret::Secret;
@@ -46,12 +46,12 @@ enum State {
 
 /// Goodbye to a client that was not spliced yet, in the protocol's words (RFC 5321 section 3.8).
 #[must_use]
-pub fn farewell(why: Parting) -> &'static [u8] {
+pub fn farewell(why: CloseReason) -> &'static [u8] {
     match why {
-        Parting::TooBusy => b"421 4.3.2 Too many connections, try again later\r\n",
-        Parting::ShuttingDown => b"421 4.3.2 The server is shutting down, connect again\r\n",
-        Parting::TimedOut => b"421 4.4.2 Time-out\r\n",
-        Parting::Unavailable | Parting::Ended | Parting::TooManyFailures => {
+        CloseReason::TooBusy => b"421 4.3.2 Too many connections, try again later\r\n",
+        CloseReason::ShuttingDown => b"421 4.3.2 The server is shutting down, connect again\r\n",
+        CloseReason::TimedOut => b"421 4.4.2 Time-out\r\n",
+        CloseReason::Unavailable | CloseReason::Ended | CloseReason::TooManyFailures => {
             b"421 4.3.2 The mail server cannot be reached right now, try again later\r\n"
         }
     }
@@ -60,14 +60,14 @@ pub fn farewell(why: Parting) -> &'static [u8] {
 // === impl Replay ===
 
 impl Replay {
-    /// The words for one backend; none without [`Errand::forward`].
+    /// The words for one backend; none without [`ReplayContext::forward`].
     #[must_use]
-    pub fn new(protocol: Protocol, errand: Errand) -> Self {
-        let state = if errand.forward.is_some() { State::ExpectGreeting } else { State::Untouched };
+    pub fn new(protocol: Protocol, context: ReplayContext) -> Self {
+        let state = if context.forward.is_some() { State::ExpectGreeting } else { State::Untouched };
         Self {
             hello: if protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" },
-            hostname: errand.hostname,
-            forward: errand.forward,
+            hostname: context.hostname,
+            forward: context.forward,
             lines: Lines::new(),
             greeting: Vec::new(),
             announced: None,
@@ -76,7 +76,7 @@ impl Replay {
         }
     }
 
-    fn line(&mut self, line: Line, inbox: &mut Inbox) -> Option<Step<Heard>> {
+    fn line(&mut self, line: Line, inbox: &mut Inbox) -> Option<Step<BackendEvent>> {
         let text = inbox.unread()[..line.text].to_vec();
         let is_last = text.get(3).is_none_or(|&byte| byte != b'-');
         self.line_count = if is_last { 0 } else { self.line_count + 1 };
@@ -105,7 +105,7 @@ impl Replay {
     }
 
     /// A server that does not want to serve says so to the client itself.
-    fn greeted(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<Heard> {
+    fn greeted(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<BackendEvent> {
         if !last.starts_with(b"220") {
             return self.put_back(true, inbox);
         }
@@ -121,10 +121,10 @@ impl Replay {
         }
     }
 
-    fn introduce(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<Heard> {
+    fn introduce(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<BackendEvent> {
         let arguments = match (&self.announced, &self.forward) {
             (Some(announced), Some(forward)) if last.starts_with(b"250") => {
-                xclient::attributes(Style::Smtp, announced, forward, &Told::default())
+                xclient::attributes(Style::Smtp, announced, forward, &ClientInfo::default())
             }
             _ => None,
         };
@@ -136,7 +136,7 @@ impl Replay {
     }
 
     /// Gives the client the greeting that we have read.
-    fn put_back(&mut self, introduced: bool, inbox: &mut Inbox) -> Step<Heard> {
+    fn put_back(&mut self, introduced: bool, inbox: &mut Inbox) -> Step<BackendEvent> {
         // A server that talks without being asked would have its words in the wrong order.
         if !inbox.unread().is_empty() || inbox.receive(&self.greeting) < self.greeting.len() {
             return self.broken(Fault::Protocol);
@@ -144,21 +144,21 @@ impl Replay {
         self.ready(introduced)
     }
 
-    fn ready(&mut self, introduced: bool) -> Step<Heard> {
+    fn ready(&mut self, introduced: bool) -> Step<BackendEvent> {
         self.state = State::Over;
-        Step::Event(Heard::Ready { introduced })
+        Step::Event(BackendEvent::Ready { introduced })
     }
 
-    fn broken(&mut self, fault: Fault) -> Step<Heard> {
+    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
         self.state = State::Over;
-        Step::Event(Heard::Broken(fault))
+        Step::Event(BackendEvent::Broken(fault))
     }
 }
 
 impl Machine for Replay {
-    type Event = Heard;
+    type Event = BackendEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
         if matches!(self.state, State::Untouched) {
             return self.ready(true);
         }
@@ -184,7 +184,7 @@ impl Machine for Replay {
 }
 
 impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, _: &Attempt) -> Step<Heard> {
+    fn authenticate(&mut self, _: &Attempt) -> Step<BackendEvent> {
         // Nobody logs in on a connection that passes through.
         self.broken(Fault::Protocol)
     }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use crate::transcript::play_replay;
 
-    fn errand(forward: bool) -> Errand {
+    fn context(forward: bool) -> ReplayContext {
         let forward = forward.then(|| Forward {
             client: "[2001:db8::7]:4711".parse().expect("address"),
             local: "198.51.100.1:25".parse().expect("address"),
@@ -207,16 +207,21 @@ mod tests {
             ttl: 6,
             encrypted: false,
         });
-        Errand { starttls: false, forward, told: Told::default(), hostname: "proxy".to_owned() }
+        ReplayContext {
+            starttls: false,
+            forward,
+            client_info: ClientInfo::default(),
+            hostname: "proxy".to_owned(),
+        }
     }
 
     fn play(protocol: Protocol, forward: bool, script: &str) {
-        play_replay(|| Box::new(Replay::new(protocol, errand(forward))), script);
+        play_replay(|| Box::new(Replay::new(protocol, context(forward))), script);
     }
 
     /// What is left for the client after `said`.
     fn left(said: &[&[u8]]) -> Vec<u8> {
-        let mut replay = Replay::new(Protocol::Smtp, errand(true));
+        let mut replay = Replay::new(Protocol::Smtp, context(true));
         let mut inbox = Inbox::new(4096);
         for piece in said {
             inbox.receive(piece);
@@ -269,10 +274,10 @@ mod tests {
 
     #[test]
     fn without_forwarding_nothing_is_read() {
-        let mut replay = Replay::new(Protocol::Smtp, errand(false));
+        let mut replay = Replay::new(Protocol::Smtp, context(false));
         let mut inbox = Inbox::new(4096);
         inbox.receive(b"220 early\r\n");
-        assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Ready { introduced: true })));
+        assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Ready { introduced: true })));
         assert_eq!(inbox.unread(), b"220 early\r\n");
     }
 }

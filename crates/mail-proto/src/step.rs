@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::inbox::Inbox;
-use crate::verdict::{Parting, Reply, Verdict};
-use credentials::attempt::{Attempt, Mechanism, Told};
+use crate::verdict::{CloseReason, Reply, Verdict};
+use credentials::attempt::{Attempt, ClientInfo, Mechanism};
 use types::fault::Fault;
 use types::secret::Secret;
 
@@ -44,7 +44,7 @@ pub trait Machine: Send + Sync {
 }
 
 /// The server's side, towards the client.
-pub trait Dialogue: Machine<Event = Asked> {
+pub trait Dialogue: Machine<Event = ClientEvent> {
     /// The first bytes on the connection, and the first behind an implicit handshake.
     fn greet(&mut self) -> Vec<u8>;
 
@@ -52,16 +52,16 @@ pub trait Dialogue: Machine<Event = Asked> {
     /// any other it is at its prompt again.
     fn answer(&mut self, verdict: Verdict) -> Vec<u8>;
 
-    /// Passes a backend's challenge on; the client's answer comes as [`Asked::Response`].
+    /// Passes a backend's challenge on; the client's answer comes as [`ClientEvent::Response`].
     fn challenge(&mut self, data: &[u8]) -> Vec<u8>;
 
     /// Goodbye, in the protocol's words.
-    fn farewell(&mut self, why: Parting) -> Vec<u8>;
+    fn farewell(&mut self, why: CloseReason) -> Vec<u8>;
 }
 
 /// What a [`Dialogue`] reports.
 #[derive(Debug)]
-pub enum Asked {
+pub enum ClientEvent {
     /// A login: decide on it, then call [`Dialogue::answer`].
     Attempt(Attempt),
     /// The client's decoded answer to [`Dialogue::challenge`].
@@ -72,21 +72,21 @@ pub enum Asked {
 }
 
 /// The client's side, towards a backend.
-pub trait Replay: Machine<Event = Heard> {
-    /// Replays the login. Call once, after [`Heard::Ready`]; feed again afterwards. The attempt stays the
+pub trait Replay: Machine<Event = BackendEvent> {
+    /// Replays the login. Call once, after [`BackendEvent::Ready`]; feed again afterwards. The attempt stays the
     /// caller's: should the account have moved meanwhile, the same login is replayed elsewhere.
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<Heard>;
+    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent>;
 
-    /// Passes the client's answer to the last [`Heard::Challenge`] on.
+    /// Passes the client's answer to the last [`BackendEvent::Challenge`] on.
     fn respond(&mut self, response: Secret) -> Secret;
 }
 
 /// What a [`Replay`] reports.
 #[derive(Debug)]
-pub enum Heard {
+pub enum BackendEvent {
     /// Greeting, TLS and forwarding are done; no credential was sent yet.
     Ready {
-        /// Whether the backend took what [`Errand::forward`] asked for; true when nothing was asked.
+        /// Whether the backend took what [`ReplayContext::forward`] asked for; true when nothing was asked.
         introduced: bool,
     },
     /// A decoded challenge for the client.
@@ -103,14 +103,14 @@ pub enum Heard {
 
 // === impl Step ===
 
-impl Step<Heard> {
+impl Step<BackendEvent> {
     /// Whether the backend is asked something by this step, or by the next one. Nothing of its may be waiting
     /// then: it would be an answer to what it has not heard yet.
     #[must_use]
     pub(crate) fn is_question(&self) -> bool {
         match self {
             Self::Write(bytes) => !bytes.is_empty(),
-            Self::Event(event) => matches!(event, Heard::Ready { .. }),
+            Self::Event(event) => matches!(event, BackendEvent::Ready { .. }),
             _ => false,
         }
     }
@@ -118,7 +118,7 @@ impl Step<Heard> {
 
 /// What is told to clients before their backend is known: one per protocol, shared by its sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Advert {
+pub struct Offer {
     /// Name in greetings.
     pub hostname: String,
     /// Text of the greeting.
@@ -137,7 +137,7 @@ pub struct Advert {
 #[derive(Debug, Clone)]
 pub struct Opening {
     /// What to offer.
-    pub advert: Arc<Advert>,
+    pub offer: Arc<Offer>,
     /// Whether the connection is encrypted, or can be.
     pub channel: Channel,
     /// Whether the peer is a trusted front, whose word on the real client counts.
@@ -150,8 +150,8 @@ impl Opening {
     /// The mechanisms that are offered and may be used on this connection, in the configured order. The one
     /// place of the rule that keeps passwords out of the clear.
     pub fn permitted(&self) -> impl Iterator<Item = Mechanism> {
-        let is_safe = self.channel == Channel::Encrypted || self.advert.cleartext_without_tls;
-        self.advert.sasl.iter().copied().filter(move |mechanism| is_safe || !mechanism.is_cleartext())
+        let is_safe = self.channel == Channel::Encrypted || self.offer.cleartext_without_tls;
+        self.offer.sasl.iter().copied().filter(move |mechanism| is_safe || !mechanism.is_cleartext())
     }
 
     /// Whether `mechanism` is offered and may be used on this connection.
@@ -180,13 +180,13 @@ pub enum Channel {
 
 /// How a replay begins.
 #[derive(Debug)]
-pub struct Errand {
+pub struct ReplayContext {
     /// Upgrade with STARTTLS before anything else.
     pub starttls: bool,
     /// Tell the backend, over the protocol, who the client is (`forwarding = "xclient"`).
     pub forward: Option<Forward>,
     /// What the client told of itself.
-    pub told: Told,
+    pub client_info: ClientInfo,
     /// Our own name, for EHLO.
     pub hostname: String,
 }
@@ -219,7 +219,7 @@ mod tests {
             (Channel::Plain, false, &[ScramSha256]),
             (Channel::Plain, true, &[Plain, ScramSha256, OAuthBearer]),
         ] {
-            let advert = Advert {
+            let offer = Offer {
                 hostname: String::new(),
                 banner: String::new(),
                 sasl: vec![Plain, ScramSha256, OAuthBearer],
@@ -227,7 +227,7 @@ mod tests {
                 implementation: String::new(),
                 cleartext_without_tls: without_tls,
             };
-            let opening = Opening { advert: Arc::new(advert), channel, trusts_front: false };
+            let opening = Opening { offer: Arc::new(offer), channel, trusts_front: false };
             assert_eq!(opening.permitted().collect::<Vec<_>>(), expected, "{channel:?} {without_tls}");
             assert_eq!(opening.takes_passwords(), expected.contains(&Plain));
             assert!(!opening.permits(Login), "not in the list");

@@ -11,9 +11,9 @@
 //! ```
 
 use crate::inbox::Inbox;
-use crate::step::{Asked, Dialogue, Heard, Machine, Replay, Step};
-use crate::verdict::{Parting, Reply, Verdict};
-use credentials::attempt::{Attempt, Credential, Told};
+use crate::step::{BackendEvent, ClientEvent, Dialogue, Machine, Replay, Step};
+use crate::verdict::{CloseReason, Reply, Verdict};
+use credentials::attempt::{Attempt, ClientInfo, Credential};
 use types::secret::Secret;
 
 /// Plays `script` with a server's machine, once with whole lines and once byte by byte.
@@ -48,7 +48,7 @@ pub(crate) fn in_one_breath(replay: &mut dyn Replay, pieces: &[&[u8]]) -> String
                 Step::Write(bytes) => last = bytes.expose().escape_ascii().to_string(),
                 Step::Event(event) => {
                     last = shown_heard(&event);
-                    if !matches!(event, Heard::Ready { .. }) {
+                    if !matches!(event, BackendEvent::Ready { .. }) {
                         return last;
                     }
                     let Step::Write(bytes) = replay.authenticate(&password("alice", "secret")) else {
@@ -69,7 +69,7 @@ pub(crate) fn password(user: &str, password: &str) -> Attempt {
     let secret = |text: &str| Secret::copy_of(&unescape(text));
     Attempt {
         credential: Credential::Password { user: secret(user), password: secret(password) },
-        told: Told::default(),
+        client_info: ClientInfo::default(),
     }
 }
 
@@ -174,27 +174,27 @@ impl<'a> Player<'a> {
     }
 }
 
-fn shown_asked(asked: &Asked) -> String {
+fn shown_asked(asked: &ClientEvent) -> String {
     let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
     match asked {
-        Asked::Attempt(attempt) => match &attempt.credential {
+        ClientEvent::Attempt(attempt) => match &attempt.credential {
             Credential::Password { user, password } => format!("LOGIN {} {}", text(user), text(password)),
             Credential::Sasl { mechanism, initial } => format!("{mechanism} {}", text(initial)),
         },
-        Asked::Response(response) => format!("RESPONSE {}", text(response)),
-        Asked::Cancelled => "CANCELLED".to_owned(),
+        ClientEvent::Response(response) => format!("RESPONSE {}", text(response)),
+        ClientEvent::Cancelled => "CANCELLED".to_owned(),
     }
 }
 
-fn shown_heard(heard: &Heard) -> String {
+fn shown_heard(heard: &BackendEvent) -> String {
     let reply = |reply: &Reply| format!("{}|{}", reply.before.escape_ascii(), reply.last.escape_ascii());
     match heard {
-        Heard::Ready { introduced } => format!("READY {introduced}"),
-        Heard::Challenge(data) => format!("CHALLENGE {}", data.escape_ascii()),
-        Heard::Accepted(words) => format!("ACCEPTED {}", reply(words)),
-        Heard::Refused(words) => format!("REFUSED {}", reply(words)),
-        Heard::NotNow(words) => format!("NOT NOW {}", reply(words)),
-        Heard::Broken(fault) => format!("BROKEN {}", fault.label()),
+        BackendEvent::Ready { introduced } => format!("READY {introduced}"),
+        BackendEvent::Challenge(data) => format!("CHALLENGE {}", data.escape_ascii()),
+        BackendEvent::Accepted(words) => format!("ACCEPTED {}", reply(words)),
+        BackendEvent::Refused(words) => format!("REFUSED {}", reply(words)),
+        BackendEvent::NotNow(words) => format!("NOT NOW {}", reply(words)),
+        BackendEvent::Broken(fault) => format!("BROKEN {}", fault.label()),
     }
 }
 
@@ -212,10 +212,10 @@ fn answer(dialogue: &mut (dyn Dialogue + 'static), words: &str) -> Vec<u8> {
         "unavailable" => dialogue.answer(Verdict::Unavailable),
         "cancelled" => dialogue.answer(Verdict::Cancelled),
         "challenge" => dialogue.challenge(&unescape(rest)),
-        "timed-out" => dialogue.farewell(Parting::TimedOut),
-        "too-many-failures" => dialogue.farewell(Parting::TooManyFailures),
-        "too-busy" => dialogue.farewell(Parting::TooBusy),
-        "shutting-down" => dialogue.farewell(Parting::ShuttingDown),
+        "timed-out" => dialogue.farewell(CloseReason::TimedOut),
+        "too-many-failures" => dialogue.farewell(CloseReason::TooManyFailures),
+        "too-busy" => dialogue.farewell(CloseReason::TooBusy),
+        "shutting-down" => dialogue.farewell(CloseReason::ShuttingDown),
         other => panic!("no such answer: {other}"),
     }
 }
@@ -233,13 +233,13 @@ fn command(replay: &mut (dyn Replay + 'static), words: &str) -> Vec<u8> {
             let initial = Secret::copy_of(&unescape(rest));
             replay.authenticate(&Attempt {
                 credential: Credential::Sasl { mechanism, initial },
-                told: Told::default(),
+                client_info: ClientInfo::default(),
             })
         }
     };
     match step {
         Step::Write(bytes) => bytes.expose().to_vec(),
-        Step::Event(Heard::Broken(fault)) => format!("BROKEN {}\r\n", fault.label()).into_bytes(),
+        Step::Event(BackendEvent::Broken(fault)) => format!("BROKEN {}\r\n", fault.label()).into_bytes(),
         step => panic!("authenticate gave {step:?}"),
     }
 }

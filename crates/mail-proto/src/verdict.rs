@@ -27,7 +27,7 @@ pub enum Verdict {
 
 /// Why we say goodbye, for the dialogue to put into its protocol's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parting {
+pub enum CloseReason {
     /// `preauth_timeout` is over.
     TimedOut,
     /// `max_auth_attempts` logins failed.

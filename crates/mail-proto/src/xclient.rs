@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::step::Forward;
-use credentials::attempt::{Front, Told};
+use credentials::attempt::{ClientInfo, Front};
 
 /// How addresses are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,12 @@ const MAX_HELO: usize = 255;
 /// `announced` is the backend's list of attributes, separated by spaces; an empty one stands for "not told",
 /// and everything is said.
 #[must_use]
-pub fn attributes(style: Style, announced: &[u8], forward: &Forward, told: &Told) -> Option<String> {
+pub fn attributes(
+    style: Style,
+    announced: &[u8],
+    forward: &Forward,
+    client_info: &ClientInfo,
+) -> Option<String> {
     let is_announced = |name: &str| {
         let mut words = announced.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).peekable();
         words.peek().is_none() || words.any(|word| word.eq_ignore_ascii_case(name.as_bytes()))
@@ -43,10 +48,10 @@ pub fn attributes(style: Style, announced: &[u8], forward: &Forward, told: &Told
         ("CLIENT-TRANSPORT", if forward.encrypted { "TLS" } else { "insecure" }.to_owned()),
     ];
     if style == Style::Smtp
-        && let Some(helo) = helo(told)
+        && let Some(helo) = helo(client_info)
     {
         pairs.push(("HELO", helo.to_owned()));
-        pairs.push(("PROTO", if told.extended { "ESMTP" } else { "SMTP" }.to_owned()));
+        pairs.push(("PROTO", if client_info.extended { "ESMTP" } else { "SMTP" }.to_owned()));
     }
     let said: Vec<String> = pairs
         .into_iter()
@@ -64,8 +69,8 @@ fn address(style: Style, address: SocketAddr) -> String {
 }
 
 /// The client's own name, where it is one that a backend can be told.
-pub(crate) fn helo(told: &Told) -> Option<&str> {
-    told.helo.as_deref().and_then(fit_helo)
+pub(crate) fn helo(client_info: &ClientInfo) -> Option<&str> {
+    client_info.helo.as_deref().and_then(fit_helo)
 }
 
 /// A HELO name of printable ASCII without spaces; any other is not told, since nothing good has such a name.
@@ -92,27 +97,27 @@ fn xtext(value: &str) -> String {
 /// The attributes that [`take`] understands, as they are announced.
 pub const TAKEN: &str = "ADDR PORT DESTADDR DESTPORT HELO PROTO SESSION TTL";
 
-/// Takes a trusted front's attributes into `told`, and returns whether they could be read; if not, nothing
+/// Takes a trusted front's attributes into `client_info`, and returns whether they could be read; if not, nothing
 /// is taken. Attributes that we do not know are ignored, and so are those of a client whose `ADDR` was never
 /// told: a front may spread its words over several commands.
 #[must_use]
-pub fn take(told: &mut Told, arguments: &[u8]) -> bool {
+pub fn take(client_info: &mut ClientInfo, arguments: &[u8]) -> bool {
     let Some(heard) = Heard::parse(arguments) else {
         return false;
     };
-    let Some(ip) = heard.addr.or_else(|| told.front.as_ref().map(|front| front.client.ip())) else {
+    let Some(ip) = heard.addr.or_else(|| client_info.front.as_ref().map(|front| front.client.ip())) else {
         return true;
     };
     // A new address is a new client: nothing of the one before may stick to it.
     if heard.addr.is_some() {
-        (told.front, told.helo, told.extended) = (None, None, false);
+        (client_info.front, client_info.helo, client_info.extended) = (None, None, false);
     }
     if let Some(helo) = heard.helo {
-        told.helo = Some(helo.into_bytes());
+        client_info.helo = Some(helo.into_bytes());
     }
-    told.extended = heard.extended.unwrap_or(told.extended);
+    client_info.extended = heard.extended.unwrap_or(client_info.extended);
     let client = SocketAddr::new(ip, 0);
-    let front = told.front.get_or_insert(Front { client, local: None, session: None, ttl: None });
+    let front = client_info.front.get_or_insert(Front { client, local: None, session: None, ttl: None });
     if let Some(port) = heard.port {
         front.client.set_port(port);
     }
@@ -221,8 +226,8 @@ mod tests {
         }
     }
 
-    fn told(helo: &[u8]) -> Told {
-        Told { helo: Some(helo.to_vec()), extended: true, ..Told::default() }
+    fn client_info(helo: &[u8]) -> ClientInfo {
+        ClientInfo { helo: Some(helo.to_vec()), extended: true, ..ClientInfo::default() }
     }
 
     #[test]
@@ -264,20 +269,20 @@ mod tests {
             ),
             (Style::Bare, b"LOGIN", four, b"x", None),
         ] {
-            let said = attributes(style, announced, &forward(client), &told(helo));
+            let said = attributes(style, announced, &forward(client), &client_info(helo));
             assert_eq!(said.as_deref(), expected, "{}", announced.escape_ascii());
         }
         let long = [b'x'; 256];
-        assert_eq!(attributes(Style::Smtp, b"HELO", &forward(four), &told(&long)), None);
+        assert_eq!(attributes(Style::Smtp, b"HELO", &forward(four), &client_info(&long)), None);
     }
 
     #[test]
     fn a_front_is_understood() {
-        let mut told = Told::default();
-        assert!(take(&mut told, b"FORWARD=eA== LOGIN=admin"));
-        assert_eq!(told.front, None);
+        let mut info = ClientInfo::default();
+        assert!(take(&mut info, b"FORWARD=eA== LOGIN=admin"));
+        assert_eq!(info.front, None);
         assert!(take(
-            &mut told,
+            &mut info,
             b"addr=IPV6:2001:db8::7 PORT=4711 DESTADDR=192.0.2.1 SESSION=a+2Fb+x TTL=5 NAME=[UNAVAILABLE]"
         ));
         let mut expected = Front {
@@ -286,18 +291,18 @@ mod tests {
             session: Some("a/b+x".to_owned()),
             ttl: Some(5),
         };
-        assert_eq!(told.front.as_ref(), Some(&expected));
-        assert!(take(&mut told, b"TTL=4 PORT=[TEMPUNAVAIL]"));
+        assert_eq!(info.front.as_ref(), Some(&expected));
+        assert!(take(&mut info, b"TTL=4 PORT=[TEMPUNAVAIL]"));
         expected.ttl = Some(4);
-        assert_eq!(told.front.as_ref(), Some(&expected));
-        assert!(take(&mut told, b"HELO=a+2Bb PROTO=ESMTP"));
-        assert_eq!((told.helo.as_deref(), told.extended), (Some(&b"a+b"[..]), true));
-        assert_eq!(told.front.as_ref(), Some(&expected));
+        assert_eq!(info.front.as_ref(), Some(&expected));
+        assert!(take(&mut info, b"HELO=a+2Bb PROTO=ESMTP"));
+        assert_eq!((info.helo.as_deref(), info.extended), (Some(&b"a+b"[..]), true));
+        assert_eq!(info.front.as_ref(), Some(&expected));
         // Another client: nothing of the first one sticks.
-        assert!(take(&mut told, b"ADDR=::ffff:203.0.113.9 SESSION=bad\"id"));
+        assert!(take(&mut info, b"ADDR=::ffff:203.0.113.9 SESSION=bad\"id"));
         let client = "203.0.113.9:0".parse().expect("address");
-        assert_eq!(told.front, Some(Front { client, local: None, session: None, ttl: None }));
-        assert_eq!((told.helo, told.extended), (None, false));
+        assert_eq!(info.front, Some(Front { client, local: None, session: None, ttl: None }));
+        assert_eq!((info.helo, info.extended), (None, false));
     }
 
     #[test]
@@ -314,9 +319,9 @@ mod tests {
             b"ADDR=192.0.2.1 NAME=+FF",
             b"ADDR=192.0.2.1 DESTADDR=x",
         ] {
-            let mut told = Told::default();
-            assert!(!take(&mut told, arguments), "{}", arguments.escape_ascii());
-            assert_eq!(told, Told::default());
+            let mut client_info = ClientInfo::default();
+            assert!(!take(&mut client_info, arguments), "{}", arguments.escape_ascii());
+            assert_eq!(client_info, ClientInfo::default());
         }
     }
 }

@@ -7,28 +7,28 @@ use connection::{Broken, Next};
 use credentials::attempt::{Attempt, Credential, Mechanism};
 use credentials::names::{self, Claimed};
 use identity::{Identifier, Identity};
-use mail_proto::step::{Asked, Errand, Heard, Step};
+use mail_proto::step::{BackendEvent, ClientEvent, ReplayContext, Step};
 use mail_proto::verdict::{Reply, Verdict};
 use observe::metrics::{self, LegMeter, ListenerMeter};
 use sessions::{LoginTicket, SessionTicket, Unconfirmed};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 use types::fault::Fault;
-use upstream::{Backend, Leg, Steps, Visitor};
+use upstream::{Backend, ClientIdentity, Leg, Steps};
 
 use crate::cause::{Cause, Failed};
 use crate::conversation::Conversation;
 use crate::protocols;
 
 /// A login that succeeded: everything the bridge needs.
-pub(crate) struct Entered {
+pub(crate) struct LoggedIn {
     pub(crate) leg: Leg,
     pub(crate) reply: Reply,
     pub(crate) ticket: SessionTicket,
     pub(crate) destination: Arc<str>,
     pub(crate) mechanism: Mechanism,
     pub(crate) times: Times,
-    pub(crate) visitor: Visitor,
+    pub(crate) client_identity: ClientIdentity,
 }
 
 /// How long each step of a login took.
@@ -85,14 +85,14 @@ impl Times {
 impl Conversation {
     /// Carries out one login, and counts it. The attempt, and with it the credential, ends with this call; a
     /// verdict that is slowed down is waited for without it.
-    pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<Entered, Failed> {
+    pub(crate) async fn login(&mut self, attempt: Attempt) -> Result<LoggedIn, Failed> {
         let (began, mechanism) = (Instant::now(), attempt.mechanism());
         // A client may have waited at our prompt for longer than the plan that greeted it was in force.
         self.context = self.current.now();
-        let visitor = self.visitor(attempt.told.front.as_ref());
-        let client = self.listener.suspect(visitor.client.ip());
+        let client_identity = self.client_identity(attempt.client_info.front.as_ref());
+        let client = self.listener.suspect(client_identity.client.ip());
         let mut progress = Progress::default();
-        let outcome = Box::pin(self.try_login(&attempt, visitor, &mut progress)).await;
+        let outcome = Box::pin(self.try_login(&attempt, client_identity, &mut progress)).await;
         drop(attempt);
         let destination = progress.destination.as_deref().unwrap_or_default();
         let leg = self.context.meters.leg(self.listener.protocol.name(), destination);
@@ -105,9 +105,9 @@ impl Conversation {
         }
         let account = progress.account.as_ref().map(Identifier::as_str);
         match &outcome {
-            Ok(_) => self.context.live.brake.succeeded(account),
+            Ok(_) => self.context.live.throttle.succeeded(account),
             Err(Failed::Verdict(Verdict::Refused(_), _)) => {
-                let delay = self.context.live.brake.failed(client, account);
+                let delay = self.context.live.throttle.failed(client, account);
                 // The connection is not looked at meanwhile: hanging up and coming back would save no time,
                 // since the place of the connection is taken until then.
                 if !delay.is_zero() {
@@ -122,14 +122,14 @@ impl Conversation {
     async fn try_login(
         &mut self,
         attempt: &Attempt,
-        visitor: Visitor,
+        client_identity: ClientIdentity,
         progress: &mut Progress,
-    ) -> Result<Entered, Failed> {
+    ) -> Result<LoggedIn, Failed> {
         let identity = match self.context.rules.identify(&attempt.credential) {
-            Ok(Identity::Opaque) => self.resolve(&attempt.credential, &visitor).await,
+            Ok(Identity::Opaque) => self.resolve(&attempt.credential, &client_identity).await,
             Ok(identity) => identity,
             Err(refusal) => {
-                self.log_failure(&visitor, b"", refusal.label());
+                self.log_failure(&client_identity, b"", refusal.label());
                 return Err(Failed::Verdict(Verdict::Refused(None), Cause::Identity(refusal)));
             }
         };
@@ -138,47 +138,47 @@ impl Conversation {
         let account = identity.identifier().map(|identifier| accounts.show(identifier.as_str()));
         // Every line about this login names its account, the other rooms' too.
         let span = tracing::info_span!("login", account = account.as_deref().unwrap_or("-"));
-        Box::pin(self.enter(attempt, &identity, visitor, progress).instrument(span)).await
+        Box::pin(self.enter(attempt, &identity, client_identity, progress).instrument(span)).await
     }
 
     async fn enter(
         &mut self,
         attempt: &Attempt,
         identity: &Identity,
-        visitor: Visitor,
+        client_identity: ClientIdentity,
         progress: &mut Progress,
-    ) -> Result<Entered, Failed> {
-        if visitor.ttl == 0 {
+    ) -> Result<LoggedIn, Failed> {
+        if client_identity.ttl == 0 {
             tracing::error!(
-                client = %visitor.client,
+                client = %client_identity.client,
                 "refused as a loop: the forwarding TTL is used up; a destination leads back here"
             );
             return Err(Failed::unavailable(Cause::Loop));
         }
-        let ticket = self.ticket(identity, &visitor)?;
-        Box::pin(self.rounds(attempt, ticket, visitor, progress)).await
+        let ticket = self.ticket(identity, &client_identity)?;
+        Box::pin(self.rounds(attempt, ticket, client_identity, progress)).await
     }
 
     /// Asks whose an opaque token is, where there is somebody to ask.
-    async fn resolve(&self, credential: &Credential, visitor: &Visitor) -> Identity {
+    async fn resolve(&self, credential: &Credential, client_identity: &ClientIdentity) -> Identity {
         let (Some(resolver), Ok(Claimed::Token(token))) =
             (&self.context.resolver, names::claimed(credential))
         else {
             return Identity::Opaque;
         };
-        let account = Box::pin(resolver.account(token.expose(), visitor)).await;
+        let account = Box::pin(resolver.account(token.expose(), client_identity)).await;
         account.map_or(Identity::Opaque, Identity::Known)
     }
 
-    fn ticket(&self, identity: &Identity, visitor: &Visitor) -> Result<LoginTicket, Failed> {
-        let (desk, protocol) = (&self.context.live.desk, self.listener.protocol);
-        let client = visitor.client.ip();
+    fn ticket(&self, identity: &Identity, client_identity: &ClientIdentity) -> Result<LoginTicket, Failed> {
+        let (registry, protocol) = (&self.context.live.registry, self.listener.protocol);
+        let client = client_identity.client.ip();
         match identity.identifier() {
-            None => Ok(desk.begin_anonymous(protocol, client)),
+            None => Ok(registry.begin_anonymous(protocol, client)),
             // Not the line of a failed login: that one bans, and nobody has guessed a password.
-            Some(identifier) => desk
+            Some(identifier) => registry
                 .begin(identifier.as_str(), protocol, client)
-                .map_err(|busy| turned_away(visitor, Cause::Busy, &busy)),
+                .map_err(|busy| turned_away(client_identity, Cause::Busy, &busy)),
         }
     }
 
@@ -188,26 +188,34 @@ impl Conversation {
         &mut self,
         attempt: &Attempt,
         mut ticket: LoginTicket,
-        visitor: Visitor,
+        client_identity: ClientIdentity,
         progress: &mut Progress,
-    ) -> Result<Entered, Failed> {
+    ) -> Result<LoggedIn, Failed> {
         for _ in 0..MAX_ROUNDS {
             (progress.times, progress.destination) = (Times::default(), None);
             let began = Instant::now();
             if let Err(held) = ticket.wait_released().await {
-                return Err(turned_away(&visitor, Cause::Held, &held));
+                return Err(turned_away(&client_identity, Cause::Held, &held));
             }
             progress.times.hold = began.elapsed();
             let Some((destination, backend)) = self.route(&ticket, progress).await else { continue };
             let times = &mut progress.times;
-            let (leg, reply) = self.replay(attempt, &ticket, &backend, &visitor, times).await?;
+            let (leg, reply) = self.replay(attempt, &ticket, &backend, &client_identity, times).await?;
             match self.confirm(ticket, &backend).await {
                 Ok(ticket) => {
                     let (mechanism, times) = (attempt.mechanism(), progress.times);
-                    return Ok(Entered { leg, reply, ticket, destination, mechanism, times, visitor });
+                    return Ok(LoggedIn {
+                        leg,
+                        reply,
+                        ticket,
+                        destination,
+                        mechanism,
+                        times,
+                        client_identity,
+                    });
                 }
                 Err(Unconfirmed::Busy(busy)) => {
-                    return Err(turned_away(&visitor, Cause::Busy, &busy));
+                    return Err(turned_away(&client_identity, Cause::Busy, &busy));
                 }
                 Err(Unconfirmed::Outdated(_)) if is_spent(&attempt.credential) => {
                     // The client has taken part in the exchange: it cannot be had a second time.
@@ -216,7 +224,7 @@ impl Conversation {
                 Err(Unconfirmed::Outdated(again)) => ticket = again,
             }
         }
-        Err(turned_away(&visitor, Cause::Moved, &"the account keeps moving while it logs in"))
+        Err(turned_away(&client_identity, Cause::Moved, &"the account keeps moving while it logs in"))
     }
 
     /// Where the login leads now. `None`: a reload came between the mapping's answer and the plan, and removed the
@@ -269,19 +277,25 @@ impl Conversation {
         attempt: &Attempt,
         ticket: &LoginTicket,
         backend: &Backend,
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         times: &mut Times,
     ) -> Result<(Leg, Reply), Failed> {
         let protocol = self.listener.protocol;
         let hostname = self.context.hostname(self.local);
         let deadline = Instant::now() + backend.timeout();
         let machine = |forward, starttls| {
-            let errand = Errand { starttls, forward, told: attempt.told.clone(), hostname: hostname.clone() };
+            let context = ReplayContext {
+                starttls,
+                forward,
+                client_info: attempt.client_info.clone(),
+                hostname: hostname.clone(),
+            };
             // The listener has the protocol, so the table has it too.
-            protocols::replay(protocol, errand).unwrap_or_else(|| unreachable!("a dialogue without a replay"))
+            protocols::replay(protocol, context)
+                .unwrap_or_else(|| unreachable!("a dialogue without a replay"))
         };
         let account = ticket.account().cloned();
-        let opened = Box::pin(backend.open(protocol, visitor, deadline, machine)).await;
+        let opened = Box::pin(backend.open(protocol, client_identity, deadline, machine)).await;
         let mut leg = opened.map_err(|fault| self.unavailable(backend, fault))?;
         times.steps = leg.steps;
         let meter = Arc::clone(self.context.meters.leg(protocol.name(), &backend.destination().name));
@@ -300,7 +314,11 @@ impl Conversation {
             Outcome::Fault(fault) => Err(self.unavailable(backend, fault)),
             Outcome::Client(broken) => Err(Failed::Client(broken)),
             Outcome::Verdict(Verdict::Refused(reply)) => {
-                self.log_failure(visitor, account.as_deref().unwrap_or_default().as_bytes(), "rejected");
+                self.log_failure(
+                    client_identity,
+                    account.as_deref().unwrap_or_default().as_bytes(),
+                    "rejected",
+                );
                 let reply = reply.filter(|_| !backend.destination().hide_auth_errors);
                 Err(Failed::Verdict(Verdict::Refused(reply), Cause::Rejected))
             }
@@ -314,41 +332,41 @@ impl Conversation {
     async fn exchange(&mut self, attempt: &Attempt, leg: &mut Leg, mut deadline: Instant) -> Outcome {
         let first = leg.replay.authenticate(attempt);
         let mut sent = match first {
-            Step::Write(bytes) => leg.talk.write(bytes.expose()).await,
-            Step::Event(Heard::Broken(fault)) => return Outcome::Fault(fault),
+            Step::Write(bytes) => leg.connection.write(bytes.expose()).await,
+            Step::Event(BackendEvent::Broken(fault)) => return Outcome::Fault(fault),
             _ => return Outcome::Fault(Fault::Protocol),
         };
         loop {
             if sent.is_err() {
                 return Outcome::Fault(Fault::Closed);
             }
-            let heard = match timeout_at(deadline, leg.talk.next(&mut *leg.replay)).await {
+            let heard = match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
                 Err(_) => return Outcome::Fault(Fault::TimedOut),
                 Ok(Err(_)) => return Outcome::Fault(Fault::Closed),
                 Ok(Ok(Next::Event(heard))) => heard,
                 Ok(Ok(Next::StartTls | Next::Close)) => return Outcome::Fault(Fault::Protocol),
             };
             let challenge = match heard {
-                Heard::Accepted(reply) => return Outcome::Accepted(reply),
-                Heard::Refused(reply) => return Outcome::Verdict(Verdict::Refused(Some(reply))),
-                Heard::NotNow(reply) => return Outcome::Verdict(Verdict::NotNow(reply)),
-                Heard::Broken(fault) => return Outcome::Fault(fault),
-                Heard::Ready { .. } => return Outcome::Fault(Fault::Protocol),
-                Heard::Challenge(challenge) => challenge,
+                BackendEvent::Accepted(reply) => return Outcome::Accepted(reply),
+                BackendEvent::Refused(reply) => return Outcome::Verdict(Verdict::Refused(Some(reply))),
+                BackendEvent::NotNow(reply) => return Outcome::Verdict(Verdict::NotNow(reply)),
+                BackendEvent::Broken(fault) => return Outcome::Fault(fault),
+                BackendEvent::Ready { .. } => return Outcome::Fault(Fault::Protocol),
+                BackendEvent::Challenge(challenge) => challenge,
             };
             let asked = Instant::now();
             let response = match self.ask(&challenge).await {
-                Ok(Some(Asked::Response(response))) => response,
-                Ok(Some(Asked::Cancelled)) => return Outcome::Verdict(Verdict::Cancelled),
+                Ok(Some(ClientEvent::Response(response))) => response,
+                Ok(Some(ClientEvent::Cancelled)) => return Outcome::Verdict(Verdict::Cancelled),
                 Ok(_) => return Outcome::Client(Broken::Closed),
                 Err(broken) => return Outcome::Client(broken),
             };
             deadline += asked.elapsed();
-            sent = leg.talk.write(leg.replay.respond(response).expose()).await;
+            sent = leg.connection.write(leg.replay.respond(response).expose()).await;
         }
     }
 
-    async fn ask(&mut self, challenge: &[u8]) -> Result<Option<Asked>, Broken> {
+    async fn ask(&mut self, challenge: &[u8]) -> Result<Option<ClientEvent>, Broken> {
         let words = self.dialogue.challenge(challenge);
         self.say(&words).await?;
         self.next().await
@@ -362,10 +380,10 @@ impl Conversation {
     }
 
     /// The client is the real one, also behind a front: whoever bans by this line must not ban the front.
-    fn log_failure(&self, visitor: &Visitor, account: &[u8], reason: &str) {
+    fn log_failure(&self, client_identity: &ClientIdentity, account: &[u8], reason: &str) {
         let failure = observe::LoginFailure {
             protocol: self.listener.protocol.name(),
-            client: visitor.client.ip(),
+            client: client_identity.client.ip(),
             account,
             reason,
         };
@@ -379,8 +397,8 @@ pub(crate) fn count_steps(meter: &LegMeter, steps: &Steps) {
 }
 
 /// A login that has to be made again later, by nobody's mistake.
-fn turned_away(visitor: &Visitor, cause: Cause, reason: &dyn std::fmt::Display) -> Failed {
-    tracing::warn!(client = %visitor.client, result = cause.label(), %reason, "login turned away");
+fn turned_away(client_identity: &ClientIdentity, cause: Cause, reason: &dyn std::fmt::Display) -> Failed {
+    tracing::warn!(client = %client_identity.client, result = cause.label(), %reason, "login turned away");
     Failed::unavailable(cause)
 }
 

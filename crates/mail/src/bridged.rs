@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use bridge::{Limits, Opening, Outcome, Why};
 use mail_proto::step::Dialogue;
-use mail_proto::verdict::{Parting, Verdict};
+use mail_proto::verdict::{CloseReason, Verdict};
 use sessions::EndReason;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use types::protocol::Protocol;
 
-use crate::attempt::{Entered, Times};
+use crate::attempt::{LoggedIn, Times};
 use crate::conversation::Conversation;
 use crate::ledger::{Ledger, Lines, Watched, micros};
 
@@ -20,7 +20,7 @@ use crate::ledger::{Ledger, Lines, Watched, micros};
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A session from the backend's yes on: nothing but what it needs while it waits, since most of them do.
-pub struct Crossing {
+pub struct BridgedSession {
     /// The client's leg.
     pub client: Stream,
     /// The backend's leg.
@@ -37,9 +37,9 @@ pub struct Crossing {
     pub ledger: Ledger,
 }
 
-// === impl Crossing ===
+// === impl BridgedSession ===
 
-impl Crossing {
+impl BridgedSession {
     /// Moves bytes until the session ends, and logs its end.
     pub async fn run(self) {
         let Self { client, backend, opening, lines, mut dialogue, limits, ledger } = self;
@@ -57,18 +57,18 @@ impl Crossing {
 impl Conversation {
     /// Has the words for the client's yes ready, and lets go of all that was for the login. `None`: the client's
     /// stream is gone.
-    pub(crate) fn cross(mut self, entered: Entered) -> Option<Box<Crossing>> {
+    pub(crate) fn cross(mut self, entered: LoggedIn) -> Option<Box<BridgedSession>> {
         self.log_login(&entered);
-        let Entered { leg, reply, ticket, destination, .. } = entered;
+        let LoggedIn { leg, reply, ticket, destination, .. } = entered;
         let mut to_client = self.dialogue.answer(Verdict::Accepted(reply));
-        to_client.extend_from_slice(leg.talk.inbox.unread());
+        to_client.extend_from_slice(leg.connection.inbox.unread());
         let protocol = self.listener.protocol;
         let limits = Limits::with_idle(self.context.plan.server.bridge_idle);
         let ledger = Ledger::open(&self.context, &self.listener, ticket, destination);
         let (dialogue, client, inbox) = self.into_parts()?;
-        Some(Box::new(Crossing {
+        Some(Box::new(BridgedSession {
             client,
-            backend: leg.talk.stream,
+            backend: leg.connection.stream,
             opening: Opening { to_backend: inbox.unread().to_vec(), to_client },
             lines: Lines::of(protocol),
             // Only IMAP has words for the middle of a session.
@@ -78,14 +78,14 @@ impl Conversation {
         }))
     }
 
-    fn log_login(&self, entered: &Entered) {
+    fn log_login(&self, entered: &LoggedIn) {
         let Times { hold, route, steps, replay } = entered.times;
         let accounts = &self.context.live.accounts;
         let account = entered.ticket.account().map(|account| accounts.show(account));
         let account = account.as_deref().unwrap_or("-");
         tracing::info!(
             account,
-            client = %entered.visitor.client,
+            client = %entered.client_identity.client,
             destination = %entered.destination,
             mechanism = %entered.mechanism,
             tls = self.tls.as_ref().map_or("none", |tls| tls.version),
@@ -130,14 +130,14 @@ async fn finish(
     client: &mut Stream,
     backend: &Stream,
     outcome: &Outcome<EndReason>,
-    farewell: impl FnOnce(Parting) -> Vec<u8>,
+    farewell: impl FnOnce(CloseReason) -> Vec<u8>,
 ) {
     let parting = match &outcome.why {
         // Nothing can be done about a socket that refuses the option; it is closed in any case.
         Why::ClientReset => return drop(backend.set_linger_reset()),
         Why::BackendReset => return drop(client.set_linger_reset()),
-        Why::Ended { by: EndReason::Drain, at_boundary: true } => Some(Parting::ShuttingDown),
-        Why::Ended { at_boundary: true, .. } => Some(Parting::Ended),
+        Why::Ended { by: EndReason::Drain, at_boundary: true } => Some(CloseReason::ShuttingDown),
+        Why::Ended { at_boundary: true, .. } => Some(CloseReason::Ended),
         _ => None,
     };
     let goodbye = async {

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use identity::Rules;
-use mail_proto::step::Advert;
+use mail_proto::step::Offer;
 use mapping::Router;
 use observe::{Accounts, Meters};
 use plan::{Name, Plan};
-use sessions::{Brake, Desk};
+use sessions::{LoginThrottle, Registry};
 use tls::{Acceptor, Certificates, PlatformRoots, SetupError, Tickets};
 use token_lookup::Resolver;
 use tokio::sync::Semaphore;
@@ -30,7 +30,7 @@ pub struct Context {
     /// What is counted of this plan's listeners and destinations.
     pub meters: Arc<Meters>,
     /// What is advertised, by [`Protocol::index`].
-    adverts: Vec<Arc<Advert>>,
+    offers: Vec<Arc<Offer>>,
     /// State that outlives plans.
     pub live: Live,
 }
@@ -39,9 +39,9 @@ pub struct Context {
 #[derive(Clone)]
 pub struct Live {
     /// Accounts: sessions, holds, kicks.
-    pub desk: Desk,
+    pub registry: Registry,
     /// Failed logins: how long the next verdict of one waits.
-    pub brake: Brake,
+    pub throttle: LoginThrottle,
     /// The mapping.
     pub router: Arc<Router>,
     /// How accounts are shown in logs.
@@ -88,19 +88,19 @@ impl Context {
         let rules = Rules::from(&*plan);
         let resolver =
             Resolver::new(&plan, &backends, &rules, &live.roots).map_err(ContextError::Resolver)?;
-        let adverts = Protocol::ALL.into_iter().map(|protocol| Arc::new(advert(&plan, protocol))).collect();
+        let offers = Protocol::ALL.into_iter().map(|protocol| Arc::new(offer(&plan, protocol))).collect();
         let meters = Arc::new(meters(&plan, previous.map(|previous| &*previous.meters)));
-        Ok(Self { plan, acceptor, backends, rules, resolver, meters, adverts, live })
+        Ok(Self { plan, acceptor, backends, rules, resolver, meters, offers, live })
     }
 
     /// What is advertised for `protocol`. Where no host name is configured, greetings show the address that
     /// the client connected to.
-    pub(crate) fn advert(&self, protocol: Protocol, local: std::net::SocketAddr) -> Arc<Advert> {
-        let advert = &self.adverts[protocol.index()];
+    pub(crate) fn offer(&self, protocol: Protocol, local: std::net::SocketAddr) -> Arc<Offer> {
+        let offer = &self.offers[protocol.index()];
         if self.plan.server.hostname.is_some() {
-            return Arc::clone(advert);
+            return Arc::clone(offer);
         }
-        Arc::new(Advert { hostname: self.hostname(local), ..Advert::clone(advert) })
+        Arc::new(Offer { hostname: self.hostname(local), ..Offer::clone(offer) })
     }
 
     /// Our name in greetings: the configured one, else the address that the client connected to (an address
@@ -132,9 +132,9 @@ fn meters(plan: &Plan, previous: Option<&Meters>) -> Meters {
     Meters::new(&listeners, &legs, previous)
 }
 
-fn advert(plan: &Plan, protocol: Protocol) -> Advert {
+fn offer(plan: &Plan, protocol: Protocol) -> Offer {
     let capabilities = plan.capabilities(protocol);
-    Advert {
+    Offer {
         hostname: plan.server.hostname.clone().unwrap_or_default(),
         banner: capabilities.banner.clone(),
         sasl: capabilities.sasl.clone(),

@@ -3,15 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use connection::{Broken, Next, Talk};
+use connection::{Broken, Connection, Next};
 use credentials::attempt::Front;
 use mail_proto::inbox::Inbox;
-use mail_proto::step::{Asked, Channel, Dialogue, Opening};
+use mail_proto::step::{Channel, ClientEvent, Dialogue, Opening};
 use observe::SessionId;
 use plan::{Listener, TlsMode};
 use tls::{Acceptor, Stream, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use upstream::Visitor;
+use upstream::ClientIdentity;
 
 use crate::context::Context;
 use crate::current::Current;
@@ -30,7 +30,7 @@ pub(crate) struct Conversation {
     pub(crate) tls: Option<TlsInfo>,
     pub(crate) dialogue: Box<dyn Dialogue>,
     /// Absent only while a handshake has the stream, and after one that failed.
-    talk: Option<Talk>,
+    connection: Option<Connection>,
 }
 
 /// What an unauthenticated client may have waiting here.
@@ -60,19 +60,19 @@ impl Conversation {
             TlsMode::Plain => Channel::Plain,
         };
         let trusts_front = listener.trusts_front(client.ip());
-        let advert = context.advert(listener.protocol, local);
-        let opening = Opening { advert, channel, trusts_front };
+        let offer = context.offer(listener.protocol, local);
+        let opening = Opening { offer, channel, trusts_front };
         let dialogue = protocols::dialogue(listener.protocol, opening).ok_or(Broken::Closed)?;
         let tls = stream.tls_info();
-        let talk = Some(Talk::new(stream, INBOX));
-        Ok(Self { current, context, listener, id, client, local, tls, dialogue, talk })
+        let connection = Some(Connection::new(stream, INBOX));
+        Ok(Self { current, context, listener, id, client, local, tls, dialogue, connection })
     }
 
     /// What the client asks next. STARTTLS is done on the way.
-    pub(crate) async fn next(&mut self) -> Result<Option<Asked>, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<Option<ClientEvent>, Broken> {
         loop {
-            let talk = self.talk.as_mut().ok_or(Broken::Closed)?;
-            match talk.next(&mut *self.dialogue).await? {
+            let connection = self.connection.as_mut().ok_or(Broken::Closed)?;
+            match connection.next(&mut *self.dialogue).await? {
                 Next::Event(asked) => return Ok(Some(asked)),
                 Next::Close => return Ok(None),
                 Next::StartTls => self.upgrade().await?,
@@ -82,21 +82,21 @@ impl Conversation {
 
     /// Says something.
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let talk = self.talk.as_mut().ok_or(Broken::Closed)?;
-        Ok(talk.write(bytes).await?)
+        let connection = self.connection.as_mut().ok_or(Broken::Closed)?;
+        Ok(connection.write(bytes).await?)
     }
 
     /// Closes the connection so that the last words arrive: TLS says goodbye, and what the client is still
     /// sending is read and thrown away, since a socket that is closed over unread bytes resets the connection
     /// and takes our words with it. The caller bounds the time.
     pub(crate) async fn close(mut self) {
-        let Some(talk) = self.talk.as_mut() else { return };
-        if talk.stream.shutdown().await.is_err() {
+        let Some(connection) = self.connection.as_mut() else { return };
+        if connection.stream.shutdown().await.is_err() {
             return;
         }
         let mut thrown = [0; 1024];
         for _ in 0..MAX_THROWN_READS {
-            if !matches!(talk.stream.read(&mut thrown).await, Ok(n) if n > 0) {
+            if !matches!(connection.stream.read(&mut thrown).await, Ok(n) if n > 0) {
                 return;
             }
         }
@@ -104,13 +104,13 @@ impl Conversation {
 
     /// Gives the connection to the bridge, with what the client has sent behind its credentials.
     pub(crate) fn into_parts(self) -> Option<(Box<dyn Dialogue>, Stream, Inbox)> {
-        self.talk.map(|talk| (self.dialogue, talk.stream, talk.inbox))
+        self.connection.map(|connection| (self.dialogue, connection.stream, connection.inbox))
     }
 
     /// The client as a backend may learn of it; `front` is what a trusted front said.
-    pub(crate) fn visitor(&self, front: Option<&Front>) -> Visitor {
+    pub(crate) fn client_identity(&self, front: Option<&Front>) -> ClientIdentity {
         let own_ttl = self.context.plan.server.proxy_ttl;
-        Visitor {
+        ClientIdentity {
             client: front.map_or(self.client, |front| front.client),
             local: front.and_then(|front| front.local).unwrap_or(self.local),
             tls: self.tls.clone(),
@@ -120,12 +120,12 @@ impl Conversation {
     }
 
     async fn upgrade(&mut self) -> Result<(), Broken> {
-        let talk = self.talk.take().ok_or(Broken::Closed)?;
-        let stream = handshake(&self.context, &self.context.acceptor, talk.stream).await?;
+        let connection = self.connection.take().ok_or(Broken::Closed)?;
+        let stream = handshake(&self.context, &self.context.acceptor, connection.stream).await?;
         self.tls = stream.tls_info();
-        let mut talk = Talk::new(stream, INBOX);
-        talk.write(&self.dialogue.secured()).await?;
-        self.talk = Some(talk);
+        let mut connection = Connection::new(stream, INBOX);
+        connection.write(&self.dialogue.secured()).await?;
+        self.connection = Some(connection);
         Ok(())
     }
 }

@@ -37,9 +37,9 @@ impl<T> Current<T> {
     /// Puts `next` in force, and gives what was. `also` is done in the same moment: whoever sees one of both sees
     /// the other. It must not ask for what is in force here.
     pub fn replace(&self, next: Arc<T>, also: impl FnOnce()) -> Arc<T> {
-        let mut place = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut permit = self.0.write().unwrap_or_else(PoisonError::into_inner);
         also();
-        std::mem::replace(&mut place, next)
+        std::mem::replace(&mut permit, next)
     }
 }
 

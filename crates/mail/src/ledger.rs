@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bridge::{Outcome, Watch, Why};
 use mail_proto::imap_boundary::Boundary;
 use observe::Accounts;
-use observe::metrics::Sitting;
+use observe::metrics::SessionGuard;
 use plan::Listener;
 use sessions::{EndReason, SessionTicket, Traffic};
 use types::protocol::Protocol;
@@ -22,14 +22,14 @@ pub struct Ledger {
     pub ticket: SessionTicket,
     destination: Arc<str>,
     accounts: Arc<Accounts>,
-    sitting: Sitting,
+    session_guard: SessionGuard,
     began: Instant,
 }
 
 /// Follows a session: its lines, and how much has passed.
 pub struct Watched<'s> {
     lines: Lines,
-    sitting: &'s Sitting,
+    session_guard: &'s SessionGuard,
     traffic: &'s Traffic,
 }
 
@@ -53,21 +53,21 @@ impl Ledger {
         destination: Arc<str>,
     ) -> Self {
         let accounts = Arc::clone(&context.live.accounts);
-        let sitting = context.meters.route(&listener.name, &destination).begin();
-        Self { ticket, destination, accounts, sitting, began: Instant::now() }
+        let session_guard = context.meters.route(&listener.name, &destination).begin();
+        Self { ticket, destination, accounts, session_guard, began: Instant::now() }
     }
 
     /// For the bridge.
     #[must_use]
     pub fn watch(&self, lines: Lines) -> Watched<'_> {
-        Watched { lines, sitting: &self.sitting, traffic: self.ticket.traffic() }
+        Watched { lines, session_guard: &self.session_guard, traffic: self.ticket.traffic() }
     }
 
     /// The session has ended: one log line, and the count of its end.
     pub fn close(self, outcome: &Outcome<EndReason>) {
         let Outcome { to_backend, to_client, why } = outcome;
         let why = label(why);
-        self.sitting.ended(why);
+        self.session_guard.ended(why);
         let account = self.ticket.account().map(|account| self.accounts.show(account));
         tracing::info!(
             account = account.as_deref().unwrap_or("-"),
@@ -144,7 +144,7 @@ impl Watch for Watched<'_> {
     }
 
     fn moved(&mut self, to_backend: u64, to_client: u64) {
-        self.sitting.moved(to_backend, to_client);
+        self.session_guard.moved(to_backend, to_client);
         self.traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
         self.traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
     }

@@ -16,7 +16,7 @@ mod passthrough;
 mod protocols;
 mod serve;
 
-pub use bridged::Crossing;
+pub use bridged::BridgedSession;
 pub use context::{Context, ContextError, Live};
 pub use conversation::handshake;
 pub use current::{Current, Held};

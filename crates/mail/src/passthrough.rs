@@ -3,32 +3,32 @@
 use std::sync::Arc;
 
 use bridge::{Limits, Opening};
-use credentials::attempt::Told;
+use credentials::attempt::ClientInfo;
 use mail_proto::passthrough::{Replay, farewell};
-use mail_proto::step::Errand;
-use mail_proto::verdict::Parting;
+use mail_proto::step::ReplayContext;
+use mail_proto::verdict::CloseReason;
 use observe::SessionId;
 use plan::{Listener, TlsMode};
 use sessions::SessionTicket;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
 use types::fault::Fault;
-use upstream::{Leg, Visitor};
+use upstream::{ClientIdentity, Leg};
 
 use crate::attempt::count_steps;
-use crate::bridged::Crossing;
+use crate::bridged::BridgedSession;
 use crate::context::Context;
 use crate::conversation::handshake;
 use crate::current::Current;
 use crate::ledger::{Ledger, Lines, micros};
 
 /// A connection that passes through, before it is spliced.
-pub(crate) struct Passage {
+pub(crate) struct Passthrough {
     current: Current<Context>,
     /// By which its way was found.
     pub(crate) context: Arc<Context>,
     pub(crate) listener: Arc<Listener>,
-    pub(crate) visitor: Visitor,
+    pub(crate) client_identity: ClientIdentity,
     stream: Stream,
 }
 
@@ -42,9 +42,9 @@ pub(crate) struct Opened {
 /// Rounds of one connection under which reloads change the destination.
 const MAX_ROUNDS: u32 = 4;
 
-// === impl Passage ===
+// === impl Passthrough ===
 
-impl Passage {
+impl Passthrough {
     /// Takes over a connection; does the implicit handshake where there is one.
     pub(crate) async fn begin(
         current: Current<Context>,
@@ -57,14 +57,14 @@ impl Passage {
         if listener.tls == TlsMode::Implicit {
             stream = handshake(&context, &context.acceptor, stream).await?;
         }
-        let visitor = Visitor {
+        let client_identity = ClientIdentity {
             client,
             local,
             tls: stream.tls_info(),
             session: id.to_string(),
             ttl: context.plan.server.proxy_ttl,
         };
-        Ok(Self { current, context, listener, visitor, stream })
+        Ok(Self { current, context, listener, client_identity, stream })
     }
 
     /// Opens the leg. The client is told when there is none.
@@ -87,13 +87,13 @@ impl Passage {
         }
         if let Err(fault) = &opened {
             tracing::warn!(
-                client = %self.visitor.client,
+                client = %self.client_identity.client,
                 destination = name,
                 fault = fault.label(),
                 "the destination could not be used for a pass-through"
             );
-            // Heard or not: the connection is closed.
-            let _ = self.stream.write_all(farewell(Parting::Unavailable)).await;
+            // BackendEvent or not: the connection is closed.
+            let _ = self.stream.write_all(farewell(CloseReason::Unavailable)).await;
             let _ = self.stream.shutdown().await;
         }
         opened.ok()
@@ -105,16 +105,20 @@ impl Passage {
         // The configuration is refused without it, so this is a plan that the listener does not belong to.
         let name = self.context.plan.routing.passthrough.clone().ok_or(Fault::Unreachable)?;
         let backend = self.context.backends.get(&name).ok_or(Fault::Unreachable)?;
-        let hostname = self.context.hostname(self.visitor.local);
+        let hostname = self.context.hostname(self.client_identity.local);
         let deadline = tokio::time::Instant::now() + backend.timeout();
-        let ticket = self.context.live.desk.begin_anonymous(protocol, self.visitor.client.ip());
+        let ticket = self.context.live.registry.begin_anonymous(protocol, self.client_identity.client.ip());
         let machine = |forward, _starttls| -> Box<dyn mail_proto::step::Replay> {
             // STARTTLS is between the client and the backend: it passes through like everything else.
-            let errand =
-                Errand { starttls: false, forward, told: Told::default(), hostname: hostname.clone() };
-            Box::new(Replay::new(protocol, errand))
+            let context = ReplayContext {
+                starttls: false,
+                forward,
+                client_info: ClientInfo::default(),
+                hostname: hostname.clone(),
+            };
+            Box::new(Replay::new(protocol, context))
         };
-        let leg = Box::pin(backend.open(protocol, &self.visitor, deadline, machine)).await?;
+        let leg = Box::pin(backend.open(protocol, &self.client_identity, deadline, machine)).await?;
         let now = self.current.hold();
         let there = now.plan.routing.passthrough.as_deref().and_then(|name| now.backends.get(name));
         if !there.is_some_and(|there| there.is_same(backend)) {
@@ -125,20 +129,20 @@ impl Passage {
     }
 
     /// Logs the way that was found, and lets go of all that was for finding it.
-    pub(crate) fn cross(self, opened: Opened) -> Box<Crossing> {
+    pub(crate) fn cross(self, opened: Opened) -> Box<BridgedSession> {
         let Opened { leg, ticket, destination } = opened;
         tracing::info!(
-            client = %self.visitor.client,
+            client = %self.client_identity.client,
             %destination,
-            tls = self.visitor.tls.as_ref().map_or("none", |tls| tls.version),
+            tls = self.client_identity.tls.as_ref().map_or("none", |tls| tls.version),
             connect_us = micros(leg.steps.connect),
             greeting_us = micros(leg.steps.greeting),
             "passing through"
         );
-        Box::new(Crossing {
+        Box::new(BridgedSession {
             client: self.stream,
-            opening: Opening { to_backend: Vec::new(), to_client: leg.talk.inbox.unread().to_vec() },
-            backend: leg.talk.stream,
+            opening: Opening { to_backend: Vec::new(), to_client: leg.connection.inbox.unread().to_vec() },
+            backend: leg.connection.stream,
             lines: Lines::Unseen,
             // In the middle of somebody's mail nothing may be said: closing is all there is.
             dialogue: None,

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connection::Broken;
-use listen::{Accepted, Full, Place};
+use listen::{Accepted, Full, Permit};
 use mail_proto::passthrough::farewell;
-use mail_proto::step::{Asked, Channel, Opening};
-use mail_proto::verdict::{Parting, Verdict};
+use mail_proto::step::{Channel, ClientEvent, Opening};
+use mail_proto::verdict::{CloseReason, Verdict};
 use observe::SessionId;
-use observe::metrics::{ListenerMeter, Presence};
+use observe::metrics::{ConnectionGuard, ListenerMeter};
 use plan::{Listener, TlsMode};
 use tls::Stream;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, Span};
 
-use crate::attempt::Entered;
-use crate::bridged::Crossing;
+use crate::attempt::LoggedIn;
+use crate::bridged::BridgedSession;
 use crate::cause::Failed;
 use crate::context::Context;
 use crate::conversation::Conversation;
 use crate::current::Current;
-use crate::passthrough::Passage;
+use crate::passthrough::Passthrough;
 use crate::protocols;
 
 /// A session that may begin, its place, and its place in the count.
-type Entrance = (Box<Crossing>, Result<Place, Full>, Presence);
+type Entrance = (Box<BridgedSession>, Result<Permit, Full>, ConnectionGuard);
 
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -46,10 +46,10 @@ pub async fn serve(
     let life = async {
         // What the login needed is given back before the long wait begins.
         let entrance = Box::pin(enter(current, listener, id, accepted, draining)).await;
-        if let Some((crossing, place, mut presence)) = entrance {
-            presence.bridged();
+        if let Some((crossing, permit, mut connection_guard)) = entrance {
+            connection_guard.bridged();
             Box::pin(crossing.run()).await;
-            drop(place);
+            drop(permit);
         }
     };
     life.instrument(span).await;
@@ -70,11 +70,11 @@ pub fn span(id: SessionId, listener: &Listener, accepted: &Accepted) -> Span {
 /// say, since a handshake is the very work that there is no room for.
 pub fn turn_away(context: &Context, listener: &Listener, accepted: &Accepted) {
     turn_away_with(context, listener, accepted, || {
-        let advert = context.advert(listener.protocol, accepted.local);
-        let opening = Opening { advert, channel: Channel::Plain, trusts_front: false };
+        let offer = context.offer(listener.protocol, accepted.local);
+        let opening = Opening { offer, channel: Channel::Plain, trusts_front: false };
         protocols::dialogue(listener.protocol, opening).map_or_else(
-            || farewell(Parting::TooBusy).to_vec(),
-            |mut dialogue| dialogue.farewell(Parting::TooBusy),
+            || farewell(CloseReason::TooBusy).to_vec(),
+            |mut dialogue| dialogue.farewell(CloseReason::TooBusy),
         )
     });
 }
@@ -86,11 +86,11 @@ pub fn turn_away_with(
     accepted: &Accepted,
     words: impl FnOnce() -> Vec<u8>,
 ) {
-    let reason = accepted.place.as_ref().map_or_else(|full| full.label(), |_| "draining");
+    let reason = accepted.permit.as_ref().map_or_else(|full| full.label(), |_| "draining");
     let meter = context.meters.listener(&listener.name);
     meter.refused(reason);
-    if let Some(unsaid) = meter.may_say() {
-        tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, unsaid, "turned away");
+    if let Some(suppressed) = meter.allow() {
+        tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, suppressed, "turned away");
     }
     if listener.tls == TlsMode::Implicit {
         return;
@@ -107,14 +107,14 @@ async fn enter(
     accepted: Accepted,
     draining: impl Future<Output = ()>,
 ) -> Option<Entrance> {
-    let Accepted { stream, peer, local, place, .. } = accepted;
+    let Accepted { stream, peer, local, permit, .. } = accepted;
     let meter = Arc::clone(current.now().meters.listener(&listener.name));
-    let presence = meter.enter();
+    let connection_guard = meter.enter();
     let deadline = Instant::now() + listener.preauth_timeout;
     let (ends, stream) = arrive(&listener, &meter, stream, (peer, local), deadline).await?;
     if !listener.protocol.carries_credentials() {
         let crossing = Box::pin(pass(current, listener, id, ends, stream, deadline)).await?;
-        return Some((crossing, place, presence));
+        return Some((crossing, permit, connection_guard));
     }
     let beginning = Box::pin(Conversation::begin(current, Arc::clone(&listener), id, ends, stream));
     let mut conversation = match timeout_at(deadline, beginning).await {
@@ -133,28 +133,28 @@ async fn enter(
     let entered = tokio::select! {
         entered = timeout_at(deadline, Box::pin(conversation.until_login())) => entered,
         () = draining => {
-            conversation.goodbye(Parting::ShuttingDown).await;
+            conversation.goodbye(CloseReason::ShuttingDown).await;
             Ok(Ok(None))
         }
     };
     match entered {
         Ok(Ok(Some(entered))) => {
-            return Some((conversation.cross(entered)?, place, presence));
+            return Some((conversation.cross(entered)?, permit, connection_guard));
         }
         Ok(Ok(None)) => tracing::debug!("the client left without a login"),
         Ok(Err(Broken::Injected)) => {
             meter.refused("starttls_injected");
-            if let Some(unsaid) = meter.may_say() {
-                tracing::warn!(unsaid, "bytes behind STARTTLS: connection closed, nothing of it done");
+            if let Some(suppressed) = meter.allow() {
+                tracing::warn!(suppressed, "bytes behind STARTTLS: connection closed, nothing of it done");
             }
         }
         Ok(Err(broken)) => tracing::debug!(reason = %broken, "the client left without a login"),
         Err(_) => {
             meter.refused("preauth_timeout");
-            conversation.goodbye(Parting::TimedOut).await;
+            conversation.goodbye(CloseReason::TimedOut).await;
         }
     }
-    // Heard or not: the connection is closed, and its place is free.
+    // BackendEvent or not: the connection is closed, and its place is free.
     let _ = timeout(LINGER, Box::pin(conversation.close())).await;
     None
 }
@@ -175,10 +175,10 @@ pub async fn arrive(
         Err(_) => None,
     };
     meter.refused("proxy_header");
-    if let Some(unsaid) = meter.may_say() {
+    if let Some(suppressed) = meter.allow() {
         match reason {
-            Some(reason) => tracing::warn!(%reason, unsaid, "refused: PROXY header"),
-            None => tracing::warn!(unsaid, "refused: no PROXY header within preauth_timeout"),
+            Some(reason) => tracing::warn!(%reason, suppressed, "refused: PROXY header"),
+            None => tracing::warn!(suppressed, "refused: no PROXY header within preauth_timeout"),
         }
     }
     None
@@ -192,16 +192,16 @@ async fn pass(
     ends: (SocketAddr, SocketAddr),
     stream: Stream,
     deadline: Instant,
-) -> Option<Box<Crossing>> {
+) -> Option<Box<BridgedSession>> {
     let meter = Arc::clone(current.now().meters.listener(&listener.name));
-    let beginning = Box::pin(Passage::begin(current, listener, id, ends, stream));
-    let Ok(Ok(mut passage)) = timeout_at(deadline, beginning).await else {
+    let beginning = Box::pin(Passthrough::begin(current, listener, id, ends, stream));
+    let Ok(Ok(mut passthrough)) = timeout_at(deadline, beginning).await else {
         meter.refused("tls");
         tracing::debug!("no TLS session with the client");
         return None;
     };
-    match timeout_at(deadline, Box::pin(passage.open())).await {
-        Ok(opened) => opened.map(|opened| passage.cross(opened)),
+    match timeout_at(deadline, Box::pin(passthrough.open())).await {
+        Ok(opened) => opened.map(|opened| passthrough.cross(opened)),
         Err(_) => {
             meter.refused("preauth_timeout");
             tracing::warn!("no leg to the destination within preauth_timeout");
@@ -214,14 +214,14 @@ async fn pass(
 
 impl Conversation {
     /// Greets, and talks until somebody has logged in. `None`: the client is through.
-    async fn until_login(&mut self) -> Result<Option<Entered>, Broken> {
+    async fn until_login(&mut self) -> Result<Option<LoggedIn>, Broken> {
         let greeting = self.dialogue.greet();
         self.say(&greeting).await?;
         let mut failures = 0;
         loop {
             let attempt = match self.next().await? {
-                Some(Asked::Attempt(attempt)) => attempt,
-                Some(Asked::Response(_) | Asked::Cancelled) | None => return Ok(None),
+                Some(ClientEvent::Attempt(attempt)) => attempt,
+                Some(ClientEvent::Response(_) | ClientEvent::Cancelled) | None => return Ok(None),
             };
             let verdict = match Box::pin(self.login(attempt)).await {
                 Ok(entered) => return Ok(Some(entered)),
@@ -233,7 +233,7 @@ impl Conversation {
             self.say(&words).await?;
             if failures >= self.listener.max_auth_attempts {
                 self.context.meters.listener(&self.listener.name).refused("max_auth_attempts");
-                let words = self.dialogue.farewell(Parting::TooManyFailures);
+                let words = self.dialogue.farewell(CloseReason::TooManyFailures);
                 self.say(&words).await?;
                 return Ok(None);
             }
@@ -241,7 +241,7 @@ impl Conversation {
     }
 
     /// Says goodbye; a client that does not listen is left all the same.
-    async fn goodbye(&mut self, why: Parting) {
+    async fn goodbye(&mut self, why: CloseReason) {
         let words = self.dialogue.farewell(why);
         let _ = timeout(GOODBYE, self.say(&words)).await;
     }

@@ -27,18 +27,18 @@ use tokio::task::spawn_blocking;
 use self::commit::Request;
 use self::read::{Snapshot, Stamp};
 use self::replace::Step;
-use self::rest::Pen;
+use self::writer_activity::WriterActivity;
 use crate::rules::{Rules, domain_key};
 use crate::store::{Applied, Change, Listing, LoadError, Loaded, MAX_PAGE, Store, StoreError};
 use crate::table::Table;
 
 mod commit;
+mod link_chain;
 mod prepared;
 mod read;
 mod replace;
-mod rest;
-mod trail;
 mod watch;
+mod writer_activity;
 
 pub use self::prepared::{Prepared, Taken};
 pub use self::watch::Watch;
@@ -66,7 +66,7 @@ struct Inner {
     /// Held by whoever reads or rewrites the file.
     turn: Arc<AsyncMutex<()>>,
     /// What the watch has heard of a hand that writes to the file.
-    pen: Pen,
+    pen: WriterActivity,
     /// Asked before each step on the disk; tests fail or stop one.
     before: Box<dyn Fn(Step) -> io::Result<()> + Send + Sync>,
 }
@@ -122,7 +122,7 @@ impl FileStore {
             listener: OnceLock::new(),
             waiting: Mutex::default(),
             turn: Arc::default(),
-            pen: Pen::default(),
+            pen: WriterActivity::default(),
             before,
         };
         let loaded = inner.state.load().loaded;

@@ -16,12 +16,13 @@ fn main() {
     let listeners: Vec<_> = (0..8).map(|number| (name("listener", number), "imap")).collect();
     let legs: Vec<_> = (0..10).map(|number| (name("destination", number), "imap")).collect();
     let meters = Arc::new(Meters::new(&listeners, &legs, None));
-    let sitting = meters.route("listener-0", "destination-0").begin();
+    let session_guard = meters.route("listener-0", "destination-0").begin();
 
-    report("bytes pass, one thread", clock(|| sitting.moved(black_box(10), black_box(1000))));
+    report("bytes pass, one thread", clock(|| session_guard.moved(black_box(10), black_box(1000))));
     let contended = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..2).map(|_| scope.spawn(|| clock(|| sitting.moved(black_box(10), black_box(1000))))).collect();
+        let threads: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| clock(|| session_guard.moved(black_box(10), black_box(1000)))))
+            .collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).max().unwrap_or_default()
     });
     report("bytes pass, two threads at the same counters", contended);
@@ -33,7 +34,7 @@ fn main() {
 
 fn login(meters: &Arc<Meters>) {
     let listener = meters.listener(black_box("listener-3"));
-    let mut presence = listener.enter();
+    let mut connection_guard = listener.enter();
     let leg = meters.leg("imap", black_box("destination-4"));
     leg.login("PLAIN", "accepted");
     leg.opened(Duration::from_millis(1), Some(Duration::from_millis(1)), Duration::from_millis(1));
@@ -41,7 +42,7 @@ fn login(meters: &Arc<Meters>) {
     for step in Step::ALL {
         listener.took(step, Duration::from_millis(1));
     }
-    presence.bridged();
+    connection_guard.bridged();
     meters.route("listener-3", "destination-4").begin().ended("client closed");
 }
 

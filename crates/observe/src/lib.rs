@@ -9,22 +9,22 @@
 //! | [`account`] | accounts in full or as a keyed hash |
 //! | [`escape`] | untrusted text, made fit for one line |
 //! | [`session_id`] | sixteen letters that name a session everywhere |
-//! | `hush` | lines that a stranger can cause without end |
+//! | `log_throttle` | lines that a stranger can cause without end |
 //! | [`login`] | the one line of a failed login that fail2ban reads |
 //! | [`metrics`] | what a monitoring system reads |
 
 pub mod account;
 pub mod escape;
-mod hush;
 pub mod log;
+mod log_throttle;
 pub mod login;
 pub mod metrics;
 pub mod session_id;
 
 pub use account::Accounts;
 pub use escape::Escaped;
-pub use hush::Hush;
 pub use log::{Format, Handle, init};
+pub use log_throttle::LogThrottle;
 pub use login::{LoginFailure, login_failed};
 pub use metrics::Meters;
 pub use session_id::SessionId;

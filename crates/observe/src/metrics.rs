@@ -21,5 +21,5 @@ mod page;
 mod tally;
 
 pub use facts::Facts;
-pub use meters::{LegMeter, ListenerMeter, Meters, Presence, RouteMeter, Sitting, Step, Where};
+pub use meters::{ConnectionGuard, LegMeter, ListenerMeter, Meters, RouteMeter, SessionGuard, Step, Where};
 pub use page::{CONTENT_TYPE, render};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::hold::Figures;
+use crate::hold::HoldStats;
 use crate::live::{EndReason, Live};
 
 /// One account's entry. It exists while something of it is in use ([`Account::is_idle`]).
@@ -38,7 +38,7 @@ pub(crate) struct Held {
     /// How long a login waits for it.
     pub(crate) until: Instant,
     /// What the hold's owner is told afterwards.
-    pub(crate) figures: Arc<Figures>,
+    pub(crate) stats: Arc<HoldStats>,
 }
 
 /// Whether a login may go on to its lookup.

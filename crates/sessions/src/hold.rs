@@ -13,15 +13,15 @@ use tokio::time::Instant;
 
 use crate::account::Held;
 use crate::live::EndReason;
-use crate::table::Desk;
+use crate::registry::Registry;
 
 /// A group of accounts whose logins wait. Dropping it releases them.
 #[derive(Debug)]
 #[must_use = "dropping the hold releases its accounts"]
 pub struct Hold {
-    desk: Desk,
+    registry: Registry,
     accounts: Vec<Arc<str>>,
-    figures: Arc<Figures>,
+    stats: Arc<HoldStats>,
 }
 
 /// A group cannot be held.
@@ -40,14 +40,14 @@ pub enum HoldError {
 
 /// What a hold cost those who waited for it.
 #[derive(Debug, Default)]
-pub struct Figures {
+pub struct HoldStats {
     logins: AtomicUsize,
     longest_ms: AtomicU64,
 }
 
-// === impl Desk ===
+// === impl Registry ===
 
-impl Desk {
+impl Registry {
     /// Holds a group (normalised identifiers; repeated ones count once). From the return on, no login of the
     /// group is confirmed: those under way, already looked up or not, wait for the release, at most until
     /// `until`.
@@ -62,7 +62,7 @@ impl Desk {
             return Err(HoldError::TooMany(identifiers.len()));
         }
         let id = self.next_hold();
-        let mut hold = Hold { desk: self.clone(), accounts: Vec::new(), figures: Arc::default() };
+        let mut hold = Hold { registry: self.clone(), accounts: Vec::new(), stats: Arc::default() };
         for identifier in identifiers {
             let name: Arc<str> = Arc::from(*identifier);
             let mut shard = self.shard_of(&name);
@@ -73,7 +73,7 @@ impl Desk {
                 Some(_) => return Err(HoldError::AlreadyHeld(name)),
                 None => {}
             }
-            account.held = Some(Held { id, until, figures: Arc::clone(&hold.figures) });
+            account.held = Some(Held { id, until, stats: Arc::clone(&hold.stats) });
             account.generation = self.next_generation();
             // Logins that wait for a delay wait for the hold from now on.
             account.wake();
@@ -99,7 +99,7 @@ impl Hold {
     /// Tells every session of the group to end; returns how many were told.
     pub fn end_sessions(&self) -> usize {
         let rung = |name: &Arc<str>| {
-            let shard = self.desk.shard_of(name);
+            let shard = self.registry.shard_of(name);
             shard.accounts.get(name).map_or(0, |account| account.ring_all(EndReason::Move))
         };
         self.accounts.iter().map(rung).sum()
@@ -109,7 +109,7 @@ impl Hold {
     #[must_use]
     pub fn sessions(&self) -> usize {
         let count = |name: &Arc<str>| {
-            let shard = self.desk.shard_of(name);
+            let shard = self.registry.shard_of(name);
             shard.accounts.get(name).map_or(0, |account| account.live.len())
         };
         self.accounts.iter().map(count).sum()
@@ -124,8 +124,8 @@ impl Hold {
 
     /// What the hold has cost so far; still there after the release.
     #[must_use]
-    pub fn figures(&self) -> Arc<Figures> {
-        Arc::clone(&self.figures)
+    pub fn stats(&self) -> Arc<HoldStats> {
+        Arc::clone(&self.stats)
     }
 
     /// Lets the group's logins go on, to where the mapping says now.
@@ -135,10 +135,10 @@ impl Hold {
 
     async fn emptied_of(&self, name: &Arc<str>) {
         loop {
-            let changed = self.desk.entry(&mut self.desk.shard_of(name), name).changed();
+            let changed = self.registry.entry(&mut self.registry.shard_of(name), name).changed();
             // Asked for before the look, so that no end of a session falls between look and wait.
             let woken = changed.notified();
-            if self.desk.entry(&mut self.desk.shard_of(name), name).live.is_empty() {
+            if self.registry.entry(&mut self.registry.shard_of(name), name).live.is_empty() {
                 return;
             }
             woken.await;
@@ -149,20 +149,20 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         for name in &self.accounts {
-            let mut shard = self.desk.shard_of(name);
-            let account = self.desk.entry(&mut shard, name);
+            let mut shard = self.registry.shard_of(name);
+            let account = self.registry.entry(&mut shard, name);
             account.held = None;
             // Once more: a login that began during the hold may have looked at the mapping before the flip.
-            account.generation = self.desk.next_generation();
+            account.generation = self.registry.next_generation();
             account.wake();
-            self.desk.tidy(&mut shard, name);
+            self.registry.tidy(&mut shard, name);
         }
     }
 }
 
-// === impl Figures ===
+// === impl HoldStats ===
 
-impl Figures {
+impl HoldStats {
     /// Logins that waited and then went on.
     #[must_use]
     pub fn logins(&self) -> usize {

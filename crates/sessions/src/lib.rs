@@ -9,12 +9,12 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `table` | [`Desk`]: the sharded table, limits, listing |
+//! | `table` | [`Registry`]: the sharded table, limits, listing |
 //! | `order` | kick, delay, drain: orders from outside |
 //! | `account` | what is known of one account, and the rules that hold under its lock |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
-//! | `brake` | [`Brake`]: failed logins slow down the next failed ones |
+//! | `throttle` | [`LoginThrottle`]: failed logins slow down the next failed ones |
 //! | `live` | one session as others see it: [`SessionInfo`], [`EndReason`], [`Traffic`] |
 //!
 //! A login's way through:
@@ -26,18 +26,18 @@
 //! ```
 
 mod account;
-mod brake;
 mod hold;
 mod live;
 mod order;
-mod table;
+mod registry;
+mod throttle;
 mod ticket;
 
-pub use brake::Brake;
-pub use hold::{Figures, Hold, HoldError};
+pub use hold::{Hold, HoldError, HoldStats};
 pub use live::{EndReason, Ending, SessionInfo, Traffic};
 pub use order::{Kicked, MAX_DELAY};
-pub use table::{Busy, Counts, Desk, Limits};
+pub use registry::{Busy, Counts, Limits, Registry};
+pub use throttle::LoginThrottle;
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub(crate) struct Bell {
 /// In a bell's state: its session has left the desk.
 const GONE: u8 = 0x80;
 
-/// Sessions that were told to end; see `Desk::ending`.
+/// Sessions that were told to end; see `Registry::ending`.
 #[derive(Debug, Default)]
 pub struct Ending {
     bells: Vec<Arc<Bell>>,

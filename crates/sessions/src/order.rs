@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::live::{EndReason, Ending, SessionInfo};
-use crate::table::Desk;
+use crate::registry::Registry;
 
 /// What a kick met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(crate) struct Drain {
     pub(crate) spread: Duration,
 }
 
-// === impl Desk ===
+// === impl Registry ===
 
-impl Desk {
+impl Registry {
     /// Ends every session of an account and has its logins under way routed afresh.
     pub fn kick(&self, identifier: &str) -> Kicked {
         let mut shard = self.shard_of(identifier);

@@ -13,20 +13,20 @@ use super::*;
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-fn desk() -> Desk {
-    Desk::new(Limits { logins_in_flight: 3, connections: 2 })
+fn registry() -> Registry {
+    Registry::new(Limits { logins_in_flight: 3, connections: 2 })
 }
 
-fn begin(desk: &Desk, identifier: &str) -> LoginTicket {
-    desk.begin(identifier, Protocol::Imap, CLIENT).unwrap()
+fn begin(registry: &Registry, identifier: &str) -> LoginTicket {
+    registry.begin(identifier, Protocol::Imap, CLIENT).unwrap()
 }
 
-fn session(desk: &Desk, identifier: &str, destination: &str) -> SessionTicket {
-    begin(desk, identifier).confirm(destination.into()).unwrap()
+fn session(registry: &Registry, identifier: &str, destination: &str) -> SessionTicket {
+    begin(registry, identifier).confirm(destination.into()).unwrap()
 }
 
-fn counts(desk: &Desk) -> (usize, usize, usize) {
-    let Counts { accounts, logins, sessions } = desk.counts();
+fn counts(registry: &Registry) -> (usize, usize, usize) {
+    let Counts { accounts, logins, sessions } = registry.counts();
     (accounts, logins, sessions)
 }
 
@@ -48,49 +48,55 @@ async fn now<F: Future>(future: F) -> Option<F::Output> {
 
 #[tokio::test(start_paused = true)]
 async fn a_login_becomes_a_session_and_leaves_nothing_behind() {
-    let desk = desk();
-    let mut login = begin(&desk, "alice");
+    let registry = registry();
+    let mut login = begin(&registry, "alice");
     assert_eq!(login.wait_released().await, Ok(()));
-    assert_eq!(counts(&desk), (1, 1, 0));
+    assert_eq!(counts(&registry), (1, 1, 0));
     let session = login.confirm("new".into()).unwrap();
-    assert_eq!(counts(&desk), (1, 0, 1));
+    assert_eq!(counts(&registry), (1, 0, 1));
     session.traffic().to_client.fetch_add(5, Ordering::Relaxed);
-    let listed = desk.sessions();
+    let listed = registry.sessions();
     let [info] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!((info.id, info.account.as_deref(), &*info.destination), (session.id(), Some("alice"), "new"));
     assert_eq!((info.protocol, info.client), (Protocol::Imap, CLIENT));
     assert_eq!(info.traffic.to_client.load(Ordering::Relaxed), 5);
     assert_eq!(now(session.ended()).await, None);
     drop(session);
-    drop(begin(&desk, "bob"));
-    assert_eq!(counts(&desk), (0, 0, 0));
+    drop(begin(&registry, "bob"));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn sessions_without_an_account_are_listed_and_drained_and_under_no_rule() {
-    let desk = desk();
+    let registry = registry();
     let mut tickets = Vec::new();
     for _ in 0..5 {
-        let mut login = desk.begin_anonymous(Protocol::Smtp, CLIENT);
+        let mut login = registry.begin_anonymous(Protocol::Smtp, CLIENT);
         assert_eq!(login.wait_released().await, Ok(()));
         tickets.push(login);
     }
-    assert_eq!(counts(&desk), (0, 5, 0));
+    assert_eq!(counts(&registry), (0, 5, 0));
     let sessions: Vec<_> = tickets.into_iter().map(|login| login.confirm("old".into()).unwrap()).collect();
-    assert_eq!(counts(&desk), (0, 0, 5));
-    assert_eq!((desk.sessions()[0].account.clone(), desk.sessions_where(2, |_| true).len()), (None, 2));
-    assert_eq!(desk.kick_where(|info| info.protocol == Protocol::Smtp), Kicked { sessions: 5, logins: 0 });
+    assert_eq!(counts(&registry), (0, 0, 5));
+    assert_eq!(
+        (registry.sessions()[0].account.clone(), registry.sessions_where(2, |_| true).len()),
+        (None, 2)
+    );
+    assert_eq!(
+        registry.kick_where(|info| info.protocol == Protocol::Smtp),
+        Kicked { sessions: 5, logins: 0 }
+    );
     assert_eq!(now(sessions[0].ended()).await, Some(EndReason::Kick));
     drop(sessions);
-    assert_eq!(counts(&desk), (0, 0, 0));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_has_bounds_that_may_change() {
-    let desk = desk();
-    let logins: Vec<_> = (0..3).map(|_| begin(&desk, "alice")).collect();
-    assert_eq!(desk.begin("alice", Protocol::Imap, CLIENT).unwrap_err(), Busy::Logins);
-    drop(begin(&desk, "bob"));
+    let registry = registry();
+    let logins: Vec<_> = (0..3).map(|_| begin(&registry, "alice")).collect();
+    assert_eq!(registry.begin("alice", Protocol::Imap, CLIENT).unwrap_err(), Busy::Logins);
+    drop(begin(&registry, "bob"));
     let mut sessions = Vec::new();
     for (number, login) in logins.into_iter().enumerate() {
         match login.confirm("new".into()) {
@@ -99,26 +105,26 @@ async fn an_account_has_bounds_that_may_change() {
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(counts(&desk), (1, 0, 2));
-    assert_eq!(desk.begin("alice", Protocol::Imap, CLIENT).unwrap_err(), Busy::Connections);
-    desk.set_limits(Limits { logins_in_flight: 0, connections: 0 });
-    let more: Vec<_> = (0..50).map(|_| begin(&desk, "alice")).collect();
+    assert_eq!(counts(&registry), (1, 0, 2));
+    assert_eq!(registry.begin("alice", Protocol::Imap, CLIENT).unwrap_err(), Busy::Connections);
+    registry.set_limits(Limits { logins_in_flight: 0, connections: 0 });
+    let more: Vec<_> = (0..50).map(|_| begin(&registry, "alice")).collect();
     sessions.extend(more.into_iter().map(|login| login.confirm("new".into()).unwrap()));
-    assert_eq!(counts(&desk), (1, 0, 52));
+    assert_eq!(counts(&registry), (1, 0, 52));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kick_ends_sessions_and_catches_logins_under_way() {
-    let desk = desk();
-    let session = session(&desk, "alice", "old");
-    let mut login = begin(&desk, "alice");
+    let registry = registry();
+    let session = session(&registry, "alice", "old");
+    let mut login = begin(&registry, "alice");
     login.wait_released().await.unwrap();
-    assert_eq!(desk.kick("alice"), Kicked { sessions: 1, logins: 1 });
-    assert_eq!(desk.kick("alice"), Kicked { sessions: 0, logins: 1 }, "told already");
-    assert_eq!(desk.kick("bob"), Kicked::default());
+    assert_eq!(registry.kick("alice"), Kicked { sessions: 1, logins: 1 });
+    assert_eq!(registry.kick("alice"), Kicked { sessions: 0, logins: 1 }, "told already");
+    assert_eq!(registry.kick("bob"), Kicked::default());
     assert_eq!(session.ended().await, EndReason::Kick);
     let Err(Unconfirmed::Outdated(mut login)) = login.confirm("old".into()) else { panic!("not caught") };
-    assert_eq!(counts(&desk), (1, 1, 1));
+    assert_eq!(counts(&registry), (1, 1, 1));
     login.wait_released().await.unwrap();
     let again = login.confirm("new".into()).unwrap();
     assert_eq!(now(again.ended()).await, None);
@@ -126,24 +132,24 @@ async fn a_kick_ends_sessions_and_catches_logins_under_way() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bump_has_logins_routed_afresh_and_lets_sessions_be() {
-    let desk = desk();
-    let session = session(&desk, "alice", "old");
-    let (login, other) = (begin(&desk, "alice"), begin(&desk, "bob"));
-    desk.bump("alice");
-    desk.bump("nobody");
+    let registry = registry();
+    let session = session(&registry, "alice", "old");
+    let (login, other) = (begin(&registry, "alice"), begin(&registry, "bob"));
+    registry.bump("alice");
+    registry.bump("nobody");
     assert!(matches!(login.confirm("old".into()), Err(Unconfirmed::Outdated(_))));
     assert!(other.confirm("old".into()).is_ok());
     assert_eq!(now(session.ended()).await, None);
-    assert_eq!(counts(&desk).0, 1);
+    assert_eq!(counts(&registry).0, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kick_by_pattern_ends_what_matches() {
-    let desk = desk();
-    let (alice, bob) = (session(&desk, "alice@a", "old"), session(&desk, "bob@b", "new"));
-    let login = begin(&desk, "carol@c");
+    let registry = registry();
+    let (alice, bob) = (session(&registry, "alice@a", "old"), session(&registry, "bob@b", "new"));
+    let login = begin(&registry, "carol@c");
     let kicked =
-        desk.kick_where(|info| info.account.as_deref().is_some_and(|account| account.ends_with("@a")));
+        registry.kick_where(|info| info.account.as_deref().is_some_and(|account| account.ends_with("@a")));
     assert_eq!(kicked, Kicked { sessions: 1, logins: 1 });
     assert_eq!(now(alice.ended()).await, Some(EndReason::Kick));
     assert_eq!(now(bob.ended()).await, None);
@@ -151,59 +157,59 @@ async fn a_kick_by_pattern_ends_what_matches() {
         matches!(login.confirm("old".into()), Err(Unconfirmed::Outdated(_))),
         "it may be one that matches"
     );
-    let found = desk.sessions_where(10, |info| &*info.destination == "new");
+    let found = registry.sessions_where(10, |info| &*info.destination == "new");
     assert_eq!(found.iter().map(|info| info.id).collect::<Vec<_>>(), [bob.id()]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delay_is_waited_for_clamped_and_can_be_ended() {
-    let desk = desk();
+    let registry = registry();
     let began = Instant::now();
-    desk.delay("alice", Duration::from_secs(1_000_000));
-    assert_eq!(counts(&desk), (1, 0, 0));
-    begin(&desk, "alice").wait_released().await.unwrap();
+    registry.delay("alice", Duration::from_secs(1_000_000));
+    assert_eq!(counts(&registry), (1, 0, 0));
+    begin(&registry, "alice").wait_released().await.unwrap();
     assert_eq!(began.elapsed(), MAX_DELAY);
-    assert_eq!(counts(&desk), (0, 0, 0), "a past delay keeps no entry");
+    assert_eq!(counts(&registry), (0, 0, 0), "a past delay keeps no entry");
 
-    desk.delay("alice", Duration::from_secs(60));
-    let mut login = begin(&desk, "alice");
+    registry.delay("alice", Duration::from_secs(60));
+    let mut login = begin(&registry, "alice");
     let mut waiting = pin!(login.wait_released());
     assert_eq!(now(waiting.as_mut()).await, None);
-    desk.delay("alice", Duration::ZERO);
+    registry.delay("alice", Duration::ZERO);
     assert_eq!(now(waiting).await, Some(Ok(())));
-    begin(&desk, "bob").wait_released().await.unwrap();
+    begin(&registry, "bob").wait_released().await.unwrap();
     assert_eq!(began.elapsed(), MAX_DELAY);
 }
 
 #[tokio::test(start_paused = true)]
 async fn past_delays_do_not_pile_up() {
-    let desk = desk();
+    let registry = registry();
     for number in 0..20_000 {
-        desk.delay(&format!("user{number}"), Duration::from_secs(1));
+        registry.delay(&format!("user{number}"), Duration::from_secs(1));
         if number % 1_000 == 999 {
             advance(Duration::from_secs(2)).await;
         }
     }
-    let accounts = counts(&desk).0;
+    let accounts = counts(&registry).0;
     assert!(accounts <= 2_000, "{accounts}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_makes_logins_wait_wherever_they_are() {
-    let desk = desk();
-    let session = session(&desk, "alice", "old");
-    let mut looked_up = begin(&desk, "alice");
+    let registry = registry();
+    let session = session(&registry, "alice", "old");
+    let mut looked_up = begin(&registry, "alice");
     looked_up.wait_released().await.unwrap();
-    let hold = desk.hold(&["alice", "alice@example.org", "alice"], soon()).unwrap();
+    let hold = registry.hold(&["alice", "alice@example.org", "alice"], soon()).unwrap();
     assert_eq!(hold.accounts().len(), 2);
-    assert_eq!(desk.hold(&["bob", "alice"], soon()).unwrap_err(), HoldError::AlreadyHeld("alice".into()));
-    assert_eq!(counts(&desk).0, 2, "bob was let go again");
+    assert_eq!(registry.hold(&["bob", "alice"], soon()).unwrap_err(), HoldError::AlreadyHeld("alice".into()));
+    assert_eq!(counts(&registry).0, 2, "bob was let go again");
 
     let Err(Unconfirmed::Outdated(mut caught)) = looked_up.confirm("old".into()) else {
         panic!("not caught")
     };
     let mut caught_waits = Box::pin(caught.wait_released());
-    let mut new = begin(&desk, "alice@example.org");
+    let mut new = begin(&registry, "alice@example.org");
     let mut new_waits = Box::pin(new.wait_released());
     assert_eq!((now(caught_waits.as_mut()).await, now(new_waits.as_mut()).await), (None, None));
 
@@ -215,48 +221,48 @@ async fn a_hold_makes_logins_wait_wherever_they_are() {
     assert_eq!(now(emptied).await, Some(()));
 
     advance(Duration::from_secs(3)).await;
-    let figures = hold.figures();
+    let stats = hold.stats();
     hold.release();
     assert_eq!((caught_waits.await, new_waits.await), (Ok(()), Ok(())));
-    assert_eq!((figures.logins(), figures.longest()), (2, Duration::from_secs(3)));
+    assert_eq!((stats.logins(), stats.longest()), (2, Duration::from_secs(3)));
     assert!(caught.confirm("new".into()).is_ok() && new.confirm("new".into()).is_ok());
-    assert_eq!(counts(&desk), (0, 0, 0));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_past_its_time_lets_nobody_through_until_it_is_released() {
-    let desk = desk();
+    let registry = registry();
     let began = Instant::now();
-    let hold = desk.hold(&["alice"], soon()).unwrap();
-    let mut login = begin(&desk, "alice");
+    let hold = registry.hold(&["alice"], soon()).unwrap();
+    let mut login = begin(&registry, "alice");
     assert_eq!(login.wait_released().await, Err(HeldTooLong));
     assert_eq!(began.elapsed(), Duration::from_secs(60));
     assert_eq!(login.wait_released().await, Err(HeldTooLong));
     assert!(matches!(login.confirm("old".into()), Err(Unconfirmed::Outdated(_))));
     drop(hold);
-    let mut login = begin(&desk, "alice");
+    let mut login = begin(&registry, "alice");
     assert_eq!(login.wait_released().await, Ok(()));
     assert!(login.confirm("old".into()).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_login_that_did_not_wait_is_caught_after_the_release() {
-    let desk = desk();
-    let hold = desk.hold(&["alice"], soon()).unwrap();
+    let registry = registry();
+    let hold = registry.hold(&["alice"], soon()).unwrap();
     // Looked up before the flip, whether it waited or not.
-    let login = begin(&desk, "alice");
+    let login = begin(&registry, "alice");
     hold.release();
     assert!(matches!(login.confirm("old".into()), Err(Unconfirmed::Outdated(_))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_delayed_login_waits_for_a_hold_that_comes_later() {
-    let desk = desk();
-    desk.delay("alice", Duration::from_secs(5));
-    let mut login = begin(&desk, "alice");
+    let registry = registry();
+    registry.delay("alice", Duration::from_secs(5));
+    let mut login = begin(&registry, "alice");
     let mut waiting = pin!(login.wait_released());
     assert_eq!(now(waiting.as_mut()).await, None);
-    let hold = desk.hold(&["alice"], soon()).unwrap();
+    let hold = registry.hold(&["alice"], soon()).unwrap();
     advance(Duration::from_secs(6)).await;
     assert_eq!(now(waiting.as_mut()).await, None);
     hold.release();
@@ -265,24 +271,25 @@ async fn a_delayed_login_waits_for_a_hold_that_comes_later() {
 
 #[test]
 fn groups_have_bounds() {
-    let desk = desk();
+    let registry = registry();
     let until = Instant::now();
-    assert_eq!(desk.hold(&[], until).unwrap_err(), HoldError::Nobody);
+    assert_eq!(registry.hold(&[], until).unwrap_err(), HoldError::Nobody);
     let many = vec!["alice"; Hold::MAX_GROUP + 1];
-    assert_eq!(desk.hold(&many, until).unwrap_err(), HoldError::TooMany(1_001));
-    assert_eq!(counts(&desk), (0, 0, 0));
+    assert_eq!(registry.hold(&many, until).unwrap_err(), HoldError::TooMany(1_001));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_spreads_and_a_kick_does_not_wait_for_it() {
-    let desk = Desk::new(Limits::default());
-    let sessions: Vec<_> = (0..200).map(|number| session(&desk, &format!("user{number}"), "old")).collect();
-    let login = begin(&desk, "late");
+    let registry = Registry::new(Limits::default());
+    let sessions: Vec<_> =
+        (0..200).map(|number| session(&registry, &format!("user{number}"), "old")).collect();
+    let login = begin(&registry, "late");
     let began = Instant::now();
-    desk.drain(Duration::from_secs(100));
-    desk.drain(Duration::ZERO);
+    registry.drain(Duration::from_secs(100));
+    registry.drain(Duration::ZERO);
     let late = login.confirm("old".into()).unwrap();
-    assert_eq!(desk.kick("user7"), Kicked { sessions: 1, logins: 0 });
+    assert_eq!(registry.kick("user7"), Kicked { sessions: 1, logins: 0 });
     assert_eq!((sessions[7].ended().await, began.elapsed()), (EndReason::Kick, Duration::ZERO));
 
     let mut by_quarter = [0; 4];
@@ -299,18 +306,18 @@ async fn a_drain_spreads_and_a_kick_does_not_wait_for_it() {
     }
     assert_eq!(by_quarter.iter().sum::<usize>(), 200);
     assert!(by_quarter.iter().all(|count| (35..=65).contains(count)), "{by_quarter:?}");
-    assert_eq!(counts(&desk), (0, 0, 0));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 /// Logs in over and over, as `mapping` says, and ends every other session only when told.
 async fn log_in_until(
-    desk: Desk,
+    registry: Registry,
     mapping: Arc<AtomicUsize>,
     is_over: Arc<AtomicBool>,
     outdated: Arc<AtomicUsize>,
 ) {
     while !is_over.load(Ordering::SeqCst) {
-        let mut login = begin(&desk, "alice");
+        let mut login = begin(&registry, "alice");
         let session = loop {
             login.wait_released().await.unwrap();
             let destination = mapping.load(Ordering::SeqCst).to_string();
@@ -336,22 +343,22 @@ async fn no_session_is_ever_on_the_server_that_its_account_has_left() {
     const LOGINS: usize = 8;
     const ROUNDS: usize = 300;
     const CAUGHT: usize = 20;
-    let desk = Desk::new(Limits::default());
+    let registry = Registry::new(Limits::default());
     let (mapping, is_over, outdated) = (Arc::default(), Arc::default(), Arc::default());
     let log_in = || {
         let (mapping, is_over) = (Arc::clone(&mapping), Arc::clone(&is_over));
-        tokio::spawn(log_in_until(desk.clone(), mapping, is_over, Arc::clone(&outdated)))
+        tokio::spawn(log_in_until(registry.clone(), mapping, is_over, Arc::clone(&outdated)))
     };
     let logins: Vec<_> = (0..LOGINS).map(|_| log_in()).collect();
     let mut round = 0;
     while round < ROUNDS || outdated.load(Ordering::SeqCst) < CAUGHT {
         assert!(round < 1_000 * ROUNDS, "hardly a login is ever caught: the test tests nothing");
-        while desk.counts().logins == 0 && desk.counts().sessions < LOGINS {
+        while registry.counts().logins == 0 && registry.counts().sessions < LOGINS {
             tokio::task::yield_now().await;
         }
-        let hold = desk.hold(&["alice"], soon()).unwrap();
+        let hold = registry.hold(&["alice"], soon()).unwrap();
         let here = round.to_string();
-        for info in desk.sessions() {
+        for info in registry.sessions() {
             assert_eq!(*info.destination, *here, "round {round}");
         }
         hold.end_sessions();
@@ -366,18 +373,18 @@ async fn no_session_is_ever_on_the_server_that_its_account_has_left() {
     }
     is_over.store(true, Ordering::SeqCst);
     for login in logins {
-        end(&desk, login).await;
+        end(&registry, login).await;
     }
-    assert_eq!(counts(&desk), (0, 0, 0));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 /// Waits for a task whose last session may have been confirmed after the last hold.
-async fn end(desk: &Desk, mut task: tokio::task::JoinHandle<()>) {
+async fn end(registry: &Registry, mut task: tokio::task::JoinHandle<()>) {
     loop {
         tokio::select! {
             ended = &mut task => return ended.unwrap(),
             () = tokio::task::yield_now() => {
-                desk.hold(&["alice"], soon()).unwrap().end_sessions();
+                registry.hold(&["alice"], soon()).unwrap().end_sessions();
             }
         }
     }
@@ -387,14 +394,14 @@ async fn end(desk: &Desk, mut task: tokio::task::JoinHandle<()>) {
 /// kick is a session that was not told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_login_slips_through_a_kick() {
-    let desk = Desk::new(Limits::default());
+    let registry = Registry::new(Limits::default());
     for round in 0..500 {
-        let mut login = begin(&desk, "alice");
+        let mut login = begin(&registry, "alice");
         login.wait_released().await.unwrap();
         let confirm = tokio::spawn(async move { login.confirm("old".into()) });
         let kicked = tokio::spawn({
-            let desk = desk.clone();
-            async move { desk.kick("alice") }
+            let registry = registry.clone();
+            async move { registry.kick("alice") }
         });
         let (confirmed, kicked) = (confirm.await.unwrap(), kicked.await.unwrap());
         assert_eq!(kicked.sessions + kicked.logins, 1, "round {round}");
@@ -404,21 +411,21 @@ async fn no_login_slips_through_a_kick() {
             Err(Unconfirmed::Busy(busy)) => panic!("{busy}"),
         }
     }
-    assert_eq!(counts(&desk), (0, 0, 0));
+    assert_eq!(counts(&registry), (0, 0, 0));
 }
 
 /// After a kick somebody can wait until what was kicked has left; sessions that came later are not waited for.
 #[tokio::test]
 async fn the_end_of_what_was_kicked_can_be_awaited() {
-    let desk = desk();
-    let (first, bystander) = (session(&desk, "alice", "old"), session(&desk, "bob", "old"));
-    assert_eq!(desk.kick("alice").sessions, 1);
-    let later = session(&desk, "alice", "new");
-    let ending = desk.ending(|info| &*info.destination == "old");
+    let registry = registry();
+    let (first, bystander) = (session(&registry, "alice", "old"), session(&registry, "bob", "old"));
+    assert_eq!(registry.kick("alice").sessions, 1);
+    let later = session(&registry, "alice", "new");
+    let ending = registry.ending(|info| &*info.destination == "old");
     assert_eq!(ending.count(), 1, "bob was not kicked");
     assert_eq!(now(ending.gone()).await, None);
     drop(first);
     assert_eq!((now(ending.gone()).await, ending.count()), (Some(()), 0));
-    assert_eq!(desk.ending(|_| true).count(), 0);
+    assert_eq!(registry.ending(|_| true).count(), 0);
     drop((later, bystander));
 }

@@ -13,13 +13,13 @@ use types::protocol::Protocol;
 
 use crate::account::{Gate, Held};
 use crate::live::{Bell, EndReason, Live, SessionInfo, Traffic};
-use crate::table::{Busy, Desk, Shard};
+use crate::registry::{Busy, Registry, Shard};
 
 /// A login under way.
 #[derive(Debug)]
 #[must_use = "a login that is not under way has no ticket"]
 pub struct LoginTicket {
-    desk: Desk,
+    registry: Registry,
     account: Option<Arc<str>>,
     protocol: Protocol,
     client: IpAddr,
@@ -33,7 +33,7 @@ pub struct LoginTicket {
 #[derive(Debug)]
 #[must_use = "dropping the ticket takes the session off the desk"]
 pub struct SessionTicket {
-    desk: Desk,
+    registry: Registry,
     account: Option<Arc<str>>,
     client: IpAddr,
     id: u64,
@@ -62,13 +62,13 @@ pub enum Unconfirmed {
 
 impl LoginTicket {
     pub(crate) fn new(
-        desk: Desk,
+        registry: Registry,
         account: Option<Arc<str>>,
         protocol: Protocol,
         client: IpAddr,
         generation: u64,
     ) -> Self {
-        Self { desk, account, protocol, client, generation, is_counted: true }
+        Self { registry, account, protocol, client, generation, is_counted: true }
     }
 
     /// The account, where it is known.
@@ -94,14 +94,15 @@ impl LoginTicket {
         let began = Instant::now();
         let mut waited_for: Option<Held> = None;
         loop {
-            let changed = self.desk.entry(&mut self.desk.shard_of(&identifier), &identifier).changed();
+            let changed =
+                self.registry.entry(&mut self.registry.shard_of(&identifier), &identifier).changed();
             // Asked for before the look, so that no release falls between look and wait.
             let woken = changed.notified();
             match self.gate(&identifier) {
                 Gate::Open(generation) => {
                     self.generation = generation;
                     if let Some(held) = waited_for {
-                        held.figures.note(began.elapsed());
+                        held.stats.note(began.elapsed());
                     }
                     return Ok(());
                 }
@@ -125,23 +126,23 @@ impl LoginTicket {
     /// # Errors
     /// [`Unconfirmed::Outdated`] gives the ticket back for another round; [`Unconfirmed::Busy`] ends it.
     pub fn confirm(mut self, destination: Arc<str>) -> Result<SessionTicket, Unconfirmed> {
-        let desk = self.desk.clone();
-        let mut guard = desk.shard_for(self.account.as_deref(), self.client);
+        let registry = self.registry.clone();
+        let mut guard = registry.shard_for(self.account.as_deref(), self.client);
         let shard = &mut *guard;
         if let Some(identifier) = &self.account {
-            let account = desk.entry(shard, identifier);
+            let account = registry.entry(shard, identifier);
             if !account.is_current(self.generation) {
                 drop(guard);
                 return Err(Unconfirmed::Outdated(self));
             }
-            if !desk.has_room_for_session(account, self.protocol) {
+            if !registry.has_room_for_session(account, self.protocol) {
                 drop(guard);
                 return Err(Busy::Connections.into());
             }
         }
         let (session, live) = self.session(destination);
         match &self.account {
-            Some(identifier) => desk.entry(shard, identifier).live.push(live),
+            Some(identifier) => registry.entry(shard, identifier).live.push(live),
             None => {
                 shard.anonymous.insert(session.id, live);
             }
@@ -153,10 +154,10 @@ impl LoginTicket {
     /// The session that this login becomes, from both sides.
     fn session(&self, destination: Arc<str>) -> (SessionTicket, Live) {
         let session = SessionTicket {
-            desk: self.desk.clone(),
+            registry: self.registry.clone(),
             account: self.account.clone(),
             client: self.client,
-            id: self.desk.next_session(),
+            id: self.registry.next_session(),
             bell: Arc::default(),
             traffic: Arc::default(),
         };
@@ -171,15 +172,15 @@ impl LoginTicket {
         };
         let live = Live { info, bell: Arc::clone(&session.bell) };
         // Looked at under the shard's lock: a drain that begins now walks this shard after us.
-        if self.desk.inner.drain.get().is_some() {
+        if self.registry.inner.drain.get().is_some() {
             live.bell.ring(EndReason::Drain);
         }
         (session, live)
     }
 
     fn gate(&self, identifier: &Arc<str>) -> Gate {
-        let mut shard = self.desk.shard_of(identifier);
-        self.desk.entry(&mut shard, identifier).gate(Instant::now())
+        let mut shard = self.registry.shard_of(identifier);
+        self.registry.entry(&mut shard, identifier).gate(Instant::now())
     }
 
     /// No longer a login under way.
@@ -188,7 +189,7 @@ impl LoginTicket {
             return;
         }
         match &self.account {
-            Some(identifier) => self.desk.entry(shard, identifier).logins -= 1,
+            Some(identifier) => self.registry.entry(shard, identifier).logins -= 1,
             None => shard.anonymous_logins -= 1,
         }
     }
@@ -199,11 +200,11 @@ impl Drop for LoginTicket {
         if !self.is_counted {
             return;
         }
-        let desk = self.desk.clone();
-        let mut shard = desk.shard_for(self.account.as_deref(), self.client);
+        let registry = self.registry.clone();
+        let mut shard = registry.shard_for(self.account.as_deref(), self.client);
         self.uncount(&mut shard);
         if let Some(identifier) = &self.account {
-            desk.tidy(&mut shard, identifier);
+            registry.tidy(&mut shard, identifier);
         }
     }
 }
@@ -244,7 +245,7 @@ impl SessionTicket {
 
     /// This session's moment within the drain's spread.
     fn drained_at(&self) -> Instant {
-        let Some(drain) = self.desk.inner.drain.get() else {
+        let Some(drain) = self.registry.inner.drain.get() else {
             return Instant::now();
         };
         // Fibonacci hashing: neighbouring ids, which belong to logins of one moment, land far apart.
@@ -256,7 +257,7 @@ impl SessionTicket {
 
 impl Drop for SessionTicket {
     fn drop(&mut self) {
-        let mut shard = self.desk.shard_for(self.account.as_deref(), self.client);
+        let mut shard = self.registry.shard_for(self.account.as_deref(), self.client);
         // Under the lock: who finds the session on the desk finds its bell not gone.
         self.bell.leave();
         let Some(identifier) = &self.account else {
@@ -269,6 +270,6 @@ impl Drop for SessionTicket {
                 account.wake();
             }
         }
-        self.desk.tidy(&mut shard, identifier);
+        self.registry.tidy(&mut shard, identifier);
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use types::fault::Fault;
 use types::protocol::Protocol;
 use types::secret::Secret;
-use upstream::{Backend, Visitor};
+use upstream::{Backend, ClientIdentity};
 
 use crate::fetch::{Answer, fetch};
 use crate::url::Url;
@@ -60,7 +60,7 @@ const MAX_REDIRECTS: usize = 3;
 pub(crate) async fn jmap(
     backend: &Backend,
     token: &[u8],
-    visitor: &Visitor,
+    client_identity: &ClientIdentity,
     until: Instant,
 ) -> Result<Told, Unanswered> {
     let host = authority(backend);
@@ -68,7 +68,7 @@ pub(crate) async fn jmap(
     for _ in 0..=MAX_REDIRECTS {
         let mut head = head(b"GET", &target, &host);
         head.fields.push(&b"Authorization"[..], bearer(token));
-        let answer = ask(backend, &head, b"", visitor, until).await?;
+        let answer = ask(backend, &head, b"", client_identity, until).await?;
         match answer.head.status {
             200 => {
                 let name = json(&answer)?.get("username").and_then(Value::as_str).map(str::to_owned);
@@ -87,7 +87,7 @@ pub(crate) async fn introspection(
     (backend, url): (&Backend, &Url),
     client: &Client,
     token: &[u8],
-    visitor: &Visitor,
+    client_identity: &ClientIdentity,
     until: Instant,
 ) -> Result<Told, Unanswered> {
     let mut head = head(b"POST", &url.target, &url.authority);
@@ -97,7 +97,7 @@ pub(crate) async fn introspection(
     form_encode(&mut body, token);
     body.extend_from_slice(b"&token_type_hint=access_token");
     let body = Secret::new(body);
-    let answer = ask(backend, &head, body.expose(), visitor, until).await?;
+    let answer = ask(backend, &head, body.expose(), client_identity, until).await?;
     if answer.head.status != 200 {
         return Err(Unanswered::Status(answer.head.status));
     }
@@ -120,12 +120,12 @@ pub(crate) async fn userinfo(
     (backend, url): (&Backend, &Url),
     claims: &[String],
     token: &[u8],
-    visitor: &Visitor,
+    client_identity: &ClientIdentity,
     until: Instant,
 ) -> Result<Told, Unanswered> {
     let mut head = head(b"GET", &url.target, &url.authority);
     head.fields.push(&b"Authorization"[..], bearer(token));
-    let answer = ask(backend, &head, b"", visitor, until).await?;
+    let answer = ask(backend, &head, b"", client_identity, until).await?;
     match answer.head.status {
         200 => {}
         401 | 403 => return Ok(Told { name: None, lifetime: None }),
@@ -144,15 +144,15 @@ async fn ask(
     backend: &Backend,
     head: &RequestHead,
     body: &[u8],
-    visitor: &Visitor,
+    client_identity: &ClientIdentity,
     until: Instant,
 ) -> Result<Answer, Unanswered> {
     let connected =
-        Box::pin(backend.connect(Protocol::Http, visitor, until)).await.map_err(Unanswered::Fault)?;
+        Box::pin(backend.connect(Protocol::Http, client_identity, until)).await.map_err(Unanswered::Fault)?;
     let answer = fetch(connected.stream, head, body).await;
     let steps = connected.steps;
     let verdict = if answer.is_ok() { Ok(steps.connect + steps.tls) } else { Err(Fault::Closed) };
-    backend.judge(Protocol::Http, visitor.client.ip(), verdict);
+    backend.judge(Protocol::Http, client_identity.client.ip(), verdict);
     Ok(answer?)
 }
 

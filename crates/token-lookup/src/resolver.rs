@@ -9,7 +9,7 @@ use identity::{Identifier, Rules};
 use plan::{Plan, Resolve, ResolveWith};
 use tls::{PlatformRoots, SetupError};
 use tokio::time::{Instant, timeout_at};
-use upstream::{Backend, Backends, Endpoint, Visitor};
+use upstream::{Backend, Backends, ClientIdentity, Endpoint};
 
 use crate::ask::{self, Client, Told, Unanswered};
 use crate::cache::{Cache, Known};
@@ -96,8 +96,8 @@ impl Resolver {
     }
 
     /// The account that `token` is for; `None`: nobody knows, or nobody can be asked. Waits at most the
-    /// configured time for each way. `visitor`: who came with it, for the server that is asked.
-    pub async fn account(&self, token: &[u8], visitor: &Visitor) -> Option<Identifier> {
+    /// configured time for each way. `client_identity`: who came with it, for the server that is asked.
+    pub async fn account(&self, token: &[u8], client_identity: &ClientIdentity) -> Option<Identifier> {
         self.counters.asked.fetch_add(1, Ordering::Relaxed);
         let entry = self.cache.entry(self.cache.digest(token));
         if let Some(known) = entry.answer.get() {
@@ -105,7 +105,7 @@ impl Resolver {
             return known.account.clone();
         }
         // Who waits for somebody else's question takes it over, should that one leave.
-        let asking = entry.answer.get_or_init(|| self.ask(token, visitor, entry.last.clone()));
+        let asking = entry.answer.get_or_init(|| self.ask(token, client_identity, entry.last.clone()));
         Box::pin(asking).await.account.clone()
     }
 
@@ -121,11 +121,11 @@ impl Resolver {
     }
 
     /// Asks in every way until one knows.
-    async fn ask(&self, token: &[u8], visitor: &Visitor, last: Option<Identifier>) -> Known {
+    async fn ask(&self, token: &[u8], client_identity: &ClientIdentity, last: Option<Identifier>) -> Known {
         let mut is_certain = true;
         for &way in &self.with {
             let until = Instant::now() + self.timeout;
-            let told = match timeout_at(until, self.ask_by(way, token, visitor, until)).await {
+            let told = match timeout_at(until, self.ask_by(way, token, client_identity, until)).await {
                 Ok(told) => told,
                 Err(_) => Err(Unanswered::Io(std::io::ErrorKind::TimedOut.into())),
             };
@@ -155,22 +155,23 @@ impl Resolver {
         &self,
         way: ResolveWith,
         token: &[u8],
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         until: Instant,
     ) -> Result<Told, Unanswered> {
         let missing = || Unanswered::Fault(types::fault::Fault::Unreachable);
         match way {
             ResolveWith::Jmap => {
                 let destination = self.destination.as_ref().ok_or_else(missing)?;
-                Box::pin(ask::jmap(destination, token, visitor, until)).await
+                Box::pin(ask::jmap(destination, token, client_identity, until)).await
             }
             ResolveWith::Introspection => {
                 let (backend, url) = self.endpoint.as_ref().ok_or_else(missing)?;
-                Box::pin(ask::introspection((backend, url), &self.client, token, visitor, until)).await
+                Box::pin(ask::introspection((backend, url), &self.client, token, client_identity, until))
+                    .await
             }
             ResolveWith::Userinfo => {
                 let (backend, url) = self.endpoint.as_ref().ok_or_else(missing)?;
-                Box::pin(ask::userinfo((backend, url), &self.claims, token, visitor, until)).await
+                Box::pin(ask::userinfo((backend, url), &self.claims, token, client_identity, until)).await
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use connection::{Broken, Next, Talk};
-use mail_proto::step::{Forward, Heard, Replay};
+use connection::{Broken, Connection, Next};
+use mail_proto::step::{BackendEvent, Forward, Replay};
 use plan::{Forwarding, Leg as LegPlan, TlsMode};
 use tls::TlsInfo;
 use tokio::time::{Instant, timeout_at};
@@ -17,7 +17,7 @@ use crate::reach::Tries;
 /// A backend that is ready for a credential.
 pub struct Leg {
     /// The conversation.
-    pub talk: Talk,
+    pub connection: Connection,
     /// Our side of it.
     pub replay: Box<dyn Replay>,
     /// How long it took.
@@ -37,7 +37,7 @@ pub struct Steps {
 
 /// The client, as far as a backend may learn of it.
 #[derive(Debug, Clone)]
-pub struct Visitor {
+pub struct ClientIdentity {
     /// Its address: behind a trusted front or PROXY header, the real one.
     pub client: SocketAddr,
     /// What it connected to.
@@ -56,7 +56,7 @@ const INBOX: usize = 64 * 1024;
 // === impl Backend ===
 
 impl Backend {
-    /// Opens a leg for `visitor`: until `deadline`, with as many tries as the plan allows, at each host in
+    /// Opens a leg for `client_identity`: until `deadline`, with as many tries as the plan allows, at each host in
     /// turn. `replay` makes the machine for one try.
     ///
     /// # Errors
@@ -64,16 +64,16 @@ impl Backend {
     pub async fn open(
         &self,
         protocol: Protocol,
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         deadline: Instant,
         replay: impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
     ) -> Result<Leg, Fault> {
         // Validation has made sure of the leg for listeners' default destinations; an account's own may lack it.
         let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
-        let mut tries = Tries::new(self, protocol, visitor, deadline);
+        let mut tries = Tries::new(self, protocol, client_identity, deadline);
         while let Some(host) = tries.next() {
             let permit = self.health(protocol).permit()?;
-            match self.attempt(host, (protocol, plan), visitor, deadline, &replay).await {
+            match self.attempt(host, (protocol, plan), client_identity, deadline, &replay).await {
                 Ok(leg) => {
                     let steps = leg.steps;
                     tries.succeeded(permit, steps.connect + steps.tls + steps.greeting);
@@ -89,12 +89,12 @@ impl Backend {
         &self,
         host: &str,
         (protocol, plan): (Protocol, LegPlan),
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         deadline: Instant,
         replay: &impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
     ) -> Result<Leg, Fault> {
         let (tcp, connect) = self.dial(host, plan, deadline).await?;
-        let preparing = Box::pin(self.prepare(host, (protocol, plan), visitor, tcp, replay));
+        let preparing = Box::pin(self.prepare(host, (protocol, plan), client_identity, tcp, replay));
         let mut leg = timeout_at(deadline, preparing).await.map_err(|_| Fault::TimedOut)??;
         leg.steps.connect = connect;
         Ok(leg)
@@ -104,21 +104,21 @@ impl Backend {
         &self,
         host: &str,
         (protocol, plan): (Protocol, LegPlan),
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         tcp: tokio::net::TcpStream,
         replay: &impl Fn(Option<Forward>, bool) -> Box<dyn Replay>,
     ) -> Result<Leg, Fault> {
         let began = Instant::now();
-        let mut talk = Talk::new(self.announce(tcp, plan, visitor).await?, INBOX);
+        let mut connection = Connection::new(self.announce(tcp, plan, client_identity).await?, INBOX);
         let mut steps = Steps::default();
         if plan.tls == TlsMode::Implicit {
-            talk = self.encrypt(talk, protocol, host, &mut steps).await?;
+            connection = self.encrypt(connection, protocol, host, &mut steps).await?;
         }
-        let forward = (plan.forwarding == Forwarding::Xclient).then(|| visitor.forward());
+        let forward = (plan.forwarding == Forwarding::Xclient).then(|| client_identity.forward());
         let mut replay = replay(forward, plan.tls == TlsMode::StartTls);
         loop {
-            match talk.next(&mut *replay).await.map_err(|broken| fault(&broken))? {
-                Next::Event(Heard::Ready { introduced }) => {
+            match connection.next(&mut *replay).await.map_err(|broken| fault(&broken))? {
+                Next::Event(BackendEvent::Ready { introduced }) => {
                     if !introduced {
                         tracing::warn!(
                             destination = %self.destination().name,
@@ -127,14 +127,14 @@ impl Backend {
                         );
                     }
                     steps.greeting = began.elapsed().saturating_sub(steps.tls);
-                    return Ok(Leg { talk, replay, steps });
+                    return Ok(Leg { connection, replay, steps });
                 }
                 Next::StartTls => {
-                    talk = self.encrypt(talk, protocol, host, &mut steps).await?;
+                    connection = self.encrypt(connection, protocol, host, &mut steps).await?;
                     let first = replay.secured();
-                    talk.write(&first).await.map_err(|_| Fault::Closed)?;
+                    connection.write(&first).await.map_err(|_| Fault::Closed)?;
                 }
-                Next::Event(Heard::Broken(fault)) => return Err(fault),
+                Next::Event(BackendEvent::Broken(fault)) => return Err(fault),
                 Next::Event(_) | Next::Close => return Err(Fault::Protocol),
             }
         }
@@ -142,21 +142,21 @@ impl Backend {
 
     async fn encrypt(
         &self,
-        talk: Talk,
+        connection: Connection,
         protocol: Protocol,
         host: &str,
         steps: &mut Steps,
-    ) -> Result<Talk, Fault> {
+    ) -> Result<Connection, Fault> {
         let connector = self.connectors[protocol.index()].as_ref();
-        let (stream, took) = self.secure(talk.stream, connector, host).await?;
+        let (stream, took) = self.secure(connection.stream, connector, host).await?;
         steps.tls = took;
-        Ok(Talk::new(stream, INBOX))
+        Ok(Connection::new(stream, INBOX))
     }
 }
 
-// === impl Visitor ===
+// === impl ClientIdentity ===
 
-impl Visitor {
+impl ClientIdentity {
     fn forward(&self) -> Forward {
         Forward {
             client: self.client,

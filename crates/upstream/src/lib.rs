@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use health::{Health, HealthSnapshot};
-pub use leg::{Leg, Steps, Visitor};
+pub use leg::{ClientIdentity, Leg, Steps};
 use plan::{Destination, Forwarding, Leg as LegPlan, Name, Plan, TlsMode, Verify};
 pub use reach::Connected;
 pub use replays::replay;

@@ -6,10 +6,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use connection::{Next, Talk};
-use credentials::attempt::Told;
+use connection::{Connection, Next};
+use credentials::attempt::ClientInfo;
 use mail_proto::inbox::Inbox;
-use mail_proto::step::{Errand, Forward, Heard, Machine, Replay, Step};
+use mail_proto::step::{BackendEvent, Forward, Machine, Replay, ReplayContext, Step};
 use plan::{Forwarding, Leg as LegPlan, TlsMode};
 use tls::{Stream, TlsError, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
 
-use crate::leg::{Visitor, fault};
+use crate::leg::{ClientIdentity, fault};
 use crate::{Backend, replay};
 
 /// What was found at one host of a leg. What is absent was not reached.
@@ -93,21 +93,26 @@ impl Backend {
         let (tcp, _) = self.dial(host, plan, deadline).await?;
         let local = tcp.local_addr().unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         // A client on this host: nothing that a backend could hold against anybody.
-        let visitor = Visitor { client: local, local, tls: None, session: "probe".to_owned(), ttl: 1 };
-        let mut stream = self.announce(tcp, plan, &visitor).await?;
+        let client_identity =
+            ClientIdentity { client: local, local, tls: None, session: "probe".to_owned(), ttl: 1 };
+        let mut stream = self.announce(tcp, plan, &client_identity).await?;
         let starttls = plan.tls == TlsMode::StartTls && protocol != Protocol::Http;
         if plan.tls != TlsMode::Plain && !starttls {
             stream = self.handshake(stream, protocol, host, found).await?;
         }
         let forward = (plan.forwarding == Forwarding::Xclient).then(|| Forward {
-            client: visitor.client,
-            local: visitor.local,
-            session: visitor.session.clone(),
-            ttl: visitor.ttl,
+            client: client_identity.client,
+            local: client_identity.local,
+            session: client_identity.session.clone(),
+            ttl: client_identity.ttl,
             encrypted: false,
         });
-        let errand =
-            |forward| Errand { starttls, forward, told: Told::default(), hostname: hostname.to_owned() };
+        let context = |forward| ReplayContext {
+            starttls,
+            forward,
+            client_info: ClientInfo::default(),
+            hostname: hostname.to_owned(),
+        };
         found.introduced = forward.is_none();
         match protocol {
             Protocol::Http => ask(stream, plan, host, found).await,
@@ -117,11 +122,11 @@ impl Backend {
                 if found.heard.starts_with(b"220") { Ok(()) } else { Err(Fault::Greeting.into()) }
             }
             Protocol::Smtp | Protocol::Lmtp => {
-                let replay = Box::new(mail_proto::passthrough::Replay::new(protocol, errand(forward)));
+                let replay = Box::new(mail_proto::passthrough::Replay::new(protocol, context(forward)));
                 self.converse(stream, (protocol, host), replay, found).await
             }
             _ => {
-                let replay = replay(protocol, errand(forward)).ok_or(Fault::NoMechanism)?;
+                let replay = replay(protocol, context(forward)).ok_or(Fault::NoMechanism)?;
                 self.converse(stream, (protocol, host), replay, found).await
             }
         }
@@ -149,29 +154,29 @@ impl Backend {
         replay: Box<dyn Replay>,
         found: &mut Found,
     ) -> Result<(), Failure> {
-        let mut talk = Talk::new(stream, INBOX);
+        let mut connection = Connection::new(stream, INBOX);
         let mut recorder = Recorder { replay, heard: Vec::new() };
         loop {
-            let next = talk.next(&mut recorder).await;
+            let next = connection.next(&mut recorder).await;
             if found.greeting.is_empty() {
                 found.greeting =
                     recorder.heard.split_inclusive(|&b| b == b'\n').next().unwrap_or_default().to_vec();
             }
             found.heard.clone_from(&recorder.heard);
             match next.map_err(|broken| fault(&broken))? {
-                Next::Event(Heard::Ready { introduced }) => {
+                Next::Event(BackendEvent::Ready { introduced }) => {
                     found.introduced = introduced;
                     return Ok(());
                 }
                 Next::StartTls => {
-                    let stream = self.handshake(talk.stream, protocol, host, found).await?;
-                    talk = Talk::new(stream, INBOX);
+                    let stream = self.handshake(connection.stream, protocol, host, found).await?;
+                    connection = Connection::new(stream, INBOX);
                     // What was said in the clear does not count (RFC 9051 section 6.2.1).
                     recorder.heard.clear();
                     let first = recorder.secured();
-                    talk.write(&first).await.map_err(|_| Fault::Closed)?;
+                    connection.write(&first).await.map_err(|_| Fault::Closed)?;
                 }
-                Next::Event(Heard::Broken(fault)) => return Err(fault.into()),
+                Next::Event(BackendEvent::Broken(fault)) => return Err(fault.into()),
                 Next::Event(_) | Next::Close => return Err(Fault::Protocol.into()),
             }
         }
@@ -181,9 +186,9 @@ impl Backend {
 // === impl Recorder ===
 
 impl Machine for Recorder {
-    type Event = Heard;
+    type Event = BackendEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
         let before = inbox.unread().to_vec();
         let step = self.replay.feed(inbox);
         let consumed = before.len().saturating_sub(inbox.unread().len());

@@ -13,7 +13,7 @@ use types::fault::Fault;
 use types::protocol::Protocol;
 
 use crate::health::Permit;
-use crate::{Backend, Steps, Visitor};
+use crate::{Backend, ClientIdentity, Steps};
 
 /// A connection on which nothing of the application protocol has been said.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct Connected {
 pub(crate) struct Tries<'a> {
     backend: &'a Backend,
     protocol: Protocol,
-    visitor: &'a Visitor,
+    client_identity: &'a ClientIdentity,
     deadline: Instant,
     hosts: slice::Iter<'a, String>,
     rounds_left: u32,
@@ -40,7 +40,7 @@ pub(crate) struct Tries<'a> {
 // === impl Backend ===
 
 impl Backend {
-    /// Connects for `visitor`, up to the first byte of the application protocol: for protocols without a
+    /// Connects for `client_identity`, up to the first byte of the application protocol: for protocols without a
     /// dialogue before the login. Whether the backend then answers is the caller's to report, with
     /// [`Backend::judge`].
     ///
@@ -49,15 +49,15 @@ impl Backend {
     pub async fn connect(
         &self,
         protocol: Protocol,
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         deadline: Instant,
     ) -> Result<Connected, Fault> {
         let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
         let connector = self.connectors[protocol.index()].as_ref();
-        let mut tries = Tries::new(self, protocol, visitor, deadline);
+        let mut tries = Tries::new(self, protocol, client_identity, deadline);
         while let Some(host) = tries.next() {
             let permit = self.health(protocol).permit()?;
-            match self.reach(host, (plan, connector), visitor, deadline).await {
+            match self.reach(host, (plan, connector), client_identity, deadline).await {
                 // Neither success nor failure yet: see above.
                 Ok(connected) => return Ok(connected),
                 Err(fault) => tries.failed(permit, fault),
@@ -73,16 +73,16 @@ impl Backend {
     /// The last try's fault.
     pub async fn connect_http1(
         &self,
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         deadline: Instant,
     ) -> Result<Option<Connected>, Fault> {
         let protocol = Protocol::Http;
         let plan = *self.destination().leg(protocol).ok_or(Fault::NoMechanism)?;
         let Some(connector) = &self.http1 else { return Ok(None) };
-        let mut tries = Tries::new(self, protocol, visitor, deadline);
+        let mut tries = Tries::new(self, protocol, client_identity, deadline);
         while let Some(host) = tries.next() {
             let permit = self.health(protocol).permit()?;
-            match self.reach(host, (plan, Some(connector)), visitor, deadline).await {
+            match self.reach(host, (plan, Some(connector)), client_identity, deadline).await {
                 Ok(connected) => return Ok(Some(connected)),
                 // RFC 7301 section 3.2: so a server refuses when it has none of the versions on offer.
                 Err(Fault::Tls) => return Ok(None),
@@ -96,12 +96,12 @@ impl Backend {
         &self,
         host: &str,
         (plan, connector): (LegPlan, Option<&Connector>),
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
         deadline: Instant,
     ) -> Result<Connected, Fault> {
         let (tcp, connect) = self.dial(host, plan, deadline).await?;
         let preparing = Box::pin(async {
-            let stream = self.announce(tcp, plan, visitor).await?;
+            let stream = self.announce(tcp, plan, client_identity).await?;
             match plan.tls {
                 TlsMode::Plain => Ok((stream, Duration::ZERO)),
                 // HTTP knows no STARTTLS: validation lets no such leg through.
@@ -130,12 +130,12 @@ impl Backend {
         &self,
         tcp: TcpStream,
         plan: LegPlan,
-        visitor: &Visitor,
+        client_identity: &ClientIdentity,
     ) -> Result<Stream, Fault> {
         connection::socket::tune(&tcp).map_err(|_| Fault::Closed)?;
         let mut stream = Stream::plain(tcp, Vec::new());
         if plan.forwarding == Forwarding::Proxy {
-            stream.write_all(&self.header(visitor)).await.map_err(|_| Fault::Closed)?;
+            stream.write_all(&self.header(client_identity)).await.map_err(|_| Fault::Closed)?;
         }
         Ok(stream)
     }
@@ -158,15 +158,15 @@ impl Backend {
         Ok((stream, began.elapsed()))
     }
 
-    fn header(&self, visitor: &Visitor) -> Vec<u8> {
+    fn header(&self, client_identity: &ClientIdentity) -> Vec<u8> {
         let mut header = Vec::new();
-        let tls = visitor.tls.as_ref();
+        let tls = client_identity.tls.as_ref();
         let outgoing = Outgoing {
-            source: visitor.client,
-            destination: visitor.local,
+            source: client_identity.client,
+            destination: client_identity.local,
             ssl: tls.map(|tls| SslInfo { version: tls.version.to_owned(), cipher: tls.cipher.clone() }),
             authority: tls.and_then(|tls| tls.sni.clone()),
-            unique_id: Some(visitor.session.clone()),
+            unique_id: Some(client_identity.session.clone()),
             alpn: tls.and_then(|tls| tls.alpn.clone()),
             tlvs: self.destination().proxy_tlvs,
         };
@@ -181,13 +181,13 @@ impl<'a> Tries<'a> {
     pub(crate) fn new(
         backend: &'a Backend,
         protocol: Protocol,
-        visitor: &'a Visitor,
+        client_identity: &'a ClientIdentity,
         deadline: Instant,
     ) -> Self {
         let hosts = backend.destination().hosts.iter();
         let rounds_left = backend.retries;
         let last = Fault::Unreachable;
-        Self { backend, protocol, visitor, deadline, hosts, rounds_left, is_first: true, last }
+        Self { backend, protocol, client_identity, deadline, hosts, rounds_left, is_first: true, last }
     }
 
     /// The host to try next.
@@ -214,7 +214,7 @@ impl<'a> Tries<'a> {
 
     pub(crate) fn failed(&mut self, permit: Permit<'_>, fault: Fault) {
         self.last = fault;
-        if permit.failed(fault, self.visitor.client.ip()) {
+        if permit.failed(fault, self.client_identity.client.ip()) {
             self.backend.log_down(self.protocol, fault);
         }
     }

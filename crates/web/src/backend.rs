@@ -21,22 +21,22 @@ use crate::writer::Writer;
 
 /// An open connection to a backend.
 pub(crate) enum Connection {
-    /// One request at a time.
-    One(Box<One>),
-    /// Many at once; a clone is the same connection.
-    Many(SendRequest<Bytes>),
+    /// H1Client request at a time.
+    H1Client(Box<H1Client>),
+    /// H2Client at once; a clone is the same connection.
+    H2Client(SendRequest<Bytes>),
 }
 
 /// An HTTP/1 connection.
-pub(crate) struct One {
+pub(crate) struct H1Client {
     reader: Reader<ReadHalf>,
     writer: WriteHalf,
 }
 
 /// The request's way of a call.
 pub(crate) enum Upload<'a> {
-    One(Writer<'a, WriteHalf>),
-    Many(Outgoing),
+    H1Client(Writer<'a, WriteHalf>),
+    H2Client(Outgoing),
 }
 
 /// The response's way of a call.
@@ -46,14 +46,14 @@ pub(crate) struct Download<'a> {
 }
 
 enum From<'a> {
-    One(&'a mut Reader<ReadHalf>),
-    Many(Option<ResponseFuture>),
+    H1Client(&'a mut Reader<ReadHalf>),
+    H2Client(Option<ResponseFuture>),
 }
 
 /// The body of a response.
 pub(crate) enum Answer<'a> {
-    One(Body<'a, ReadHalf>),
-    Many(Incoming),
+    H1Client(Body<'a, ReadHalf>),
+    H2Client(Incoming),
 }
 
 /// Bytes that a backend's response head may have. More than any client's, since cookies are set in it.
@@ -73,7 +73,7 @@ impl Connection {
         let agreed = stream.tls_info().map(|info| info.alpn.as_deref() == Some(b"h2"));
         if !agreed.unwrap_or(prior) {
             let (reader, writer) = split(stream);
-            return Ok(Self::One(Box::new(One { reader: Reader::new(reader), writer })));
+            return Ok(Self::H1Client(Box::new(H1Client { reader: Reader::new(reader), writer })));
         }
         let (requests, mut connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -94,15 +94,15 @@ impl Connection {
             // they are known; the library has no way to wait for them alone.
             pinger.ping(Ping::opaque()).await.map_err(|_| Fault::Protocol)?;
         }
-        Ok(Self::Many(requests))
+        Ok(Self::H2Client(requests))
     }
 
     /// Whether a request may be tried on it: an idle connection that the backend has closed, or on which it
     /// has said something unasked, may not.
     pub(crate) fn is_fresh(&mut self) -> bool {
         match self {
-            Self::One(one) => one.reader.is_clear() && one.reader.io().is_silent(),
-            Self::Many(requests) => {
+            Self::H1Client(one) => one.reader.is_clear() && one.reader.io().is_silent(),
+            Self::H2Client(requests) => {
                 !matches!(requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
             }
         }
@@ -115,8 +115,8 @@ impl Connection {
         https: bool,
     ) -> Result<(Upload<'a>, Download<'a>), Broken> {
         match self {
-            Self::One(one) => {
-                let One { reader, writer } = &mut **one;
+            Self::H1Client(one) => {
+                let H1Client { reader, writer } = &mut **one;
                 let mut bytes = Vec::new();
                 match &head.upgrade {
                     None => write_request(&mut bytes, head, head.framing),
@@ -127,10 +127,10 @@ impl Connection {
                     }
                 }
                 let writer = Writer::begin(writer, bytes, head.framing, None).await?;
-                let download = Download { from: From::One(reader), method: &head.method };
-                Ok((Upload::One(writer), download))
+                let download = Download { from: From::H1Client(reader), method: &head.method };
+                Ok((Upload::H1Client(writer), download))
             }
-            Self::Many(requests) => {
+            Self::H2Client(requests) => {
                 let mut request = convert::outgoing(head, if https { "https" } else { "http" })
                     .map_err(|_| Broken::Malformed("a head that HTTP/2 cannot carry"))?;
                 if let Some(protocol) = &head.upgrade {
@@ -142,8 +142,8 @@ impl Connection {
                 poll_fn(|context| requests.poll_ready(context)).await?;
                 let ends = head.framing == Framing::None && head.upgrade.is_none();
                 let (response, stream) = requests.send_request(request, ends)?;
-                let download = Download { from: From::Many(Some(response)), method: &head.method };
-                Ok((Upload::Many(Outgoing::new(stream, ends, head.framing, &head.fields)), download))
+                let download = Download { from: From::H2Client(Some(response)), method: &head.method };
+                Ok((Upload::H2Client(Outgoing::new(stream, ends, head.framing, &head.fields)), download))
             }
         }
     }
@@ -152,27 +152,27 @@ impl Connection {
     /// section 3). Known behind its first answer, or from [`new`](Self::new).
     pub(crate) fn can_upgrade(&self) -> bool {
         match self {
-            Self::One(_) => true,
-            Self::Many(requests) => requests.is_extended_connect_protocol_enabled(),
+            Self::H1Client(_) => true,
+            Self::H2Client(requests) => requests.is_extended_connect_protocol_enabled(),
         }
     }
 
     /// The whole connection, behind a `101`.
     pub(crate) fn into_stream(self) -> Option<(Stream, Vec<u8>)> {
         match self {
-            Self::One(one) => {
+            Self::H1Client(one) => {
                 let (reader, rest) = one.reader.into_parts();
                 Some((reader.unsplit(one.writer)?, rest))
             }
-            Self::Many(_) => None,
+            Self::H2Client(_) => None,
         }
     }
 
     /// Whether it is in step, and can be used for another request.
     pub(crate) fn is_clear(&self) -> bool {
         match self {
-            Self::One(one) => one.reader.is_clear(),
-            Self::Many(_) => true,
+            Self::H1Client(one) => one.reader.is_clear(),
+            Self::H2Client(_) => true,
         }
     }
 }
@@ -182,16 +182,16 @@ impl Connection {
 impl Upload<'_> {
     pub(crate) fn is_finished(&self) -> bool {
         match self {
-            Self::One(writer) => writer.is_finished(),
-            Self::Many(_) => true,
+            Self::H1Client(writer) => writer.is_finished(),
+            Self::H2Client(_) => true,
         }
     }
 
     /// The request's way of a tunnel.
     pub(crate) fn into_stream(self) -> Option<h2::SendStream<Bytes>> {
         match self {
-            Self::One(_) => None,
-            Self::Many(outgoing) => Some(outgoing.into_inner()),
+            Self::H1Client(_) => None,
+            Self::H2Client(outgoing) => Some(outgoing.into_inner()),
         }
     }
 }
@@ -199,15 +199,15 @@ impl Upload<'_> {
 impl Sink for Upload<'_> {
     async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
         match self {
-            Self::One(writer) => writer.put(piece).await,
-            Self::Many(stream) => stream.put(piece).await,
+            Self::H1Client(writer) => writer.put(piece).await,
+            Self::H2Client(stream) => stream.put(piece).await,
         }
     }
 
     async fn finish(&mut self) -> Result<(), Broken> {
         match self {
-            Self::One(writer) => writer.finish().await,
-            Self::Many(stream) => stream.finish().await,
+            Self::H1Client(writer) => writer.finish().await,
+            Self::H2Client(stream) => stream.finish().await,
         }
     }
 }
@@ -219,18 +219,18 @@ impl<'a> Download<'a> {
     /// another.
     pub(crate) async fn head(mut self) -> Result<(ResponseHead, Next<'a>), Broken> {
         let head = match &mut self.from {
-            From::One(reader) => {
+            From::H1Client(reader) => {
                 let bytes = reader.head(MAX_HEAD).await.map_err(no_head)?;
                 parse_response(&bytes, self.method).map_err(|bad| Broken::Malformed(bad.label()))?
             }
-            From::Many(response) => {
+            From::H2Client(response) => {
                 let response = response.take().ok_or(Broken::Closed)?.await?;
                 let (parts, body) = response.into_parts();
                 let has_body = !body.is_end_stream() && self.method != b"HEAD";
                 let head = convert::response(&parts, has_body);
                 http_proto::check_h2_response(head.status, &head.fields)
                     .map_err(|bad| Broken::Malformed(bad.label()))?;
-                return Ok((head, Next::Body(Answer::Many(Incoming::new(body)))));
+                return Ok((head, Next::Body(Answer::H2Client(Incoming::new(body)))));
             }
         };
         if (100..200).contains(&head.status) && head.status != 101 {
@@ -238,8 +238,8 @@ impl<'a> Download<'a> {
         }
         let framing = head.framing;
         match self.from {
-            From::One(reader) => Ok((head, Next::Body(Answer::One(reader.body(framing))))),
-            From::Many(_) => Err(Broken::Closed),
+            From::H1Client(reader) => Ok((head, Next::Body(Answer::H1Client(reader.body(framing))))),
+            From::H2Client(_) => Err(Broken::Closed),
         }
     }
 }
@@ -266,8 +266,8 @@ impl Answer<'_> {
     /// The response's way of a tunnel.
     pub(crate) fn into_stream(self) -> Option<h2::RecvStream> {
         match self {
-            Self::One(_) => None,
-            Self::Many(incoming) => Some(incoming.into_inner()),
+            Self::H1Client(_) => None,
+            Self::H2Client(incoming) => Some(incoming.into_inner()),
         }
     }
 }
@@ -275,22 +275,22 @@ impl Answer<'_> {
 impl Source for Answer<'_> {
     async fn piece(&mut self) -> Result<Option<Piece>, Broken> {
         match self {
-            Self::One(body) => body.piece().await,
-            Self::Many(incoming) => incoming.piece().await,
+            Self::H1Client(body) => body.piece().await,
+            Self::H2Client(incoming) => incoming.piece().await,
         }
     }
 
     fn is_finished(&self) -> bool {
         match self {
-            Self::One(body) => body.is_finished(),
-            Self::Many(incoming) => incoming.is_finished(),
+            Self::H1Client(body) => body.is_finished(),
+            Self::H2Client(incoming) => incoming.is_finished(),
         }
     }
 
     async fn closed(&mut self) -> Result<(), Broken> {
         match self {
-            Self::One(body) => body.closed().await,
-            Self::Many(incoming) => incoming.closed().await,
+            Self::H1Client(body) => body.closed().await,
+            Self::H2Client(incoming) => incoming.closed().await,
         }
     }
 }

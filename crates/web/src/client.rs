@@ -40,60 +40,60 @@ pub(crate) trait Client: Sink {
 }
 
 /// An HTTP/1 client.
-pub(crate) struct One<'a, W> {
-    state: OneState<'a, W>,
+pub(crate) struct H1Client<'a, W> {
+    state: H1State<'a, W>,
     version: Version,
     /// Whether the connection must be closed behind this response.
     pub(crate) closes: bool,
 }
 
-enum OneState<'a, W> {
+enum H1State<'a, W> {
     Waiting(&'a mut W),
     Begun(Writer<'a, W>),
     Lost,
 }
 
 /// An HTTP/2 client.
-pub(crate) struct Many {
+pub(crate) struct H2Client {
     respond: SendResponse<Bytes>,
     stream: Option<Outgoing>,
     /// The request was `HEAD`.
     is_head: bool,
 }
 
-// === impl One ===
+// === impl H1Client ===
 
-impl<'a, W: AsyncWrite + Unpin + Send> One<'a, W> {
+impl<'a, W: AsyncWrite + Unpin + Send> H1Client<'a, W> {
     /// `closes`: the client, or our bound, has made this the last request.
     pub(crate) fn new(io: &'a mut W, version: Version, closes: bool) -> Self {
-        Self { state: OneState::Waiting(io), version, closes }
+        Self { state: H1State::Waiting(io), version, closes }
     }
 
     /// Whether everything was sent, so that another response can follow.
     pub(crate) fn is_finished(&self) -> bool {
-        matches!(&self.state, OneState::Begun(writer) if writer.is_finished())
+        matches!(&self.state, H1State::Begun(writer) if writer.is_finished())
     }
 }
 
-impl<W: AsyncWrite + Unpin + Send> Sink for One<'_, W> {
+impl<W: AsyncWrite + Unpin + Send> Sink for H1Client<'_, W> {
     async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
         match &mut self.state {
-            OneState::Begun(writer) => writer.put(piece).await,
-            OneState::Waiting(_) | OneState::Lost => Err(Broken::Closed),
+            H1State::Begun(writer) => writer.put(piece).await,
+            H1State::Waiting(_) | H1State::Lost => Err(Broken::Closed),
         }
     }
 
     async fn finish(&mut self) -> Result<(), Broken> {
         match &mut self.state {
-            OneState::Begun(writer) => writer.finish().await,
-            OneState::Waiting(_) | OneState::Lost => Err(Broken::Closed),
+            H1State::Begun(writer) => writer.finish().await,
+            H1State::Waiting(_) | H1State::Lost => Err(Broken::Closed),
         }
     }
 }
 
-impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
+impl<W: AsyncWrite + Unpin + Send> Client for H1Client<'_, W> {
     async fn interim(&mut self, head: &ResponseHead) -> Result<(), Broken> {
-        let OneState::Waiting(io) = &mut self.state else { return Ok(()) };
+        let H1State::Waiting(io) = &mut self.state else { return Ok(()) };
         // RFC 9110 section 15.2: never to HTTP/1.0.
         if self.version == Version::Http11 {
             let mut bytes = Vec::new();
@@ -110,7 +110,7 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
         first: Option<Bytes>,
         last: bool,
     ) -> Result<(), Broken> {
-        let OneState::Waiting(io) = std::mem::replace(&mut self.state, OneState::Lost) else {
+        let H1State::Waiting(io) = std::mem::replace(&mut self.state, H1State::Lost) else {
             return Err(Broken::Closed);
         };
         let framing = match head.framing {
@@ -130,12 +130,12 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
         }
         let mut bytes = Vec::new();
         write_response(&mut bytes, &head, framing);
-        self.state = OneState::Begun(Writer::begin(io, bytes, framing, first).await?);
+        self.state = H1State::Begun(Writer::begin(io, bytes, framing, first).await?);
         Ok(())
     }
 
     fn has_begun(&self) -> bool {
-        !matches!(self.state, OneState::Waiting(_))
+        !matches!(self.state, H1State::Waiting(_))
     }
 
     async fn left(&mut self) {
@@ -144,13 +144,13 @@ impl<W: AsyncWrite + Unpin + Send> Client for One<'_, W> {
 
     fn cut(&mut self) {
         self.closes = true;
-        self.state = OneState::Lost;
+        self.state = H1State::Lost;
     }
 }
 
-// === impl Many ===
+// === impl H2Client ===
 
-impl Many {
+impl H2Client {
     pub(crate) fn new(respond: SendResponse<Bytes>, is_head: bool) -> Self {
         Self { respond, stream: None, is_head }
     }
@@ -174,7 +174,7 @@ impl Many {
     }
 }
 
-impl Sink for Many {
+impl Sink for H2Client {
     async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
         self.stream.as_mut().ok_or(Broken::Closed)?.put(piece).await
     }
@@ -184,7 +184,7 @@ impl Sink for Many {
     }
 }
 
-impl Client for Many {
+impl Client for H2Client {
     async fn interim(&mut self, _: &ResponseHead) -> Result<(), Broken> {
         // The library has no way to send one; a client need not be told (RFC 9110 section 15.2).
         Ok(())

@@ -8,7 +8,7 @@ use plan::{ExtractFrom, HttpRoute, HttpTarget, Name};
 
 use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
-use crate::service::Visit;
+use crate::service::HttpConnection;
 
 /// What the rules say of a request.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ fn position(routes: &[HttpRoute], path: &str) -> Option<usize> {
     routes.iter().position(|route| route.matcher.is_match(path))
 }
 
-impl Visit {
+impl HttpConnection {
     /// Decides; what had to be read of the body for it is left in `prefix`, where a decision by rules that were
     /// replaced meanwhile may have left some already.
     pub(crate) async fn decide<S: Source, C: Client>(
@@ -145,6 +145,6 @@ impl Visit {
     async fn resolve(&self, head: &RequestHead) -> Option<Identifier> {
         let resolver = self.service.context.resolver.as_ref()?;
         let token = names::bearer(head.fields.get("authorization")?).ok()?;
-        Box::pin(resolver.account(token.expose(), &self.visitor())).await
+        Box::pin(resolver.account(token.expose(), &self.client_identity())).await
     }
 }

@@ -1,4 +1,4 @@
-//! One request from its head to its end: decide, desk, connect, relay.
+//! H1Client request from its head to its end: decide, desk, connect, relay.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
 use crate::decide::Refused;
 use crate::relay::{self, Ended, Failure, Halves};
-use crate::service::Visit;
+use crate::route::{NoRoute, Route};
+use crate::service::HttpConnection;
 use crate::upgrade::{self, Far};
 use crate::watch::Watch;
-use crate::way::{NoWay, Way};
 
 /// What becomes of the client's connection behind an exchange.
 pub(crate) enum After {
@@ -37,14 +37,14 @@ pub(crate) struct Opened {
 }
 
 /// A request on its way: what is known of it when it has been decided where it goes.
-struct Errand<'a> {
+struct Exchange<'a> {
     head: RequestHead,
     prefix: Vec<Piece>,
     /// Whether a failed answer is a failed login.
     has_credentials: bool,
     /// Of the credentials, for metrics and the log.
     scheme: &'static str,
-    visit: &'a Visit,
+    visit: &'a HttpConnection,
 }
 
 /// A backend's no to a credential, in the metrics and in the log: the word of every protocol.
@@ -52,7 +52,7 @@ const REJECTED: &str = "rejected";
 /// Rounds of one request under which reloads replace the rules.
 const MAX_RULES: u32 = 4;
 
-impl Visit {
+impl HttpConnection {
     /// Serves one request.
     pub(crate) async fn serve<S: Source, C: Client>(
         &self,
@@ -62,7 +62,7 @@ impl Visit {
         last: bool,
     ) -> After {
         let (mut visit, mut prefix, method) = (Cow::Borrowed(self), Vec::new(), head.method.clone());
-        let mut found = Err(NoWay::Outdated);
+        let mut found = Err(NoRoute::Outdated);
         for _ in 0..MAX_RULES {
             let decision = match visit.decide(&head, source, client, &mut prefix).await {
                 Ok(decision) => decision,
@@ -72,21 +72,21 @@ impl Visit {
                 return give(answer, &method, source, client, last).await;
             }
             found = Box::pin(visit.way(decision, head.upgrade.is_some())).await;
-            if !matches!(found, Err(NoWay::Outdated)) {
+            if !matches!(found, Err(NoRoute::Outdated)) {
                 break;
             }
             visit.to_mut().renew();
         }
         let way = match found {
             Ok(way) => way,
-            Err(NoWay::Answer(answer)) => return give(answer, &method, source, client, last).await,
-            Err(NoWay::Outdated) => return give(Answer::UNAVAILABLE, &method, source, client, last).await,
+            Err(NoRoute::Answer(answer)) => return give(answer, &method, source, client, last).await,
+            Err(NoRoute::Outdated) => return give(Answer::UNAVAILABLE, &method, source, client, last).await,
         };
         let credentials = head.fields.get("authorization");
         let (has_credentials, scheme) =
             (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
         visit.prepare(&mut head, !prefix.is_empty());
-        let mut errand = Errand { head, prefix, has_credentials, scheme, visit: &visit };
+        let mut errand = Exchange { head, prefix, has_credentials, scheme, visit: &visit };
         Box::pin(errand.run(way, source, client, last)).await
     }
 
@@ -162,12 +162,12 @@ async fn give<S: Source, C: Client>(
     }
 }
 
-// === impl Errand ===
+// === impl Exchange ===
 
-impl Errand<'_> {
+impl Exchange<'_> {
     async fn run<S: Source, C: Client>(
         &mut self,
-        mut way: Way,
+        mut way: Route,
         source: &mut S,
         client: &mut C,
         last: bool,
@@ -192,10 +192,15 @@ impl Errand<'_> {
         self.end(ended, way, source, client, last).await
     }
 
-    async fn carry<S: Source, C: Client>(&mut self, way: &mut Way, source: &mut S, client: &mut C) -> Ended {
+    async fn carry<S: Source, C: Client>(
+        &mut self,
+        way: &mut Route,
+        source: &mut S,
+        client: &mut C,
+    ) -> Ended {
         let prefix = std::mem::take(&mut self.prefix);
         let context = &self.visit.service.context;
-        let sitting = context.meters.route(&self.visit.listener.name, &way.destination).begin();
+        let session_guard = context.meters.route(&self.visit.listener.name, &way.destination).begin();
         let account = way.ticket.account().cloned();
         let (destination, this) = (Name::clone(&way.destination), &*self);
         let verdict = |status| match status {
@@ -205,14 +210,14 @@ impl Errand<'_> {
         let watch = Watch {
             ticket: &way.ticket,
             idle: context.plan.http.relay_idle,
-            sitting: &sitting,
+            session_guard: &session_guard,
             verdict: &verdict,
         };
         let https = way.leg.tls != TlsMode::Plain;
         let exchange =
             relay::exchange(&mut way.connection, &self.head, https, prefix, source, client, &watch);
         let ended = Box::pin(exchange).await;
-        sitting.ended(ended.label());
+        session_guard.ended(ended.label());
         ended
     }
 
@@ -223,7 +228,7 @@ impl Errand<'_> {
         let context = &visit.service.context;
         context.meters.leg(Protocol::Http.name(), destination).login(self.scheme, REJECTED);
         visit.log_failure(account.unwrap_or_default().as_bytes(), REJECTED);
-        context.live.brake.failed(visit.listener.suspect(visit.client.ip()), account)
+        context.live.throttle.failed(visit.listener.suspect(visit.client.ip()), account)
     }
 
     /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
@@ -237,7 +242,7 @@ impl Errand<'_> {
     async fn end<S: Source, C: Client>(
         &self,
         ended: Ended,
-        way: Way,
+        way: Route,
         source: &S,
         client: &mut C,
         last: bool,
@@ -290,7 +295,7 @@ impl Errand<'_> {
         &self,
         head: ResponseHead,
         halves: Option<Halves>,
-        way: Way,
+        way: Route,
         source: &S,
         client: &mut C,
     ) -> After {
@@ -309,7 +314,7 @@ impl Errand<'_> {
     }
 
     /// The log lines of an answer, with the login where it is the account's first.
-    fn note(&self, way: &Way, status: u16) {
+    fn note(&self, way: &Route, status: u16) {
         let visit = self.visit;
         tracing::debug!(
             destination = %way.destination,
@@ -324,7 +329,7 @@ impl Errand<'_> {
         };
         if visit.is_first(account, &way.destination) {
             context.meters.leg(Protocol::Http.name(), &way.destination).login(self.scheme, "accepted");
-            context.live.brake.succeeded(Some(account));
+            context.live.throttle.succeeded(Some(account));
             let account = context.live.accounts.show(account);
             tracing::info!(
                 %account,
@@ -357,9 +362,9 @@ fn is_bound_to_connection(head: &RequestHead) -> bool {
     })
 }
 
-// === impl Visit ===
+// === impl HttpConnection ===
 
-impl Visit {
+impl HttpConnection {
     fn hop<'a>(&self, host: &'a [u8]) -> forwarded::Hop<'a> {
         forwarded::Hop { client: self.client.ip(), https: self.tls.is_some(), host }
     }

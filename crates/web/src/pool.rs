@@ -84,9 +84,9 @@ impl Pool {
             if since.elapsed() >= MAX_WAIT || !connection.is_fresh() {
                 continue;
             }
-            if let Connection::Many(requests) = &connection {
+            if let Connection::H2Client(requests) = &connection {
                 // It stays for others while it is used.
-                self.put(key, Connection::Many(requests.clone()));
+                self.put(key, Connection::H2Client(requests.clone()));
             }
             return Some(connection);
         }
@@ -99,8 +99,8 @@ impl Pool {
             return;
         }
         let shelf = shelves.by_key.entry(key.clone()).or_default();
-        // One HTTP/2 connection carries as many requests as there are.
-        let is_shared = matches!(connection, Connection::Many(_));
+        // H1Client HTTP/2 connection carries as many requests as there are.
+        let is_shared = matches!(connection, Connection::H2Client(_));
         if shelf.len() >= key.room() || (is_shared && !shelf.is_empty()) {
             return;
         }

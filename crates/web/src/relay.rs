@@ -1,4 +1,4 @@
-//! One exchange on its way: the request's body up, the response down, both at once.
+//! H1Client exchange on its way: the request's body up, the response down, both at once.
 //!
 //! A response may come before the request is whole (a refusal, or an answer that streams), so neither way
 //! waits for the other. What must never happen: a cut response that looks whole; a connection that is used
@@ -225,7 +225,7 @@ async fn download<'a, C: Client>(
         }
     };
     shared.note();
-    let is_opened = head.status == 101 || (head.status == 200 && matches!(answer, Answer::Many(_)));
+    let is_opened = head.status == 101 || (head.status == 200 && matches!(answer, Answer::H2Client(_)));
     if is_upgrade && is_opened {
         return Down::Upgraded(head, answer);
     }

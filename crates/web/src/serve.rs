@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::answer::Answer;
-use crate::service::{Service, Visit};
+use crate::service::{HttpConnection, Service};
 
 /// Serves one connection of `listener` to its end. `draining` is cancelled when the proxy begins to drain.
 pub async fn serve(
@@ -46,10 +46,10 @@ async fn course(
     draining: CancellationToken,
 ) {
     let service = current.now();
-    let Accepted { stream, peer, local, place, .. } = accepted;
+    let Accepted { stream, peer, local, permit, .. } = accepted;
     let deadline = Instant::now() + listener.preauth_timeout;
     let meter = Arc::clone(service.context.meters.listener(&listener.name));
-    let presence = meter.enter();
+    let connection_guard = meter.enter();
     let arriving = mail::arrive(&listener, &meter, stream, (peer, local), deadline);
     let Some((ends, mut stream)) = arriving.await else { return };
     if listener.tls != TlsMode::Plain {
@@ -68,11 +68,11 @@ async fn course(
     }
     let tls = stream.tls_info();
     let is_many = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-    let visit = Visit::new(current, listener, id, ends, tls);
+    let visit = HttpConnection::new(current, listener, id, ends, tls);
     if is_many {
-        Box::pin(visit.serve_many(stream, deadline, draining)).await;
+        Box::pin(visit.serve_h2(stream, deadline, draining)).await;
     } else {
-        Box::pin(visit.serve_one(stream, deadline, draining)).await;
+        Box::pin(visit.serve_h1(stream, deadline, draining)).await;
     }
-    drop((place, presence));
+    drop((permit, connection_guard));
 }

@@ -9,7 +9,7 @@ use observe::SessionId;
 use plan::{Listener, Name};
 use sessions::{LoginTicket, SessionTicket, Unconfirmed};
 use tls::{Acceptor, Certificates, SetupError, TlsInfo};
-use upstream::Visitor;
+use upstream::ClientIdentity;
 
 use crate::pool::Pool;
 
@@ -23,11 +23,11 @@ pub struct Service {
 /// Accounts whose first request on a connection was logged, with where they went.
 type Seen = Vec<(Arc<str>, Name)>;
 
-/// One client's connection, as its next request meets it.
+/// H1Client client's connection, as its next request meets it.
 #[derive(Clone)]
-pub(crate) struct Visit {
+pub(crate) struct HttpConnection {
     current: Current<Service>,
-    /// What was in force when the request came; see [`Visit::renew`].
+    /// What was in force when the request came; see [`HttpConnection::renew`].
     pub(crate) service: Arc<Service>,
     pub(crate) listener: Arc<Listener>,
     pub(crate) id: SessionId,
@@ -60,9 +60,9 @@ impl fmt::Debug for Service {
     }
 }
 
-// === impl Visit ===
+// === impl HttpConnection ===
 
-impl Visit {
+impl HttpConnection {
     pub(crate) fn new(
         current: Current<Service>,
         listener: Arc<Listener>,
@@ -98,8 +98,8 @@ impl Visit {
     }
 
     /// The client as a backend may learn of it.
-    pub(crate) fn visitor(&self) -> Visitor {
-        Visitor {
+    pub(crate) fn client_identity(&self) -> ClientIdentity {
+        ClientIdentity {
             client: self.client,
             local: self.local,
             tls: self.tls.clone(),
@@ -111,7 +111,7 @@ impl Visit {
     /// Whether this is the first request of `account` to `destination` on this connection.
     pub(crate) fn is_first(&self, account: &Arc<str>, destination: &Name) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.iter().any(|(name, place)| name == account && place == destination) {
+        if seen.iter().any(|(name, permit)| name == account && permit == destination) {
             return false;
         }
         if seen.len() >= MAX_SEEN {

@@ -1,4 +1,4 @@
-//! One HTTP/2 stream, from either end: as a source, as a sink, and as the two ways of a tunnel.
+//! H1Client HTTP/2 stream, from either end: as a source, as a sink, and as the two ways of a tunnel.
 
 use std::io;
 use std::pin::Pin;

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge::{Limits, Opening};
-use mail::{Crossing, Ledger, Lines};
+use mail::{BridgedSession, Ledger, Lines};
 use tls::Stream;
 
 use crate::exchange::Opened;
-use crate::service::Visit;
+use crate::service::HttpConnection;
 use crate::stream::Tunnel;
 use crate::upgrade::{End, Far};
 
 /// RFC 6455 section 7.1.1: a WebSocket whose one side has closed is over, but for its last words.
 const HALF_CLOSE: Duration = Duration::from_secs(2);
 
-impl Visit {
+impl HttpConnection {
     /// Bridges an HTTP/1 client. `rest`: what it has sent behind its request.
-    pub(crate) async fn tunnel_one(&self, mut client: Stream, rest: Vec<u8>, opened: Opened) {
+    pub(crate) async fn tunnel_h1(&self, mut client: Stream, rest: Vec<u8>, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
         let ledger = Ledger::open(&self.service.context, &self.listener, ticket, Arc::clone(&destination));
         let limits = self.tunnel_limits();
         match far {
             Far::Stream(backend, said) => {
                 let opening = Opening { to_backend: rest, to_client: said };
-                let crossing = Crossing {
+                let crossing = BridgedSession {
                     client,
                     backend: *backend,
                     opening,
@@ -45,7 +45,7 @@ impl Visit {
     }
 
     /// Bridges an HTTP/2 client's stream.
-    pub(crate) async fn tunnel_many(&self, mut client: Tunnel, opened: Opened) {
+    pub(crate) async fn tunnel_h2(&self, mut client: Tunnel, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
         let ledger = Ledger::open(&self.service.context, &self.listener, ticket, Arc::clone(&destination));
         let (mut backend, said): (Box<dyn End>, Vec<u8>) = match far {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use observe::metrics::Sitting;
+use observe::metrics::SessionGuard;
 use sessions::{EndReason, SessionTicket};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -13,7 +13,7 @@ pub(crate) struct Watch<'a> {
     pub(crate) ticket: &'a SessionTicket,
     /// Longest silence of both sides.
     pub(crate) idle: Duration,
-    pub(crate) sitting: &'a Sitting,
+    pub(crate) session_guard: &'a SessionGuard,
     /// Told the status of an answer before its client is; says how long it is held back (the brake on guessing).
     pub(crate) verdict: &'a (dyn Fn(u16) -> Duration + Sync),
 }
@@ -39,7 +39,7 @@ impl Watch<'_> {
         let traffic = self.ticket.traffic();
         traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
         traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
-        self.sitting.moved(to_backend, to_client);
+        self.session_guard.moved(to_backend, to_client);
     }
 }
 

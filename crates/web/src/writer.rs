@@ -87,7 +87,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
     }
 
     async fn chunk(&mut self, data: Bytes) -> Result<(), Broken> {
-        // One segment for the three parts where the stream takes them so.
+        // H1Client segment for the three parts where the stream takes them so.
         let mut size = Vec::with_capacity(20);
         write_chunk_header(&mut size, data.len());
         let mut all = Bytes::from(size).chain(data).chain(CHUNK_END);

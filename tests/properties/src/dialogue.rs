@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use credentials::attempt::{Attempt, Credential, Mechanism};
 use mail_proto::inbox::Inbox;
-use mail_proto::step::{Advert, Asked, Channel, Dialogue, Opening, Step};
-use mail_proto::verdict::{Parting, Reply, Verdict};
+use mail_proto::step::{Channel, ClientEvent, Dialogue, Offer, Opening, Step};
+use mail_proto::verdict::{CloseReason, Reply, Verdict};
 use mail_proto::{imap, managesieve, pop3, submission};
 use types::secret::Secret;
 
@@ -29,9 +29,9 @@ struct Kind {
 /// What happened, whatever the pieces.
 #[derive(Debug, PartialEq, Eq)]
 enum Happened {
-    Said(Vec<u8>),
+    StandardReply(Vec<u8>),
     Secured,
-    Asked(String),
+    ClientEvent(String),
     Closed,
 }
 
@@ -108,7 +108,8 @@ fn play(bytes: &[u8], kind: &Kind) {
         let other = Conversation::play(kind, &input, sizes);
         assert_eq!(asked, other, "the pieces make a difference");
     }
-    let is_shown = asked.iter().any(|happened| matches!(happened, Happened::Said(words) if shows(words)));
+    let is_shown =
+        asked.iter().any(|happened| matches!(happened, Happened::StandardReply(words) if shows(words)));
     assert!(!is_shown || (kind.echoes)(&input.data), "a password was said back");
 }
 
@@ -121,7 +122,7 @@ fn opening(kind: &Kind, input: &Input) -> Opening {
     };
     let sasl =
         if input.has(2) { vec![ScramSha256] } else { vec![Plain, Login, OAuthBearer, XOAuth2, ScramSha256] };
-    let advert = Advert {
+    let offer = Offer {
         hostname: "mail.example.org".to_owned(),
         banner: "ready".to_owned(),
         sasl,
@@ -129,7 +130,7 @@ fn opening(kind: &Kind, input: &Input) -> Opening {
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: input.choice & 3 == 3,
     };
-    Opening { advert: Arc::new(advert), channel, trusts_front: input.has(3) }
+    Opening { offer: Arc::new(offer), channel, trusts_front: input.has(3) }
 }
 
 // === impl Conversation ===
@@ -185,10 +186,10 @@ impl<'a> Conversation<'a> {
     fn say(&mut self, words: Vec<u8>) {
         assert!(words.len() <= MAX_WORDS, "{} bytes at once", words.len());
         assert!(words.is_empty() || words.ends_with(b"\r\n"), "half a line: {}", words.escape_ascii());
-        if let Some(Happened::Said(before)) = self.happened.last_mut() {
+        if let Some(Happened::StandardReply(before)) = self.happened.last_mut() {
             before.extend(words);
         } else if !words.is_empty() {
-            self.happened.push(Happened::Said(words));
+            self.happened.push(Happened::StandardReply(words));
         }
     }
 
@@ -204,25 +205,25 @@ impl<'a> Conversation<'a> {
         self.say(words);
     }
 
-    fn asked(&mut self, asked: Asked) {
+    fn asked(&mut self, asked: ClientEvent) {
         match asked {
-            Asked::Attempt(attempt) => {
+            ClientEvent::Attempt(attempt) => {
                 self.attempts += 1;
                 assert!(self.permits(&attempt), "a login that the connection does not permit");
                 assert!(!shows(format!("{:?}", attempt.credential).as_bytes()), "a password is printed");
-                let told = &attempt.told;
-                assert!(told.id.len() <= 30, "more fields of an ID than RFC 2971 allows");
-                assert!(self.opening.trusts_front || told.front.is_none(), "a stranger was believed");
-                self.happened.push(Happened::Asked(shown(&attempt)));
+                let client_info = &attempt.client_info;
+                assert!(client_info.id.len() <= 30, "more fields of an ID than RFC 2971 allows");
+                assert!(self.opening.trusts_front || client_info.front.is_none(), "a stranger was believed");
+                self.happened.push(Happened::ClientEvent(shown(&attempt)));
                 let is_relayed = !matches!(attempt.mechanism(), Mechanism::Login | Mechanism::Plain);
                 self.decide(is_relayed);
             }
-            Asked::Response(response) => {
-                self.happened.push(Happened::Asked(format!("response {}", text(&response))));
+            ClientEvent::Response(response) => {
+                self.happened.push(Happened::ClientEvent(format!("response {}", text(&response))));
                 self.decide(true);
             }
-            Asked::Cancelled => {
-                self.happened.push(Happened::Asked("cancelled".to_owned()));
+            ClientEvent::Cancelled => {
+                self.happened.push(Happened::ClientEvent("cancelled".to_owned()));
                 let words = self.dialogue.answer(Verdict::Cancelled);
                 self.say(words);
             }
@@ -251,7 +252,7 @@ impl<'a> Conversation<'a> {
             5 => {
                 let words = self.dialogue.answer(Verdict::Accepted(reply(b"OK you are in\r\n")));
                 self.say(words);
-                self.dialogue.farewell(Parting::Ended)
+                self.dialogue.farewell(CloseReason::Ended)
             }
             _ => self.dialogue.answer(Verdict::Refused(None)),
         };
@@ -262,10 +263,10 @@ impl<'a> Conversation<'a> {
 fn shown(attempt: &Attempt) -> String {
     match &attempt.credential {
         Credential::Password { user, password } => {
-            format!("password {} {} {:?}", text(user), text(password), attempt.told)
+            format!("password {} {} {:?}", text(user), text(password), attempt.client_info)
         }
         Credential::Sasl { mechanism, initial } => {
-            format!("{mechanism} {} {:?}", text(initial), attempt.told)
+            format!("{mechanism} {} {:?}", text(initial), attempt.client_info)
         }
     }
 }

@@ -4,10 +4,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use credentials::attempt::{Attempt, Credential, Mechanism, Told};
+use credentials::attempt::{Attempt, ClientInfo, Credential, Mechanism};
 use credentials::names::{self, Claimed};
 use mail_proto::inbox::Inbox;
-use mail_proto::step::{Advert, Asked, Channel, Dialogue, Errand, Forward, Heard, Opening, Replay, Step};
+use mail_proto::step::{
+    BackendEvent, Channel, ClientEvent, Dialogue, Forward, Offer, Opening, Replay, ReplayContext, Step,
+};
 use mail_proto::verdict::{Reply, Verdict};
 use mail_proto::{imap, managesieve, pop3, submission};
 use types::fault::Fault;
@@ -50,13 +52,13 @@ const MAX_CREDENTIAL: usize = 2_000;
 
 pub(crate) fn exchange(bytes: &[u8]) {
     let Some(input) = Input::plain(bytes) else { return };
-    let [how, told, first, ref rest @ ..] = input.data[..] else { return };
+    let [how, client_info, first, ref rest @ ..] = input.data[..] else { return };
     if rest.len() > MAX_CREDENTIAL {
         return;
     }
     let Some(credential) = credential(how, rest.split_at(usize::from(first).min(rest.len()))) else { return };
-    let told = told_by(told, rest);
-    let mut wires = Wires::new(&input, Attempt { credential, told: told.clone() }, how);
+    let client_info = told_by(client_info, rest);
+    let mut wires = Wires::new(&input, Attempt { credential, client_info: client_info.clone() }, how);
     let is_told = input.has(5);
     match wires.play() {
         Ended::NoWay => {}
@@ -64,10 +66,10 @@ pub(crate) fn exchange(bytes: &[u8]) {
             let received = wires.received.expect("an attempt before the verdict");
             assert_eq!(meant(&received.credential), meant(&wires.attempt.credential), "another credential");
             assert!(wires.introduced, "the client was not introduced");
-            let front = received.told.front.map(|front| front.client);
+            let front = received.client_info.front.map(|front| front.client);
             assert_eq!(front, is_told.then(client), "another client");
             if is_told && input.choice & 3 == 3 {
-                assert_eq!(received.told.helo, Some(helo_of(&told)), "another name in EHLO");
+                assert_eq!(received.client_info.helo, Some(helo_of(&client_info)), "another name in EHLO");
             }
         }
     }
@@ -96,17 +98,24 @@ fn credential(how: u8, (first, second): (&[u8], &[u8])) -> Option<Credential> {
 }
 
 /// What an IMAP client could have told: at most 30 fields, names of 30 bytes and values of 1024.
-fn told_by(told: u8, rest: &[u8]) -> Told {
+fn told_by(client_info: u8, rest: &[u8]) -> ClientInfo {
     let value = |number: u8| {
-        let length = if told & 0x80 == 0 { rest.len() } else { 1024 };
+        let length = if client_info & 0x80 == 0 { rest.len() } else { 1024 };
         (number != 1).then(|| rest.iter().chain(&[b'v'; 1024]).take(length.min(1024)).copied().collect())
     };
-    let id = (0..(told & 0x1f).min(30)).map(|number| (format!("field{number}").into_bytes(), value(number)));
-    Told { id: id.collect(), helo: Some(rest.to_vec()), extended: true, utf8: told & 0x40 != 0, front: None }
+    let id = (0..(client_info & 0x1f).min(30))
+        .map(|number| (format!("field{number}").into_bytes(), value(number)));
+    ClientInfo {
+        id: id.collect(),
+        helo: Some(rest.to_vec()),
+        extended: true,
+        utf8: client_info & 0x40 != 0,
+        front: None,
+    }
 }
 
-fn helo_of(told: &Told) -> Vec<u8> {
-    let helo = told.helo.as_deref().unwrap_or_default();
+fn helo_of(client_info: &ClientInfo) -> Vec<u8> {
+    let helo = client_info.helo.as_deref().unwrap_or_default();
     let is_fit = (1..=255).contains(&helo.len()) && helo.iter().all(u8::is_ascii_graphic);
     if is_fit { helo.to_vec() } else { b"proxy.example.org".to_vec() }
 }
@@ -144,19 +153,19 @@ impl Wires {
             ttl: 6,
             encrypted: true,
         });
-        let errand = Errand {
+        let context = ReplayContext {
             starttls: input.has(6),
             forward,
-            told: attempt.told.clone(),
+            client_info: attempt.client_info.clone(),
             hostname: "proxy.example.org".to_owned(),
         };
         let channel = if input.has(6) { Channel::Upgradable } else { Channel::Encrypted };
-        let opening = Opening { advert: Arc::new(advert(input, how)), channel, trusts_front: true };
+        let opening = Opening { offer: Arc::new(offer(input, how)), channel, trusts_front: true };
         let (client, server): (Box<dyn Replay>, Box<dyn Dialogue>) = match input.choice & 3 {
-            0 => (Box::new(imap::Replay::new(errand)), Box::new(imap::Dialogue::new(opening))),
-            1 => (Box::new(pop3::Replay::new(errand)), Box::new(pop3::Dialogue::new(opening))),
-            2 => (Box::new(managesieve::Replay::new(errand)), Box::new(managesieve::Dialogue::new(opening))),
-            _ => (Box::new(submission::Replay::new(errand)), Box::new(submission::Dialogue::new(opening))),
+            0 => (Box::new(imap::Replay::new(context)), Box::new(imap::Dialogue::new(opening))),
+            1 => (Box::new(pop3::Replay::new(context)), Box::new(pop3::Dialogue::new(opening))),
+            2 => (Box::new(managesieve::Replay::new(context)), Box::new(managesieve::Dialogue::new(opening))),
+            _ => (Box::new(submission::Replay::new(context)), Box::new(submission::Dialogue::new(opening))),
         };
         let yes = [&b"OK\r\n"[..], b"+OK\r\n", b"OK\r\n", b"235 2.7.0 OK\r\n"][usize::from(input.choice & 3)];
         let (to_client, to_server) = (Pipe::new(input.sizes()), Pipe::new(input.sizes()));
@@ -184,7 +193,7 @@ impl Wires {
         self.client_does(step)
     }
 
-    fn client_does(&mut self, step: Step<Heard>) -> Option<Ended> {
+    fn client_does(&mut self, step: Step<BackendEvent>) -> Option<Ended> {
         match step {
             Step::NeedMore => self.to_client.deliver(),
             Step::Write(words) => self.to_server.bytes.extend(words.expose()),
@@ -196,13 +205,13 @@ impl Wires {
                 let words = self.server.secured();
                 self.to_client.bytes.extend(words);
             }
-            Step::Event(Heard::Ready { introduced }) => {
+            Step::Event(BackendEvent::Ready { introduced }) => {
                 self.introduced = introduced;
                 let step = self.client.authenticate(&self.attempt);
                 return self.client_does(step);
             }
-            Step::Event(Heard::Accepted(_)) => return Some(Ended::Accepted),
-            Step::Event(Heard::Broken(Fault::NoMechanism)) => return Some(Ended::NoWay),
+            Step::Event(BackendEvent::Accepted(_)) => return Some(Ended::Accepted),
+            Step::Event(BackendEvent::Broken(Fault::NoMechanism)) => return Some(Ended::NoWay),
             other => panic!("the client: {other:?}"),
         }
         None
@@ -217,7 +226,7 @@ impl Wires {
                 return is_idle;
             }
             Step::Write(words) | Step::StartTls(words) => self.to_client.bytes.extend(words.expose()),
-            Step::Event(Asked::Attempt(attempt)) => {
+            Step::Event(ClientEvent::Attempt(attempt)) => {
                 self.received = Some(attempt);
                 let reply = Reply { before: Vec::new(), last: self.yes.to_vec() };
                 let words = self.server.answer(Verdict::Accepted(reply));
@@ -250,7 +259,7 @@ impl Pipe {
     }
 }
 
-fn advert(input: &Input, how: u8) -> Advert {
+fn offer(input: &Input, how: u8) -> Offer {
     use Mechanism::{Login, OAuthBearer, Plain, ScramSha256, XOAuth2};
     let sasl = match how >> 3 & 3 {
         0 => vec![Plain, Login, OAuthBearer, XOAuth2, ScramSha256],
@@ -270,7 +279,7 @@ fn advert(input: &Input, how: u8) -> Advert {
             }
         }
     }
-    Advert {
+    Offer {
         hostname: "mail.example.org".to_owned(),
         banner: "ready".to_owned(),
         sasl,

@@ -1,8 +1,8 @@
-//! Whom a login names, and what of it a token shows.
+//! SessionFilter a login names, and what of it a token shows.
 
 use credentials::attempt::{Credential, Mechanism};
 use credentials::names::{self, Claimed};
-use credentials::sasl::{self, Answer, Exchange, Offered, Progress, Way};
+use credentials::sasl::{self, Answer, Exchange, LoginMethod, Offered, Progress};
 use credentials::token::{self, TokenAccount};
 use identity::{Identifier, Identity, Rules};
 use types::secret::Secret;
@@ -55,10 +55,10 @@ fn named(credential: &Credential) {
         Offered { sasl: vec![Mechanism::Login], native: true },
         Offered { sasl: vec![Mechanism::Login], native: false },
     ] {
-        let said = match Way::choose(credential, &offered) {
+        let said = match LoginMethod::choose(credential, &offered) {
             None => continue,
-            Some(Way::Sasl { mechanism, initial, .. }) => Credential::Sasl { mechanism, initial },
-            Some(Way::Native { user, password } | Way::Prompts { user, password }) => {
+            Some(LoginMethod::Sasl { mechanism, initial, .. }) => Credential::Sasl { mechanism, initial },
+            Some(LoginMethod::Native { user, password } | LoginMethod::Prompts { user, password }) => {
                 Credential::Password { user, password }
             }
         };

@@ -3,9 +3,9 @@
 //! No credential leaves before the backend is ready for one, nor after it was refused; a yes counts once all of the
 //! credential was said. A backend that talks ahead is caught or heard as if it had waited: never otherwise.
 
-use credentials::attempt::{Attempt, Credential, Mechanism, Told};
+use credentials::attempt::{Attempt, ClientInfo, Credential, Mechanism};
 use mail_proto::inbox::Inbox;
-use mail_proto::step::{Errand, Forward, Heard, Replay, Step};
+use mail_proto::step::{BackendEvent, Forward, Replay, ReplayContext, Step};
 use mail_proto::verdict::Reply;
 use mail_proto::{imap, managesieve, passthrough, pop3, submission};
 use types::fault::Fault;
@@ -15,12 +15,12 @@ use types::secret::Secret;
 use crate::input::{Input, Sizes};
 use crate::leaks::shows;
 
-type Make = fn(Errand) -> Box<dyn Replay>;
+type Make = fn(ReplayContext) -> Box<dyn Replay>;
 
 /// What happened.
 #[derive(Debug, PartialEq, Eq)]
 enum Happened {
-    Said(Vec<u8>),
+    StandardReply(Vec<u8>),
     Secured,
     Ready(bool),
     Challenged(Vec<u8>),
@@ -51,25 +51,25 @@ const MAX_REPLY: usize = 2 * 64 * 1024;
 const LONG: usize = 5_000;
 
 pub(crate) fn imap(bytes: &[u8]) {
-    play(bytes, true, |errand| Box::new(imap::Replay::new(errand)));
+    play(bytes, true, |context| Box::new(imap::Replay::new(context)));
 }
 
 pub(crate) fn pop3(bytes: &[u8]) {
-    play(bytes, true, |errand| Box::new(pop3::Replay::new(errand)));
+    play(bytes, true, |context| Box::new(pop3::Replay::new(context)));
 }
 
 pub(crate) fn managesieve(bytes: &[u8]) {
-    play(bytes, true, |errand| Box::new(managesieve::Replay::new(errand)));
+    play(bytes, true, |context| Box::new(managesieve::Replay::new(context)));
 }
 
 pub(crate) fn submission(bytes: &[u8]) {
-    play(bytes, true, |errand| Box::new(submission::Replay::new(errand)));
+    play(bytes, true, |context| Box::new(submission::Replay::new(context)));
 }
 
 pub(crate) fn passthrough(bytes: &[u8]) {
-    play(bytes, false, |errand| {
-        let protocol = if errand.starttls { Protocol::Lmtp } else { Protocol::Smtp };
-        Box::new(passthrough::Replay::new(protocol, errand))
+    play(bytes, false, |context| {
+        let protocol = if context.starttls { Protocol::Lmtp } else { Protocol::Smtp };
+        Box::new(passthrough::Replay::new(protocol, context))
     });
 }
 
@@ -89,13 +89,13 @@ fn is_caught(eager: &[Happened], patient: &[Happened]) -> bool {
     let Some((Happened::Ended(how, _), before)) = eager.split_last() else { return false };
     let is_for_that = [Fault::Protocol, Fault::StartTlsInjected].iter().any(|fault| how == fault.label());
     let is_same = |(one, other): (&Happened, &Happened)| match (one, other) {
-        (Happened::Said(one), Happened::Said(other)) => other.starts_with(one),
+        (Happened::StandardReply(one), Happened::StandardReply(other)) => other.starts_with(one),
         _ => one == other,
     };
     is_for_that && before.len() <= patient.len() && before.iter().zip(patient).all(is_same)
 }
 
-fn errand(input: &Input) -> Errand {
+fn context(input: &Input) -> ReplayContext {
     let forward = input.has(1).then(|| Forward {
         client: "[2001:db8::7]:4711".parse().expect("an address"),
         local: "198.51.100.1:993".parse().expect("an address"),
@@ -103,14 +103,14 @@ fn errand(input: &Input) -> Errand {
         ttl: 6,
         encrypted: true,
     });
-    let told = Told {
+    let client_info = ClientInfo {
         id: vec![(b"name".to_vec(), Some(b"a \"client\"".to_vec())), (b"os".to_vec(), None)],
         helo: Some(b"[192.0.2.1]".to_vec()),
         extended: true,
         utf8: input.has(2),
         front: None,
     };
-    Errand { starttls: input.has(0), forward, told, hostname: "proxy.example.org".to_owned() }
+    ReplayContext { starttls: input.has(0), forward, client_info, hostname: "proxy.example.org".to_owned() }
 }
 
 fn attempt(input: &Input) -> Attempt {
@@ -127,7 +127,7 @@ fn attempt(input: &Input) -> Attempt {
         6 => sasl(Mechanism::ScramSha256, b"n,,n=alice,r=s3cret!"),
         _ => Credential::Password { user: secret(b"alice"), password: secret(b"s3cret!\r\nQUIT\r\n") },
     };
-    Attempt { credential, told: Told::default() }
+    Attempt { credential, client_info: ClientInfo::default() }
 }
 
 // === impl Leg ===
@@ -141,7 +141,7 @@ impl<'a> Leg<'a> {
         is_patient: bool,
         mut sizes: Sizes,
     ) -> Vec<Happened> {
-        let replay = make(errand(input));
+        let replay = make(context(input));
         let (inbox, happened) = (Inbox::new(INBOX), Vec::new());
         let mut leg = Self { replay, input, inbox, at: 0, logs_in, is_ready: false, happened };
         let mut steps_left = 16 + 4 * input.data.len();
@@ -170,7 +170,7 @@ impl<'a> Leg<'a> {
     }
 
     /// Does what is asked; true at the end.
-    fn take(&mut self, step: Step<Heard>) -> bool {
+    fn take(&mut self, step: Step<BackendEvent>) -> bool {
         match step {
             Step::NeedMore => {}
             Step::Write(words) => self.say(words.expose()),
@@ -183,28 +183,29 @@ impl<'a> Leg<'a> {
                 let words = self.replay.secured();
                 self.say(&words);
             }
-            Step::Event(Heard::Ready { introduced }) => return self.ready(introduced),
-            Step::Event(Heard::Challenge(data)) => {
+            Step::Event(BackendEvent::Ready { introduced }) => return self.ready(introduced),
+            Step::Event(BackendEvent::Challenge(data)) => {
                 self.happened.push(Happened::Challenged(data));
                 let words = self.replay.respond(Secret::copy_of(b"an answer, s3cret!"));
                 self.say(words.expose());
             }
-            Step::Event(Heard::Accepted(reply)) => {
+            Step::Event(BackendEvent::Accepted(reply)) => {
                 assert!(self.is_ready, "a yes that nobody asked for");
-                let is_said = |happened: &Happened| matches!(happened, Happened::Said(words) if shows(words));
+                let is_said =
+                    |happened: &Happened| matches!(happened, Happened::StandardReply(words) if shows(words));
                 assert!(self.happened.iter().any(is_said), "a yes to what was not said");
                 self.end("accepted", &reply);
                 return true;
             }
-            Step::Event(Heard::Refused(reply)) => {
+            Step::Event(BackendEvent::Refused(reply)) => {
                 self.end("refused", &reply);
                 return true;
             }
-            Step::Event(Heard::NotNow(reply)) => {
+            Step::Event(BackendEvent::NotNow(reply)) => {
                 self.end("not now", &reply);
                 return true;
             }
-            Step::Event(Heard::Broken(fault)) => {
+            Step::Event(BackendEvent::Broken(fault)) => {
                 self.happened.push(Happened::Ended(fault.label().to_owned(), self.consumed()));
                 return true;
             }
@@ -233,10 +234,10 @@ impl<'a> Leg<'a> {
     fn say(&mut self, words: &[u8]) {
         assert!(words.len() <= MAX_WORDS + 2 * LONG * 4 / 3, "{} bytes at once", words.len());
         assert!(self.is_ready || !shows(words), "a credential, and the backend is not ready");
-        if let Some(Happened::Said(before)) = self.happened.last_mut() {
+        if let Some(Happened::StandardReply(before)) = self.happened.last_mut() {
             before.extend(words);
         } else if !words.is_empty() {
-            self.happened.push(Happened::Said(words.to_vec()));
+            self.happened.push(Happened::StandardReply(words.to_vec()));
         }
     }
 

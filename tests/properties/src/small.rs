@@ -1,6 +1,6 @@
 //! What is read in one go: PROXY headers, XCLIENT; and where an IMAP session may be cut.
 
-use credentials::attempt::Told;
+use credentials::attempt::ClientInfo;
 use mail_proto::imap_boundary::Boundary;
 use mail_proto::step::Forward;
 use mail_proto::xclient::{self, Style};
@@ -85,15 +85,15 @@ fn said_again(outgoing: &Outgoing) {
 
 /// What a front says is taken whole or not at all, and what we say of it to the next is taken as the same.
 pub(crate) fn xclient(bytes: &[u8]) {
-    let mut told = Told::default();
+    let mut client_info = ClientInfo::default();
     for arguments in bytes.split(|&byte| byte == b'\n') {
-        let before = told.clone();
-        if !xclient::take(&mut told, arguments) {
-            assert_eq!(told, before, "a refused command has changed something");
+        let before = client_info.clone();
+        if !xclient::take(&mut client_info, arguments) {
+            assert_eq!(client_info, before, "a refused command has changed something");
         }
     }
-    let Some(front) = told.front.clone() else {
-        assert_eq!(told, Told::default(), "taken of nobody");
+    let Some(front) = client_info.front.clone() else {
+        assert_eq!(client_info, ClientInfo::default(), "taken of nobody");
         return;
     };
     let forward = Forward {
@@ -104,18 +104,18 @@ pub(crate) fn xclient(bytes: &[u8]) {
         encrypted: true,
     };
     for (style, announced) in [(Style::Smtp, xclient::TAKEN), (Style::Bare, "")] {
-        let said =
-            xclient::attributes(style, announced.as_bytes(), &forward, &told).expect("something is said");
+        let said = xclient::attributes(style, announced.as_bytes(), &forward, &client_info)
+            .expect("something is said");
         assert!(said.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{said}");
         assert!(said.split(' ').all(|word| word.matches('=').count() == 1), "{said}");
         assert!(!said.to_ascii_uppercase().contains("LOGIN="), "{said}");
-        let mut heard = Told::default();
+        let mut heard = ClientInfo::default();
         assert!(xclient::take(&mut heard, said.as_bytes()), "{said}");
         let again = heard.front.expect("a front");
         assert_eq!((again.client, again.local), (forward.client, Some(forward.local)), "{said}");
         assert_eq!((again.session, again.ttl), (Some(forward.session.clone()), Some(forward.ttl)), "{said}");
         if style == Style::Smtp && heard.helo.is_some() {
-            assert_eq!((&heard.helo, heard.extended), (&told.helo, told.extended), "{said}");
+            assert_eq!((&heard.helo, heard.extended), (&client_info.helo, client_info.extended), "{said}");
         }
     }
 }

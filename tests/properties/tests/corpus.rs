@@ -9,7 +9,7 @@ use std::thread;
 use properties::{ALL, Property};
 
 /// Says which input it was.
-struct Asked<'a> {
+struct ClientEvent<'a> {
     path: &'a Path,
     length: usize,
 }
@@ -36,7 +36,7 @@ fn stems(folder: &Path) -> BTreeSet<String> {
 }
 
 fn ask(property: Property, path: &Path, bytes: &[u8]) {
-    let asked = Asked { path, length: bytes.len() };
+    let asked = ClientEvent { path, length: bytes.len() };
     property(bytes);
     drop(asked);
 }
@@ -85,7 +85,7 @@ fn every_property_is_fuzzed() {
     assert_eq!(stems(&fuzz().join("dictionaries")), families);
 }
 
-impl Drop for Asked<'_> {
+impl Drop for ClientEvent<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("it was {} bytes of {}", self.length, self.path.display());

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sessions::Desk;
+use sessions::Registry;
 
 /// Sessions counted. Each shard is counted by itself, so the sum may be of no one instant.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub(super) struct Census {
 // === impl Census ===
 
 impl Census {
-    pub(super) fn take(desk: &Desk) -> Self {
+    pub(super) fn take(registry: &Registry) -> Self {
         let protocols = RefCell::new(BTreeMap::<&'static str, usize>::new());
         let destinations = RefCell::new(BTreeMap::<Arc<str>, usize>::new());
         // Looked at in their place: a hundred thousand sessions are not copied to be counted.
-        let _ = desk.sessions_where(usize::MAX, |info| {
+        let _ = registry.sessions_where(usize::MAX, |info| {
             *protocols.borrow_mut().entry(info.protocol.name()).or_default() += 1;
             let mut destinations = destinations.borrow_mut();
             match destinations.get_mut(&info.destination) {

@@ -17,7 +17,7 @@ pub(crate) async fn reload(
     parameters: Parameters,
 ) -> Answer<Json<ConfigReloaded>> {
     parameters.only(&[])?;
-    let outcome = match shared.house.reload().await {
+    let outcome = match shared.app_handle.reload().await {
         Ok(reload) => Ok(Json(ConfigReloaded {
             restart_required: reload.restart_required,
             warnings: remarks::of_configuration(&reload.warnings),

@@ -11,7 +11,7 @@ use api::state::{Connection, Connections};
 use axum::Json;
 use axum::extract::State;
 use cluster::Event;
-use sessions::{Desk, SessionInfo};
+use sessions::{Registry, SessionInfo};
 use tokio::time::timeout;
 
 use super::filter::Filter;
@@ -29,7 +29,7 @@ pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -
     let parameters = parameters.only(&[IDENTIFIER, DESTINATION, CLIENT, PROTOCOL, FROM, LIMIT])?;
     let filter = Filter::of(&shared, &parameters)?;
     let (from, limit) = parameters.page()?;
-    Ok(Json(page(&shared.desk(), from.unwrap_or(0), limit, |info| filter.matches(info))))
+    Ok(Json(page(&shared.registry(), from.unwrap_or(0), limit, |info| filter.matches(info))))
 }
 
 /// `POST /connections/kick`: from the answer on, no session that was meant is on its old destination (or
@@ -48,12 +48,12 @@ pub(crate) async fn kick(
     // Here and at the other proxies at once.
     let others = async {
         match filter.everywhere() {
-            Some(whom) => shared.points().tell(Event::Kick(whom)).await,
+            Some(filter) => shared.control().publish(Event::Kick(filter)).await,
             None => tracing::warn!("a kick by network concerns this proxy's own sessions only"),
         }
     };
-    let desk = shared.desk();
-    let (told, ()) = tokio::join!(send_home(&desk, &filter), others);
+    let registry = shared.registry();
+    let (told, ()) = tokio::join!(send_home(&registry, &filter), others);
     let act =
         Act::to_account("connections.kick", subject(&parameters)).after(format!("{} kicked", told.kicked));
     let outcome = Ok(Json(told));
@@ -62,12 +62,12 @@ pub(crate) async fn kick(
 }
 
 /// Tells those who are meant, and waits for them to leave.
-async fn send_home(desk: &Desk, filter: &Filter) -> Kicked {
+async fn send_home(registry: &Registry, filter: &Filter) -> Kicked {
     let kicked = match filter.only_account() {
-        Some(account) => desk.kick(account),
-        None => desk.kick_where(|info| filter.matches(info)),
+        Some(account) => registry.kick(account),
+        None => registry.kick_where(|info| filter.matches(info)),
     };
-    let ending = desk.ending(|info| filter.matches(info));
+    let ending = registry.ending(|info| filter.matches(info));
     // Whether they have all left is told by the count.
     let _ = timeout(KICK_WAIT, ending.gone()).await;
     Kicked { kicked: kicked.sessions, logins: kicked.logins, ending: ending.count() }
@@ -83,9 +83,9 @@ pub(crate) async fn delay(
     let identifier = parameters.required(IDENTIFIER)?;
     let seconds = clamped(parameters.required(SECONDS)?)?;
     let normalized = shared.account(identifier)?;
-    let (points, delay) = (shared.points(), Duration::from_secs(seconds));
-    points.delay(&normalized, delay);
-    points.tell(Event::Delay { account: normalized.as_str().into(), delay }).await;
+    let (control, delay) = (shared.control(), Duration::from_secs(seconds));
+    control.delay(&normalized, delay);
+    control.publish(Event::Delay { account: normalized.as_str().into(), delay }).await;
     let act = Act::to_account("connections.delay", normalized.as_str()).after(format!("{seconds} seconds"));
     let outcome = Ok(Json(Delayed { identifier: identifier.to_owned(), normalized, seconds }));
     shared.record(&caller, act, &outcome).await;
@@ -93,10 +93,10 @@ pub(crate) async fn delay(
 }
 
 /// Sessions from the id `from` on. Only a page of them is copied, however many there are.
-fn page(desk: &Desk, from: u64, limit: usize, matches: impl Fn(&SessionInfo) -> bool) -> Connections {
+fn page(registry: &Registry, from: u64, limit: usize, matches: impl Fn(&SessionInfo) -> bool) -> Connections {
     // The smallest ids, and one more to know whether there is a next page.
     let smallest = RefCell::new(BinaryHeap::new());
-    let _ = desk.sessions_where(usize::MAX, |info| {
+    let _ = registry.sessions_where(usize::MAX, |info| {
         if info.id >= from && matches(info) {
             let mut smallest = smallest.borrow_mut();
             smallest.push(info.id);
@@ -108,7 +108,7 @@ fn page(desk: &Desk, from: u64, limit: usize, matches: impl Fn(&SessionInfo) -> 
     });
     let mut ids: BTreeSet<u64> = smallest.into_inner().into_iter().collect();
     let next = (ids.len() > limit).then(|| ids.pop_last()).flatten();
-    let mut found = desk.sessions_where(ids.len(), |info| ids.contains(&info.id));
+    let mut found = registry.sessions_where(ids.len(), |info| ids.contains(&info.id));
     found.sort_unstable_by_key(|info| info.id);
     Connections { connections: found.iter().map(connection).collect(), next }
 }

@@ -23,7 +23,7 @@ use crate::shared::{Caller, Shared};
 pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Destinations>> {
     parameters.only(&[])?;
     let context = shared.context();
-    let census = Census::take(&context.live.desk);
+    let census = Census::take(&context.live.registry);
     let destination = |(name, backend): (&Name, &std::sync::Arc<Backend>)| Destination {
         is_default: *name == context.plan.routing.default,
         sessions: census.by_destination.get(&**name).copied().unwrap_or(0),

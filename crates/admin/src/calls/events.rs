@@ -54,12 +54,12 @@ pub(crate) async fn stream(State(shared): State<Shared>, parameters: Parameters)
         let _reading = &reader;
         frame
     });
-    tokio::spawn(async move { gone.run_until_cancelled(tell(shared, sender, permit)).await });
+    tokio::spawn(async move { gone.run_until_cancelled(publish(shared, sender, permit)).await });
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(body)).into_response())
 }
 
 /// Tells until the reader is gone.
-async fn tell(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemaphorePermit) {
+async fn publish(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemaphorePermit) {
     let mut known = Known::default();
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,9 +91,9 @@ impl Known {
     /// What is different from what is known, which it is from then on.
     fn news(&mut self, context: &Context) -> Vec<Event> {
         let mut news = Vec::new();
-        let desk = &context.live.desk;
-        let Census { sessions, by_protocol, by_destination } = Census::take(desk);
-        let sessions = Sessions { sessions, logins: desk.counts().logins, by_protocol, by_destination };
+        let registry = &context.live.registry;
+        let Census { sessions, by_protocol, by_destination } = Census::take(registry);
+        let sessions = Sessions { sessions, logins: registry.counts().logins, by_protocol, by_destination };
         if self.sessions.as_ref() != Some(&sessions) {
             self.sessions = Some(sessions.clone());
             news.push(Event::Sessions(sessions));

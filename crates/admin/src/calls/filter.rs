@@ -1,7 +1,7 @@
 //! Which sessions a call means.
 
 use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
-use cluster::Whom;
+use cluster::SessionFilter;
 use plan::network::Network;
 use sessions::SessionInfo;
 use types::protocol::Protocol;
@@ -62,7 +62,7 @@ impl Filter {
     }
 
     /// The same for the other proxies; `None` when it cannot be told in their words.
-    pub(super) fn everywhere(&self) -> Option<Whom> {
+    pub(super) fn everywhere(&self) -> Option<SessionFilter> {
         let client = match self.client {
             None => None,
             Some(network) => Some(network.single()?),
@@ -72,7 +72,7 @@ impl Filter {
             Account::OfDomain(domain) => format!("*{domain}").into(),
         });
         let destination = self.destination.as_deref().map(Into::into);
-        self.protocol.is_none().then_some(Whom { account, destination, client })
+        self.protocol.is_none().then_some(SessionFilter { account, destination, client })
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -109,7 +109,7 @@ fn of_domain(shared: &Shared, domain: &str) -> Answer<String> {
 /// there" would be the wrong thing to believe.
 fn destination(shared: &Shared, name: &str) -> Answer<String> {
     let context = shared.context();
-    let is_in_use = || !context.live.desk.sessions_where(1, |info| *info.destination == *name).is_empty();
+    let is_in_use = || !context.live.registry.sessions_where(1, |info| *info.destination == *name).is_empty();
     if context.plan.destinations.contains_key(name) || is_in_use() {
         Ok(name.to_owned())
     } else {

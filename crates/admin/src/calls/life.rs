@@ -19,7 +19,7 @@ pub(crate) async fn healthz() -> &'static str {
 /// `GET /readyz`.
 pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<Json<Ready>> {
     let unready = |detail: String| Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, detail));
-    if shared.house.is_draining() {
+    if shared.app_handle.is_draining() {
         return unready("draining: the proxy is about to end".to_owned());
     }
     let context = shared.context();

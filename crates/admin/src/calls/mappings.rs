@@ -59,7 +59,7 @@ pub(crate) async fn set(
     may_be_a_domain(&shared, &normalized)?;
     let previous = shared.router().resolve(&normalized).await.destination.to_string();
     let change = Change::set(normalized.as_str(), destination);
-    let outcome = match shared.points().apply(vec![change]).await {
+    let outcome = match shared.control().apply(vec![change]).await {
         Ok(applied) => Ok(Json(Stored {
             identifier: identifier.to_owned(),
             normalized: normalized.clone(),
@@ -85,7 +85,7 @@ pub(crate) async fn remove(
     let normalized = shared.normalized(identifier)?;
     let previous = shared.router().resolve(&normalized).await.destination.to_string();
     let change = Change::remove(normalized.as_str());
-    let applied = shared.points().apply(vec![change]).await;
+    let applied = shared.control().apply(vec![change]).await;
     let destination = shared.router().resolve(&normalized).await.destination.to_string();
     let outcome = match applied {
         Ok(applied) => Ok(Json(Removed {
@@ -109,7 +109,7 @@ pub(crate) async fn reload(
     parameters: Parameters,
 ) -> Answer<Json<Reloaded>> {
     parameters.only(&[])?;
-    let outcome = match shared.points().reload().await {
+    let outcome = match shared.control().reload().await {
         Ok(loaded) => {
             let entries = loaded.map(|loaded| loaded.entries);
             Ok(Json(Reloaded { entries, domains: loaded.map(|loaded| loaded.domains) }))
@@ -127,17 +127,17 @@ pub(crate) async fn invalidate(
     parameters: Parameters,
 ) -> Answer<Json<Invalidated>> {
     let parameters = parameters.only(&[IDENTIFIER])?;
-    let points = shared.points();
+    let control = shared.control();
     let (normalized, act) = match parameters.optional(IDENTIFIER) {
         Some(identifier) => {
             let normalized = shared.normalized(identifier)?;
-            points.invalidate(&normalized);
-            points.tell(Event::Changed(vec![normalized.as_str().into()])).await;
+            control.invalidate(&normalized);
+            control.publish(Event::Changed(vec![normalized.as_str().into()])).await;
             (Some(normalized.clone()), Act::to_account("cache.invalidate", normalized))
         }
         None => {
-            points.flush();
-            points.tell(Event::Flush).await;
+            control.flush();
+            control.publish(Event::Flush).await;
             (None, Act::to("cache.invalidate", "all"))
         }
     };

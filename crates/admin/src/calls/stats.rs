@@ -16,11 +16,11 @@ use crate::shared::Shared;
 /// `GET /stats`.
 pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Stats>> {
     parameters.only(&[])?;
-    let (router, desk) = (shared.router().stats(), shared.desk());
-    let census = Census::take(&desk);
-    let bus = shared.points().bus().clone();
+    let (router, registry) = (shared.router().stats(), shared.registry());
+    let census = Census::take(&registry);
+    let bus = shared.control().bus().clone();
     let by_listener: std::collections::BTreeMap<_, _> =
-        shared.house.listeners().into_iter().map(|(name, count)| (name.to_string(), count)).collect();
+        shared.app_handle.listeners().into_iter().map(|(name, count)| (name.to_string(), count)).collect();
     Ok(Json(Stats {
         cache_hits: router.hits,
         cache_misses: router.misses,
@@ -28,12 +28,12 @@ pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) 
         cache_entries: router.cache_entries,
         active_connections: by_listener.values().sum(),
         sessions: census.sessions,
-        logins: desk.counts().logins,
+        logins: registry.counts().logins,
         store_errors: router.store_errors,
         mapped: shared.router().census().map(|census| {
             census.into_iter().map(|(destination, entries)| (destination.to_string(), entries)).collect()
         }),
-        draining: shared.house.is_draining(),
+        draining: shared.app_handle.is_draining(),
         by_listener,
         by_protocol: census.by_protocol,
         by_destination: census.by_destination,
@@ -60,7 +60,7 @@ fn channel(from: &Bus) -> Channel {
         reason,
         heard: counts.heard,
         said: counts.said,
-        unsaid: counts.unsaid,
+        suppressed: counts.suppressed,
         forged: counts.forged,
         missed: counts.missed,
     }
@@ -68,7 +68,7 @@ fn channel(from: &Bus) -> Channel {
 
 /// `GET /metrics`.
 pub(crate) async fn metrics(State(shared): State<Shared>) -> Answer<Response> {
-    match shared.house.metrics() {
+    match shared.app_handle.metrics() {
         Some((media, text)) => Ok(([(CONTENT_TYPE, media)], text).into_response()),
         None => Err(Failure::new(StatusCode::NOT_FOUND, "this build keeps no metrics: see GET /stats")),
     }

@@ -110,7 +110,7 @@ pub(crate) async fn import(
         let changed = entries - same(&shared.router(), &table).await?;
         return Ok(Json(Imported { entries, changed, dry_run: true }));
     }
-    let applied = shared.points().apply(changes(&table)).await;
+    let applied = shared.control().apply(changes(&table)).await;
     let outcome = match applied {
         Ok(applied) => Ok(Json(Imported { entries, changed: applied.changed, dry_run: false })),
         Err(error) => Err(Failure::from(error)),

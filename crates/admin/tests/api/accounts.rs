@@ -26,7 +26,7 @@ async fn connections_are_listed_and_filtered() {
     let api = Api::start().await;
     let tickets = [("alice@example.org", "new"), ("bob@example.org", "old"), ("carol@example.net", "old")];
     let tickets = tickets.map(|(account, destination)| session(&api, account, destination));
-    let passing = api.desk().begin_anonymous(Protocol::Smtp, "2001:db8::1".parse().expect("an address"));
+    let passing = api.registry().begin_anonymous(Protocol::Smtp, "2001:db8::1".parse().expect("an address"));
     let passing = passing.confirm("old".into()).expect("nothing has changed");
     tickets[0].traffic().to_client.store(42, Ordering::Relaxed);
     let all = api.ask("GET /connections").await.json();
@@ -97,7 +97,7 @@ async fn a_domain_is_no_account() {
         assert!(problem.detail.contains("*@example.org"), "{problem:?}");
     }
     api.ask("POST /connections/delay?identifier=@example.org&seconds=5").await.problem(400);
-    assert_eq!(api.desk().counts().sessions, 1);
+    assert_eq!(api.registry().counts().sessions, 1);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_kick_names_whom_it_means() {
     {
         api.ask(&format!("POST /connections/kick{query}")).await.problem(400);
     }
-    assert_eq!(api.desk().counts().sessions, 1);
+    assert_eq!(api.registry().counts().sessions, 1);
 }
 
 /// A delay holds new logins, is clamped, and ends at zero.
@@ -151,7 +151,7 @@ async fn a_delay_holds_new_logins_until_it_is_taken_back() {
     };
     let answer = delay("999999999999999999999999999").await.json();
     assert_eq!(answer, json!({"identifier": "Bob", "normalized": "bob", "seconds": 120}));
-    let mut login = api.desk().begin("bob", Protocol::Imap, CLIENT).expect("room");
+    let mut login = api.registry().begin("bob", Protocol::Imap, CLIENT).expect("room");
     let waiting = tokio::spawn(async move { login.wait_released().await.map(|()| login) });
     api.ask("PUT /mappings?identifier=bob&destination=new").await.json();
     assert!(!waiting.is_finished());

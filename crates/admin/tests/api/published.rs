@@ -16,7 +16,7 @@ async fn health_needs_no_token() {
         assert_eq!((answer.status, &*answer.body), (200, "ok"));
     }
     assert_eq!(api.send(Ask::new("GET /readyz")).await.json(), json!({"status": "ready"}));
-    api.house.is_draining.store(true, Ordering::Relaxed);
+    api.app_handle.is_draining.store(true, Ordering::Relaxed);
     let problem = api.send(Ask::new("GET /readyz")).await.problem(503);
     assert!(problem.detail.starts_with("draining"), "{problem:?}");
     assert_eq!(api.send(Ask::new("GET /healthz")).await.status, 200, "it lives while it drains");
@@ -66,7 +66,7 @@ async fn destinations_and_their_reset() {
     let problem = api.ask("POST /destinations/reset?destination=nowhere").await.problem(404);
     assert!(problem.detail.ends_with("declared are: new, old"), "{problem:?}");
     api.ask("POST /destinations/reset").await.problem(400);
-    assert!(api.house.backends().get("old").is_some());
+    assert!(api.app_handle.backends().get("old").is_some());
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_reload_answers_with_every_problem_or_with_what_needs_a_restart() {
     );
     let expected = report.as_ref().expect_err("broken").diagnostics.len();
     let broken = report.expect_err("broken");
-    *api.house.reload.lock().expect("ours") = Some(Err(ReloadError::Config(broken)));
+    *api.app_handle.reload.lock().expect("ours") = Some(Err(ReloadError::Config(broken)));
     let problem = api.ask("POST /config/reload").await.problem(422);
     assert!(expected > 2);
     assert_eq!(problem.problems.len(), expected);
@@ -191,7 +191,7 @@ async fn a_reload_answers_with_every_problem_or_with_what_needs_a_restart() {
 
     let warnings = valid(&api);
     let restart_required = vec!["server.threads".to_owned()];
-    *api.house.reload.lock().expect("ours") = Some(Ok(Reload { restart_required, warnings }));
+    *api.app_handle.reload.lock().expect("ours") = Some(Ok(Reload { restart_required, warnings }));
     let reloaded = api.ask("POST /api/v1/config/reload").await.json();
     assert_eq!(reloaded["restart_required"], json!(["server.threads"]));
 }
@@ -206,6 +206,6 @@ fn valid(api: &Api) -> config::Report {
 }
 
 pub(crate) fn session(api: &Api, identifier: &str, destination: &str) -> sessions::SessionTicket {
-    let login = api.desk().begin(identifier, Protocol::Imap, CLIENT).expect("room");
+    let login = api.registry().begin(identifier, Protocol::Imap, CLIENT).expect("room");
     login.confirm(destination.into()).expect("nothing has changed")
 }

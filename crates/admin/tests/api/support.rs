@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use admin::{Audit, House, Reload, ReloadError, Server};
+use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use cluster::Bus;
-use control::Points;
+use control::Control;
 use mail::{Context, Live};
 use mapping::{FileStore, Router, Rules, Settings};
 use observe::Accounts;
 use plan::{Name, Plan};
-use sessions::{Desk, Limits};
+use sessions::{Limits, Registry};
 use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A served API; ends with the test.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
-    pub(crate) house: Arc<Fake>,
+    pub(crate) app_handle: Arc<Fake>,
     pub(crate) folder: tempfile::TempDir,
     connector: Connector,
     ending: CancellationToken,
@@ -82,7 +82,7 @@ impl Api {
         let own = Certificates::self_signed(&["localhost".to_owned()]).expect("a certificate");
         let tickets = Tickets::new().expect("randomness");
         let acceptor = Acceptor::new(&plan.tls, &own, &tickets, &[b"http/1.1"]).expect("TLS");
-        let house = Arc::new(Fake {
+        let app_handle = Arc::new(Fake {
             context,
             acceptor,
             is_draining: AtomicBool::new(false),
@@ -90,21 +90,21 @@ impl Api {
         });
         let audit = Audit::open(folder.path(), &Arc::new(Accounts::Full)).expect("a log");
         let admin = plan.admin.as_ref().expect("[admin]");
-        let server = Server::bind(admin, house.clone(), audit).expect("an address");
+        let server = Server::bind(admin, app_handle.clone(), audit).expect("an address");
         let address = server.addresses()[0];
         let ending = CancellationToken::new();
         server.serve(&TaskTracker::new(), &ending);
         let destination = plan.destination("old").expect("declared");
         let connector = Connector::new(destination, &PlatformRoots::default(), &[]).expect("TLS");
-        Self { address, house, folder, connector, ending }
+        Self { address, app_handle, folder, connector, ending }
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
-        &self.house.context
+        &self.app_handle.context
     }
 
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.context().live.desk
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.context().live.registry
     }
 
     /// Asks with the token.
@@ -178,8 +178,8 @@ fn plan(folder: &tempfile::TempDir, mapping: &str) -> Plan {
 fn context(plan: &Arc<Plan>, folder: &tempfile::TempDir) -> Context {
     let store = FileStore::open(folder.path().join("mapping"), Rules::of(plan)).expect("a mapping");
     let live = Live {
-        brake: sessions::Brake::new(Duration::ZERO),
-        desk: Desk::new(Limits::default()),
+        throttle: sessions::LoginThrottle::new(Duration::ZERO),
+        registry: Registry::new(Limits::default()),
         router: Arc::new(Router::new(Arc::new(store), Settings::of(plan), 1_000)),
         accounts: Arc::new(Accounts::Full),
         tickets: Arc::new(Tickets::new().expect("randomness")),
@@ -198,10 +198,10 @@ impl Fake {
     }
 }
 
-impl House for Fake {
-    fn points(&self) -> Points {
+impl AppHandle for Fake {
+    fn control(&self) -> Control {
         let (bus, _ears) = Bus::new("test");
-        Points::new(Arc::clone(&self.context.live.router), self.context.live.desk.clone(), bus)
+        Control::new(Arc::clone(&self.context.live.router), self.context.live.registry.clone(), bus)
     }
 
     fn context(&self) -> Arc<Context> {

@@ -17,7 +17,7 @@ const SOON: i64 = 21;
 /// The row of what was found.
 pub(super) fn row(
     backend: &Backend,
-    advert: &Capabilities,
+    offer: &Capabilities,
     (protocol, host): (Protocol, &str),
     found: &Found,
 ) -> Row {
@@ -43,7 +43,7 @@ pub(super) fn row(
         row.capabilities = capabilities(protocol, &found.heard);
         row.mechanisms = mechanisms(protocol, &row.capabilities);
         if has_answered && !row.capabilities.is_empty() {
-            let lacking = lacking(advert, protocol, &row);
+            let lacking = lacking(offer, protocol, &row);
             if !lacking.is_empty() {
                 row.remarks.push(format!(
                     "clients are offered {}, which it lacks: take that out of [capabilities.{protocol}], or enable it there",
@@ -152,19 +152,19 @@ fn mechanisms(protocol: Protocol, capabilities: &[String]) -> Vec<String> {
 }
 
 /// What clients are offered before their backend is known, and will not find there.
-fn lacking<'a>(advert: &'a Capabilities, protocol: Protocol, row: &Row) -> Vec<&'a str> {
+fn lacking<'a>(offer: &'a Capabilities, protocol: Protocol, row: &Row) -> Vec<&'a str> {
     // A password is replayed by whatever way there is; of the others only those that somebody has asked for: who
     // has a token knows where it is good.
     let is_other = |mechanism: &&Mechanism| !matches!(mechanism, Mechanism::Plain | Mechanism::Login);
     let others =
-        advert.sasl.iter().filter(|_| advert.sasl_is_set).filter(is_other).map(|mechanism| mechanism.name());
+        offer.sasl.iter().filter(|_| offer.sasl_is_set).filter(is_other).map(|mechanism| mechanism.name());
     let mut lacking: Vec<&str> =
         others.filter(|name| !row.mechanisms.iter().any(|mechanism| mechanism == name)).collect();
     // POP3's are lines of several words each, ManageSieve's are another list: only these two can be compared.
     if matches!(protocol, Protocol::Imap | Protocol::Submission) {
         let word = |line: &str| line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let has = |offered: &str| row.capabilities.iter().any(|there| word(there) == word(offered));
-        lacking.extend(advert.advertise.iter().map(String::as_str).filter(|offered| !has(offered)));
+        lacking.extend(offer.advertise.iter().map(String::as_str).filter(|offered| !has(offered)));
     }
     lacking
 }

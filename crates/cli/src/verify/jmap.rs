@@ -15,7 +15,7 @@ use types::secret::Secret;
 use upstream::Backend;
 
 use super::Ended;
-use super::login::{Account, HOSTNAME, reason, visitor};
+use super::login::{Account, HOSTNAME, client_identity, reason};
 use crate::probe::words;
 
 /// Where every JMAP server has an answer, if only that the session is elsewhere.
@@ -101,7 +101,7 @@ async fn get(
     path: &str,
     deadline: Instant,
 ) -> Result<Response<Incoming>, String> {
-    let stream = match Box::pin(backend.connect(Protocol::Http, &visitor(), deadline)).await {
+    let stream = match Box::pin(backend.connect(Protocol::Http, &client_identity(), deadline)).await {
         Ok(connected) => connected.stream,
         Err(fault) => return Err(reason(backend, Protocol::Http, fault).await),
     };

@@ -3,15 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use connection::Next;
-use credentials::attempt::{Attempt, Credential, Told};
-use mail_proto::step::{Errand, Heard, Step};
+use credentials::attempt::{Attempt, ClientInfo, Credential};
+use mail_proto::step::{BackendEvent, ReplayContext, Step};
 use mail_proto::verdict::Reply;
 use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
 use types::secret::Secret;
 use upstream::probe::Failure;
-use upstream::{Backend, Leg, Visitor, replay};
+use upstream::{Backend, ClientIdentity, Leg, replay};
 
 use super::Ended;
 use crate::probe::words;
@@ -32,14 +32,18 @@ pub(super) async fn text(
     account: &Account<'_>,
 ) -> (Ended, Option<Leg>) {
     let deadline = Instant::now() + backend.timeout();
-    let errand =
-        |starttls| Errand { starttls, forward: None, told: Told::default(), hostname: HOSTNAME.to_owned() };
+    let context = |starttls| ReplayContext {
+        starttls,
+        forward: None,
+        client_info: ClientInfo::default(),
+        hostname: HOSTNAME.to_owned(),
+    };
     // Listeners of other protocols are not brought here.
     let machine = |_, starttls| {
-        replay(protocol, errand(starttls))
-            .unwrap_or_else(|| Box::new(mail_proto::imap::Replay::new(errand(starttls))))
+        replay(protocol, context(starttls))
+            .unwrap_or_else(|| Box::new(mail_proto::imap::Replay::new(context(starttls))))
     };
-    let mut leg = match Box::pin(backend.open(protocol, &visitor(), deadline, machine)).await {
+    let mut leg = match Box::pin(backend.open(protocol, &client_identity(), deadline, machine)).await {
         Ok(leg) => leg,
         Err(fault) => return (Ended::Failed(reason(backend, protocol, fault).await), None),
     };
@@ -55,25 +59,25 @@ async fn exchange(leg: &mut Leg, account: &Account<'_>) -> Result<(), String> {
         user: Secret::copy_of(account.user.as_bytes()),
         password: Secret::copy_of(account.password.expose()),
     };
-    let attempt = Attempt { credential, told: Told::default() };
+    let attempt = Attempt { credential, client_info: ClientInfo::default() };
     let say = |fault| words::of(fault).to_owned();
     match leg.replay.authenticate(&attempt) {
-        Step::Write(bytes) => leg.talk.write(bytes.expose()).await.map_err(|_| say(Fault::Closed))?,
-        Step::Event(Heard::Broken(fault)) => return Err(say(fault)),
+        Step::Write(bytes) => leg.connection.write(bytes.expose()).await.map_err(|_| say(Fault::Closed))?,
+        Step::Event(BackendEvent::Broken(fault)) => return Err(say(fault)),
         _ => return Err(say(Fault::Protocol)),
     }
-    match leg.talk.next(&mut *leg.replay).await {
-        Ok(Next::Event(Heard::Accepted(_))) => Ok(()),
-        Ok(Next::Event(Heard::Refused(reply))) => Err(format!(
+    match leg.connection.next(&mut *leg.replay).await {
+        Ok(Next::Event(BackendEvent::Accepted(_))) => Ok(()),
+        Ok(Next::Event(BackendEvent::Refused(reply))) => Err(format!(
             "the login was refused ({}): is the password right, and is the account at the destination that `pointsman map \
              get` names?",
             last(&reply)
         )),
-        Ok(Next::Event(Heard::NotNow(reply))) => Err(format!(
+        Ok(Next::Event(BackendEvent::NotNow(reply))) => Err(format!(
             "not now ({}): the destination is down or refuses; see `pointsman status` and the log",
             last(&reply)
         )),
-        Ok(Next::Event(Heard::Broken(fault))) => Err(say(fault)),
+        Ok(Next::Event(BackendEvent::Broken(fault))) => Err(say(fault)),
         Ok(_) => Err(say(Fault::Protocol)),
         Err(_) => Err(say(Fault::Closed)),
     }
@@ -92,9 +96,9 @@ pub(super) async fn reason(backend: &Backend, protocol: Protocol, fault: Fault) 
     words::of(fault).to_owned()
 }
 
-pub(super) fn visitor() -> Visitor {
+pub(super) fn client_identity() -> ClientIdentity {
     let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Visitor { client: nobody, local: nobody, tls: None, session: "verify".to_owned(), ttl: 1 }
+    ClientIdentity { client: nobody, local: nobody, tls: None, session: "verify".to_owned(), ttl: 1 }
 }
 
 fn last(reply: &Reply) -> String {

@@ -9,7 +9,7 @@ use types::protocol::Protocol;
 use upstream::{Backend, Leg};
 
 use super::Ended;
-use super::login::{HOSTNAME, reason, visitor};
+use super::login::{HOSTNAME, client_identity, reason};
 
 /// How long a message may take from acceptance to the inbox.
 const TRAVEL: Duration = Duration::from_secs(60);
@@ -27,7 +27,7 @@ pub(super) async fn travels(backend: &Backend, user: &str, leg: &mut Leg) -> End
         );
     }
     let deadline = Instant::now() + backend.timeout();
-    let mut stream = match Box::pin(backend.connect(Protocol::Smtp, &visitor(), deadline)).await {
+    let mut stream = match Box::pin(backend.connect(Protocol::Smtp, &client_identity(), deadline)).await {
         Ok(connected) => connected.stream,
         Err(fault) => return Ended::Failed(reason(backend, Protocol::Smtp, fault).await),
     };
@@ -40,7 +40,7 @@ pub(super) async fn travels(backend: &Backend, user: &str, leg: &mut Leg) -> End
             return Ended::Failed("the SMTP dialogue took too long: see the destination's log".to_owned());
         }
     }
-    match timeout(TRAVEL, arrives(&mut leg.talk.stream, &id)).await {
+    match timeout(TRAVEL, arrives(&mut leg.connection.stream, &id)).await {
         Ok(Ok(())) => {
             Ended::Ok("a message went in and was found by IMAP; it is left in the inbox".to_owned())
         }

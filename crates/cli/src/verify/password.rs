@@ -43,7 +43,7 @@ async fn typed() -> Result<Secret, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let _quiet = Quiet::new().map_err(failed)?;
-    let (told, line) = oneshot::channel();
+    let (client_info, line) = oneshot::channel();
     // A read cannot be called back: the thread ends with the process.
     std::thread::spawn(move || {
         // More room than a terminal's line has: a buffer that grows leaves copies behind.
@@ -51,7 +51,7 @@ async fn typed() -> Result<Secret, Failure> {
         let read = io::stdin().lock().read_until(b'\n', &mut line);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         // Nothing at all is the end of the input (Ctrl-D), and no empty password.
-        let _ = told.send(read.map(|count| (count > 0).then(|| Secret::copy_of(text))));
+        let _ = client_info.send(read.map(|count| (count > 0).then(|| Secret::copy_of(text))));
     });
     let given_up = || Failure::Usage("no password was given".to_owned());
     tokio::select! {

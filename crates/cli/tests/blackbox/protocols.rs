@@ -109,7 +109,7 @@ impl Protocol {
     /// A backend that plays `script` for this protocol.
     pub(crate) fn playing(&self, script: &str) -> Backend {
         let script = script.to_owned();
-        Backend::serving(move |stream, told| crate::support::play(stream, &script, told))
+        Backend::serving(move |stream, client_info| crate::support::play(stream, &script, client_info))
     }
 
     /// A proxy in front of two backends that let everybody in.

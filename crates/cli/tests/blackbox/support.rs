@@ -56,9 +56,11 @@ impl Proxy {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the proxy starts");
-        let (told, lines) = channel();
+        let (client_info, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| told.send(line)));
+        std::thread::spawn(move || {
+            stderr.lines().map_while(Result::ok).try_for_each(|line| client_info.send(line))
+        });
         let placeholder = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut proxy = Self { child, address: placeholder, lines, folder };
         let line = proxy.logged("listening");
@@ -165,17 +167,17 @@ impl Options<'_> {
 impl Backend {
     /// Plays `script` to every connection, one after the other.
     pub(crate) fn playing(script: &'static str) -> Self {
-        Self::serving(move |stream, told| play(stream, script, told))
+        Self::serving(move |stream, client_info| play(stream, script, client_info))
     }
 
     /// Gives every connection to `serve`.
     pub(crate) fn serving(serve: impl Fn(TcpStream, &dyn Fn(String)) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
-        let (told, seen) = channel();
+        let (client_info, seen) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                serve(stream, &|line| drop(told.send(line)));
+                serve(stream, &|line| drop(client_info.send(line)));
             }
         });
         Self { address, seen }

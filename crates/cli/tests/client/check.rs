@@ -41,15 +41,15 @@ fn the_mapping_file_is_judged_with_the_configuration() {
         (Some("alice nowhere\nbob old\ncarol\n"), 1, vec![1, 3]),
         (None, 1, vec![1]),
     ] {
-        let told = check(FILE, lines, &[]);
-        assert_eq!(told.code, code, "{told:?}");
+        let output = check(FILE, lines, &[]);
+        assert_eq!(output.code, code, "{output:?}");
         assert!(
-            told.out.contains(if code == 0 { "is valid: 0 errors" } else { "is not valid: " }),
-            "{told:?}"
+            output.out.contains(if code == 0 { "is valid: 0 errors" } else { "is not valid: " }),
+            "{output:?}"
         );
-        let told = check(FILE, lines, &["--json"]);
-        assert_eq!(told.code, code, "{told:?}");
-        let found: serde_json::Value = serde_json::from_str(&told.out).expect("JSON");
+        let output = check(FILE, lines, &["--json"]);
+        assert_eq!(output.code, code, "{output:?}");
+        let found: serde_json::Value = serde_json::from_str(&output.out).expect("JSON");
         let found = found.as_array().expect("a list");
         assert_eq!(found.iter().map(|problem| problem["line"].clone()).collect::<Vec<_>>(), problems);
         assert!(found.iter().all(|problem| problem["file"] == "mapping" && problem["severity"] == "error"));
@@ -58,14 +58,18 @@ fn the_mapping_file_is_judged_with_the_configuration() {
 
 #[test]
 fn a_probe_asks_the_store_too() {
-    let told = check(REDIS, None, &["--probe", "--json"]);
-    assert_eq!(told.code, 1, "{told:?}");
-    let found: serde_json::Value = serde_json::from_str(&told.out).expect("JSON");
+    let output = check(REDIS, None, &["--probe", "--json"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    let found: serde_json::Value = serde_json::from_str(&output.out).expect("JSON");
     assert_eq!((&found["store"]["source"], &found["store"]["state"]), (&json!("redis"), &json!("failed")));
-    assert!(!told.out.contains("hunter2"), "{}", told.out);
-    let told = check(REDIS, None, &["--probe"]);
-    assert!(told.out.contains("error: mapping (redis): ") && !told.out.contains("hunter2"), "{}", told.out);
-    assert!(told.out.contains("would not serve"), "{}", told.out);
+    assert!(!output.out.contains("hunter2"), "{}", output.out);
+    let output = check(REDIS, None, &["--probe"]);
+    assert!(
+        output.out.contains("error: mapping (redis): ") && !output.out.contains("hunter2"),
+        "{}",
+        output.out
+    );
+    assert!(output.out.contains("would not serve"), "{}", output.out);
     assert_eq!(check(REDIS, None, &[]).code, 0, "nobody is asked without --probe");
     let file = check(FILE, Some("alice old\n"), &["--probe", "--json"]);
     let found: serde_json::Value = serde_json::from_str(&file.out).expect("JSON");

@@ -47,17 +47,17 @@ fn what_the_proxy_refuses_is_told_and_exits_1() {
 fn what_was_exported_can_be_imported() {
     let proxy = Proxy::start();
     let many: String = (0..12_000).map(|i| format!("user{i}@example.org\tnew\n")).collect();
-    let told = proxy.run_with(&["map", "import", "--dry-run", "-"], &many).ok();
-    assert_eq!(told, "12000 entries, of which 12000 would change something; nothing was changed\n");
+    let output = proxy.run_with(&["map", "import", "--dry-run", "-"], &many).ok();
+    assert_eq!(output, "12000 entries, of which 12000 would change something; nothing was changed\n");
     assert_eq!(proxy.run(&["map", "export"]).ok(), "alice@example.org\tnew\n");
-    let told = proxy.run_with(&["map", "import", "-"], &many).ok();
-    assert_eq!(told, "12000 entries imported, 12000 of them changed something\n");
+    let output = proxy.run_with(&["map", "import", "-"], &many).ok();
+    assert_eq!(output, "12000 entries imported, 12000 of them changed something\n");
     proxy.run(&["map", "export", "--out", "all.tsv"]).ok();
     let exported = std::fs::read_to_string(proxy.path("all.tsv")).expect("a file");
     assert_eq!(exported.lines().count(), 12_001);
     assert_eq!(exported, proxy.run(&["map", "export"]).ok());
-    let told = proxy.run(&["map", "import", "all.tsv", "--json"]).json();
-    assert_eq!(told, json!({"entries": 12_001, "changed": 0, "dry_run": false}));
+    let output = proxy.run(&["map", "import", "all.tsv", "--json"]).json();
+    assert_eq!(output, json!({"entries": 12_001, "changed": 0, "dry_run": false}));
     // More than one page of the API's.
     let listed = proxy.run(&["map", "list", "--limit", "20000", "--json"]).json();
     assert_eq!(listed["mappings"].as_array().map(Vec::len), Some(12_001));
@@ -69,18 +69,18 @@ fn what_was_exported_can_be_imported() {
 #[test]
 fn an_import_with_a_mistake_names_its_line_and_changes_nothing() {
     let proxy = Proxy::start();
-    let told = proxy.run_with(&["map", "import", "-"], "bob@example.org\tnew\ncarol@example.org\tnwe\n");
-    assert_eq!((told.code, told.out.as_str()), (1, ""), "{told:?}");
-    assert!(told.err.contains("body:2: "), "{}", told.err);
+    let output = proxy.run_with(&["map", "import", "-"], "bob@example.org\tnew\ncarol@example.org\tnwe\n");
+    assert_eq!((output.code, output.out.as_str()), (1, ""), "{output:?}");
+    assert!(output.err.contains("body:2: "), "{}", output.err);
     assert_eq!(proxy.run(&["map", "export"]).ok(), "alice@example.org\tnew\n");
 }
 
 #[test]
 fn an_export_that_cannot_be_written_leaves_no_part() {
     let proxy = Proxy::start();
-    let told = proxy.run(&["map", "export", "--out", "no/such/folder/all.tsv"]);
-    assert_eq!(told.code, 2, "{told:?}");
-    assert!(told.err.contains("no/such/folder/all.tsv"), "{}", told.err);
+    let output = proxy.run(&["map", "export", "--out", "no/such/folder/all.tsv"]);
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(output.err.contains("no/such/folder/all.tsv"), "{}", output.err);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_mapping_is_read_again() {
     let proxy = Proxy::start();
     assert_eq!(proxy.run(&["map", "reload"]).ok(), "read: 1 entries\n");
     std::fs::write(proxy.path("mapping"), "alice@example.org\tnwe\n").expect("a file");
-    let told = proxy.run(&["map", "reload"]);
-    assert_eq!(told.code, 1, "{told:?}");
-    assert!(told.err.contains(":1: "), "{}", told.err);
+    let output = proxy.run(&["map", "reload"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.err.contains(":1: "), "{}", output.err);
 }

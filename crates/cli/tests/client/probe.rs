@@ -16,16 +16,16 @@ pub(crate) fn backend(
 ) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
     let address = listener.local_addr().expect("an address");
-    let (told, seen) = channel();
+    let (output, seen) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            converse(&stream, greeting, answers, |line| drop(told.send(line.to_owned())));
+            converse(&stream, greeting, answers, |line| drop(output.send(line.to_owned())));
         }
     });
     (address, seen)
 }
 
-fn converse(mut stream: &TcpStream, greeting: &str, answers: &[&str], told: impl Fn(&str)) {
+fn converse(mut stream: &TcpStream, greeting: &str, answers: &[&str], output: impl Fn(&str)) {
     let mut lines = BufReader::new(stream);
     let mut answers = answers.iter();
     let mut line = String::new();
@@ -33,7 +33,7 @@ fn converse(mut stream: &TcpStream, greeting: &str, answers: &[&str], told: impl
         return;
     }
     while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
-        told(line.trim_end());
+        output(line.trim_end());
         let tag = line.split(' ').next().unwrap_or_default();
         let Some(answer) = answers.next().map(|answer| answer.replace("TAG", tag)) else { return };
         if stream.write_all(answer.as_bytes()).is_err() {
@@ -63,9 +63,9 @@ fn probe(protocol: &str, address: SocketAddr, leg: &str, more: &[&str]) -> Outco
 }
 
 fn row(outcome: &Outcome) -> Value {
-    let told: Value =
+    let output: Value =
         serde_json::from_str(&outcome.out).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
-    told["probe"][0].clone()
+    output["probe"][0].clone()
 }
 
 const PLAIN: &str = "proxy_protocol = false\nforwarding = \"none\"";
@@ -112,7 +112,7 @@ fn what_a_backend_says_is_judged() {
         for line in seen.try_iter() {
             let line = line.to_ascii_uppercase();
             let is_login = ["LOGIN ", "AUTH", "USER ", "PASS "].iter().any(|word| line.contains(word));
-            assert!(!is_login, "{protocol} was told {line}");
+            assert!(!is_login, "{protocol} was output {line}");
         }
     }
 }

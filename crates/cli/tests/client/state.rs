@@ -38,9 +38,9 @@ fn nobody_is_connected() {
 #[test]
 fn everybody_is_never_kicked_by_an_omission() {
     let proxy = Proxy::start();
-    let told = proxy.run(&["sessions", "kick"]);
-    assert_eq!((told.code, told.out.as_str()), (2, ""), "{told:?}");
-    assert!(told.err.contains("--user"), "{}", told.err);
+    let output = proxy.run(&["sessions", "kick"]);
+    assert_eq!((output.code, output.out.as_str()), (2, ""), "{output:?}");
+    assert!(output.err.contains("--user"), "{}", output.err);
 }
 
 #[test]

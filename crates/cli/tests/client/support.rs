@@ -55,12 +55,12 @@ impl Proxy {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the proxy starts");
-        let (told, lines) = channel();
+        let (output, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
         // Reads on when nobody listens any more.
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| {
-                let _ = told.send(line);
+                let _ = output.send(line);
             });
         });
         let pin = value(&logged(&lines, "management API: self-signed"), "sha256=");
@@ -74,7 +74,7 @@ impl Proxy {
         Self { child, folder, address, imap, pin, _lines: lines }
     }
 
-    /// Runs a command that is told whom to ask by --url.
+    /// Runs a command that is output whom to ask by --url.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.run_with(arguments, "")
     }

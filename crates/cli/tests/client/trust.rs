@@ -23,9 +23,13 @@ fn a_certificate_of_another_proxy_in_the_state_folder_is_none() {
     let (proxy, other) = (Proxy::start(), Proxy::start());
     let copied = std::fs::copy(other.path("state").join("admin.crt"), proxy.path("state").join("admin.crt"));
     copied.expect("a file");
-    let told = proxy.run_bare(&["status", "--config", "client.toml"]);
-    assert_eq!(told.code, 2, "{told:?}");
-    assert!(told.err.contains("the token was not sent") && told.err.contains(&proxy.pin), "{}", told.err);
+    let output = proxy.run_bare(&["status", "--config", "client.toml"]);
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(
+        output.err.contains("the token was not sent") && output.err.contains(&proxy.pin),
+        "{}",
+        output.err
+    );
 }
 
 /// Three wrong tokens lock an address out, so a token that reached the server would show.
@@ -37,11 +41,15 @@ fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
     for pin in [Some(pin.as_str()), None, Some(pin.as_str()), None] {
         let mut arguments = vec!["status", "--url", &url, "--token-file", "wrong"];
         arguments.extend(pin.iter().flat_map(|pin| ["--pin", pin]));
-        let told = proxy.run_bare(&arguments);
-        assert_eq!((told.code, told.out.as_str()), (2, ""), "{told:?}");
-        assert!(told.err.contains(&proxy.pin) || pin.is_none(), "{}", told.err);
-        assert!(told.err.contains("the token was not sent"), "{}", told.err);
-        assert!(told.err.contains("--pin") && !told.err.contains("tls_"), "no key of a file: {}", told.err);
+        let output = proxy.run_bare(&arguments);
+        assert_eq!((output.code, output.out.as_str()), (2, ""), "{output:?}");
+        assert!(output.err.contains(&proxy.pin) || pin.is_none(), "{}", output.err);
+        assert!(output.err.contains("the token was not sent"), "{}", output.err);
+        assert!(
+            output.err.contains("--pin") && !output.err.contains("tls_"),
+            "no key of a file: {}",
+            output.err
+        );
     }
     proxy.run(&["status"]).ok();
 }
@@ -50,9 +58,9 @@ fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
 fn a_wrong_token_is_told() {
     let proxy = Proxy::start();
     std::fs::write(proxy.path("token"), TOKEN.replace('0', "f")).expect("a file");
-    let told = proxy.run(&["status"]);
-    assert_eq!((told.code, told.out.as_str()), (1, ""), "{told:?}");
-    assert!(told.err.contains("token") && !told.err.contains("ffff"), "{}", told.err);
+    let output = proxy.run(&["status"]);
+    assert_eq!((output.code, output.out.as_str()), (1, ""), "{output:?}");
+    assert!(output.err.contains("token") && !output.err.contains("ffff"), "{}", output.err);
 }
 
 #[test]
@@ -69,9 +77,9 @@ fn arguments_that_cannot_be_meant_exit_2() {
         &["map"],
         &["map", "get"],
     ] {
-        let told = proxy.run_bare(arguments);
-        assert_eq!((told.code, told.out.as_str()), (2, ""), "{arguments:?}: {told:?}");
-        assert!(!told.err.is_empty() && !told.err.contains(TOKEN), "{}", told.err);
+        let output = proxy.run_bare(arguments);
+        assert_eq!((output.code, output.out.as_str()), (2, ""), "{arguments:?}: {output:?}");
+        assert!(!output.err.is_empty() && !output.err.contains(TOKEN), "{}", output.err);
     }
 }
 
@@ -79,8 +87,12 @@ fn arguments_that_cannot_be_meant_exit_2() {
 fn a_proxy_that_is_not_there_is_told() {
     let proxy = Proxy::start();
     let pin = "00".repeat(32);
-    let told =
+    let output =
         proxy.run_bare(&["status", "--url", "https://127.0.0.1:1", "--token-file", "token", "--pin", &pin]);
-    assert_eq!(told.code, 2, "{told:?}");
-    assert!(told.err.contains("127.0.0.1:1") && told.err.contains("is the proxy running"), "{}", told.err);
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(
+        output.err.contains("127.0.0.1:1") && output.err.contains("is the proxy running"),
+        "{}",
+        output.err
+    );
 }

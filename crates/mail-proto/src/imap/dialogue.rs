@@ -2,13 +2,13 @@
 
 use super::command::{self, Command, Mistake, Verb};
 use super::id;
-use crate::dialogue::{Grammar, Line, MAX_COMMAND, Said, Turn};
+use crate::dialogue::{CommandOutcome, Grammar, Line, MAX_COMMAND, StandardReply};
 use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines, is_http_request};
 use crate::step::{Channel, Opening};
-use crate::verdict::{Parting, Verdict};
-use credentials::attempt::Told;
+use crate::verdict::{CloseReason, Verdict};
+use credentials::attempt::ClientInfo;
 use credentials::sasl::{self, Answer};
 
 /// The server, as the client sees it before its backend is known.
@@ -21,7 +21,7 @@ pub struct Imap {
     lines: Lines,
     /// Of the command that was read last: its answer repeats it.
     tag: Vec<u8>,
-    told: Told,
+    client_info: ClientInfo,
 }
 
 /// Longest command with its literals, and longest line of a SASL exchange.
@@ -34,21 +34,21 @@ const MAX_LITERAL_MINUS: usize = 4096;
 impl Imap {
     /// A literal is announced and the client waits. A password that we would refuse is not asked for; the
     /// connection goes, since a client that did not wait has the password on the way already.
-    fn announced(&mut self, opening: &Opening, so_far: &[u8]) -> Turn {
+    fn announced(&mut self, opening: &Opening, so_far: &[u8]) -> CommandOutcome {
         if !command::is_login(so_far) || opening.takes_passwords() {
-            return Turn::Say(b"+ OK\r\n".to_vec());
+            return CommandOutcome::Say(b"+ OK\r\n".to_vec());
         }
         self.tag_of(so_far);
-        close(self.say(Said::NoPassword(opening.channel)), "Encryption needed")
+        close(self.say(StandardReply::NoPassword(opening.channel)), "Encryption needed")
     }
 
-    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> Turn {
+    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> CommandOutcome {
         let verb = match parsed {
             Ok(Command { tag, verb }) => {
                 self.tag = tag;
                 verb
             }
-            Err(Mistake::NoTag) => return Turn::Unknown(b"* BAD No tag\r\n".to_vec()),
+            Err(Mistake::NoTag) => return CommandOutcome::Unknown(b"* BAD No tag\r\n".to_vec()),
             Err(Mistake::Arguments { tag }) => {
                 self.tag = tag;
                 return self.done("BAD Error in command arguments");
@@ -61,18 +61,18 @@ impl Imap {
             }
             Verb::Noop => self.done("OK Nothing done"),
             Verb::Id(fields) => {
-                id::take(&mut self.told, fields, opening.trusts_front);
+                id::take(&mut self.client_info, fields, opening.trusts_front);
                 self.done_after("* ID (\"name\" \"Pointsman\")\r\n", "OK ID completed")
             }
             Verb::Logout => {
                 let goodbye = self.words("OK Logout completed");
-                Turn::Close([b"* BYE Logging out\r\n", &goodbye[..]].concat())
+                CommandOutcome::Close([b"* BYE Logging out\r\n", &goodbye[..]].concat())
             }
-            Verb::StartTls => Turn::StartTls,
-            Verb::Login { user, password } => Turn::Login { user, password },
-            Verb::Authenticate { mechanism, initial } => Turn::Auth { mechanism, initial },
+            Verb::StartTls => CommandOutcome::StartTls,
+            Verb::Login { user, password } => CommandOutcome::Login { user, password },
+            Verb::Authenticate { mechanism, initial } => CommandOutcome::Auth { mechanism, initial },
             Verb::TooEarly => self.done("BAD Log in first"),
-            Verb::Unknown => Turn::Unknown(self.words("BAD Unknown command")),
+            Verb::Unknown => CommandOutcome::Unknown(self.words("BAD Unknown command")),
         }
     }
 
@@ -80,12 +80,12 @@ impl Imap {
         self.tag = command::tag_of(unread).unwrap_or_else(|| b"*".to_vec());
     }
 
-    fn done(&self, words: &str) -> Turn {
-        Turn::Say(self.words(words))
+    fn done(&self, words: &str) -> CommandOutcome {
+        CommandOutcome::Say(self.words(words))
     }
 
-    fn done_after(&self, untagged: &str, words: &str) -> Turn {
-        Turn::Say([untagged.as_bytes(), &self.words(words)].concat())
+    fn done_after(&self, untagged: &str, words: &str) -> CommandOutcome {
+        CommandOutcome::Say([untagged.as_bytes(), &self.words(words)].concat())
     }
 
     /// A tagged response.
@@ -96,12 +96,12 @@ impl Imap {
 
 impl Grammar for Imap {
     fn greet(&self, opening: &Opening) -> Vec<u8> {
-        format!("* OK [CAPABILITY {}] {}\r\n", capabilities(opening), opening.advert.banner).into_bytes()
+        format!("* OK [CAPABILITY {}] {}\r\n", capabilities(opening), opening.offer.banner).into_bytes()
     }
 
-    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> Turn {
+    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> CommandOutcome {
         match self.framer.next(inbox.unread(), bounds(opening, inbox.unread())) {
-            Framed::NeedMore => Turn::NeedMore,
+            Framed::NeedMore => CommandOutcome::NeedMore,
             Framed::Announced { line_end } => self.announced(opening, &inbox.unread()[..line_end]),
             Framed::Whole(length) => {
                 let frame = &inbox.unread()[..length];
@@ -134,24 +134,24 @@ impl Grammar for Imap {
         Line::Answer(answer)
     }
 
-    fn told(&mut self) -> Told {
-        self.told.clone()
+    fn client_info(&mut self) -> ClientInfo {
+        self.client_info.clone()
     }
 
-    fn say(&self, what: Said) -> Vec<u8> {
+    fn say(&self, what: StandardReply) -> Vec<u8> {
         self.words(match what {
-            Said::Unsupported => "NO [CANNOT] Unsupported authentication mechanism",
-            Said::NoPassword(Channel::Encrypted) => "NO [CANNOT] Password login is not offered here",
-            Said::NoPassword(Channel::Upgradable) => "NO [PRIVACYREQUIRED] Use STARTTLS first",
-            Said::NoPassword(Channel::Plain) => {
+            StandardReply::Unsupported => "NO [CANNOT] Unsupported authentication mechanism",
+            StandardReply::NoPassword(Channel::Encrypted) => "NO [CANNOT] Password login is not offered here",
+            StandardReply::NoPassword(Channel::Upgradable) => "NO [PRIVACYREQUIRED] Use STARTTLS first",
+            StandardReply::NoPassword(Channel::Plain) => {
                 "NO [PRIVACYREQUIRED] Password login needs an encrypted connection"
             }
-            Said::BadInitial => "BAD Invalid base64 in the initial response",
-            Said::BadAnswer => "BAD Invalid base64 in the response",
-            Said::Cancelled => "BAD Authentication cancelled",
-            Said::StartTls => "OK Begin TLS negotiation now",
-            Said::Encrypted => "BAD The connection is encrypted already",
-            Said::NoStartTls => "BAD STARTTLS is not available",
+            StandardReply::BadInitial => "BAD Invalid base64 in the initial response",
+            StandardReply::BadAnswer => "BAD Invalid base64 in the response",
+            StandardReply::Cancelled => "BAD Authentication cancelled",
+            StandardReply::StartTls => "OK Begin TLS negotiation now",
+            StandardReply::Encrypted => "BAD The connection is encrypted already",
+            StandardReply::NoStartTls => "BAD STARTTLS is not available",
         })
     }
 
@@ -169,18 +169,18 @@ impl Grammar for Imap {
             Verdict::Unavailable => {
                 self.words("NO [UNAVAILABLE] The mail server cannot be reached right now, try again later")
             }
-            Verdict::Cancelled => self.say(Said::Cancelled),
+            Verdict::Cancelled => self.say(StandardReply::Cancelled),
         }
     }
 
-    fn farewell(why: Parting) -> Vec<u8> {
+    fn farewell(why: CloseReason) -> Vec<u8> {
         let words = match why {
-            Parting::TimedOut => "Login took too long",
-            Parting::TooManyFailures => "Too many failed logins",
-            Parting::TooBusy => "[UNAVAILABLE] Too many connections, try again later",
-            Parting::ShuttingDown => "[UNAVAILABLE] The server is shutting down, connect again",
-            Parting::Ended => "[UNAVAILABLE] The session was ended, connect again",
-            Parting::Unavailable => "[UNAVAILABLE] The mail server cannot be reached right now",
+            CloseReason::TimedOut => "Login took too long",
+            CloseReason::TooManyFailures => "Too many failed logins",
+            CloseReason::TooBusy => "[UNAVAILABLE] Too many connections, try again later",
+            CloseReason::ShuttingDown => "[UNAVAILABLE] The server is shutting down, connect again",
+            CloseReason::Ended => "[UNAVAILABLE] The session was ended, connect again",
+            CloseReason::Unavailable => "[UNAVAILABLE] The mail server cannot be reached right now",
         };
         format!("* BYE {words}\r\n").into_bytes()
     }
@@ -192,13 +192,13 @@ impl Grammar for Imap {
 
 fn bounds(opening: &Opening, unread: &[u8]) -> Bounds {
     let line = if command::is_authenticate(unread) { MAX_WHOLE } else { MAX_COMMAND };
-    let has = |name: &str| opening.advert.capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
+    let has = |name: &str| opening.offer.capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
     let unasked = if has("LITERAL-") && !has("LITERAL+") { MAX_LITERAL_MINUS } else { MAX_WHOLE };
     Bounds { line, whole: MAX_WHOLE, unasked }
 }
 
 fn capabilities(opening: &Opening) -> String {
-    let mut words = opening.advert.capabilities.clone();
+    let mut words = opening.offer.capabilities.clone();
     if opening.channel == Channel::Upgradable {
         words.push("STARTTLS".to_owned());
     }
@@ -209,8 +209,8 @@ fn capabilities(opening: &Opening) -> String {
     words.join(" ")
 }
 
-fn close(words: Vec<u8>, why: &str) -> Turn {
-    Turn::Close(bye(words, why))
+fn close(words: Vec<u8>, why: &str) -> CommandOutcome {
+    CommandOutcome::Close(bye(words, why))
 }
 
 fn bye(mut words: Vec<u8>, why: &str) -> Vec<u8> {

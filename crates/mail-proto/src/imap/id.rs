@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::command::IdField;
 use crate::step::Forward;
 use crate::xclient::is_session_id;
-use credentials::attempt::{Front, Told};
+use credentials::attempt::{ClientInfo, Front};
 
 /// RFC 2971 section 3.3: no more may be sent.
 const MAX_PAIRS: usize = 30;
@@ -14,13 +14,13 @@ const MAX_PAIRS: usize = 30;
 /// we do ([`MAX_COMMAND`](crate::dialogue::MAX_COMMAND)).
 const MAX_ARGUMENTS: usize = 8 * 1024 - 64;
 
-/// Takes the fields of a client's `ID` into `told`. Fields that begin with `x-` are a front's: they are
+/// Takes the fields of a client's `ID` into `client_info`. Fields that begin with `x-` are a front's: they are
 /// believed when `trusts_front`, and never kept among the client's own.
-pub(super) fn take(told: &mut Told, fields: Vec<IdField>, trusts_front: bool) {
+pub(super) fn take(client_info: &mut ClientInfo, fields: Vec<IdField>, trusts_front: bool) {
     let (theirs, own): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| is_private(name));
-    told.id = own;
+    client_info.id = own;
     if trusts_front && let Some(front) = front(&theirs) {
-        told.front = Some(front);
+        client_info.front = Some(front);
     }
 }
 
@@ -28,10 +28,10 @@ pub(super) fn take(told: &mut Told, fields: Vec<IdField>, trusts_front: bool) {
 ///
 /// What we tell comes first. Of the client's own words as much follows as a server must take: they are whatever a
 /// stranger chose, and must not cost it its login, nor the backend its good name.
-pub(super) fn arguments(forward: Option<&Forward>, told: &Told) -> Option<String> {
+pub(super) fn arguments(forward: Option<&Forward>, client_info: &ClientInfo) -> Option<String> {
     let mut pairs = forward.map(of_forward).unwrap_or_default();
     let mut length: usize = pairs.iter().map(|pair| pair.len() + 1).sum();
-    for (name, value) in &told.id {
+    for (name, value) in &client_info.id {
         // What cannot stand between quotes is left out: a literal would only carry somebody's attack.
         let pair = match (quotable(name), value.as_deref().map(quotable)) {
             (Some(name), None) => pair(name, None),
@@ -112,16 +112,16 @@ mod tests {
 
     #[test]
     fn a_backend_is_told_of_the_client() {
-        let told = Told {
+        let client_info = ClientInfo {
             id: vec![
                 field("name", Some("Mail \"x\\y\"")),
                 field("os", None),
                 field("vendor", Some("a\r\nb NOOP")),
             ],
-            ..Told::default()
+            ..ClientInfo::default()
         };
         assert_eq!(
-            arguments(Some(&forward()), &told).as_deref(),
+            arguments(Some(&forward()), &client_info).as_deref(),
             Some(
                 "(\"x-originating-ip\" \"203.0.113.7\" \"x-originating-port\" \"4711\" \
                  \"x-connected-ip\" \"198.51.100.1\" \"x-connected-port\" \"993\" \"x-proxy-ttl\" \"6\" \
@@ -129,7 +129,7 @@ mod tests {
                  \"name\" \"Mail \\\"x\\\\y\\\"\" \"os\" NIL)"
             )
         );
-        assert_eq!(arguments(None, &Told::default()), None);
+        assert_eq!(arguments(None, &ClientInfo::default()), None);
     }
 
     #[test]
@@ -139,8 +139,8 @@ mod tests {
         let mut large: Vec<_> = (0..30).map(|number| field(&number.to_string(), Some(&long))).collect();
         large.push(field("last", Some("short")));
         for (own, pairs) in [(few, 30), (large, 7 + 3 + 1)] {
-            let told = Told { id: own, ..Told::default() };
-            let said = arguments(Some(&forward()), &told).expect("something");
+            let client_info = ClientInfo { id: own, ..ClientInfo::default() };
+            let said = arguments(Some(&forward()), &client_info).expect("something");
             assert!(said.starts_with("(\"x-originating-ip\" \"203.0.113.7\""), "{said}");
             assert!("P999 ID ".len() + said.len() <= 8 * 1024, "{} bytes", said.len());
             let command = command::parse(format!("a ID {said}\r\n").as_bytes());
@@ -160,13 +160,13 @@ mod tests {
                 field("name", Some("webmail")),
             ]
         };
-        let mut told = Told::default();
-        take(&mut told, fields(), false);
-        assert_eq!((told.front.as_ref(), told.id.len()), (None, 1));
-        take(&mut told, fields(), true);
-        let front = told.front.expect("a front");
+        let mut client_info = ClientInfo::default();
+        take(&mut client_info, fields(), false);
+        assert_eq!((client_info.front.as_ref(), client_info.id.len()), (None, 1));
+        take(&mut client_info, fields(), true);
+        let front = client_info.front.expect("a front");
         assert_eq!(front.client, "[2001:db8::7]:4711".parse().expect("address"));
         assert_eq!((front.local, front.session, front.ttl), (None, None, Some(3)));
-        assert_eq!(told.id, vec![field("name", Some("webmail"))]);
+        assert_eq!(client_info.id, vec![field("name", Some("webmail"))]);
     }
 }

@@ -9,10 +9,10 @@ use super::id;
 use super::response::{self, Capabilities, Response, Status};
 use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
-use crate::step::{Errand, Heard, Machine, Step};
+use crate::step::{BackendEvent, Machine, ReplayContext, Step};
 use crate::verdict::Reply;
 use credentials::attempt::Attempt;
-use credentials::sasl::{self, Way};
+use credentials::sasl::{self, LoginMethod};
 use types::fault::Fault;
 use types::secret::Secret;
 
@@ -27,7 +27,7 @@ const MAX_INITIAL: usize = 4 * 1024;
 /// The client, as a backend sees it.
 #[derive(Debug)]
 pub struct Replay {
-    errand: Errand,
+    context: ReplayContext,
     framer: Framer,
     capabilities: Option<Capabilities>,
     /// Number of the last tag.
@@ -61,9 +61,9 @@ enum State {
 impl Replay {
     /// A replay before the backend's greeting.
     #[must_use]
-    pub fn new(errand: Errand) -> Self {
+    pub fn new(context: ReplayContext) -> Self {
         Self {
-            errand,
+            context,
             framer: Framer::default(),
             capabilities: None,
             tags: 0,
@@ -74,7 +74,7 @@ impl Replay {
         }
     }
 
-    fn response(&mut self, frame: &[u8], is_last: bool) -> Step<Heard> {
+    fn response(&mut self, frame: &[u8], is_last: bool) -> Step<BackendEvent> {
         let text = frame.strip_suffix(b"\n").unwrap_or(frame);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if matches!(self.state, State::ExpectGreeting) {
@@ -98,7 +98,7 @@ impl Replay {
         }
     }
 
-    fn greeting(&mut self, text: &[u8]) -> Step<Heard> {
+    fn greeting(&mut self, text: &[u8]) -> Step<BackendEvent> {
         match response::parse(text) {
             Response::Status(Status::Ok, text) => {
                 self.learn(response::code(text).unwrap_or_default());
@@ -109,7 +109,7 @@ impl Replay {
         }
     }
 
-    fn done(&mut self, status: Status, from_status: &[u8], is_last: bool) -> Step<Heard> {
+    fn done(&mut self, status: Status, from_status: &[u8], is_last: bool) -> Step<BackendEvent> {
         match (std::mem::replace(&mut self.state, State::Over), status) {
             (State::ExpectStartTls, Status::Ok) if is_last => Step::StartTls(Secret::default()),
             // Bytes behind the OK would be read as the encrypted session's: somebody put them there.
@@ -123,7 +123,7 @@ impl Replay {
         }
     }
 
-    fn verdict(&mut self, status: Status, from_status: &[u8]) -> Step<Heard> {
+    fn verdict(&mut self, status: Status, from_status: &[u8]) -> Step<BackendEvent> {
         let before = std::mem::take(&mut self.untagged);
         let reply = Reply { before, last: [from_status, b"\r\n"].concat() };
         let text = from_status.get(3..).unwrap_or_default();
@@ -134,41 +134,41 @@ impl Replay {
             return self.broken(Fault::Protocol);
         }
         Step::Event(match status {
-            Status::Ok => Heard::Accepted(reply),
-            Status::No if response::is_not_now(text) => Heard::NotNow(reply),
-            _ => Heard::Refused(reply),
+            Status::Ok => BackendEvent::Accepted(reply),
+            Status::No if response::is_not_now(text) => BackendEvent::NotNow(reply),
+            _ => BackendEvent::Refused(reply),
         })
     }
 
     /// Next step once capabilities are known: encryption first, then `ID`.
-    fn introduce(&mut self) -> Step<Heard> {
+    fn introduce(&mut self) -> Step<BackendEvent> {
         let Some(capabilities) = &self.capabilities else {
             return self.ask_capability();
         };
-        if self.errand.starttls {
+        if self.context.starttls {
             if !capabilities.starttls {
                 return self.broken(Fault::NoStartTls);
             }
-            self.errand.starttls = false;
+            self.context.starttls = false;
             return self.send("STARTTLS", State::ExpectStartTls);
         }
-        match id::arguments(self.errand.forward.as_ref(), &self.errand.told) {
+        match id::arguments(self.context.forward.as_ref(), &self.context.client_info) {
             Some(arguments) if capabilities.id => self.send(&format!("ID {arguments}"), State::ExpectId),
             Some(_) => self.ready(false),
             None => self.ready(true),
         }
     }
 
-    fn ready(&mut self, done: bool) -> Step<Heard> {
+    fn ready(&mut self, done: bool) -> Step<BackendEvent> {
         self.state = State::Ready;
-        Step::Event(Heard::Ready { introduced: done || self.errand.forward.is_none() })
+        Step::Event(BackendEvent::Ready { introduced: done || self.context.forward.is_none() })
     }
 
-    fn ask_capability(&mut self) -> Step<Heard> {
+    fn ask_capability(&mut self) -> Step<BackendEvent> {
         self.send("CAPABILITY", State::ExpectCapability)
     }
 
-    fn continuation(&mut self, text: &[u8]) -> Step<Heard> {
+    fn continuation(&mut self, text: &[u8]) -> Step<BackendEvent> {
         let State::ExpectVerdict { relayed } = self.state else {
             return self.broken(Fault::Protocol);
         };
@@ -176,7 +176,7 @@ impl Replay {
             return Step::Write(piece);
         }
         match sasl::decode(text) {
-            Some(challenge) if relayed => Step::Event(Heard::Challenge(challenge.expose().to_vec())),
+            Some(challenge) if relayed => Step::Event(BackendEvent::Challenge(challenge.expose().to_vec())),
             _ => self.broken(Fault::Protocol),
         }
     }
@@ -189,7 +189,7 @@ impl Replay {
     }
 
     /// Keeps an untagged response for the client, should the login succeed.
-    fn keep(&mut self, frame: &[u8]) -> Step<Heard> {
+    fn keep(&mut self, frame: &[u8]) -> Step<BackendEvent> {
         self.untagged_count += 1;
         if self.untagged_count > MAX_UNTAGGED || self.untagged.len() + frame.len() > MAX_WHOLE {
             return self.broken(Fault::Protocol);
@@ -200,16 +200,16 @@ impl Replay {
         Step::Write(Secret::default())
     }
 
-    fn broken(&mut self, fault: Fault) -> Step<Heard> {
+    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
         self.state = State::Over;
-        Step::Event(Heard::Broken(fault))
+        Step::Event(BackendEvent::Broken(fault))
     }
 
     fn tag(&self) -> String {
         format!("P{}", self.tags)
     }
 
-    fn send(&mut self, command: &str, next: State) -> Step<Heard> {
+    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
         let mut line = self.command(command, next);
         line.extend(b"\r\n");
         Step::Write(line)
@@ -260,9 +260,9 @@ impl Replay {
 }
 
 impl Machine for Replay {
-    type Event = Heard;
+    type Event = BackendEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
         if matches!(self.state, State::Secured) {
             self.capabilities = None;
             return self.ask_capability();
@@ -296,14 +296,16 @@ impl Machine for Replay {
 }
 
 impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<Heard> {
+    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
         let offered = self.capabilities.as_ref().map(Capabilities::offered).unwrap_or_default();
         self.untagged.clear();
-        let line = match Way::choose(&attempt.credential, &offered) {
+        let line = match LoginMethod::choose(&attempt.credential, &offered) {
             None => return self.broken(Fault::NoMechanism),
-            Some(Way::Sasl { mechanism, initial, relayed }) => self.sasl(mechanism.name(), &initial, relayed),
-            Some(Way::Native { user, password }) => self.login(&user, &password),
-            Some(Way::Prompts { user, password }) => {
+            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
+                self.sasl(mechanism.name(), &initial, relayed)
+            }
+            Some(LoginMethod::Native { user, password }) => self.login(&user, &password),
+            Some(LoginMethod::Prompts { user, password }) => {
                 let mut line = self.command("AUTHENTICATE LOGIN", State::ExpectVerdict { relayed: false });
                 line.extend(b"\r\n");
                 self.pieces.extend([sasl::line(&user), sasl::line(&password)]);

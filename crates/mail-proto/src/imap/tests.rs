@@ -6,13 +6,13 @@ use proptest::prelude::*;
 
 use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
-use crate::step::{Advert, Channel, Errand, Forward, Machine, Opening, Step};
+use crate::step::{Channel, Forward, Machine, Offer, Opening, ReplayContext, Step};
 use crate::transcript::{play_dialogue, play_replay};
-use credentials::attempt::{Mechanism, Told};
+use credentials::attempt::{ClientInfo, Mechanism};
 
-fn advert() -> Advert {
+fn offer() -> Offer {
     use Mechanism::{Login, Plain, ScramSha256, XOAuth2};
-    Advert {
+    Offer {
         hostname: "mail.example.org".to_owned(),
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
@@ -23,7 +23,7 @@ fn advert() -> Advert {
 }
 
 fn opening(channel: Channel) -> Opening {
-    Opening { advert: Arc::new(advert()), channel, trusts_front: false }
+    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
 }
 
 fn encrypted(script: &str) {
@@ -284,8 +284,8 @@ fn a_browser_is_shown_the_door() {
 
 #[test]
 fn literal_minus_is_honoured_where_it_is_advertised() {
-    let advert = Advert { capabilities: vec!["LITERAL-".to_owned()], ..advert() };
-    let opening = Opening { advert: Arc::new(advert), ..opening(Channel::Encrypted) };
+    let offer = Offer { capabilities: vec!["LITERAL-".to_owned()], ..offer() };
+    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
     let script = "S: * OK [CAPABILITY LITERAL- AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=SCRAM-SHA-256] ready
                   C: a LOGIN {4097+}
                   S: a BAD Command line or literal too long
@@ -304,9 +304,13 @@ fn replay(starttls: bool, forward: bool, script: &str) {
         ttl: 6,
         encrypted: true,
     });
-    let errand =
-        || Errand { starttls, forward: forward.clone(), told: Told::default(), hostname: "proxy".to_owned() };
-    play_replay(|| Box::new(Replay::new(errand())), script);
+    let context = || ReplayContext {
+        starttls,
+        forward: forward.clone(),
+        client_info: ClientInfo::default(),
+        hostname: "proxy".to_owned(),
+    };
+    play_replay(|| Box::new(Replay::new(context())), script);
 }
 
 #[test]
@@ -449,15 +453,19 @@ fn what_breaks_a_leg() {
 
 #[test]
 fn bytes_behind_the_answer_to_starttls_break_the_leg() {
-    let mut replay =
-        Replay::new(Errand { starttls: true, forward: None, told: Told::default(), hostname: String::new() });
+    let mut replay = Replay::new(ReplayContext {
+        starttls: true,
+        forward: None,
+        client_info: ClientInfo::default(),
+        hostname: String::new(),
+    });
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"* OK [CAPABILITY STARTTLS] x\r\n");
     assert!(matches!(replay.feed(&mut inbox), Step::Write(_)));
     inbox.receive(b"P1 OK go\r\n* CAPABILITY AUTH=PLAIN\r\n");
     let step = replay.feed(&mut inbox);
     assert!(
-        matches!(step, Step::Event(crate::step::Heard::Broken(types::fault::Fault::StartTlsInjected))),
+        matches!(step, Step::Event(crate::step::BackendEvent::Broken(types::fault::Fault::StartTlsInjected))),
         "{step:?}"
     );
 }
@@ -482,7 +490,7 @@ proptest! {
         starttls in any::<bool>(),
     ) {
         let mut dialogue = Dialogue::new(opening(Channel::Upgradable));
-        let mut replay = Replay::new(Errand { starttls, forward: None, told: Told::default(), hostname: String::new() });
+        let mut replay = Replay::new(ReplayContext { starttls, forward: None, client_info: ClientInfo::default(), hostname: String::new() });
         let mut inboxes = [Inbox::new(4096), Inbox::new(4096)];
         for piece in input {
             inboxes[0].receive(&piece);

@@ -2,14 +2,14 @@
 
 use super::command::{self, Command, Mistake};
 use super::words::{self, say};
-use crate::dialogue::{Grammar, Line, MAX_COMMAND, Said, Turn};
+use crate::dialogue::{CommandOutcome, Grammar, Line, MAX_COMMAND, StandardReply};
 use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
 use crate::line::is_http_request;
 use crate::step::{Channel, Opening};
-use crate::verdict::{Parting, Verdict};
+use crate::verdict::{CloseReason, Verdict};
 use crate::xclient;
-use credentials::attempt::{Mechanism, Told};
+use credentials::attempt::{ClientInfo, Mechanism};
 use credentials::sasl::{self, Answer};
 
 /// The server, as the client sees it before its backend is known.
@@ -19,7 +19,7 @@ pub type Dialogue = crate::dialogue::Dialogue<ManageSieve>;
 #[derive(Debug, Default)]
 pub struct ManageSieve {
     framer: Framer,
-    told: Told,
+    client_info: ClientInfo,
 }
 
 /// Longest command with its literals, and longest line of a SASL exchange.
@@ -39,32 +39,34 @@ impl ManageSieve {
         }
     }
 
-    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> Turn {
+    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> CommandOutcome {
         let Ok(command) = parsed else {
             return say("NO \"Error in command arguments\"");
         };
         match command {
-            Command::Capability => Turn::Say(capabilities(opening, "Capability completed")),
-            Command::Noop(tag) => Turn::Say(words::noop(tag.as_ref())),
-            Command::Logout => Turn::Close(words::line("OK \"Logging out\"")),
-            Command::StartTls => Turn::StartTls,
-            Command::Authenticate { mechanism, initial } => Turn::Auth { mechanism, initial },
+            Command::Capability => CommandOutcome::Say(capabilities(opening, "Capability completed")),
+            Command::Noop(tag) => CommandOutcome::Say(words::noop(tag.as_ref())),
+            Command::Logout => CommandOutcome::Close(words::line("OK \"Logging out\"")),
+            Command::StartTls => CommandOutcome::StartTls,
+            Command::Authenticate { mechanism, initial } => CommandOutcome::Auth { mechanism, initial },
             Command::Xclient(attributes) if opening.trusts_front => self.xclient(&attributes),
             Command::TooEarly => say("NO \"Log in first\""),
-            Command::Xclient(_) | Command::Unknown => Turn::Unknown(words::line("NO \"Unknown command\"")),
+            Command::Xclient(_) | Command::Unknown => {
+                CommandOutcome::Unknown(words::line("NO \"Unknown command\""))
+            }
         }
     }
 
     /// `OK` alone, as Dovecot says: a capability block behind it would be taken for a challenge by its proxies.
-    fn xclient(&mut self, attributes: &[u8]) -> Turn {
-        let is_taken = xclient::take(&mut self.told, attributes);
+    fn xclient(&mut self, attributes: &[u8]) -> CommandOutcome {
+        let is_taken = xclient::take(&mut self.client_info, attributes);
         say(if is_taken { "OK \"Updated\"" } else { "NO \"Error in XCLIENT attributes\"" })
     }
 }
 
 impl Grammar for ManageSieve {
     fn greet(&self, opening: &Opening) -> Vec<u8> {
-        capabilities(opening, &opening.advert.banner)
+        capabilities(opening, &opening.offer.banner)
     }
 
     /// RFC 5804 section 2.2: the block comes again.
@@ -72,18 +74,18 @@ impl Grammar for ManageSieve {
         capabilities(opening, "TLS negotiation successful")
     }
 
-    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> Turn {
+    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> CommandOutcome {
         let line = if command::is_authenticate(inbox.unread()) { MAX_WHOLE } else { MAX_COMMAND };
         let length = match self.frame(inbox, line) {
             Framed::Whole(length) => length,
-            Framed::NeedMore if !inbox.is_full() => return Turn::NeedMore,
+            Framed::NeedMore if !inbox.is_full() => return CommandOutcome::NeedMore,
             // What follows may be the octets of a literal: it must not be read as commands.
-            _ => return Turn::Close(words::with_text("BYE", "Command line or literal too long")),
+            _ => return CommandOutcome::Close(words::with_text("BYE", "Command line or literal too long")),
         };
         let frame = &inbox.unread()[..length];
         let parsed = command::parse(frame);
         if matches!(parsed, Ok(Command::Unknown)) && is_http_request(frame) {
-            return Turn::Close(words::with_text("BYE", "This is ManageSieve"));
+            return CommandOutcome::Close(words::with_text("BYE", "This is ManageSieve"));
         }
         inbox.consume(length);
         self.parsed(opening, parsed)
@@ -101,11 +103,11 @@ impl Grammar for ManageSieve {
         Line::Answer(text.map_or(Answer::Garbage, |text| Answer::read(text.expose())))
     }
 
-    fn told(&mut self) -> Told {
-        self.told.clone()
+    fn client_info(&mut self) -> ClientInfo {
+        self.client_info.clone()
     }
 
-    fn say(&self, what: Said) -> Vec<u8> {
+    fn say(&self, what: StandardReply) -> Vec<u8> {
         words::said(what)
     }
 
@@ -117,7 +119,7 @@ impl Grammar for ManageSieve {
         words::verdict(verdict)
     }
 
-    fn farewell(why: Parting) -> Vec<u8> {
+    fn farewell(why: CloseReason) -> Vec<u8> {
         words::farewell(why)
     }
 
@@ -129,8 +131,8 @@ impl Grammar for ManageSieve {
 /// The capability block (RFC 5804 section 1.7) and the `OK` that ends it.
 fn capabilities(opening: &Opening, text: &str) -> Vec<u8> {
     let sasl: Vec<&str> = opening.permitted().map(Mechanism::name).collect();
-    let mut out = words::capability("IMPLEMENTATION", Some(&opening.advert.implementation));
-    out.extend(words::capability("SIEVE", Some(&opening.advert.capabilities.join(" "))));
+    let mut out = words::capability("IMPLEMENTATION", Some(&opening.offer.implementation));
+    out.extend(words::capability("SIEVE", Some(&opening.offer.capabilities.join(" "))));
     out.extend(words::capability("SASL", Some(&sasl.join(" "))));
     if opening.channel == Channel::Upgradable {
         out.extend(words::capability("STARTTLS", None));

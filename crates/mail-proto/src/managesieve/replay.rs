@@ -9,11 +9,11 @@ use super::response::{self, Capabilities, Response, Status};
 use super::string::{self, Writer};
 use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
-use crate::step::{Errand, Heard, Machine, Step};
+use crate::step::{BackendEvent, Machine, ReplayContext, Step};
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 use credentials::attempt::Attempt;
-use credentials::sasl::{self, Way};
+use credentials::sasl::{self, LoginMethod};
 use types::fault::Fault;
 use types::secret::Secret;
 
@@ -27,7 +27,7 @@ const SYNC: &str = "xclient-taken";
 /// The client, as a backend sees it.
 #[derive(Debug)]
 pub struct Replay {
-    errand: Errand,
+    context: ReplayContext,
     framer: Framer,
     capabilities: Capabilities,
     /// Lines of capabilities since the last status.
@@ -61,9 +61,9 @@ enum State {
 impl Replay {
     /// A replay before the backend's greeting.
     #[must_use]
-    pub fn new(errand: Errand) -> Self {
+    pub fn new(context: ReplayContext) -> Self {
         Self {
-            errand,
+            context,
             framer: Framer::default(),
             capabilities: Capabilities::default(),
             heard: 0,
@@ -73,7 +73,7 @@ impl Replay {
         }
     }
 
-    fn response(&mut self, frame: &[u8], is_last: bool) -> Step<Heard> {
+    fn response(&mut self, frame: &[u8], is_last: bool) -> Step<BackendEvent> {
         match response::parse(frame) {
             Response::Status(Status::Bye, _) if !matches!(self.state, State::ExpectGreeting) => {
                 self.broken(Fault::Closed)
@@ -88,7 +88,7 @@ impl Replay {
         }
     }
 
-    fn status(&mut self, status: Status, text: &[u8], frame: &[u8], is_last: bool) -> Step<Heard> {
+    fn status(&mut self, status: Status, text: &[u8], frame: &[u8], is_last: bool) -> Step<BackendEvent> {
         let had_block = std::mem::take(&mut self.heard) > 0;
         match (std::mem::replace(&mut self.state, State::Over), status) {
             (State::ExpectGreeting, Status::Ok) if had_block => self.introduce(),
@@ -111,7 +111,7 @@ impl Replay {
         }
     }
 
-    fn capability(&mut self, name: &Secret, value: Option<&Secret>) -> Step<Heard> {
+    fn capability(&mut self, name: &Secret, value: Option<&Secret>) -> Step<BackendEvent> {
         let is_due = matches!(
             self.state,
             State::ExpectGreeting | State::ExpectCapabilities | State::ExpectXclient | State::ExpectSync
@@ -127,45 +127,45 @@ impl Replay {
         nothing()
     }
 
-    fn verdict(&mut self, status: Status, text: &[u8], frame: &[u8]) -> Step<Heard> {
+    fn verdict(&mut self, status: Status, text: &[u8], frame: &[u8]) -> Step<BackendEvent> {
         let line = frame.strip_suffix(b"\n").unwrap_or(frame);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let reply = Reply { before: Vec::new(), last: [line, b"\r\n"].concat() };
         let all_is_sent = self.pieces.is_empty();
         self.pieces.clear();
         match status {
-            Status::Ok if all_is_sent => Step::Event(Heard::Accepted(reply)),
+            Status::Ok if all_is_sent => Step::Event(BackendEvent::Accepted(reply)),
             // A yes to a credential that was not sent yet is the answer to something else.
             Status::Ok => self.broken(Fault::Protocol),
-            _ if response::is_not_now(text) => Step::Event(Heard::NotNow(reply)),
-            _ => Step::Event(Heard::Refused(reply)),
+            _ if response::is_not_now(text) => Step::Event(BackendEvent::NotNow(reply)),
+            _ => Step::Event(BackendEvent::Refused(reply)),
         }
     }
 
-    fn challenge(&mut self, text: &Secret) -> Step<Heard> {
+    fn challenge(&mut self, text: &Secret) -> Step<BackendEvent> {
         if let Some(piece) = self.pieces.pop_front() {
             return Step::Write(piece);
         }
         match sasl::decode(text.expose()) {
             Some(challenge) if matches!(self.state, State::ExpectVerdict { relayed: true }) => {
-                Step::Event(Heard::Challenge(challenge.expose().to_vec()))
+                Step::Event(BackendEvent::Challenge(challenge.expose().to_vec()))
             }
             _ => self.broken(Fault::Protocol),
         }
     }
 
     /// Next step once capabilities are known: encryption first, then XCLIENT.
-    fn introduce(&mut self) -> Step<Heard> {
-        if self.errand.starttls {
+    fn introduce(&mut self) -> Step<BackendEvent> {
+        if self.context.starttls {
             if !self.capabilities.starttls {
                 return self.broken(Fault::NoStartTls);
             }
-            self.errand.starttls = false;
+            self.context.starttls = false;
             return self.send("STARTTLS", State::ExpectStartTls);
         }
         let announced = self.capabilities.xclient.as_deref();
-        let attributes = self.errand.forward.as_ref().zip(announced).and_then(|(forward, announced)| {
-            xclient::attributes(Style::Bare, announced, forward, &self.errand.told)
+        let attributes = self.context.forward.as_ref().zip(announced).and_then(|(forward, announced)| {
+            xclient::attributes(Style::Bare, announced, forward, &self.context.client_info)
         });
         match attributes {
             Some(attributes) => self.send(&format!("XCLIENT {attributes}"), State::ExpectXclient),
@@ -176,29 +176,29 @@ impl Replay {
     /// XCLIENT was taken. Dovecot says `OK` and no more, others send their capabilities again, before that
     /// `OK` or behind it: unless they came, `NOOP` finds out, since a late `OK` must not be taken for the
     /// login's.
-    fn introduced(&mut self, had_block: bool) -> Step<Heard> {
+    fn introduced(&mut self, had_block: bool) -> Step<BackendEvent> {
         self.introduced = true;
         if had_block { self.ready() } else { self.send(&format!("NOOP \"{SYNC}\""), State::ExpectSync) }
     }
 
-    fn ready(&mut self) -> Step<Heard> {
+    fn ready(&mut self) -> Step<BackendEvent> {
         self.state = State::Ready;
-        Step::Event(Heard::Ready { introduced: self.introduced || self.errand.forward.is_none() })
+        Step::Event(BackendEvent::Ready { introduced: self.introduced || self.context.forward.is_none() })
     }
 
-    fn broken(&mut self, fault: Fault) -> Step<Heard> {
+    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
         self.state = State::Over;
         self.pieces.clear();
-        Step::Event(Heard::Broken(fault))
+        Step::Event(BackendEvent::Broken(fault))
     }
 
-    fn send(&mut self, command: &str, next: State) -> Step<Heard> {
+    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
         self.state = next;
         Step::Write(Secret::new(format!("{command}\r\n").into_bytes()))
     }
 
     /// `AUTHENTICATE`, with the initial response that every server takes (RFC 5804 section 2.1).
-    fn sasl(&mut self, mechanism: &str, initial: Option<&Secret>, relayed: bool) -> Step<Heard> {
+    fn sasl(&mut self, mechanism: &str, initial: Option<&Secret>, relayed: bool) -> Step<BackendEvent> {
         let mut line = Secret::copy_of(format!("AUTHENTICATE \"{mechanism}\"").as_bytes());
         match initial {
             Some(initial) => {
@@ -213,9 +213,9 @@ impl Replay {
 }
 
 impl Machine for Replay {
-    type Event = Heard;
+    type Event = BackendEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
         if matches!(self.state, State::Ready | State::Over) {
             return Step::NeedMore;
         }
@@ -252,16 +252,16 @@ impl Machine for Replay {
 }
 
 impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<Heard> {
-        match Way::choose(&attempt.credential, &self.capabilities.offered()) {
-            Some(Way::Sasl { mechanism, initial, relayed }) => {
+    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
+        match LoginMethod::choose(&attempt.credential, &self.capabilities.offered()) {
+            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
                 self.sasl(mechanism.name(), Some(&initial), relayed)
             }
-            Some(Way::Prompts { user, password }) => {
+            Some(LoginMethod::Prompts { user, password }) => {
                 self.pieces.extend([encoded(&user), encoded(&password)]);
                 self.sasl("LOGIN", None, false)
             }
-            None | Some(Way::Native { .. }) => self.broken(Fault::NoMechanism),
+            None | Some(LoginMethod::Native { .. }) => self.broken(Fault::NoMechanism),
         }
     }
 
@@ -270,7 +270,7 @@ impl crate::step::Replay for Replay {
     }
 }
 
-fn nothing() -> Step<Heard> {
+fn nothing() -> Step<BackendEvent> {
     Step::Write(Secret::default())
 }
 

@@ -8,15 +8,17 @@ use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
 use crate::step::Replay as _;
-use crate::step::{Advert, Asked, Channel, Errand, Forward, Heard, Machine, Opening, Step};
+use crate::step::{
+    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+};
 use crate::transcript::{password, play_dialogue, play_replay};
-use crate::verdict::{Parting, Verdict};
-use credentials::attempt::{Mechanism, Told};
+use crate::verdict::{CloseReason, Verdict};
+use credentials::attempt::{ClientInfo, Mechanism};
 use types::fault::Fault;
 
-fn advert() -> Advert {
+fn offer() -> Offer {
     use Mechanism::{Login, Plain, ScramSha256, XOAuth2};
-    Advert {
+    Offer {
         hostname: "mail.example.org".to_owned(),
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
@@ -27,7 +29,7 @@ fn advert() -> Advert {
 }
 
 fn opening(channel: Channel) -> Opening {
-    Opening { advert: Arc::new(advert()), channel, trusts_front: false }
+    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
 }
 
 const BLOCK: &str = r#"S: "IMPLEMENTATION" "Pointsman"
@@ -86,7 +88,7 @@ fn a_login_and_what_is_pipelined_behind_it() {
     let mut dialogue = Dialogue::new(opening(Channel::Encrypted));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"AUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\nLISTSCRIPTS\r\nPUTSCRIPT \"x\" {4+}\r\nkeep\r\n");
-    assert!(matches!(dialogue.feed(&mut inbox), Step::Event(Asked::Attempt(_))));
+    assert!(matches!(dialogue.feed(&mut inbox), Step::Event(ClientEvent::Attempt(_))));
     let rest = b"LISTSCRIPTS\r\nPUTSCRIPT \"x\" {4+}\r\nkeep\r\n";
     assert_eq!(inbox.unread(), rest);
     // While the verdict is awaited, nothing of it is read.
@@ -265,12 +267,12 @@ fn passwords_need_encryption() {
            C: AUTHENTICATE "LOGIN"
            S: NO (ENCRYPT-NEEDED) "Password login needs an encrypted connection""#,
     );
-    let advert = Advert { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..advert() };
-    let opening = Opening { advert: Arc::new(advert), ..opening(Channel::Plain) };
+    let offer = Offer { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..offer() };
+    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Plain) };
     let mut dialogue = Dialogue::new(opening);
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"AUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\n");
-    assert!(matches!(dialogue.feed(&mut inbox), Step::Event(Asked::Attempt(_))));
+    assert!(matches!(dialogue.feed(&mut inbox), Step::Event(ClientEvent::Attempt(_))));
 }
 
 #[test]
@@ -294,8 +296,10 @@ fn a_fronts_word_counts_where_it_is_trusted() {
         let mut inbox = Inbox::new(1000);
         inbox.receive(b"XCLIENT ADDR=2001:db8::7 PORT=4711\r\nAUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\n");
         assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
-        let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
-        let client = attempt.told.front.map(|front| front.client);
+        let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else {
+            panic!("no attempt")
+        };
+        let client = attempt.client_info.front.map(|front| front.client);
         assert_eq!(client, expected.map(|text| text.parse().expect("address")));
     }
 }
@@ -309,19 +313,19 @@ fn what_came_before_the_handshake_is_forgotten() {
     assert!(matches!(dialogue.feed(&mut inbox), Step::StartTls(_)));
     dialogue.secured();
     inbox.receive(b"AUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\n");
-    let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
-    assert_eq!(attempt.told, Told::default());
+    let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
+    assert_eq!(attempt.client_info, ClientInfo::default());
 }
 
 #[test]
 fn goodbyes() {
     for (why, words) in [
-        (Parting::TimedOut, "BYE \"Login took too long\""),
-        (Parting::TooManyFailures, "BYE \"Too many failed logins\""),
-        (Parting::TooBusy, "BYE (TRYLATER) \"Too many connections, try again later\""),
-        (Parting::ShuttingDown, "BYE (TRYLATER) \"The server is shutting down, connect again\""),
-        (Parting::Ended, "BYE (TRYLATER) \"The session was ended, connect again\""),
-        (Parting::Unavailable, "BYE (TRYLATER) \"The mail server cannot be reached right now\""),
+        (CloseReason::TimedOut, "BYE \"Login took too long\""),
+        (CloseReason::TooManyFailures, "BYE \"Too many failed logins\""),
+        (CloseReason::TooBusy, "BYE (TRYLATER) \"Too many connections, try again later\""),
+        (CloseReason::ShuttingDown, "BYE (TRYLATER) \"The server is shutting down, connect again\""),
+        (CloseReason::Ended, "BYE (TRYLATER) \"The session was ended, connect again\""),
+        (CloseReason::Unavailable, "BYE (TRYLATER) \"The mail server cannot be reached right now\""),
     ] {
         let mut dialogue = Dialogue::new(opening(Channel::Encrypted));
         assert_eq!(dialogue.farewell(why), format!("{words}\r\n").into_bytes());
@@ -370,12 +374,17 @@ fn forward() -> Forward {
     }
 }
 
-fn errand(starttls: bool, forwards: bool) -> Errand {
-    Errand { starttls, forward: forwards.then(forward), told: Told::default(), hostname: "proxy".to_owned() }
+fn context(starttls: bool, forwards: bool) -> ReplayContext {
+    ReplayContext {
+        starttls,
+        forward: forwards.then(forward),
+        client_info: ClientInfo::default(),
+        hostname: "proxy".to_owned(),
+    }
 }
 
 fn replay(starttls: bool, forwards: bool, script: &str) {
-    play_replay(|| Box::new(Replay::new(errand(starttls, forwards))), script);
+    play_replay(|| Box::new(Replay::new(context(starttls, forwards))), script);
 }
 
 /// A backend that offers `sasl`, up to the point where it is ready.
@@ -526,7 +535,7 @@ fn an_answer_that_was_not_asked_for_breaks_the_leg() {
         (&[b"\"SASL\" \"LOGIN\"\r\nOK\r\n", b"\"\"\r\n\"\"\r\n"], "BROKEN protocol"),
         (&[b"\"SASL\" \"LOGIN\"\r\nOK\r\n", b"OK \"in\"\r\n"], "BROKEN protocol"),
     ] {
-        let mut replay = Replay::new(errand(false, false));
+        let mut replay = Replay::new(context(false, false));
         assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
     }
 }
@@ -582,24 +591,24 @@ fn bounds_of_what_a_backend_may_send() {
 
 #[test]
 fn bytes_behind_the_answer_to_starttls_break_the_leg() {
-    let mut replay = Replay::new(errand(true, false));
+    let mut replay = Replay::new(context(true, false));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"\"STARTTLS\"\r\nOK\r\n");
     assert!(matches!(replay.feed(&mut inbox), Step::Write(_)));
     inbox.receive(b"OK\r\n\"SASL\" \"PLAIN\"\r\nOK\r\n");
     let step = replay.feed(&mut inbox);
-    assert!(matches!(step, Step::Event(Heard::Broken(Fault::StartTlsInjected))), "{step:?}");
+    assert!(matches!(step, Step::Event(BackendEvent::Broken(Fault::StartTlsInjected))), "{step:?}");
 }
 
 #[test]
 fn what_the_backend_says_behind_its_yes_is_the_sessions() {
-    let mut replay = Replay::new(errand(false, false));
+    let mut replay = Replay::new(context(false, false));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"\"SASL\" \"PLAIN\"\r\nOK\r\n");
-    assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Ready { introduced: true })));
+    assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Ready { introduced: true })));
     assert!(matches!(replay.authenticate(&password("a", "b")), Step::Write(_)));
     inbox.receive(b"OK\r\n\"active\" ACTIVE\r\n");
-    assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Accepted(_))));
+    assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Accepted(_))));
     assert_eq!(inbox.unread(), b"\"active\" ACTIVE\r\n");
 }
 
@@ -627,7 +636,7 @@ proptest! {
         trusts_front in any::<bool>(),
     ) {
         let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
-        let mut replay = Replay::new(errand(starttls, true));
+        let mut replay = Replay::new(context(starttls, true));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {
             inboxes[0].receive(&piece);
@@ -645,7 +654,7 @@ proptest! {
             }
             for _ in 0..100 {
                 match replay.feed(&mut inboxes[1]) {
-                    Step::Event(Heard::Ready { .. }) => {
+                    Step::Event(BackendEvent::Ready { .. }) => {
                         let _ = replay.authenticate(&password("a", "b"));
                     }
                     Step::StartTls(_) => { replay.secured(); }

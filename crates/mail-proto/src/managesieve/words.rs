@@ -1,9 +1,9 @@
 //! What ManageSieve clients are told, in ManageSieve's words (RFC 5804 sections 1.2 and 1.3).
 
 use super::string::{self, Writer};
-use crate::dialogue::{Said, Turn};
+use crate::dialogue::{CommandOutcome, StandardReply};
 use crate::step::Channel;
-use crate::verdict::{Parting, Verdict};
+use crate::verdict::{CloseReason, Verdict};
 use credentials::sasl;
 use types::secret::Secret;
 
@@ -52,19 +52,19 @@ pub(super) fn challenge(data: &[u8]) -> Vec<u8> {
 }
 
 /// The answer to a command of a login or of STARTTLS.
-pub(super) fn said(what: Said) -> Vec<u8> {
+pub(super) fn said(what: StandardReply) -> Vec<u8> {
     line(match what {
-        Said::Unsupported => "NO \"Unsupported authentication mechanism\"",
-        Said::NoPassword(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
-        Said::NoPassword(Channel::Plain | Channel::Encrypted) => {
+        StandardReply::Unsupported => "NO \"Unsupported authentication mechanism\"",
+        StandardReply::NoPassword(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
+        StandardReply::NoPassword(Channel::Plain | Channel::Encrypted) => {
             "NO (ENCRYPT-NEEDED) \"Password login needs an encrypted connection\""
         }
-        Said::BadInitial => "NO \"Invalid base64 in the initial response\"",
-        Said::BadAnswer => "NO \"Invalid base64 in the response\"",
-        Said::Cancelled => CANCELLED,
-        Said::StartTls => "OK \"Begin TLS negotiation now\"",
-        Said::Encrypted => "NO \"The connection is encrypted already\"",
-        Said::NoStartTls => "NO \"STARTTLS is not available\"",
+        StandardReply::BadInitial => "NO \"Invalid base64 in the initial response\"",
+        StandardReply::BadAnswer => "NO \"Invalid base64 in the response\"",
+        StandardReply::Cancelled => CANCELLED,
+        StandardReply::StartTls => "OK \"Begin TLS negotiation now\"",
+        StandardReply::Encrypted => "NO \"The connection is encrypted already\"",
+        StandardReply::NoStartTls => "NO \"STARTTLS is not available\"",
     })
 }
 
@@ -82,14 +82,14 @@ pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
 }
 
 /// Goodbye.
-pub(super) fn farewell(why: Parting) -> Vec<u8> {
+pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
     line(match why {
-        Parting::TimedOut => "BYE \"Login took too long\"",
-        Parting::TooManyFailures => "BYE \"Too many failed logins\"",
-        Parting::TooBusy => "BYE (TRYLATER) \"Too many connections, try again later\"",
-        Parting::ShuttingDown => "BYE (TRYLATER) \"The server is shutting down, connect again\"",
-        Parting::Ended => "BYE (TRYLATER) \"The session was ended, connect again\"",
-        Parting::Unavailable => "BYE (TRYLATER) \"The mail server cannot be reached right now\"",
+        CloseReason::TimedOut => "BYE \"Login took too long\"",
+        CloseReason::TooManyFailures => "BYE \"Too many failed logins\"",
+        CloseReason::TooBusy => "BYE (TRYLATER) \"Too many connections, try again later\"",
+        CloseReason::ShuttingDown => "BYE (TRYLATER) \"The server is shutting down, connect again\"",
+        CloseReason::Ended => "BYE (TRYLATER) \"The session was ended, connect again\"",
+        CloseReason::Unavailable => "BYE (TRYLATER) \"The mail server cannot be reached right now\"",
     })
 }
 
@@ -97,6 +97,6 @@ pub(super) fn line(words: &str) -> Vec<u8> {
     format!("{words}\r\n").into_bytes()
 }
 
-pub(super) fn say(words: &str) -> Turn {
-    Turn::Say(line(words))
+pub(super) fn say(words: &str) -> CommandOutcome {
+    CommandOutcome::Say(line(words))
 }

@@ -2,13 +2,13 @@
 
 use super::command::{self, Command, Mistake};
 use super::words::{self, err, line, ok};
-use crate::dialogue::{Grammar, Line, MAX_COMMAND, Said, Turn};
+use crate::dialogue::{CommandOutcome, Grammar, Line, MAX_COMMAND, StandardReply};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines, is_http_request};
 use crate::step::{Channel, Opening};
-use crate::verdict::{Parting, Verdict};
+use crate::verdict::{CloseReason, Verdict};
 use crate::xclient;
-use credentials::attempt::{Mechanism, Told};
+use credentials::attempt::{ClientInfo, Mechanism};
 use credentials::sasl::{self, Answer};
 use types::secret::Secret;
 
@@ -19,7 +19,7 @@ pub type Dialogue = crate::dialogue::Dialogue<Pop3>;
 #[derive(Debug, Default)]
 pub struct Pop3 {
     lines: Lines,
-    told: Told,
+    client_info: ClientInfo,
     /// The last `USER`, until its `PASS`.
     user: Option<Secret>,
 }
@@ -27,45 +27,47 @@ pub struct Pop3 {
 // === impl Pop3 ===
 
 impl Pop3 {
-    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> Turn {
+    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> CommandOutcome {
         let command = match parsed {
             Ok(command) => command,
             Err(Mistake::Arguments) => return err("Error in command arguments"),
             Err(Mistake::ForbiddenByte) => return err("A byte that no command may hold"),
         };
         match command {
-            Command::Capa => Turn::Say(capabilities(opening)),
+            Command::Capa => CommandOutcome::Say(capabilities(opening)),
             Command::Noop => ok("Nothing done"),
-            Command::Quit => Turn::Close(line("+OK", "Logging out")),
-            Command::Stls => Turn::StartTls,
+            Command::Quit => CommandOutcome::Close(line("+OK", "Logging out")),
+            Command::Stls => CommandOutcome::StartTls,
             // Both are refused where the password would be, so that it is not even sent.
             Command::User(_) | Command::Pass(_) if !opening.takes_passwords() => {
-                Turn::Say(self.say(Said::NoPassword(opening.channel)))
+                CommandOutcome::Say(self.say(StandardReply::NoPassword(opening.channel)))
             }
             Command::User(name) => {
                 self.user = Some(name);
                 ok("Send the password")
             }
             Command::Pass(password) => match self.user.take() {
-                Some(user) => Turn::Login { user, password },
+                Some(user) => CommandOutcome::Login { user, password },
                 None => err("No user name: send USER first"),
             },
-            Command::Mechanisms => Turn::Say(mechanisms(opening)),
-            Command::Auth { mechanism, initial } => Turn::Auth { mechanism, initial },
+            Command::Mechanisms => CommandOutcome::Say(mechanisms(opening)),
+            Command::Auth { mechanism, initial } => CommandOutcome::Auth { mechanism, initial },
             Command::Apop => err("APOP is not offered here"),
             Command::Xclient(arguments) if opening.trusts_front => self.xclient(&arguments),
             Command::Utf8 => {
-                self.told.utf8 = true;
+                self.client_info.utf8 = true;
                 ok("UTF8 enabled")
             }
             Command::Lang(range) => words::language(range.as_deref()),
             Command::TooEarly => err("Log in first"),
-            Command::Xclient(_) | Command::Unknown => Turn::Unknown(line("-ERR", "Unknown command")),
+            Command::Xclient(_) | Command::Unknown => {
+                CommandOutcome::Unknown(line("-ERR", "Unknown command"))
+            }
         }
     }
 
-    fn xclient(&mut self, arguments: &[u8]) -> Turn {
-        let is_taken = xclient::take(&mut self.told, arguments);
+    fn xclient(&mut self, arguments: &[u8]) -> CommandOutcome {
+        let is_taken = xclient::take(&mut self.client_info, arguments);
         if is_taken { ok("Updated") } else { err("Error in XCLIENT attributes") }
     }
 }
@@ -73,21 +75,23 @@ impl Pop3 {
 impl Grammar for Pop3 {
     fn greet(&self, opening: &Opening) -> Vec<u8> {
         let code = if opening.trusts_front { "[XCLIENT] " } else { "" };
-        format!("+OK {code}{}\r\n", opening.advert.banner).into_bytes()
+        format!("+OK {code}{}\r\n", opening.offer.banner).into_bytes()
     }
 
-    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> Turn {
+    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> CommandOutcome {
         let limit = if command::is_auth(inbox.unread()) { sasl::MAX_LINE } else { MAX_COMMAND };
         let found = match self.lines.find(inbox.unread(), limit) {
-            Found::NeedMore if !inbox.is_full() => return Turn::NeedMore,
-            Found::NeedMore | Found::TooLong => return Turn::Close(line("-ERR", "Command line too long")),
+            Found::NeedMore if !inbox.is_full() => return CommandOutcome::NeedMore,
+            Found::NeedMore | Found::TooLong => {
+                return CommandOutcome::Close(line("-ERR", "Command line too long"));
+            }
             Found::Line(found) => found,
         };
         let text = &inbox.unread()[..found.text];
         let parsed = command::parse(text);
         // Only of what is no command of ours: a password may end in `HTTP/1.1`.
         if matches!(parsed, Ok(Command::Unknown)) && is_http_request(text) {
-            return Turn::Close(line("-ERR", "This is POP3"));
+            return CommandOutcome::Close(line("-ERR", "This is POP3"));
         }
         inbox.consume(found.whole);
         self.parsed(opening, parsed)
@@ -105,12 +109,12 @@ impl Grammar for Pop3 {
         Line::Answer(answer)
     }
 
-    fn told(&mut self) -> Told {
+    fn client_info(&mut self) -> ClientInfo {
         self.user = None;
-        self.told.clone()
+        self.client_info.clone()
     }
 
-    fn say(&self, what: Said) -> Vec<u8> {
+    fn say(&self, what: StandardReply) -> Vec<u8> {
         words::said(what)
     }
 
@@ -122,7 +126,7 @@ impl Grammar for Pop3 {
         words::verdict(verdict)
     }
 
-    fn farewell(why: Parting) -> Vec<u8> {
+    fn farewell(why: CloseReason) -> Vec<u8> {
         words::farewell(why)
     }
 
@@ -137,7 +141,7 @@ fn capabilities(opening: &Opening) -> Vec<u8> {
     let mut list: Vec<String> = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8", "LANG"]
         .map(str::to_owned)
         .to_vec();
-    list.extend(opening.advert.capabilities.iter().cloned());
+    list.extend(opening.offer.capabilities.iter().cloned());
     if opening.channel == Channel::Upgradable {
         list.push("STLS".to_owned());
     }

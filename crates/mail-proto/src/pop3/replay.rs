@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use super::response::{self, Response};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines};
-use crate::step::{Errand, Heard, Machine, Step};
+use crate::step::{BackendEvent, Machine, ReplayContext, Step};
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 use credentials::attempt::Attempt;
-use credentials::sasl::{self, Offered, Way};
+use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
 use types::secret::Secret;
 
@@ -24,7 +24,7 @@ const MAX_CAPABILITIES: usize = 100;
 /// The client, as a backend sees it.
 #[derive(Debug)]
 pub struct Replay {
-    errand: Errand,
+    context: ReplayContext,
     lines: Lines,
     /// Whether the greeting announced XCLIENT: the only place where it is.
     takes_xclient: bool,
@@ -66,9 +66,9 @@ enum State {
 impl Replay {
     /// A replay before the backend's greeting.
     #[must_use]
-    pub fn new(errand: Errand) -> Self {
+    pub fn new(context: ReplayContext) -> Self {
         Self {
-            errand,
+            context,
             lines: Lines::new(),
             takes_xclient: false,
             introduced: false,
@@ -79,7 +79,7 @@ impl Replay {
         }
     }
 
-    fn response(&mut self, line: &[u8], is_last: bool) -> Step<Heard> {
+    fn response(&mut self, line: &[u8], is_last: bool) -> Step<BackendEvent> {
         if let State::ExpectCapability { heard } = self.state {
             return self.capability(line, heard);
         }
@@ -120,7 +120,7 @@ impl Replay {
         }
     }
 
-    fn capability(&mut self, line: &[u8], heard: usize) -> Step<Heard> {
+    fn capability(&mut self, line: &[u8], heard: usize) -> Step<BackendEvent> {
         if line == b"." {
             return self.enter_utf8();
         }
@@ -133,10 +133,10 @@ impl Replay {
         nothing()
     }
 
-    fn verdict(&mut self, line: &[u8], response: Response<'_>, relayed: bool) -> Step<Heard> {
+    fn verdict(&mut self, line: &[u8], response: Response<'_>, relayed: bool) -> Step<BackendEvent> {
         match response {
             // A yes to a credential that was not sent yet is the answer to something else.
-            Response::Ok(_) if self.pieces.is_empty() => Step::Event(Heard::Accepted(reply(line))),
+            Response::Ok(_) if self.pieces.is_empty() => Step::Event(BackendEvent::Accepted(reply(line))),
             Response::Err(text) => self.refused(line, text),
             Response::Continue(text) => {
                 self.state = State::ExpectVerdict { relayed };
@@ -146,59 +146,65 @@ impl Replay {
         }
     }
 
-    fn refused(&mut self, line: &[u8], text: &[u8]) -> Step<Heard> {
+    fn refused(&mut self, line: &[u8], text: &[u8]) -> Step<BackendEvent> {
         self.pieces.clear();
         let reply = reply(line);
-        Step::Event(if response::is_not_now(text) { Heard::NotNow(reply) } else { Heard::Refused(reply) })
+        Step::Event(if response::is_not_now(text) {
+            BackendEvent::NotNow(reply)
+        } else {
+            BackendEvent::Refused(reply)
+        })
     }
 
-    fn continuation(&mut self, text: &[u8], relayed: bool) -> Step<Heard> {
+    fn continuation(&mut self, text: &[u8], relayed: bool) -> Step<BackendEvent> {
         if let Some(piece) = self.pieces.pop_front() {
             return Step::Write(piece);
         }
         match sasl::decode(text) {
-            Some(challenge) if relayed => Step::Event(Heard::Challenge(challenge.expose().to_vec())),
+            Some(challenge) if relayed => Step::Event(BackendEvent::Challenge(challenge.expose().to_vec())),
             _ => self.broken(Fault::Protocol),
         }
     }
 
     /// Next step behind the greeting and the handshake: encryption first, then XCLIENT.
-    fn introduce(&mut self) -> Step<Heard> {
-        if self.errand.starttls {
-            self.errand.starttls = false;
+    fn introduce(&mut self) -> Step<BackendEvent> {
+        if self.context.starttls {
+            self.context.starttls = false;
             return self.send("STLS", State::ExpectStls);
         }
-        let forward = self.errand.forward.as_ref().filter(|_| self.takes_xclient);
-        match forward.and_then(|forward| xclient::attributes(Style::Bare, b"", forward, &self.errand.told)) {
+        let forward = self.context.forward.as_ref().filter(|_| self.takes_xclient);
+        match forward
+            .and_then(|forward| xclient::attributes(Style::Bare, b"", forward, &self.context.client_info))
+        {
             Some(attributes) => self.send(&format!("XCLIENT {attributes}"), State::ExpectXclient),
             None => self.ask_capa(),
         }
     }
 
-    fn ask_capa(&mut self) -> Step<Heard> {
+    fn ask_capa(&mut self) -> Step<BackendEvent> {
         self.send("CAPA", State::ExpectCapa)
     }
 
     /// The mode that the client chose before its backend was known.
-    fn enter_utf8(&mut self) -> Step<Heard> {
-        if self.errand.told.utf8 && self.takes_utf8 {
+    fn enter_utf8(&mut self) -> Step<BackendEvent> {
+        if self.context.client_info.utf8 && self.takes_utf8 {
             return self.send("UTF8", State::ExpectUtf8);
         }
         self.ready()
     }
 
-    fn ready(&mut self) -> Step<Heard> {
+    fn ready(&mut self) -> Step<BackendEvent> {
         self.state = State::Ready;
-        Step::Event(Heard::Ready { introduced: self.introduced || self.errand.forward.is_none() })
+        Step::Event(BackendEvent::Ready { introduced: self.introduced || self.context.forward.is_none() })
     }
 
-    fn broken(&mut self, fault: Fault) -> Step<Heard> {
+    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
         self.state = State::Over;
         self.pieces.clear();
-        Step::Event(Heard::Broken(fault))
+        Step::Event(BackendEvent::Broken(fault))
     }
 
-    fn send(&mut self, command: &str, next: State) -> Step<Heard> {
+    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
         self.state = next;
         Step::Write(Secret::new(format!("{command}\r\n").into_bytes()))
     }
@@ -210,13 +216,13 @@ impl Replay {
         mechanism: &str,
         pieces: impl IntoIterator<Item = Secret>,
         relayed: bool,
-    ) -> Step<Heard> {
+    ) -> Step<BackendEvent> {
         self.pieces.extend(pieces);
         self.send(&format!("AUTH {mechanism}"), State::ExpectVerdict { relayed })
     }
 
     /// `USER` and `PASS`, whose arguments end where the line does: what cannot stand there is not sent.
-    fn login(&mut self, user: &Secret, password: &Secret) -> Step<Heard> {
+    fn login(&mut self, user: &Secret, password: &Secret) -> Step<BackendEvent> {
         let is_fit = |text: &Secret| !text.expose().iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'));
         if !is_fit(user) || !is_fit(password) {
             return self.broken(Fault::NoMechanism);
@@ -228,9 +234,9 @@ impl Replay {
 }
 
 impl Machine for Replay {
-    type Event = Heard;
+    type Event = BackendEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
         if matches!(self.state, State::Secured) {
             return self.introduce();
         }
@@ -262,14 +268,14 @@ impl Machine for Replay {
 }
 
 impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<Heard> {
-        match Way::choose(&attempt.credential, &self.offered) {
+    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
+        match LoginMethod::choose(&attempt.credential, &self.offered) {
             None => self.broken(Fault::NoMechanism),
-            Some(Way::Sasl { mechanism, initial, relayed }) => {
+            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
                 self.sasl(mechanism.name(), [sasl::line(&initial)], relayed)
             }
-            Some(Way::Native { user, password }) => self.login(&user, &password),
-            Some(Way::Prompts { user, password }) => {
+            Some(LoginMethod::Native { user, password }) => self.login(&user, &password),
+            Some(LoginMethod::Prompts { user, password }) => {
                 self.sasl("LOGIN", [sasl::line(&user), sasl::line(&password)], false)
             }
         }
@@ -280,7 +286,7 @@ impl crate::step::Replay for Replay {
     }
 }
 
-fn nothing() -> Step<Heard> {
+fn nothing() -> Step<BackendEvent> {
     Step::Write(Secret::default())
 }
 

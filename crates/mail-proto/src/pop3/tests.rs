@@ -7,16 +7,18 @@ use proptest::prelude::*;
 use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
-use crate::step::{Advert, Asked, Channel, Errand, Forward, Heard, Machine, Opening, Step};
+use crate::step::{
+    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+};
 use crate::transcript::{play_dialogue, play_replay};
-use crate::verdict::{Parting, Verdict};
-use credentials::attempt::{Mechanism, Told};
+use crate::verdict::{CloseReason, Verdict};
+use credentials::attempt::{ClientInfo, Mechanism};
 use types::fault::Fault;
 use types::secret::Secret;
 
-fn advert() -> Advert {
+fn offer() -> Offer {
     use Mechanism::{Login, Plain, ScramSha256, XOAuth2};
-    Advert {
+    Offer {
         hostname: "mail.example.org".to_owned(),
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
@@ -27,7 +29,7 @@ fn advert() -> Advert {
 }
 
 fn opening(channel: Channel) -> Opening {
-    Opening { advert: Arc::new(advert()), channel, trusts_front: false }
+    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
 }
 
 fn encrypted(script: &str) {
@@ -94,7 +96,7 @@ fn a_login_and_what_is_pipelined_behind_it() {
     inbox.receive(b"USER alice\r\nPASS secret\r\nSTAT\r\nRETR 1\r\n");
     let Step::Write(words) = dialogue.feed(&mut inbox) else { panic!("no answer to USER") };
     assert_eq!(words.expose(), b"+OK Send the password\r\n");
-    assert!(matches!(dialogue.feed(&mut inbox), Step::Event(Asked::Attempt(_))));
+    assert!(matches!(dialogue.feed(&mut inbox), Step::Event(ClientEvent::Attempt(_))));
     assert_eq!(inbox.unread(), b"STAT\r\nRETR 1\r\n");
     // While the verdict is awaited, nothing of it is read.
     assert!(matches!(dialogue.feed(&mut inbox), Step::NeedMore));
@@ -298,24 +300,24 @@ fn passwords_need_encryption() {
           S: SCRAM-SHA-256
           S: .",
     );
-    let advert = Advert { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..advert() };
-    let opening = Opening { advert: Arc::new(advert), ..opening(Channel::Plain) };
+    let offer = Offer { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..offer() };
+    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Plain) };
     let script = "S: +OK ready\nC: USER alice\nS: +OK Send the password\nC: PASS x\n= LOGIN alice x\n> refused\nS: -ERR [AUTH] Authentication failed";
     play_dialogue(|| Box::new(Dialogue::new(opening.clone())), script);
 }
 
 #[test]
 fn passwords_where_none_are_offered() {
-    let advert = Advert { sasl: vec![Mechanism::XOAuth2], ..advert() };
-    let opening = Opening { advert: Arc::new(advert), ..opening(Channel::Encrypted) };
+    let offer = Offer { sasl: vec![Mechanism::XOAuth2], ..offer() };
+    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
     let script = "S: +OK ready\nC: USER alice\nS: -ERR Password login is not offered here";
     play_dialogue(|| Box::new(Dialogue::new(opening.clone())), script);
 }
 
 #[test]
 fn what_came_before_the_handshake_is_forgotten() {
-    let advert = Advert { cleartext_without_tls: true, ..advert() };
-    let opening = Opening { advert: Arc::new(advert), ..opening(Channel::Upgradable) };
+    let offer = Offer { cleartext_without_tls: true, ..offer() };
+    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Upgradable) };
     let script = "S: +OK ready
                   C: USER mallory
                   S: +OK Send the password
@@ -345,9 +347,11 @@ fn a_fronts_word_counts_where_it_is_trusted() {
         let mut inbox = Inbox::new(1000);
         inbox.receive(b"XCLIENT ADDR=2001:db8::7 PORT=4711\r\nAUTH PLAIN AGEAYg==\r\n");
         assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
-        let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
+        let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else {
+            panic!("no attempt")
+        };
         assert_eq!(
-            attempt.told.front.map(|front| front.client),
+            attempt.client_info.front.map(|front| front.client),
             expected.map(|text| text.parse().expect("address"))
         );
     }
@@ -356,12 +360,12 @@ fn a_fronts_word_counts_where_it_is_trusted() {
 #[test]
 fn goodbyes() {
     for (why, words) in [
-        (Parting::TimedOut, "Login took too long"),
-        (Parting::TooManyFailures, "Too many failed logins"),
-        (Parting::TooBusy, "[SYS/TEMP] Too many connections, try again later"),
-        (Parting::ShuttingDown, "[SYS/TEMP] The server is shutting down, connect again"),
-        (Parting::Ended, "[SYS/TEMP] The session was ended, connect again"),
-        (Parting::Unavailable, "[SYS/TEMP] The mail server cannot be reached right now"),
+        (CloseReason::TimedOut, "Login took too long"),
+        (CloseReason::TooManyFailures, "Too many failed logins"),
+        (CloseReason::TooBusy, "[SYS/TEMP] Too many connections, try again later"),
+        (CloseReason::ShuttingDown, "[SYS/TEMP] The server is shutting down, connect again"),
+        (CloseReason::Ended, "[SYS/TEMP] The session was ended, connect again"),
+        (CloseReason::Unavailable, "[SYS/TEMP] The mail server cannot be reached right now"),
     ] {
         let mut dialogue = Dialogue::new(opening(Channel::Encrypted));
         assert_eq!(dialogue.farewell(why), format!("-ERR {words}\r\n").into_bytes());
@@ -400,12 +404,17 @@ fn forward() -> Forward {
     }
 }
 
-fn errand(starttls: bool, forwards: bool) -> Errand {
-    Errand { starttls, forward: forwards.then(forward), told: Told::default(), hostname: "proxy".to_owned() }
+fn context(starttls: bool, forwards: bool) -> ReplayContext {
+    ReplayContext {
+        starttls,
+        forward: forwards.then(forward),
+        client_info: ClientInfo::default(),
+        hostname: "proxy".to_owned(),
+    }
 }
 
 fn replay(starttls: bool, forwards: bool, script: &str) {
-    play_replay(|| Box::new(Replay::new(errand(starttls, forwards))), script);
+    play_replay(|| Box::new(Replay::new(context(starttls, forwards))), script);
 }
 
 /// A backend that lists `capabilities`, up to the point where it is ready.
@@ -557,15 +566,17 @@ fn utf8_and_lang() {
         let attempt = loop {
             match dialogue.feed(&mut inbox) {
                 Step::Write(_) => {}
-                Step::Event(Asked::Attempt(attempt)) => break attempt,
+                Step::Event(ClientEvent::Attempt(attempt)) => break attempt,
                 step => panic!("{step:?}"),
             }
         };
-        assert_eq!(attempt.told.utf8, expected);
+        assert_eq!(attempt.client_info.utf8, expected);
         dialogue.secured();
         inbox.receive(b"AUTH XOAUTH2 YQ==\r\n");
-        let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
-        assert!(!attempt.told.utf8);
+        let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else {
+            panic!("no attempt")
+        };
+        assert!(!attempt.client_info.utf8);
     }
 }
 
@@ -578,8 +589,11 @@ fn the_clients_utf8_mode_is_entered_at_a_backend_that_has_it() {
         "S: USER\nS: UTF8\nS: .\nC: UTF8\nS: + \n= BROKEN protocol",
         "S: USER\nS: UTF80\nS: .\n= READY true",
     ] {
-        let told = Told { utf8: true, ..Told::default() };
-        let make = || Box::new(Replay::new(Errand { told: told.clone(), ..errand(false, false) })) as _;
+        let client_info = ClientInfo { utf8: true, ..ClientInfo::default() };
+        let make = || {
+            Box::new(Replay::new(ReplayContext { client_info: client_info.clone(), ..context(false, false) }))
+                as _
+        };
         play_replay(make, &format!("S: +OK ready\nC: CAPA\nS: +OK list\n{script}"));
     }
     replay(false, false, "S: +OK ready\nC: CAPA\nS: +OK list\nS: UTF8\nS: .\n= READY true");
@@ -625,7 +639,7 @@ fn an_answer_that_was_not_asked_for_breaks_the_leg() {
         (&[b"+OK ready\r\n", b"+OK\r\nUSER\r\n.\r\n", b"+OK\r\n+OK in\r\n"], "BROKEN protocol"),
         (&[b"+OK ready\r\n", list, b"+OK in\r\n"], "BROKEN protocol"),
     ] {
-        let mut replay = Replay::new(errand(false, false));
+        let mut replay = Replay::new(context(false, false));
         assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
     }
 }
@@ -669,23 +683,23 @@ fn bounds_of_what_a_backend_may_send() {
 
 #[test]
 fn bytes_behind_the_answer_to_stls_break_the_leg() {
-    let mut replay = Replay::new(errand(true, false));
+    let mut replay = Replay::new(context(true, false));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"+OK x\r\n");
     assert!(matches!(replay.feed(&mut inbox), Step::Write(_)));
     inbox.receive(b"+OK go\r\n+OK [XCLIENT]\r\n");
     let step = replay.feed(&mut inbox);
-    assert!(matches!(step, Step::Event(Heard::Broken(Fault::StartTlsInjected))), "{step:?}");
+    assert!(matches!(step, Step::Event(BackendEvent::Broken(Fault::StartTlsInjected))), "{step:?}");
 }
 
 #[test]
 fn what_the_backend_says_behind_its_yes_is_the_sessions() {
-    let mut replay = Replay::new(errand(false, false));
+    let mut replay = Replay::new(context(false, false));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"+OK x\r\n");
     assert!(matches!(replay.feed(&mut inbox), Step::Write(_)));
     inbox.receive(b"-ERR no\r\n");
-    assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Ready { introduced: true })));
+    assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Ready { introduced: true })));
     let attempt = crate::transcript::password("alice", "secret");
     let Step::Write(user) = crate::step::Replay::authenticate(&mut replay, &attempt) else {
         panic!("no USER")
@@ -694,7 +708,7 @@ fn what_the_backend_says_behind_its_yes_is_the_sessions() {
     inbox.receive(b"+OK\r\n");
     assert!(matches!(replay.feed(&mut inbox), Step::Write(_)));
     inbox.receive(b"+OK in\r\n+OK 3 messages\r\n");
-    assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Accepted(_))));
+    assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Accepted(_))));
     assert_eq!(inbox.unread(), b"+OK 3 messages\r\n");
     assert_eq!(format!("{:?}", Secret::copy_of(user.expose())), "[redacted]");
 }
@@ -722,7 +736,7 @@ proptest! {
         trusts_front in any::<bool>(),
     ) {
         let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
-        let mut replay = Replay::new(errand(starttls, true));
+        let mut replay = Replay::new(context(starttls, true));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {
             inboxes[0].receive(&piece);
@@ -740,7 +754,7 @@ proptest! {
             }
             for _ in 0..100 {
                 match replay.feed(&mut inboxes[1]) {
-                    Step::Event(Heard::Ready { .. }) => {
+                    Step::Event(BackendEvent::Ready { .. }) => {
                         let attempt = crate::transcript::password("a", "b");
                         let _ = crate::step::Replay::authenticate(&mut replay, &attempt);
                     }

@@ -1,8 +1,8 @@
 //! What POP3 clients are told, in POP3's words (RFC 1939 section 3, RFC 2449 section 8, RFC 3206).
 
-use crate::dialogue::{Said, Turn};
+use crate::dialogue::{CommandOutcome, StandardReply};
 use crate::step::Channel;
-use crate::verdict::{Parting, Verdict};
+use crate::verdict::{CloseReason, Verdict};
 
 const CANCELLED: &str = "Authentication cancelled";
 
@@ -23,27 +23,29 @@ pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> 
 }
 
 /// The answer to `LANG` (RFC 6856 section 3): we know one language, and it is what the administrator prefers.
-pub(super) fn language(range: Option<&[u8]>) -> Turn {
+pub(super) fn language(range: Option<&[u8]>) -> CommandOutcome {
     match range {
-        None => Turn::Say(listing("Language listing follows", ["en English"].into_iter())),
+        None => CommandOutcome::Say(listing("Language listing follows", ["en English"].into_iter())),
         Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => ok("en English it is"),
         Some(_) => err("No such language here"),
     }
 }
 
 /// The answer to a command of a login or of STLS.
-pub(super) fn said(what: Said) -> Vec<u8> {
+pub(super) fn said(what: StandardReply) -> Vec<u8> {
     match what {
-        Said::Unsupported => line("-ERR", "Unsupported authentication mechanism"),
-        Said::NoPassword(Channel::Encrypted) => line("-ERR", "Password login is not offered here"),
-        Said::NoPassword(Channel::Upgradable) => line("-ERR", "Use STLS first"),
-        Said::NoPassword(Channel::Plain) => line("-ERR", "Password login needs an encrypted connection"),
-        Said::BadInitial => line("-ERR", "Invalid base64 in the initial response"),
-        Said::BadAnswer => line("-ERR", "Invalid base64 in the response"),
-        Said::Cancelled => line("-ERR", CANCELLED),
-        Said::StartTls => line("+OK", "Begin TLS negotiation now"),
-        Said::Encrypted => line("-ERR", "The connection is encrypted already"),
-        Said::NoStartTls => line("-ERR", "STLS is not available"),
+        StandardReply::Unsupported => line("-ERR", "Unsupported authentication mechanism"),
+        StandardReply::NoPassword(Channel::Encrypted) => line("-ERR", "Password login is not offered here"),
+        StandardReply::NoPassword(Channel::Upgradable) => line("-ERR", "Use STLS first"),
+        StandardReply::NoPassword(Channel::Plain) => {
+            line("-ERR", "Password login needs an encrypted connection")
+        }
+        StandardReply::BadInitial => line("-ERR", "Invalid base64 in the initial response"),
+        StandardReply::BadAnswer => line("-ERR", "Invalid base64 in the response"),
+        StandardReply::Cancelled => line("-ERR", CANCELLED),
+        StandardReply::StartTls => line("+OK", "Begin TLS negotiation now"),
+        StandardReply::Encrypted => line("-ERR", "The connection is encrypted already"),
+        StandardReply::NoStartTls => line("-ERR", "STLS is not available"),
     }
 }
 
@@ -61,22 +63,22 @@ pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
 }
 
 /// Goodbye.
-pub(super) fn farewell(why: Parting) -> Vec<u8> {
+pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
     let words = match why {
-        Parting::TimedOut => "Login took too long",
-        Parting::TooManyFailures => "Too many failed logins",
-        Parting::TooBusy => "[SYS/TEMP] Too many connections, try again later",
-        Parting::ShuttingDown => "[SYS/TEMP] The server is shutting down, connect again",
-        Parting::Ended => "[SYS/TEMP] The session was ended, connect again",
-        Parting::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
+        CloseReason::TimedOut => "Login took too long",
+        CloseReason::TooManyFailures => "Too many failed logins",
+        CloseReason::TooBusy => "[SYS/TEMP] Too many connections, try again later",
+        CloseReason::ShuttingDown => "[SYS/TEMP] The server is shutting down, connect again",
+        CloseReason::Ended => "[SYS/TEMP] The session was ended, connect again",
+        CloseReason::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
     };
     line("-ERR", words)
 }
 
-pub(super) fn ok(words: &str) -> Turn {
-    Turn::Say(line("+OK", words))
+pub(super) fn ok(words: &str) -> CommandOutcome {
+    CommandOutcome::Say(line("+OK", words))
 }
 
-pub(super) fn err(words: &str) -> Turn {
-    Turn::Say(line("-ERR", words))
+pub(super) fn err(words: &str) -> CommandOutcome {
+    CommandOutcome::Say(line("-ERR", words))
 }

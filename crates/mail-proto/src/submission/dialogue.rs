@@ -3,13 +3,13 @@
 use super::command::{self, Command, Mistake};
 use super::offer;
 use super::words::{self, line, say};
-use crate::dialogue::{Grammar, Line, MAX_COMMAND, Said, Turn};
+use crate::dialogue::{CommandOutcome, Grammar, Line, MAX_COMMAND, StandardReply};
 use crate::inbox::Inbox;
 use crate::line::{Found, Line as LineEnd, Lines, is_http_request};
 use crate::step::Opening;
-use crate::verdict::{Parting, Verdict};
+use crate::verdict::{CloseReason, Verdict};
 use crate::xclient;
-use credentials::attempt::Told;
+use credentials::attempt::ClientInfo;
 use credentials::sasl::{self, Answer};
 
 /// The server, as the client sees it before its backend is known.
@@ -20,7 +20,7 @@ pub type Dialogue = crate::dialogue::Dialogue<Submission>;
 pub struct Submission {
     lines: Lines,
     /// What a trusted front told, the client's `HELO` included.
-    told: Told,
+    client_info: ClientInfo,
     /// What this peer said of itself since the greeting.
     hello: Option<Hello>,
 }
@@ -47,7 +47,7 @@ impl Submission {
         }
     }
 
-    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> Turn {
+    fn parsed(&mut self, opening: &Opening, parsed: Result<Command, Mistake>) -> CommandOutcome {
         let command = match parsed {
             Ok(command) => command,
             Err(Mistake::Arguments) => return say("501 5.5.4 Error in command arguments"),
@@ -60,28 +60,30 @@ impl Submission {
             Command::Help => say("214 2.0.0 Log in with AUTH, then send mail as in RFC 5321"),
             // RFC 5321 section 7.3: what a server says that does not want to tell.
             Command::Verify => say("252 2.7.0 Addresses are not verified here"),
-            Command::Quit => Turn::Close(line("221 2.0.0 Goodbye")),
-            Command::StartTls => Turn::StartTls,
+            Command::Quit => CommandOutcome::Close(line("221 2.0.0 Goodbye")),
+            Command::StartTls => CommandOutcome::StartTls,
             Command::Auth { .. } if self.hello.is_none() => say("503 5.5.1 Send EHLO first"),
-            Command::Auth { mechanism, initial } => Turn::Auth { mechanism, initial },
+            Command::Auth { mechanism, initial } => CommandOutcome::Auth { mechanism, initial },
             Command::Xclient(arguments) if opening.trusts_front => self.xclient(opening, &arguments),
             Command::TooEarly => say(offer::too_early(opening)),
             // The bytes behind it are a message's, and must not be read as commands.
-            Command::Bdat => Turn::Close(line(offer::too_early(opening))),
-            Command::Xclient(_) | Command::Unknown => Turn::Unknown(line("500 5.5.1 Unknown command")),
+            Command::Bdat => CommandOutcome::Close(line(offer::too_early(opening))),
+            Command::Xclient(_) | Command::Unknown => {
+                CommandOutcome::Unknown(line("500 5.5.1 Unknown command"))
+            }
         }
     }
 
-    fn hello(&mut self, opening: &Opening, hello: Hello) -> Turn {
+    fn hello(&mut self, opening: &Opening, hello: Hello) -> CommandOutcome {
         let words =
-            if hello.extended { offer::keywords(opening) } else { vec![opening.advert.hostname.clone()] };
+            if hello.extended { offer::keywords(opening) } else { vec![opening.offer.hostname.clone()] };
         self.hello = Some(hello);
-        Turn::Say(words::listing(&words))
+        CommandOutcome::Say(words::listing(&words))
     }
 
     /// The session starts over: the greeting comes again, and `EHLO` is due.
-    fn xclient(&mut self, opening: &Opening, arguments: &[u8]) -> Turn {
-        if !xclient::take(&mut self.told, arguments) {
+    fn xclient(&mut self, opening: &Opening, arguments: &[u8]) -> CommandOutcome {
+        if !xclient::take(&mut self.client_info, arguments) {
             return say("501 5.5.4 Error in XCLIENT attributes");
         }
         self.hello = None;
@@ -94,17 +96,17 @@ impl Grammar for Submission {
         line(&offer::greeting(opening))
     }
 
-    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> Turn {
+    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> CommandOutcome {
         let limit = if command::is_auth(inbox.unread()) { sasl::MAX_LINE } else { MAX_COMMAND };
         let found = match self.next_line(inbox, limit, "500 5.5.2 Command line too long") {
             Ok(Some(found)) => found,
-            Ok(None) => return Turn::NeedMore,
-            Err(words) => return Turn::Close(words),
+            Ok(None) => return CommandOutcome::NeedMore,
+            Err(words) => return CommandOutcome::Close(words),
         };
         let text = &inbox.unread()[..found.text];
         let parsed = command::parse(text);
         if matches!(parsed, Ok(Command::Unknown)) && is_http_request(text) {
-            return Turn::Close(line("500 5.5.1 This is SMTP"));
+            return CommandOutcome::Close(line("500 5.5.1 This is SMTP"));
         }
         inbox.consume(found.whole);
         self.parsed(opening, parsed)
@@ -122,17 +124,17 @@ impl Grammar for Submission {
         Line::Answer(answer)
     }
 
-    fn told(&mut self) -> Told {
-        let mut told = self.told.clone();
+    fn client_info(&mut self) -> ClientInfo {
+        let mut client_info = self.client_info.clone();
         // A front that told the client's name says EHLO with its own.
-        if let (None, Some(hello)) = (&told.helo, &self.hello) {
-            told.helo = Some(hello.name.clone());
-            told.extended = hello.extended;
+        if let (None, Some(hello)) = (&client_info.helo, &self.hello) {
+            client_info.helo = Some(hello.name.clone());
+            client_info.extended = hello.extended;
         }
-        told
+        client_info
     }
 
-    fn say(&self, what: Said) -> Vec<u8> {
+    fn say(&self, what: StandardReply) -> Vec<u8> {
         words::said(what)
     }
 
@@ -145,7 +147,7 @@ impl Grammar for Submission {
         words::verdict(verdict)
     }
 
-    fn farewell(why: Parting) -> Vec<u8> {
+    fn farewell(why: CloseReason) -> Vec<u8> {
         words::farewell(why)
     }
 

@@ -9,7 +9,7 @@ use credentials::attempt::Mechanism;
 
 /// The greeting.
 pub(super) fn greeting(opening: &Opening) -> String {
-    format!("220 {} {}", opening.advert.hostname, opening.advert.banner)
+    format!("220 {} {}", opening.offer.hostname, opening.offer.banner)
 }
 
 /// The lines of the answer to `EHLO`: our name, and what we offer. Of a configured list, what depends on the
@@ -19,8 +19,8 @@ pub(super) fn keywords(opening: &Opening) -> Vec<String> {
         let name = keyword.split([' ', '=']).next().unwrap_or_default();
         ["STARTTLS", "AUTH", "XCLIENT"].iter().any(|ours| ours.eq_ignore_ascii_case(name))
     };
-    let mut words = vec![opening.advert.hostname.clone()];
-    words.extend(opening.advert.capabilities.iter().filter(|keyword| !is_ours(keyword)).cloned());
+    let mut words = vec![opening.offer.hostname.clone()];
+    words.extend(opening.offer.capabilities.iter().filter(|keyword| !is_ours(keyword)).cloned());
     if opening.channel == Channel::Upgradable {
         words.push("STARTTLS".to_owned());
     }

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use super::response::{Gathered, Gatherer, Keywords, Response};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines};
-use crate::step::{Errand, Heard, Machine, Step};
+use crate::step::{BackendEvent, Machine, ReplayContext, Step};
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 use credentials::attempt::Attempt;
-use credentials::sasl::{self, Way};
+use credentials::sasl::{self, LoginMethod};
 use types::fault::Fault;
 use types::secret::Secret;
 
@@ -25,7 +25,7 @@ const MAX_COMMAND: usize = 512;
 /// The client, as a backend sees it.
 #[derive(Debug)]
 pub struct Replay {
-    errand: Errand,
+    context: ReplayContext,
     lines: Lines,
     gatherer: Gatherer,
     /// From the last `EHLO`; what was said before a handshake or XCLIENT does not count.
@@ -62,9 +62,9 @@ enum State {
 impl Replay {
     /// A replay before the backend's greeting.
     #[must_use]
-    pub fn new(errand: Errand) -> Self {
+    pub fn new(context: ReplayContext) -> Self {
         Self {
-            errand,
+            context,
             lines: Lines::new(),
             gatherer: Gatherer::default(),
             keywords: Keywords::default(),
@@ -74,7 +74,7 @@ impl Replay {
         }
     }
 
-    fn response(&mut self, response: Response, is_last: bool) -> Step<Heard> {
+    fn response(&mut self, response: Response, is_last: bool) -> Step<BackendEvent> {
         match (std::mem::replace(&mut self.state, State::Over), &response.code) {
             (State::ExpectGreeting, b"220") => self.say_ehlo(false),
             (State::ExpectGreeting, _) => self.broken(Fault::Greeting),
@@ -101,24 +101,24 @@ impl Replay {
         }
     }
 
-    fn verdict(&mut self, response: Response, relayed: bool) -> Step<Heard> {
+    fn verdict(&mut self, response: Response, relayed: bool) -> Step<BackendEvent> {
         let reply = |whole| Reply { before: Vec::new(), last: whole };
         match &response.code {
             // A yes to a credential that was not sent yet is the answer to something else.
-            b"235" if self.pieces.is_empty() => Step::Event(Heard::Accepted(reply(response.whole))),
+            b"235" if self.pieces.is_empty() => Step::Event(BackendEvent::Accepted(reply(response.whole))),
             b"334" => {
                 self.state = State::ExpectVerdict { relayed };
                 self.continuation(&response, relayed)
             }
             // Not of the login: the mechanism is none of its after all, or it wants encryption first.
             b"504" | b"530" | b"538" => self.broken(Fault::NoMechanism),
-            [b'4', ..] => Step::Event(Heard::NotNow(reply(response.whole))),
-            [b'5', ..] => Step::Event(Heard::Refused(reply(response.whole))),
+            [b'4', ..] => Step::Event(BackendEvent::NotNow(reply(response.whole))),
+            [b'5', ..] => Step::Event(BackendEvent::Refused(reply(response.whole))),
             _ => self.broken(Fault::Protocol),
         }
     }
 
-    fn continuation(&mut self, response: &Response, relayed: bool) -> Step<Heard> {
+    fn continuation(&mut self, response: &Response, relayed: bool) -> Step<BackendEvent> {
         if let Some(piece) = self.pieces.pop_front() {
             return Step::Write(piece);
         }
@@ -126,27 +126,27 @@ impl Replay {
             return self.broken(Fault::Protocol);
         };
         match sasl::decode(text) {
-            Some(challenge) if relayed => Step::Event(Heard::Challenge(challenge.expose().to_vec())),
+            Some(challenge) if relayed => Step::Event(BackendEvent::Challenge(challenge.expose().to_vec())),
             _ => self.broken(Fault::Protocol),
         }
     }
 
     /// Behind XCLIENT it is the client's session: servers take the name for their `Received` lines from the
     /// last `EHLO`, whatever XCLIENT said.
-    fn say_ehlo(&mut self, in_the_clients_name: bool) -> Step<Heard> {
-        let borrowed = xclient::helo(&self.errand.told).filter(|_| in_the_clients_name);
-        let command = format!("EHLO {}", borrowed.unwrap_or(&self.errand.hostname));
+    fn say_ehlo(&mut self, in_the_clients_name: bool) -> Step<BackendEvent> {
+        let borrowed = xclient::helo(&self.context.client_info).filter(|_| in_the_clients_name);
+        let command = format!("EHLO {}", borrowed.unwrap_or(&self.context.hostname));
         let next = State::ExpectEhlo { borrowed: borrowed.is_some() };
         self.send(&command, next)
     }
 
     /// Next step once the keywords are known: encryption first, then XCLIENT.
-    fn introduce(&mut self) -> Step<Heard> {
-        if self.errand.starttls {
+    fn introduce(&mut self) -> Step<BackendEvent> {
+        if self.context.starttls {
             if !self.keywords.starttls {
                 return self.broken(Fault::NoStartTls);
             }
-            self.errand.starttls = false;
+            self.context.starttls = false;
             return self.send("STARTTLS", State::ExpectStartTls);
         }
         match self.attributes() {
@@ -157,28 +157,28 @@ impl Replay {
 
     /// What is still to be told of the client, and can be.
     fn attributes(&self) -> Option<String> {
-        let forward = self.errand.forward.as_ref().filter(|_| !self.introduced)?;
+        let forward = self.context.forward.as_ref().filter(|_| !self.introduced)?;
         let announced = self.keywords.xclient.as_deref()?;
-        xclient::attributes(Style::Smtp, announced, forward, &self.errand.told)
+        xclient::attributes(Style::Smtp, announced, forward, &self.context.client_info)
     }
 
-    fn ready(&mut self) -> Step<Heard> {
+    fn ready(&mut self) -> Step<BackendEvent> {
         self.state = State::Ready;
-        Step::Event(Heard::Ready { introduced: self.introduced || self.errand.forward.is_none() })
+        Step::Event(BackendEvent::Ready { introduced: self.introduced || self.context.forward.is_none() })
     }
 
-    fn broken(&mut self, fault: Fault) -> Step<Heard> {
+    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
         self.state = State::Over;
         self.pieces.clear();
-        Step::Event(Heard::Broken(fault))
+        Step::Event(BackendEvent::Broken(fault))
     }
 
-    fn send(&mut self, command: &str, next: State) -> Step<Heard> {
+    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
         self.state = next;
         Step::Write(Secret::new(format!("{command}\r\n").into_bytes()))
     }
 
-    fn sasl(&mut self, mechanism: &str, initial: &Secret, relayed: bool) -> Step<Heard> {
+    fn sasl(&mut self, mechanism: &str, initial: &Secret, relayed: bool) -> Step<BackendEvent> {
         self.state = State::ExpectVerdict { relayed };
         let mut line = Secret::with_capacity(MAX_COMMAND);
         line.extend(format!("AUTH {mechanism}").as_bytes());
@@ -195,9 +195,9 @@ impl Replay {
 }
 
 impl Machine for Replay {
-    type Event = Heard;
+    type Event = BackendEvent;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<Heard> {
+    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
         if matches!(self.state, State::Secured) {
             return self.say_ehlo(false);
         }
@@ -236,12 +236,14 @@ impl Machine for Replay {
 }
 
 impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<Heard> {
-        match Way::choose(&attempt.credential, &self.keywords.offered) {
+    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
+        match LoginMethod::choose(&attempt.credential, &self.keywords.offered) {
             // SMTP has no login of its own.
-            None | Some(Way::Native { .. }) => self.broken(Fault::NoMechanism),
-            Some(Way::Sasl { mechanism, initial, relayed }) => self.sasl(mechanism.name(), &initial, relayed),
-            Some(Way::Prompts { user, password }) => {
+            None | Some(LoginMethod::Native { .. }) => self.broken(Fault::NoMechanism),
+            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
+                self.sasl(mechanism.name(), &initial, relayed)
+            }
+            Some(LoginMethod::Prompts { user, password }) => {
                 self.pieces.extend([sasl::line(&user), sasl::line(&password)]);
                 self.send("AUTH LOGIN", State::ExpectVerdict { relayed: false })
             }

@@ -7,15 +7,17 @@ use proptest::prelude::*;
 use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
-use crate::step::{Advert, Asked, Channel, Errand, Forward, Heard, Machine, Opening, Step};
+use crate::step::{
+    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+};
 use crate::transcript::{play_dialogue, play_replay};
-use crate::verdict::{Parting, Verdict};
-use credentials::attempt::{Attempt, Mechanism, Told};
+use crate::verdict::{CloseReason, Verdict};
+use credentials::attempt::{Attempt, ClientInfo, Mechanism};
 use types::fault::Fault;
 
-fn advert() -> Advert {
+fn offer() -> Offer {
     use Mechanism::{Login, Plain, ScramSha256, XOAuth2};
-    Advert {
+    Offer {
         hostname: "mail.example.org".to_owned(),
         banner: "ESMTP ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
@@ -28,7 +30,7 @@ fn advert() -> Advert {
 }
 
 fn opening(channel: Channel) -> Opening {
-    Opening { advert: Arc::new(advert()), channel, trusts_front: false }
+    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
 }
 
 fn trusting() -> Opening {
@@ -108,8 +110,11 @@ fn what_is_pipelined_behind_a_login_is_the_sessions() {
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"HELO pc\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<>\r\nBDAT 5 LAST\r\nx\ny\r\n");
     assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
-    let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
-    assert_eq!((attempt.told.helo.as_deref(), attempt.told.extended), (Some(&b"pc"[..]), false));
+    let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
+    assert_eq!(
+        (attempt.client_info.helo.as_deref(), attempt.client_info.extended),
+        (Some(&b"pc"[..]), false)
+    );
     // While the verdict is awaited, nothing of it is read.
     assert!(matches!(dialogue.feed(&mut inbox), Step::NeedMore));
     assert_eq!(inbox.unread(), b"MAIL FROM:<>\r\nBDAT 5 LAST\r\nx\ny\r\n");
@@ -312,8 +317,8 @@ fn passwords_need_encryption() {
     );
     let only = |channel, cleartext_without_tls| {
         let sasl = vec![Mechanism::Plain];
-        let advert = Advert { cleartext_without_tls, sasl, capabilities: Vec::new(), ..advert() };
-        Opening { advert: Arc::new(advert), ..opening(channel) }
+        let offer = Offer { cleartext_without_tls, sasl, capabilities: Vec::new(), ..offer() };
+        Opening { offer: Arc::new(offer), ..opening(channel) }
     };
     fresh(
         &only(Channel::Upgradable, false),
@@ -370,22 +375,24 @@ fn a_fronts_word_counts_where_it_is_trusted() {
         inbox.receive(said.as_bytes());
         assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
         assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
-        let Step::Event(Asked::Attempt(attempt)) = dialogue.feed(&mut inbox) else { panic!("no attempt") };
-        let Told { front, helo: told, extended: is_extended, .. } = attempt.told;
+        let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else {
+            panic!("no attempt")
+        };
+        let ClientInfo { front, helo: client_info, extended: is_extended, .. } = attempt.client_info;
         assert_eq!(front.map(|front| front.client), client.map(|text| text.parse().expect("address")));
-        assert_eq!((told.as_deref(), is_extended), (Some(helo.as_bytes()), extended), "{attributes}");
+        assert_eq!((client_info.as_deref(), is_extended), (Some(helo.as_bytes()), extended), "{attributes}");
     }
 }
 
 #[test]
 fn goodbyes() {
     for (why, words) in [
-        (Parting::TimedOut, "421 4.4.2 Login took too long"),
-        (Parting::TooManyFailures, "421 4.7.0 Too many failed logins"),
-        (Parting::TooBusy, "421 4.3.2 Too many connections, try again later"),
-        (Parting::ShuttingDown, "421 4.3.2 The server is shutting down, connect again"),
-        (Parting::Ended, "421 4.3.2 The session was ended, connect again"),
-        (Parting::Unavailable, "421 4.3.2 The mail server cannot be reached right now"),
+        (CloseReason::TimedOut, "421 4.4.2 Login took too long"),
+        (CloseReason::TooManyFailures, "421 4.7.0 Too many failed logins"),
+        (CloseReason::TooBusy, "421 4.3.2 Too many connections, try again later"),
+        (CloseReason::ShuttingDown, "421 4.3.2 The server is shutting down, connect again"),
+        (CloseReason::Ended, "421 4.3.2 The session was ended, connect again"),
+        (CloseReason::Unavailable, "421 4.3.2 The mail server cannot be reached right now"),
     ] {
         let mut dialogue = Dialogue::new(opening(Channel::Encrypted));
         assert_eq!(dialogue.farewell(why), format!("{words}\r\n").into_bytes());
@@ -418,7 +425,7 @@ fn bounds_of_what_a_client_may_send() {
 
 const XCLIENT: &str = "XCLIENT ADDR=IPV6:2001:db8::7 PORT=4711 HELO=pc PROTO=ESMTP";
 
-fn errand(starttls: bool, forwards: bool, helo: &[u8]) -> Errand {
+fn context(starttls: bool, forwards: bool, helo: &[u8]) -> ReplayContext {
     let forward = forwards.then(|| Forward {
         client: "[2001:db8::7]:4711".parse().expect("address"),
         local: "198.51.100.1:587".parse().expect("address"),
@@ -426,12 +433,12 @@ fn errand(starttls: bool, forwards: bool, helo: &[u8]) -> Errand {
         ttl: 6,
         encrypted: true,
     });
-    let told = Told { helo: Some(helo.to_vec()), extended: true, ..Told::default() };
-    Errand { starttls, forward, told, hostname: "proxy".to_owned() }
+    let client_info = ClientInfo { helo: Some(helo.to_vec()), extended: true, ..ClientInfo::default() };
+    ReplayContext { starttls, forward, client_info, hostname: "proxy".to_owned() }
 }
 
 fn replay(starttls: bool, forwards: bool, script: &str) {
-    play_replay(|| Box::new(Replay::new(errand(starttls, forwards, b"pc"))), script);
+    play_replay(|| Box::new(Replay::new(context(starttls, forwards, b"pc"))), script);
 }
 
 /// A backend that lists `keywords`, up to the point where it is ready.
@@ -614,7 +621,7 @@ fn a_clients_name_that_is_refused_is_no_fault_of_the_backends() {
 #[test]
 fn a_clients_name_cannot_end_the_line() {
     play_replay(
-        || Box::new(Replay::new(errand(false, true, b"pc\r\nXCLIENT LOGIN=admin"))),
+        || Box::new(Replay::new(context(false, true, b"pc\r\nXCLIENT LOGIN=admin"))),
         r"S: 220 x
           C: EHLO proxy
           S: 250-x
@@ -637,7 +644,7 @@ fn an_answer_that_was_not_asked_for_breaks_the_leg() {
         (&[greeting, b"250-x\r\n250 AUTH LOGIN\r\n", b"334 \r\n334 \r\n"], "BROKEN protocol"),
         (&[greeting, b"250-x\r\n250 AUTH LOGIN\r\n", b"235 in\r\n"], "BROKEN protocol"),
     ] {
-        let mut replay = Replay::new(errand(false, false, b"pc"));
+        let mut replay = Replay::new(context(false, false, b"pc"));
         assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
     }
 }
@@ -692,7 +699,7 @@ fn bounds_of_what_a_backend_may_send() {
 
 #[test]
 fn bytes_behind_the_answer_to_starttls_break_the_leg() {
-    let mut replay = Replay::new(errand(true, false, b"pc"));
+    let mut replay = Replay::new(context(true, false, b"pc"));
     let mut inbox = Inbox::new(1000);
     for words in [&b"220 x\r\n"[..], b"250-x\r\n250 STARTTLS\r\n"] {
         inbox.receive(words);
@@ -700,22 +707,22 @@ fn bytes_behind_the_answer_to_starttls_break_the_leg() {
     }
     inbox.receive(b"220 go\r\n250-x\r\n250 AUTH PLAIN\r\n");
     let step = replay.feed(&mut inbox);
-    assert!(matches!(step, Step::Event(Heard::Broken(Fault::StartTlsInjected))), "{step:?}");
+    assert!(matches!(step, Step::Event(BackendEvent::Broken(Fault::StartTlsInjected))), "{step:?}");
 }
 
 #[test]
 fn what_the_backend_says_behind_its_yes_is_the_sessions() {
-    let mut replay = Replay::new(errand(false, false, b"pc"));
+    let mut replay = Replay::new(context(false, false, b"pc"));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"220 x\r\n");
     assert!(matches!(replay.feed(&mut inbox), Step::Write(_)));
     inbox.receive(b"250-x\r\n250 AUTH PLAIN\r\n");
-    assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Ready { introduced: true })));
+    assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Ready { introduced: true })));
     let attempt: Attempt = crate::transcript::password("alice", "secret");
     let step = crate::step::Replay::authenticate(&mut replay, &attempt);
     assert_eq!(format!("{step:?}"), "Write([redacted])");
     inbox.receive(b"235 in\r\n421 closing\r\n");
-    assert!(matches!(replay.feed(&mut inbox), Step::Event(Heard::Accepted(_))));
+    assert!(matches!(replay.feed(&mut inbox), Step::Event(BackendEvent::Accepted(_))));
     assert_eq!(inbox.unread(), b"421 closing\r\n");
 }
 
@@ -743,7 +750,7 @@ proptest! {
         trusts_front in any::<bool>(),
     ) {
         let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
-        let mut replay = Replay::new(errand(starttls, true, b"pc"));
+        let mut replay = Replay::new(context(starttls, true, b"pc"));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {
             inboxes[0].receive(&piece);
@@ -761,7 +768,7 @@ proptest! {
             }
             for _ in 0..100 {
                 match replay.feed(&mut inboxes[1]) {
-                    Step::Event(Heard::Ready { .. }) => {
+                    Step::Event(BackendEvent::Ready { .. }) => {
                         let attempt = crate::transcript::password("a", "b");
                         let _ = crate::step::Replay::authenticate(&mut replay, &attempt);
                     }

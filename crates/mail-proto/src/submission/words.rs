@@ -1,8 +1,8 @@
 //! What submission clients are told, in SMTP's words (RFC 5321 section 4.2, RFC 4954 section 6, RFC 3463).
 
-use crate::dialogue::{Said, Turn};
+use crate::dialogue::{CommandOutcome, StandardReply};
 use crate::step::Channel;
-use crate::verdict::{Parting, Verdict};
+use crate::verdict::{CloseReason, Verdict};
 
 const CANCELLED: &str = "501 5.7.0 Authentication cancelled";
 const UNAVAILABLE: &str = "454 4.7.0 The mail server cannot be reached right now, try again later";
@@ -24,19 +24,19 @@ pub(super) fn listing(words: &[String]) -> Vec<u8> {
 }
 
 /// The answer to a command of a login or of STARTTLS.
-pub(super) fn said(what: Said) -> Vec<u8> {
+pub(super) fn said(what: StandardReply) -> Vec<u8> {
     line(match what {
-        Said::Unsupported => "504 5.5.4 Unsupported authentication mechanism",
-        Said::NoPassword(Channel::Upgradable) => "538 5.7.11 Use STARTTLS first",
-        Said::NoPassword(Channel::Plain | Channel::Encrypted) => {
+        StandardReply::Unsupported => "504 5.5.4 Unsupported authentication mechanism",
+        StandardReply::NoPassword(Channel::Upgradable) => "538 5.7.11 Use STARTTLS first",
+        StandardReply::NoPassword(Channel::Plain | Channel::Encrypted) => {
             "538 5.7.11 Password login needs an encrypted connection"
         }
-        Said::BadInitial => "501 5.5.2 Invalid base64 in the initial response",
-        Said::BadAnswer => "501 5.5.2 Invalid base64 in the response",
-        Said::Cancelled => CANCELLED,
-        Said::StartTls => "220 2.0.0 Begin TLS negotiation now",
-        Said::Encrypted => "503 5.5.1 The connection is encrypted already",
-        Said::NoStartTls => "502 5.5.1 STARTTLS is not available",
+        StandardReply::BadInitial => "501 5.5.2 Invalid base64 in the initial response",
+        StandardReply::BadAnswer => "501 5.5.2 Invalid base64 in the response",
+        StandardReply::Cancelled => CANCELLED,
+        StandardReply::StartTls => "220 2.0.0 Begin TLS negotiation now",
+        StandardReply::Encrypted => "503 5.5.1 The connection is encrypted already",
+        StandardReply::NoStartTls => "502 5.5.1 STARTTLS is not available",
     })
 }
 
@@ -54,17 +54,17 @@ pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
 }
 
 /// Goodbye (RFC 5321 section 3.8).
-pub(super) fn farewell(why: Parting) -> Vec<u8> {
+pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
     line(match why {
-        Parting::TimedOut => "421 4.4.2 Login took too long",
-        Parting::TooManyFailures => "421 4.7.0 Too many failed logins",
-        Parting::TooBusy => "421 4.3.2 Too many connections, try again later",
-        Parting::ShuttingDown => "421 4.3.2 The server is shutting down, connect again",
-        Parting::Ended => "421 4.3.2 The session was ended, connect again",
-        Parting::Unavailable => "421 4.3.2 The mail server cannot be reached right now",
+        CloseReason::TimedOut => "421 4.4.2 Login took too long",
+        CloseReason::TooManyFailures => "421 4.7.0 Too many failed logins",
+        CloseReason::TooBusy => "421 4.3.2 Too many connections, try again later",
+        CloseReason::ShuttingDown => "421 4.3.2 The server is shutting down, connect again",
+        CloseReason::Ended => "421 4.3.2 The session was ended, connect again",
+        CloseReason::Unavailable => "421 4.3.2 The mail server cannot be reached right now",
     })
 }
 
-pub(super) fn say(words: &str) -> Turn {
-    Turn::Say(line(words))
+pub(super) fn say(words: &str) -> CommandOutcome {
+    CommandOutcome::Say(line(words))
 }

@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::FileStore;
+use super::link_chain::{Place, trail};
 use super::read::Stamp;
-use super::rest::{MAX_OPEN, Pen, stamp_at};
-use super::trail::{Place, trail};
+use super::writer_activity::{MAX_OPEN, WriterActivity, stamp_at};
 
 /// Follows the file until it is dropped.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct Told {
 /// Watches every folder on the way to the file. An event is one token, of which one at most waits.
 struct Eyes {
     told: mpsc::Sender<()>,
-    pen: Pen,
+    pen: WriterActivity,
     places: Vec<Place>,
     /// `None` where nothing can be watched.
     watcher: Option<RecommendedWatcher>,
@@ -144,7 +144,7 @@ impl Eyes {
 }
 
 /// Whether an event may be an edit. Our own reading makes events too, and they are none that matter.
-fn hear(event: &notify::Event, name: &OsString, pen: &Pen) -> bool {
+fn hear(event: &notify::Event, name: &OsString, pen: &WriterActivity) -> bool {
     let is_file = event.paths.iter().any(|path| path.file_name() == Some(name));
     match event.kind {
         EventKind::Modify(ModifyKind::Data(_)) if is_file => pen.writes(),

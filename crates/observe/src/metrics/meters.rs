@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::tally::Tally;
-use crate::hush::Hush;
+use crate::log_throttle::LogThrottle;
 
 /// The counters of a plan.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct ListenerMeter {
     pub(super) protocol: &'static str,
     pub(super) accepted: Counter,
     pub(super) refused: Tally<&'static str>,
-    hush: Hush,
+    log_throttle: LogThrottle,
     pub(super) in_login: Gauge,
     pub(super) in_session: Gauge,
     pub(super) steps: [Histogram; Step::ALL.len()],
@@ -86,7 +86,7 @@ pub enum Step {
 /// A connection in the count of its listener until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Presence {
+pub struct ConnectionGuard {
     meter: Arc<ListenerMeter>,
     is_session: bool,
 }
@@ -94,7 +94,7 @@ pub struct Presence {
 /// A session in the count of its listener and destination until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Sitting(Arc<RouteMeter>);
+pub struct SessionGuard(Arc<RouteMeter>);
 
 /// Upper bounds of the buckets, in seconds: from a store in memory to `backend_timeout`.
 const SECONDS: [f64; 15] =
@@ -169,7 +169,7 @@ impl ListenerMeter {
             protocol,
             accepted: Counter::default(),
             refused: Tally::default(),
-            hush: Hush::default(),
+            log_throttle: LogThrottle::default(),
             in_login: Gauge::default(),
             in_session: Gauge::default(),
             steps: std::array::from_fn(|_| Histogram::new(SECONDS)),
@@ -177,10 +177,10 @@ impl ListenerMeter {
     }
 
     /// A connection was given a place.
-    pub fn enter(self: &Arc<Self>) -> Presence {
+    pub fn enter(self: &Arc<Self>) -> ConnectionGuard {
         self.accepted.inc();
         self.in_login.inc();
-        Presence { meter: Arc::clone(self), is_session: false }
+        ConnectionGuard { meter: Arc::clone(self), is_session: false }
     }
 
     /// A connection was ended before a login, for `reason`.
@@ -189,10 +189,10 @@ impl ListenerMeter {
     }
 
     /// Whether a refusal before any login is worth a line of the log now, and how many had none since the last;
-    /// see [`Hush`].
+    /// see [`LogThrottle`].
     #[must_use]
-    pub fn may_say(&self) -> Option<u64> {
-        self.hush.may_say()
+    pub fn allow(&self) -> Option<u64> {
+        self.log_throttle.allow()
     }
 
     /// How long a step of an accepted login took.
@@ -240,9 +240,9 @@ impl Default for LegMeter {
 
 impl RouteMeter {
     /// A session begins.
-    pub fn begin(self: &Arc<Self>) -> Sitting {
+    pub fn begin(self: &Arc<Self>) -> SessionGuard {
         self.sessions.inc();
-        Sitting(Arc::clone(self))
+        SessionGuard(Arc::clone(self))
     }
 }
 
@@ -268,9 +268,9 @@ impl Step {
     }
 }
 
-// === impl Presence ===
+// === impl ConnectionGuard ===
 
-impl Presence {
+impl ConnectionGuard {
     /// The connection goes over from the login to a session.
     pub fn bridged(&mut self) {
         if !self.is_session {
@@ -281,15 +281,15 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         if self.is_session { &self.meter.in_session } else { &self.meter.in_login }.dec();
     }
 }
 
-// === impl Sitting ===
+// === impl SessionGuard ===
 
-impl Sitting {
+impl SessionGuard {
     /// So many more bytes have been delivered.
     #[inline]
     pub fn moved(&self, to_backend: u64, to_client: u64) {
@@ -307,7 +307,7 @@ impl Sitting {
     }
 }
 
-impl Drop for Sitting {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         self.0.sessions.dec();
     }

@@ -5,14 +5,14 @@ use h2::RecvStream;
 use http::Request;
 use tokio::time::timeout;
 
-use crate::many;
+use crate::h2_server;
 use crate::support::{Backend, Proxy, SOON, Wire};
 
 /// What the client gets of an answer, and the backend's end of the connection.
 async fn got(answer: &str) -> (RecvStream, Wire) {
     let backend = Backend::open().await;
     let proxy = Proxy::start(backend.address(), "tls = \"plain\"", "implicit").await;
-    let mut requests = many::client(proxy.door).await;
+    let mut requests = h2_server::client(proxy.door).await;
     let request = Request::builder().uri("https://mail.example.org/x").body(()).expect("a request");
     let (response, _) = requests.send_request(request, true).expect("send");
     let mut heard = backend.accept().await;
@@ -22,8 +22,8 @@ async fn got(answer: &str) -> (RecvStream, Wire) {
 }
 
 async fn whole((mut body, _heard): (RecvStream, Wire)) -> (Bytes, Option<String>) {
-    let heard = many::hear(&mut body, 5).await.freeze();
-    assert_eq!(many::end(&mut body).await, None);
+    let heard = h2_server::hear(&mut body, 5).await.freeze();
+    assert_eq!(h2_server::end(&mut body).await, None);
     let trailers = timeout(SOON, body.trailers()).await.expect("no end").expect("an end");
     (heard, trailers.map(|map| format!("{map:?}")))
 }
@@ -45,7 +45,7 @@ async fn trailers_come_behind_it() {
 #[tokio::test]
 async fn a_body_that_is_cut_does_not_look_whole() {
     let (mut body, heard) = got("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await;
-    many::hear(&mut body, 5).await;
+    h2_server::hear(&mut body, 5).await;
     drop(heard);
-    assert!(many::end(&mut body).await.is_some());
+    assert!(h2_server::end(&mut body).await.is_some());
 }

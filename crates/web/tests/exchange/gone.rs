@@ -9,7 +9,7 @@ use http::Request;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, pause, resume, sleep, timeout};
 
-use crate::many;
+use crate::h2_server;
 use crate::support::{Backend, Proxy, SOON, Wire};
 
 const PLAIN: &str = "tls = \"plain\"";
@@ -163,7 +163,7 @@ async fn a_guesser_that_does_not_wait_for_the_answer_is_gone_and_counted() {
 async fn so_is_one_that_resets_its_stream() {
     let backend = Backend::open().await;
     let proxy = Proxy::start(backend.address(), PLAIN, "implicit").await;
-    let mut requests = many::client(proxy.door).await;
+    let mut requests = h2_server::client(proxy.door).await;
     let guess = || {
         let guess =
             Request::builder().uri("https://mail.example.org/").header("authorization", "Basic YUBiLmM6eA==");

@@ -2,6 +2,6 @@
 
 mod bodies;
 mod gone;
-mod many;
+mod h2_server;
 mod support;
 mod websocket;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app::App;
-use listen::{Accepted, Places};
+use listen::{Accepted, ConnectionLimiter};
 use socket2::SockRef;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,7 +23,7 @@ pub(crate) struct Proxy {
     _folder: TempDir,
 }
 
-/// One side's socket, read up to what the test waits for.
+/// H1Client side's socket, read up to what the test waits for.
 pub(crate) struct Wire<S = TcpStream> {
     pub(crate) stream: S,
     unread: Vec<u8>,
@@ -70,12 +70,12 @@ impl Proxy {
 }
 
 async fn serve(app: Arc<App>, listener: TcpListener, local: SocketAddr) {
-    let places = Places::new();
+    let places = ConnectionLimiter::new();
     while let Ok((stream, peer)) = listener.accept().await {
         let service = app.http();
         let plan = Arc::clone(&app.context().plan.listeners[0]);
-        let place = places.take(peer.ip(), plan.max_connections, 0);
-        let accepted = Accepted { stream, peer, local, place, spare: None };
+        let permit = places.take(peer.ip(), plan.max_connections, 0);
+        let accepted = Accepted { stream, peer, local, permit, spare: None };
         tokio::spawn(web::serve(service.clone(), plan, accepted, CancellationToken::new()));
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use crate::many::{self, Asked, Ways};
+use crate::h2_server::{self, ClientEvent, Ways};
 use crate::support::{Backend, Proxy, SOON, Wire};
 
 const CLEAR: &str = "tls = \"plain\"\nversion = \"2\"";
@@ -28,8 +28,8 @@ fn get(path: &str) -> String {
 }
 
 /// Judges an extended CONNECT, and answers it with 200.
-fn take(asked: Asked) -> Ways {
-    let Asked { request, mut respond } = asked;
+fn take(asked: ClientEvent) -> Ways {
+    let ClientEvent { request, mut respond } = asked;
     assert_eq!(request.method(), Method::CONNECT);
     assert_eq!(request.extensions().get::<Protocol>().map(Protocol::as_str), Some("websocket"));
     assert_eq!(request.uri().host(), Some("mail.example.org"));
@@ -44,7 +44,7 @@ fn take(asked: Asked) -> Ways {
     Ways { from: request.into_body(), to }
 }
 
-fn answer(mut asked: Asked, status: u16) {
+fn answer(mut asked: ClientEvent, status: u16) {
     let reply = Response::builder().status(status).body(()).expect("a reply");
     asked.respond.send_response(reply, true).expect("send");
 }
@@ -67,30 +67,30 @@ async fn an_upgrade_becomes_a_connect() {
     // On a new connection, whose SETTINGS nobody has seen yet; and a client that does not wait for its answer.
     client.say(OPEN).await;
     client.say("early").await;
-    let mut asked = many::speak(backend.accept_stream().await, true);
-    let Ways { mut from, mut to } = take(many::next(&mut asked).await);
+    let mut asked = h2_server::speak(backend.accept_stream().await, true);
+    let Ways { mut from, mut to } = take(h2_server::next(&mut asked).await);
     let head = head(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPT), "{head}");
     assert!(
         head.contains("\r\nupgrade: websocket\r\n") && head.contains("\r\nsec-websocket-protocol: jmap\r\n")
     );
-    assert_eq!(many::hear(&mut from, 5).await, "early");
-    many::say(&mut to, "and back").await;
+    assert_eq!(h2_server::hear(&mut from, 5).await, "early");
+    h2_server::say(&mut to, "and back").await;
     assert_eq!(client.until("back").await, "and back");
     // Both ways at once, past every window.
     let (large, mut back) = (Bytes::from(vec![b'x'; LARGE]), vec![0; LARGE]);
     let (mut reader, mut writer) = client.stream.into_split();
     let (written, heard, (), read) = tokio::join!(
         writer.write_all(&large),
-        many::hear(&mut from, LARGE),
-        many::say(&mut to, large.clone()),
+        h2_server::hear(&mut from, LARGE),
+        h2_server::say(&mut to, large.clone()),
         reader.read_exact(&mut back),
     );
     written.expect("write");
     read.expect("read");
     assert!(heard == large && large == back);
     writer.shutdown().await.expect("shutdown");
-    assert_eq!(many::end(&mut from).await, None);
+    assert_eq!(h2_server::end(&mut from).await, None);
 }
 
 #[tokio::test]
@@ -99,13 +99,13 @@ async fn the_backend_may_end_it_and_it_shares_a_connection() {
     let proxy = Proxy::start(backend.address(), CLEAR, "plain").await;
     let mut client = proxy.client().await;
     client.say(get("/first")).await;
-    let mut asked = many::speak(backend.accept_stream().await, true);
-    answer(many::next(&mut asked).await, 204);
+    let mut asked = h2_server::speak(backend.accept_stream().await, true);
+    answer(h2_server::next(&mut asked).await, 204);
     client.until("\r\n\r\n").await;
     client.say(OPEN).await;
-    let Ways { from: _from, mut to } = take(many::next(&mut asked).await);
+    let Ways { from: _from, mut to } = take(h2_server::next(&mut asked).await);
     assert!(head(&mut client).await.starts_with("HTTP/1.1 101 "));
-    many::say(&mut to, "goodbye").await;
+    h2_server::say(&mut to, "goodbye").await;
     to.send_data(Bytes::new(), true).expect("send");
     assert_eq!(client.until("goodbye").await, "goodbye");
     client.closed().await;
@@ -117,8 +117,8 @@ async fn a_backend_may_decline() {
     let proxy = Proxy::start(backend.address(), CLEAR, "plain").await;
     let mut client = proxy.client().await;
     client.say(OPEN).await;
-    let mut asked = many::speak(backend.accept_stream().await, true);
-    answer(many::next(&mut asked).await, 403);
+    let mut asked = h2_server::speak(backend.accept_stream().await, true);
+    answer(h2_server::next(&mut asked).await, 403);
     let head = head(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 403 ") && !head.contains("sec-websocket-accept"), "{head}");
 }
@@ -130,14 +130,14 @@ async fn where_there_is_no_way_the_client_hears_so_and_the_backend_is_not_blamed
     for _ in 0..5 {
         let mut client = proxy.client().await;
         client.say(OPEN).await;
-        let _asked = many::speak(backend.accept_stream().await, false);
+        let _asked = h2_server::speak(backend.accept_stream().await, false);
         assert!(head(&mut client).await.starts_with("HTTP/1.1 502 "));
         client.until("does not take this kind of connection").await;
     }
     assert_eq!(proxy.value(FAILURES), Some(0.0));
     let mut client = proxy.client().await;
     client.say(get("/x")).await;
-    answer(many::next(&mut many::speak(backend.accept_stream().await, false)).await, 204);
+    answer(h2_server::next(&mut h2_server::speak(backend.accept_stream().await, false)).await, 204);
     assert!(head(&mut client).await.starts_with("HTTP/1.1 204 "));
 }
 
@@ -145,12 +145,12 @@ async fn where_there_is_no_way_the_client_hears_so_and_the_backend_is_not_blamed
 async fn a_backend_that_has_not_announced_it_is_asked_in_http1() {
     let backend = Backend::open().await;
     let proxy = Proxy::start(backend.address(), TLS, "plain").await;
-    let acceptor = many::acceptor(&proxy, &[b"h2", b"http/1.1"]);
+    let acceptor = h2_server::acceptor(&proxy, &[b"h2", b"http/1.1"]);
     let mut client = proxy.client().await;
     client.say(OPEN).await;
     let first = backend.accept_stream().await.accept(&acceptor).await.expect("TLS");
     assert_eq!(first.tls_info().and_then(|it| it.alpn).as_deref(), Some(&b"h2"[..]));
-    let _asked = many::speak(first, false);
+    let _asked = h2_server::speak(first, false);
     let mut heard = Wire::of(backend.accept_stream().await.accept(&acceptor).await.expect("TLS"));
     assert_eq!(heard.stream.tls_info().and_then(|it| it.alpn).as_deref(), Some(&b"http/1.1"[..]));
     let request = head(&mut heard).await;
@@ -169,10 +169,10 @@ async fn a_backend_that_has_not_announced_it_is_asked_in_http1() {
 async fn a_backend_that_has_no_http1_is_not_blamed_either() {
     let backend = Backend::open().await;
     let proxy = Proxy::start(backend.address(), TLS, "plain").await;
-    let acceptor = many::acceptor(&proxy, &[b"h2"]);
+    let acceptor = h2_server::acceptor(&proxy, &[b"h2"]);
     let mut client = proxy.client().await;
     client.say(OPEN).await;
-    let _asked = many::speak(backend.accept_stream().await.accept(&acceptor).await.expect("TLS"), false);
+    let _asked = h2_server::speak(backend.accept_stream().await.accept(&acceptor).await.expect("TLS"), false);
     assert!(backend.accept_stream().await.accept(&acceptor).await.is_err(), "a version was agreed on");
     assert!(head(&mut client).await.starts_with("HTTP/1.1 502 "));
     client.until("does not take this kind of connection").await;
@@ -183,7 +183,7 @@ async fn a_backend_that_has_no_http1_is_not_blamed_either() {
 async fn a_connect_stays_one() {
     let backend = Backend::open().await;
     let proxy = Proxy::start(backend.address(), CLEAR, "implicit").await;
-    let mut requests = many::client(proxy.door).await;
+    let mut requests = h2_server::client(proxy.door).await;
     assert!(requests.is_extended_connect_protocol_enabled());
     let request = Request::builder()
         .method(Method::CONNECT)
@@ -193,8 +193,8 @@ async fn a_connect_stays_one() {
         .body(())
         .expect("a request");
     let (response, mut to) = requests.send_request(request, false).expect("send");
-    let mut asked = many::speak(backend.accept_stream().await, true);
-    let mut far = take(many::next(&mut asked).await);
+    let mut asked = h2_server::speak(backend.accept_stream().await, true);
+    let mut far = take(h2_server::next(&mut asked).await);
     let response = timeout(SOON, response).await.expect("no answer").expect("an answer");
     assert_eq!(response.status(), 200);
     assert_eq!(
@@ -205,13 +205,13 @@ async fn a_connect_stays_one() {
     let mut from = response.into_body();
     let large = Bytes::from(vec![b'x'; LARGE]);
     let ((), (), up, down) = tokio::join!(
-        many::say(&mut to, large.clone()),
-        many::say(&mut far.to, large.clone()),
-        many::hear(&mut far.from, LARGE),
-        many::hear(&mut from, LARGE),
+        h2_server::say(&mut to, large.clone()),
+        h2_server::say(&mut far.to, large.clone()),
+        h2_server::hear(&mut far.from, LARGE),
+        h2_server::hear(&mut from, LARGE),
     );
     assert!(up == large && down == large);
     // A client that gives up is no client that has ended.
     to.send_reset(Reason::CANCEL);
-    assert_eq!(many::end(&mut far.from).await, Some(Reason::CANCEL));
+    assert_eq!(h2_server::end(&mut far.from).await, Some(Reason::CANCEL));
 }

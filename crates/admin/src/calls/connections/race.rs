@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cluster::Bus;
-use control::Points;
+use control::Control;
 use mapping::store::{Applied, Listing, StoreError};
 use mapping::{Change, Router, Rules, Settings, Store};
 use plan::Name;
-use sessions::{Desk, Limits, Unconfirmed};
+use sessions::{Limits, Registry, Unconfirmed};
 use tokio::time::timeout;
 use types::protocol::Protocol;
 
@@ -67,19 +67,19 @@ fn router() -> Arc<Router> {
 }
 
 /// Where the sessions of one account are at this moment, by destination.
-fn places(desk: &Desk) -> BTreeMap<String, usize> {
+fn places(registry: &Registry) -> BTreeMap<String, usize> {
     let mut places = BTreeMap::new();
-    for info in desk.sessions_where(usize::MAX, |info| info.account.as_deref() == Some(ALICE)) {
+    for info in registry.sessions_where(usize::MAX, |info| info.account.as_deref() == Some(ALICE)) {
         *places.entry(info.destination.to_string()).or_default() += 1;
     }
     places
 }
 
 /// Logs in over and over, as the session room does: wait, route, ask a backend, confirm, bridge.
-async fn log_in_for_ever(desk: Desk, router: Arc<Router>, is_over: Arc<AtomicBool>) -> usize {
+async fn log_in_for_ever(registry: Registry, router: Arc<Router>, is_over: Arc<AtomicBool>) -> usize {
     let mut sessions = 0;
     'login: while !is_over.load(Ordering::Relaxed) {
-        let Ok(mut login) = desk.begin(ALICE, Protocol::Imap, CLIENT) else { continue };
+        let Ok(mut login) = registry.begin(ALICE, Protocol::Imap, CLIENT) else { continue };
         let ticket = loop {
             login.wait_released().await.expect("nobody holds");
             let destination = router.resolve(ALICE).await.destination;
@@ -114,22 +114,22 @@ async fn others_run(turns: usize) {
 async fn after_a_kick_nobody_is_on_the_old_destination() {
     const ROUNDS: usize = 10_000;
     const LOGINS: usize = 4;
-    let (desk, router) = (Desk::new(Limits::default()), router());
-    let points = Points::new(Arc::clone(&router), desk.clone(), Bus::new("race").0);
+    let (registry, router) = (Registry::new(Limits::default()), router());
+    let control = Control::new(Arc::clone(&router), registry.clone(), Bus::new("race").0);
     let filter = Filter::of_account(ALICE);
     let is_over = Arc::new(AtomicBool::new(false));
     let logins: Vec<_> = (0..LOGINS)
-        .map(|_| tokio::spawn(log_in_for_ever(desk.clone(), Arc::clone(&router), Arc::clone(&is_over))))
+        .map(|_| tokio::spawn(log_in_for_ever(registry.clone(), Arc::clone(&router), Arc::clone(&is_over))))
         .collect();
     let (began, mut kicked, mut caught) = (Instant::now(), 0, 0);
     for round in 0..ROUNDS {
         let (old, new) = if round % 2 == 0 { ("old", "new") } else { ("new", "old") };
-        points.apply(vec![Change::set(ALICE, new)]).await.expect("a store that takes it");
-        let told = send_home(&desk, &filter).await;
+        control.apply(vec![Change::set(ALICE, new)]).await.expect("a store that takes it");
+        let told = send_home(&registry, &filter).await;
         (kicked, caught) = (kicked + told.kicked, caught + told.logins);
         assert_eq!(told.ending, 0, "round {round}");
         for _ in 0..12 {
-            let places = places(&desk);
+            let places = places(&registry);
             assert_eq!(places.get(old), None, "round {round}: {places:?}, expected {new} alone");
             tokio::task::yield_now().await;
         }
@@ -142,7 +142,7 @@ async fn after_a_kick_nobody_is_on_the_old_destination() {
                 tokio::select! {
                     ended = &mut login => return ended.expect("no panic"),
                     () = tokio::task::yield_now() => {
-                        desk.kick(ALICE);
+                        registry.kick(ALICE);
                     },
                 }
             }

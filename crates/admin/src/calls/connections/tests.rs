@@ -32,17 +32,17 @@ fn any_integer_is_a_delay() {
 
 #[test]
 fn pages_are_in_order_and_complete() {
-    let desk = Desk::new(Limits::default());
+    let registry = Registry::new(Limits::default());
     let client = IpAddr::from([192, 0, 2, 1]);
     let tickets: Vec<_> = (0..250)
         .map(|n| {
-            let login = desk.begin(&format!("user{n}"), Protocol::Imap, client).expect("room");
+            let login = registry.begin(&format!("user{n}"), Protocol::Imap, client).expect("room");
             login.confirm(Arc::from(if n % 2 == 0 { "old" } else { "new" })).expect("nothing has changed")
         })
         .collect();
     let (mut from, mut seen) = (0, Vec::new());
     loop {
-        let page = page(&desk, from, 40, |info| &*info.destination == "new");
+        let page = page(&registry, from, 40, |info| &*info.destination == "new");
         assert!(page.connections.len() <= 40);
         seen.extend(page.connections.into_iter().map(|connection| connection.id));
         match page.next {

@@ -63,9 +63,9 @@ fn slow_greeting() {
     let backend = Backend::serving(|mut stream: TcpStream, _| {
         // One byte at a time, for longer than the proxy waits.
         for byte in b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] slow".iter().cycle() {
-            let (told, wait) = std::sync::mpsc::channel::<()>();
+            let (client_info, wait) = std::sync::mpsc::channel::<()>();
             let _ = wait.recv_timeout(Duration::from_millis(50));
-            drop(told);
+            drop(client_info);
             if stream.write_all(&[*byte]).is_err() {
                 return;
             }

@@ -59,12 +59,12 @@ fn three_failures_close_the_connection() {
 #[test]
 fn guesses_wait_and_the_owner_does_not() {
     use std::io::{BufRead, BufReader, Write};
-    let old = Backend::serving(|mut stream, told| {
+    let old = Backend::serving(|mut stream, client_info| {
         let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n");
         let mut heard = String::new();
         let _ = BufReader::new(stream.try_clone().expect("clone")).read_line(&mut heard);
         let is_owner = heard.trim_end().ends_with("AGFsaWNlQGV4YW1wbGUub3JnAHJpZ2h0");
-        told(heard);
+        client_info(heard);
         let _ = stream.write_all(if is_owner { b"P1 OK in\r\n" } else { b"P1 NO not you\r\n" });
     });
     // Longer than the test is patient: what waits that should not is found out.
@@ -178,11 +178,11 @@ fn an_account_moves_while_a_session_lives() {
 fn a_login_that_is_overtaken_by_a_move_ends_on_the_new_server() {
     use std::io::{BufRead, BufReader, Write};
     let (open, gate) = std::sync::mpsc::channel::<()>();
-    let old = Backend::serving(move |mut stream, told| {
+    let old = Backend::serving(move |mut stream, client_info| {
         let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] slow\r\n");
         let mut heard = String::new();
         let _ = BufReader::new(stream.try_clone().expect("clone")).read_line(&mut heard);
-        told("asked".to_owned());
+        client_info("asked".to_owned());
         let _ = gate.recv();
         let _ = stream.write_all(b"P1 OK in, on the old one\r\n");
     });

@@ -168,7 +168,7 @@ C: AUTH
 S: 535 no
 WAIT";
     let forwarding = Options { destination: "forwarding = \"xclient\"", ..SUBMISSION.options() };
-    for (helo, told) in [
+    for (helo, client_info) in [
         ("pc.example.org", Some("XCLIENT HELO=pc.example.org")),
         ("a+b=c", Some("XCLIENT HELO=a+2Bb+3Dc")),
         ("[192.0.2.1]", Some("XCLIENT HELO=[192.0.2.1]")),
@@ -178,14 +178,16 @@ WAIT";
         ("a\\tb", None),
         ("\\xc3\\xa9", None),
     ] {
-        let backend = SUBMISSION.playing(if told.is_some() { BACKEND } else { UNTOLD });
+        let backend = SUBMISSION.playing(if client_info.is_some() { BACKEND } else { UNTOLD });
         let proxy = in_front_of(&backend, &forwarding);
         let helo = helo.replace("\\t", "\\x09");
         let login = SUBMISSION.login(ALICE);
         proxy.client().plays(&format!("S: 220 …\nC| EHLO {helo}\\r\\n\nS~ 250 \nC: {login}\nS: 535 no"));
         let seen = backend.saw_all();
-        match told {
-            Some(told) => assert!(seen.len() == 4 && seen[1].starts_with(told), "{helo}: {seen:?}"),
+        match client_info {
+            Some(client_info) => {
+                assert!(seen.len() == 4 && seen[1].starts_with(client_info), "{helo}: {seen:?}")
+            }
             None => assert!(seen.len() == 2 && seen[1].starts_with("AUTH PLAIN "), "{helo}: {seen:?}"),
         }
         assert!(seen.iter().all(|line| line.is_ascii() && !line.contains("LOGIN")), "{helo}: {seen:?}");
@@ -200,7 +202,7 @@ S: P1 OK
 C: AUTHENTICATE
 S: P2 NO not you
 WAIT";
-    let backend = Backend::serving(|stream, told| crate::support::play(stream, BACKEND, told));
+    let backend = Backend::serving(|stream, client_info| crate::support::play(stream, BACKEND, client_info));
     let options = Options { destination: "forwarding = \"xclient\"", ..Options::default() };
     in_front_of(&backend, &options).client().plays(
         "S: * OK …

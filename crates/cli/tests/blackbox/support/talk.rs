@@ -65,8 +65,8 @@ impl Client {
     }
 }
 
-/// Plays a backend's side of a connection; `told` hears what came.
-pub(crate) fn play(stream: TcpStream, script: &str, told: &dyn Fn(String)) {
+/// Plays a backend's side of a connection; `client_info` hears what came.
+pub(crate) fn play(stream: TcpStream, script: &str, client_info: &dyn Fn(String)) {
     let mut writer = stream.try_clone().expect("clone");
     let mut reader = BufReader::new(stream);
     for line in script.lines() {
@@ -78,19 +78,19 @@ pub(crate) fn play(stream: TcpStream, script: &str, told: &dyn Fn(String)) {
         } else if line.starts_with("C: ") {
             let mut heard = String::new();
             let _ = reader.read_line(&mut heard);
-            told(heard.trim_end().to_owned());
+            client_info(heard.trim_end().to_owned());
         } else if line == "ECHO" {
             // What comes is told and sent back, tag and all.
             let mut heard = String::new();
             while reader.read_line(&mut heard).is_ok_and(|n| n > 0) {
-                told(heard.trim_end().to_owned());
+                client_info(heard.trim_end().to_owned());
                 let _ = writer.write_all(format!("* {heard}").as_bytes());
                 heard.clear();
             }
         } else if line == "WAIT" {
             // Until the other side is gone.
             let _ = reader.read_to_end(&mut Vec::new());
-            told("gone".to_owned());
+            client_info("gone".to_owned());
         }
     }
 }

@@ -47,7 +47,7 @@ fn facts() -> Facts {
 /// Everything happens once.
 fn busy(meters: &Arc<Meters>) {
     let listener = meters.listener("imaps");
-    let mut presence = listener.enter();
+    let mut connection_guard = listener.enter();
     let _waiting = listener.enter();
     listener.refused("proxy_header");
     listener.took(Step::Total, Duration::from_millis(7));
@@ -57,11 +57,11 @@ fn busy(meters: &Arc<Meters>) {
     leg.login("PLAIN", "accepted");
     leg.fault("refused");
     meters.leg("imap", "").login("PLAIN", "busy");
-    presence.bridged();
-    let sitting = meters.route("imaps", "new").begin();
-    sitting.moved(10, 0);
-    sitting.moved(5, 1000);
-    sitting.ended("client closed");
+    connection_guard.bridged();
+    let session_guard = meters.route("imaps", "new").begin();
+    session_guard.moved(10, 0);
+    session_guard.moved(5, 1000);
+    session_guard.ended("client closed");
 }
 
 fn value(text: &str, series: &str) -> Option<f64> {
@@ -121,7 +121,7 @@ fn what_happened_is_on_the_page() {
 #[test]
 fn connections_and_sessions_go_down_again() {
     let meters = meters();
-    let mut presence = meters.listener("imaps").enter();
+    let mut connection_guard = meters.listener("imaps").enter();
     let state = |state: &str| {
         format!("pointsman_connections{{listener=\"imaps\",protocol=\"imap\",state={state:?}}}")
     };
@@ -130,11 +130,11 @@ fn connections_and_sessions_go_down_again() {
         (value(&text, &state("login")), value(&text, &state("session")))
     };
     assert_eq!(seen(&meters), (Some(1.0), Some(0.0)));
-    presence.bridged();
-    presence.bridged();
-    let sitting = meters.route("imaps", "old").begin();
+    connection_guard.bridged();
+    connection_guard.bridged();
+    let session_guard = meters.route("imaps", "old").begin();
     assert_eq!(seen(&meters), (Some(0.0), Some(1.0)));
-    drop((presence, sitting));
+    drop((connection_guard, session_guard));
     assert_eq!(seen(&meters), (Some(0.0), Some(0.0)));
     assert_eq!(meters.route("imaps", "old").sessions.get(), 0);
 }

@@ -9,11 +9,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::Answer;
-use crate::client::One;
+use crate::client::H1Client;
 use crate::exchange::After;
 use crate::half::{ReadHalf, WriteHalf, split};
 use crate::reader::{NoHead, Reader};
-use crate::service::Visit;
+use crate::service::HttpConnection;
 
 /// How long a client whose connection is closed may go on sending, and how long be silent: a socket that is
 /// closed over unread bytes resets the connection, and takes with it our last words, a 413 say.
@@ -23,9 +23,9 @@ const THROWN_AT_ONCE: usize = 16 * 1024;
 /// How long an answer to a head that did not come, or not as one, may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-impl Visit {
+impl HttpConnection {
     /// Serves a connection to its end. The first head has until `deadline`.
-    pub(crate) async fn serve_one(mut self, stream: Stream, deadline: Instant, draining: CancellationToken) {
+    pub(crate) async fn serve_h1(mut self, stream: Stream, deadline: Instant, draining: CancellationToken) {
         let http = &self.service.context.plan.http;
         let (max_head, max_requests) = (http.max_head_size, http.max_keepalive_requests);
         let keepalive = http.keepalive_timeout;
@@ -48,7 +48,7 @@ impl Visit {
                 Ok(Err(NoHead::TooLarge)) => Err(BadHead::TooLarge),
                 Ok(Err(NoHead::Closed | NoHead::Broken(_))) => break,
                 Err(_) => {
-                    let mut client = One::new(&mut writer, Version::Http11, true);
+                    let mut client = H1Client::new(&mut writer, Version::Http11, true);
                     let answer = Answer::bad(408, "the request's head did not come in time");
                     let _ = timeout(LAST_WORDS, answer.give(&mut client, b"", true)).await;
                     break;
@@ -57,13 +57,13 @@ impl Visit {
             let head = match head {
                 Ok(head) => head,
                 Err(bad) => {
-                    self.reject_one(&mut writer, bad).await;
+                    self.reject_h1(&mut writer, bad).await;
                     break;
                 }
             };
             self.renew();
             let last = count >= max_requests || !head.keeps_alive || draining.is_cancelled();
-            let mut client = One::new(&mut writer, head.version, last);
+            let mut client = H1Client::new(&mut writer, head.version, last);
             let mut body = reader.body(head.framing);
             match Box::pin(self.serve(head, &mut body, &mut client, last)).await {
                 After::InStep if client.is_finished() && !client.closes => {}
@@ -71,7 +71,7 @@ impl Visit {
                 After::Tunnel(opened) => {
                     let (reader, rest) = reader.into_parts();
                     let Some(stream) = reader.unsplit(writer) else { return };
-                    return self.tunnel_one(stream, rest, *opened).await;
+                    return self.tunnel_h1(stream, rest, *opened).await;
                 }
             }
         }
@@ -80,8 +80,8 @@ impl Visit {
     }
 
     /// Refuses a head; nothing behind it is in step.
-    async fn reject_one(&self, writer: &mut WriteHalf, bad: BadHead) {
-        let mut client = One::new(writer, Version::Http11, true);
+    async fn reject_h1(&self, writer: &mut WriteHalf, bad: BadHead) {
+        let mut client = H1Client::new(writer, Version::Http11, true);
         self.reject(&bad, &mut client).await;
     }
 }

@@ -5,15 +5,15 @@
 
 /// Bytes that have been read and not written. Empty, it holds no memory.
 #[derive(Debug, Default)]
-pub(crate) struct Rest {
+pub(crate) struct Pending {
     /// Invariant: longer than `written`, or without memory.
     bytes: Vec<u8>,
     written: usize,
 }
 
-// === impl Rest ===
+// === impl Pending ===
 
-impl Rest {
+impl Pending {
     /// All of `bytes`.
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
         if bytes.is_empty() { Self::default() } else { Self { bytes, written: 0 } }
@@ -28,7 +28,7 @@ impl Rest {
         &self.bytes[self.written..]
     }
 
-    /// `count` of [`Rest::bytes`] have been written.
+    /// `count` of [`Pending::bytes`] have been written.
     pub(crate) fn advance(&mut self, count: usize) {
         self.written += count;
         if self.written >= self.bytes.len() {
@@ -48,11 +48,11 @@ mod tests {
 
     #[test]
     fn is_written_from_the_front_and_holds_nothing_behind() {
-        let mut rest = Rest::new(b"abcde".to_vec());
+        let mut rest = Pending::new(b"abcde".to_vec());
         rest.advance(2);
         assert_eq!((rest.bytes(), rest.is_empty()), (&b"cde"[..], false));
         rest.advance(3);
         assert_eq!((rest.bytes(), rest.is_empty(), rest.capacity()), (&b""[..], true, 0));
-        assert_eq!(Rest::new(Vec::with_capacity(9)).capacity(), 0);
+        assert_eq!(Pending::new(Vec::with_capacity(9)).capacity(), 0);
     }
 }

@@ -16,7 +16,7 @@ use types::network;
 
 /// The buckets of all clients and accounts. A clone is the same brake.
 #[derive(Clone, Debug)]
-pub struct Brake {
+pub struct LoginThrottle {
     inner: Arc<Inner>,
 }
 
@@ -62,9 +62,9 @@ const FIRST: Duration = Duration::from_secs(1);
 /// What a bucket holds, so that it is empty again within eight minutes whatever was poured into it.
 const CAPACITY: u64 = 16;
 
-// === impl Brake ===
+// === impl LoginThrottle ===
 
-impl Brake {
+impl LoginThrottle {
     /// A brake that has seen nothing, with `longest` as the longest delay; zero is none at all.
     #[must_use]
     pub fn new(longest: Duration) -> Self {
@@ -209,87 +209,87 @@ mod tests {
         Some(text.parse().expect("an address"))
     }
 
-    fn fail(brake: &Brake, client: Option<IpAddr>, account: Option<&str>, times: u64) -> Vec<u64> {
-        (0..times).map(|_| brake.failed(client, account).as_secs()).collect()
+    fn fail(throttle: &LoginThrottle, client: Option<IpAddr>, account: Option<&str>, times: u64) -> Vec<u64> {
+        (0..times).map(|_| throttle.failed(client, account).as_secs()).collect()
     }
 
     #[tokio::test(start_paused = true)]
     async fn delays_of_an_account_grow_to_the_longest_whoever_fails() {
-        let brake = Brake::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST);
         let alice = Some("alice");
         let delays: Vec<u64> =
-            (0..9_u8).map(|n| brake.failed(Some(IpAddr::from([192, 0, 2, n])), alice).as_secs()).collect();
+            (0..9_u8).map(|n| throttle.failed(Some(IpAddr::from([192, 0, 2, n])), alice).as_secs()).collect();
         assert_eq!(delays, [0, 0, 1, 2, 4, 8, 15, 15, 15]);
-        assert_eq!(brake.delay_for(None, alice), LONGEST, "asking counts nothing");
-        assert_eq!(brake.delay_for(None, Some("bob")), Duration::ZERO, "nobody else's");
+        assert_eq!(throttle.delay_for(None, alice), LONGEST, "asking counts nothing");
+        assert_eq!(throttle.delay_for(None, Some("bob")), Duration::ZERO, "nobody else's");
     }
 
     #[tokio::test(start_paused = true)]
     async fn delays_of_an_address_grow_whichever_account_it_tries() {
-        let brake = Brake::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST);
         let delays: Vec<u64> = (0..13_u64)
-            .map(|n| brake.failed(ip("2001:db8::1"), Some(&format!("user{n}"))).as_secs())
+            .map(|n| throttle.failed(ip("2001:db8::1"), Some(&format!("user{n}"))).as_secs())
             .collect();
         assert_eq!(delays, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 15]);
-        assert_eq!(brake.delay_for(ip("2001:db8::2:3"), None), LONGEST, "the same /64");
-        assert_eq!(brake.delay_for(ip("2001:db8:0:1::1"), None), Duration::ZERO);
-        assert_eq!(fail(&brake, None, None, 20), [0; 20], "nobody to slow down");
+        assert_eq!(throttle.delay_for(ip("2001:db8::2:3"), None), LONGEST, "the same /64");
+        assert_eq!(throttle.delay_for(ip("2001:db8:0:1::1"), None), Duration::ZERO);
+        assert_eq!(fail(&throttle, None, None, 20), [0; 20], "nobody to slow down");
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_forgotten() {
-        let brake = Brake::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST);
         let alice = Some("alice");
-        assert_eq!(fail(&brake, None, alice, 4), [0, 0, 1, 2]);
+        assert_eq!(fail(&throttle, None, alice, 4), [0, 0, 1, 2]);
         advance(FORGOTTEN_IN).await;
-        assert_eq!(brake.delay_for(None, alice).as_secs(), 1);
+        assert_eq!(throttle.delay_for(None, alice).as_secs(), 1);
         advance(FORGOTTEN_IN * 3).await;
-        assert_eq!(brake.delay_for(None, alice), Duration::ZERO);
-        assert_eq!(fail(&brake, None, alice, 3), [0, 0, 1]);
-        fail(&brake, None, alice, 10_000);
+        assert_eq!(throttle.delay_for(None, alice), Duration::ZERO);
+        assert_eq!(fail(&throttle, None, alice, 3), [0, 0, 1]);
+        fail(&throttle, None, alice, 10_000);
         advance(FORGOTTEN_IN * 14).await;
-        assert_eq!(brake.delay_for(None, alice), Duration::ZERO, "whatever was poured into it");
+        assert_eq!(throttle.delay_for(None, alice), Duration::ZERO, "whatever was poured into it");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_success_takes_one_failure_back_from_the_account_alone() {
-        let brake = Brake::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST);
         let (client, alice) = (ip("192.0.2.1"), Some("alice"));
-        fail(&brake, client, alice, 10);
-        assert_eq!(brake.delay_for(None, alice), LONGEST);
+        fail(&throttle, client, alice, 10);
+        assert_eq!(throttle.delay_for(None, alice), LONGEST);
         for _ in 0..7 {
-            brake.succeeded(alice);
+            throttle.succeeded(alice);
         }
-        assert_eq!(brake.delay_for(None, alice).as_secs(), 1);
-        assert_eq!(brake.delay_for(client, None).as_secs(), 2);
+        assert_eq!(throttle.delay_for(None, alice).as_secs(), 1);
+        assert_eq!(throttle.delay_for(client, None).as_secs(), 2);
         for _ in 0..100 {
-            brake.succeeded(alice);
-            brake.succeeded(Some("nobody"));
+            throttle.succeeded(alice);
+            throttle.succeeded(Some("nobody"));
         }
-        assert_eq!(fail(&brake, None, alice, 3), [0, 0, 1], "no credit is given");
+        assert_eq!(fail(&throttle, None, alice, 3), [0, 0, 1], "no credit is given");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_delay_can_change_and_be_none() {
-        let brake = Brake::new(LONGEST);
-        fail(&brake, None, Some("alice"), 20);
-        brake.set_longest(Duration::from_millis(50));
-        assert_eq!(brake.delay_for(None, Some("alice")), Duration::from_millis(50));
-        brake.set_longest(Duration::ZERO);
-        assert_eq!(brake.failed(None, Some("alice")), Duration::ZERO);
+        let throttle = LoginThrottle::new(LONGEST);
+        fail(&throttle, None, Some("alice"), 20);
+        throttle.set_longest(Duration::from_millis(50));
+        assert_eq!(throttle.delay_for(None, Some("alice")), Duration::from_millis(50));
+        throttle.set_longest(Duration::ZERO);
+        assert_eq!(throttle.failed(None, Some("alice")), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_table_is_bounded_and_a_flood_pushes_the_worst_out_last() {
-        let brake = Brake::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST);
         let alice = Some("alice");
-        fail(&brake, None, alice, 16);
+        fail(&throttle, None, alice, 16);
         for n in 0..2 * SLOTS {
-            let _ = brake.failed(None, Some(&n.to_string()));
+            let _ = throttle.failed(None, Some(&n.to_string()));
         }
-        let table = brake.lock();
+        let table = throttle.lock();
         assert_eq!((table.keys.len(), table.empty_at.len()), (SLOTS, SLOTS));
         drop(table);
-        assert_eq!(brake.delay_for(None, alice), LONGEST);
+        assert_eq!(throttle.delay_for(None, alice), LONGEST);
     }
 }

@@ -20,7 +20,7 @@ use crate::{BOUNDARY_WAIT, Limits, Opening, Outcome, Watch, Why};
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A session under way.
-struct Course<'s, A, B, K, W, E> {
+struct Relay<'s, A, B, K, W, E> {
     client: &'s mut A,
     backend: &'s mut B,
     up: Flow<K>,
@@ -71,7 +71,7 @@ where
     W: Watch,
 {
     watch.to_client(&opening.to_client);
-    let mut course = Course {
+    let mut relay = Relay {
         client,
         backend,
         up: Flow::<K>::new(opening.to_backend),
@@ -83,14 +83,14 @@ where
         ending: None,
     };
     let mut end = pin!(end);
-    let mut alarm = pin!(sleep_until(course.deadline()));
-    let why = poll_fn(|cx| course.poll(cx, end.as_mut(), alarm.as_mut())).await;
-    Outcome { to_backend: course.up.given(), to_client: course.down.given(), why }
+    let mut alarm = pin!(sleep_until(relay.deadline()));
+    let why = poll_fn(|cx| relay.poll(cx, end.as_mut(), alarm.as_mut())).await;
+    Outcome { to_backend: relay.up.given(), to_client: relay.down.given(), why }
 }
 
-// === impl Course ===
+// === impl Relay ===
 
-impl<A, B, K, W, E> Course<'_, A, B, K, W, E>
+impl<A, B, K, W, E> Relay<'_, A, B, K, W, E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,

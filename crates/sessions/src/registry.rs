@@ -21,7 +21,7 @@ use crate::ticket::LoginTicket;
 
 /// The live state of all accounts. A clone is the same desk.
 #[derive(Clone, Debug)]
-pub struct Desk {
+pub struct Registry {
     pub(crate) inner: Arc<Inner>,
 }
 
@@ -82,13 +82,13 @@ pub(crate) struct Shard {
     pub(crate) anonymous_logins: usize,
 }
 
-// === impl Desk ===
+// === impl Registry ===
 
-impl Desk {
+impl Registry {
     /// An empty desk.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let desk = Self {
+        let registry = Self {
             inner: Arc::new(Inner {
                 shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
                 hasher: RandomState::new(),
@@ -100,8 +100,8 @@ impl Desk {
                 drain: OnceLock::new(),
             }),
         };
-        desk.set_limits(limits);
-        desk
+        registry.set_limits(limits);
+        registry
     }
 
     /// Changes the bounds for what comes from now on; nothing that is there is ended.

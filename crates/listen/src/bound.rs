@@ -11,16 +11,16 @@ use plan::Listener;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::places::{Full, Place, Places};
-use crate::reserve::{Reserve, Spare, is_out_of_descriptors};
+use crate::limiter::{ConnectionLimiter, Full, Permit};
+use crate::reserve::{FdReserve, ReservedFd, is_out_of_descriptors};
 
 /// One listening socket.
 #[derive(Debug)]
-pub struct Door {
+pub struct BoundListener {
     /// Where it is bound.
     pub address: SocketAddr,
     socket: TcpListener,
-    reserve: Reserve,
+    reserve: FdReserve,
     /// When the log was last told that nobody can come in.
     complained: Mutex<Option<Instant>>,
 }
@@ -35,9 +35,9 @@ pub struct Accepted {
     /// Our end.
     pub local: SocketAddr,
     /// Its place, or why there is none: then only a goodbye is left.
-    pub place: Result<Place, Full>,
+    pub permit: Result<Permit, Full>,
     /// It came in by the door's reserve: to be dropped after the stream.
-    pub spare: Option<Spare>,
+    pub spare: Option<ReservedFd>,
 }
 
 /// A listening socket that could not be had.
@@ -63,7 +63,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The first address that cannot be had.
-pub fn bind(listener: &Listener) -> Result<Vec<Door>, BindError> {
+pub fn bind(listener: &Listener) -> Result<Vec<BoundListener>, BindError> {
     bind_all(&format!("listener.{}", listener.name), &listener.bind, BACKLOG)
 }
 
@@ -72,7 +72,11 @@ pub fn bind(listener: &Listener) -> Result<Vec<Door>, BindError> {
 ///
 /// # Errors
 /// The first address that cannot be had.
-pub fn bind_all(table: &str, addresses: &[SocketAddr], backlog: i32) -> Result<Vec<Door>, BindError> {
+pub fn bind_all(
+    table: &str,
+    addresses: &[SocketAddr],
+    backlog: i32,
+) -> Result<Vec<BoundListener>, BindError> {
     let bind_one = |address: &SocketAddr| {
         open(*address, backlog).map_err(|error| BindError {
             table: table.to_owned(),
@@ -83,7 +87,7 @@ pub fn bind_all(table: &str, addresses: &[SocketAddr], backlog: i32) -> Result<V
     addresses.iter().map(bind_one).collect()
 }
 
-fn open(address: SocketAddr, backlog: i32) -> io::Result<Door> {
+fn open(address: SocketAddr, backlog: i32) -> io::Result<BoundListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -94,43 +98,43 @@ fn open(address: SocketAddr, backlog: i32) -> io::Result<Door> {
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     let socket = TcpListener::from_std(socket.into())?;
-    Ok(Door {
+    Ok(BoundListener {
         address: socket.local_addr()?,
         socket,
-        reserve: Reserve::default(),
+        reserve: FdReserve::default(),
         complained: Mutex::default(),
     })
 }
 
-// === impl Door ===
+// === impl BoundListener ===
 
-impl Door {
+impl BoundListener {
     /// The same door, which keeps `count` descriptors for when there are no others left.
     #[must_use]
     pub fn reserving(self, count: usize) -> Self {
-        Self { reserve: Reserve::of(count), ..self }
+        Self { reserve: FdReserve::of(count), ..self }
     }
 
     /// The next connection, with a place of `listener`'s if there is one.
     /// Out of descriptors, it waits and tries again. Cancel-safe.
-    pub async fn accept(&self, listener: &Arc<Listener>, places: &Places) -> Accepted {
-        self.accept_for(&listener.name, places, listener.max_connections, listener.max_connections_per_ip)
+    pub async fn accept(&self, listener: &Arc<Listener>, limiter: &ConnectionLimiter) -> Accepted {
+        self.accept_for(&listener.name, limiter, listener.max_connections, listener.max_connections_per_ip)
             .await
     }
 
-    /// The next connection, with a place if there is one by these limits (as of [`Places::take`]); `name` is for
+    /// The next connection, with a place if there is one by these limits (as of [`ConnectionLimiter::take`]); `name` is for
     /// the log. Out of descriptors, it waits and tries again. Cancel-safe.
     pub async fn accept_for(
         &self,
         name: &str,
-        places: &Places,
+        limiter: &ConnectionLimiter,
         limit: usize,
         limit_per_address: usize,
     ) -> Accepted {
         let accepted = |(stream, peer): (TcpStream, SocketAddr), spare| {
             let local = stream.local_addr().unwrap_or(self.address);
-            let place = places.take(peer.ip(), limit, limit_per_address);
-            Accepted { stream, peer, local, place, spare }
+            let permit = limiter.take(peer.ip(), limit, limit_per_address);
+            Accepted { stream, peer, local, permit, spare }
         };
         loop {
             let error = match self.socket.accept().await {
@@ -196,14 +200,14 @@ mod tests {
     /// What was given up in a flood may have gone to others, and nothing of it may be free when its connection ends.
     #[tokio::test]
     async fn a_reserve_that_was_lost_is_there_again_with_the_next_connection() {
-        let door = open(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("an address").reserving(2);
-        while let Some(spare) = door.reserve.give() {
+        let bound = open(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("an address").reserving(2);
+        while let Some(spare) = bound.reserve.give() {
             std::mem::forget(spare);
         }
-        let client = TcpStream::connect(door.address).await.expect("a connection");
-        let accepted = door.accept_for("test", &Places::new(), 1, 0).await;
+        let client = TcpStream::connect(bound.address).await.expect("a connection");
+        let accepted = bound.accept_for("test", &ConnectionLimiter::new(), 1, 0).await;
         assert!(accepted.spare.is_none(), "there were descriptors");
-        let again = (door.reserve.give(), door.reserve.give());
+        let again = (bound.reserve.give(), bound.reserve.give());
         assert!(again.0.is_some() && again.1.is_some());
         drop((client, accepted));
     }

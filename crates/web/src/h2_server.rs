@@ -15,11 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Source;
-use crate::client::Many;
+use crate::client::H2Client;
 use crate::convert;
 use crate::exchange::After;
 use crate::meter::Metered;
-use crate::service::Visit;
+use crate::service::HttpConnection;
 use crate::stream::{Incoming, Tunnel};
 
 /// Streams at once.
@@ -40,9 +40,9 @@ struct Ends {
     given_up: AtomicUsize,
 }
 
-impl Visit {
+impl HttpConnection {
     /// Serves a connection to its end. The preface has until `deadline`.
-    pub(crate) async fn serve_many(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
+    pub(crate) async fn serve_h2(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
         let http = &self.service.context.plan.http;
         let (keepalive, max_requests) = (http.keepalive_timeout, http.max_keepalive_requests);
         let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
@@ -118,14 +118,14 @@ impl Visit {
 }
 
 async fn serve(
-    visit: Arc<Visit>,
+    visit: Arc<HttpConnection>,
     ends: Arc<Ends>,
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) {
     let (mut parts, body) = request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
-    let mut client = Many::new(respond, is_head);
+    let mut client = H2Client::new(respond, is_head);
     let mut source = Incoming::new(body);
     let head = match head(&mut parts, &source) {
         Ok(head) => head,
@@ -141,7 +141,7 @@ async fn serve(
             ends.note(true);
             if let Some(outgoing) = client.into_stream() {
                 let tunnel = Tunnel::new(source.into_inner(), outgoing);
-                Box::pin(visit.tunnel_many(tunnel, *opened)).await;
+                Box::pin(visit.tunnel_h2(tunnel, *opened)).await;
             }
         }
     }

@@ -24,13 +24,13 @@ pub(super) const MAX_OPEN: Duration = Duration::from_secs(60);
 
 /// When a hand has written last, while it has the file open.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pen {
+pub(super) struct WriterActivity {
     written: Arc<Mutex<Option<Instant>>>,
 }
 
-// === impl Pen ===
+// === impl WriterActivity ===
 
-impl Pen {
+impl WriterActivity {
     pub(super) fn writes(&self) {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// Where a path leads now.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Trail {
+pub(super) struct LinkChain {
     /// Folders that are there, each once.
     pub(super) places: Vec<Place>,
     /// The name of the file itself, behind all links.
@@ -27,8 +27,8 @@ pub(super) struct Place {
 const MAX_LINKS: usize = 40;
 
 /// Follows `path` link by link. What is not there is left out.
-pub(super) fn trail(path: &Path) -> Trail {
-    let mut trail = Trail { places: Vec::new(), name: OsString::new() };
+pub(super) fn trail(path: &Path) -> LinkChain {
+    let mut trail = LinkChain { places: Vec::new(), name: OsString::new() };
     let mut at = PathBuf::from("/");
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut ahead = steps(&absolute);
@@ -70,9 +70,9 @@ fn steps(path: &Path) -> VecDeque<OsString> {
     names.collect()
 }
 
-// === impl Trail ===
+// === impl LinkChain ===
 
-impl Trail {
+impl LinkChain {
     fn add(&mut self, folder: &Path) {
         let Ok(metadata) = fs::metadata(folder) else {
             return;

@@ -28,7 +28,7 @@ async fn a_waiting_session_is_small() {
 async fn a_waiting_session_keeps_nothing() {
     let (mut client, mut at_client) = duplex(100);
     let (mut backend, mut at_backend) = duplex(100);
-    let mut course: Course<'_, _, _, Copied, (), ()> = Course {
+    let mut relay: Relay<'_, _, _, Copied, (), ()> = Relay {
         client: &mut at_client,
         backend: &mut at_backend,
         up: Flow::new(vec![b'o'; 150]),
@@ -40,11 +40,11 @@ async fn a_waiting_session_keeps_nothing() {
         ending: None,
     };
     let mut end = pin!(pending());
-    let mut alarm = pin!(sleep_until(course.deadline()));
+    let mut alarm = pin!(sleep_until(relay.deadline()));
     backend.write_all(&[b'x'; 100]).await.unwrap();
     let mut course_poll = |cx: &mut Context<'_>| {
-        assert!(course.poll(cx, end.as_mut(), alarm.as_mut()).is_pending());
-        Poll::Ready((course.up.kept(), course.down.kept()))
+        assert!(relay.poll(cx, end.as_mut(), alarm.as_mut()).is_pending());
+        Poll::Ready((relay.up.kept(), relay.down.kept()))
     };
     // Half of the opening waits; what the client has taken takes no memory.
     assert_eq!(poll_fn(&mut course_poll).await, (150, 0));

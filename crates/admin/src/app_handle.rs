@@ -6,16 +6,16 @@ use futures_core::future::BoxFuture;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use control::Points;
+use control::Control;
 use mail::Context;
 use mapping::store::LoadError;
 use plan::Name;
 use tls::Acceptor;
 
-/// The future that a [`House`]'s method returns.
+/// The future that a [`AppHandle`]'s method returns.
 
 /// The running program.
-pub trait House: Send + Sync + 'static {
+pub trait AppHandle: Send + Sync + 'static {
     /// The plan of the moment, what was built from it, and the live state.
     fn context(&self) -> Arc<Context>;
 
@@ -26,7 +26,7 @@ pub trait House: Send + Sync + 'static {
     fn listeners(&self) -> Vec<(Name, usize)>;
 
     /// Through which every change of the mapping goes.
-    fn points(&self) -> Points;
+    fn control(&self) -> Control;
 
     /// Whether the program is about to end.
     fn is_draining(&self) -> bool;

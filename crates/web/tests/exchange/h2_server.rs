@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::support::{Backend, Proxy, SOON};
 
 /// A request that a backend has got, and the way to answer it.
-pub(crate) struct Asked {
+pub(crate) struct ClientEvent {
     pub(crate) request: Request<RecvStream>,
     pub(crate) respond: SendResponse<Bytes>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Ways {
 }
 
 /// Serves HTTP/2 on one connection; what is asked on it comes out here. `takes_websocket`: says so in its SETTINGS.
-pub(crate) fn speak(stream: Stream, takes_websocket: bool) -> mpsc::Receiver<Asked> {
+pub(crate) fn speak(stream: Stream, takes_websocket: bool) -> mpsc::Receiver<ClientEvent> {
     let (sender, asked) = mpsc::channel(8);
     tokio::spawn(async move {
         let mut builder = h2::server::Builder::new();
@@ -38,7 +38,7 @@ pub(crate) fn speak(stream: Stream, takes_websocket: bool) -> mpsc::Receiver<Ask
         }
         let mut connection = builder.handshake::<_, Bytes>(stream).await.expect("a preface");
         while let Some(Ok((request, respond))) = connection.accept().await {
-            if sender.send(Asked { request, respond }).await.is_err() {
+            if sender.send(ClientEvent { request, respond }).await.is_err() {
                 return;
             }
         }
@@ -47,7 +47,7 @@ pub(crate) fn speak(stream: Stream, takes_websocket: bool) -> mpsc::Receiver<Ask
 }
 
 /// What is asked next.
-pub(crate) async fn next(asked: &mut mpsc::Receiver<Asked>) -> Asked {
+pub(crate) async fn next(asked: &mut mpsc::Receiver<ClientEvent>) -> ClientEvent {
     timeout(SOON, asked.recv()).await.expect("nothing was asked").expect("the connection ended")
 }
 

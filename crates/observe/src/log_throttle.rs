@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 /// Lines of one kind. See the module's comment.
 #[derive(Debug, Default)]
-pub struct Hush(Mutex<Option<Window>>);
+pub struct LogThrottle(Mutex<Option<Window>>);
 
 #[derive(Debug)]
 struct Window {
     began: Instant,
     said: u32,
-    unsaid: u64,
+    suppressed: u64,
 }
 
 /// Lines in a window.
@@ -21,27 +21,27 @@ const LINES: u32 = 10;
 /// How long a window is.
 const WINDOW: Duration = Duration::from_secs(10);
 
-// === impl Hush ===
+// === impl LogThrottle ===
 
-impl Hush {
+impl LogThrottle {
     /// Whether a line may be said now; then how many went unsaid since the last one, which belongs into it.
     #[must_use]
-    pub fn may_say(&self) -> Option<u64> {
+    pub fn allow(&self) -> Option<u64> {
         self.may_say_at(Instant::now())
     }
 
     fn may_say_at(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = window.get_or_insert(Window { began: now, said: 0, unsaid: 0 });
+        let window = window.get_or_insert(Window { began: now, said: 0, suppressed: 0 });
         if now.duration_since(window.began) >= WINDOW {
             (window.began, window.said) = (now, 0);
         }
         if window.said >= LINES {
-            window.unsaid += 1;
+            window.suppressed += 1;
             return None;
         }
         window.said += 1;
-        Some(std::mem::take(&mut window.unsaid))
+        Some(std::mem::take(&mut window.suppressed))
     }
 }
 
@@ -51,10 +51,10 @@ mod tests {
 
     #[test]
     fn a_flood_is_a_few_lines_and_a_count() {
-        let (hush, began) = (Hush::default(), Instant::now());
+        let (log_throttle, began) = (LogThrottle::default(), Instant::now());
         let flood = |seconds| {
             (0..1000)
-                .filter_map(|_| hush.may_say_at(began + Duration::from_secs(seconds)))
+                .filter_map(|_| log_throttle.may_say_at(began + Duration::from_secs(seconds)))
                 .collect::<Vec<_>>()
         };
         assert_eq!(flood(0), [0; 10]);

@@ -14,10 +14,10 @@ use crate::answer::Answer;
 use crate::backend::Connection;
 use crate::decide::Decision;
 use crate::pool::{Announced, Key};
-use crate::service::Visit;
+use crate::service::HttpConnection;
 
 /// A confirmed way to a backend.
-pub(crate) struct Way {
+pub(crate) struct Route {
     pub(crate) destination: Name,
     pub(crate) backend: Arc<Backend>,
     pub(crate) leg: Leg,
@@ -31,7 +31,7 @@ pub(crate) struct Way {
 }
 
 /// Why there is no way.
-pub(crate) enum NoWay {
+pub(crate) enum NoRoute {
     Answer(Answer),
     /// A reload has replaced the rules that decided: they are to be asked again.
     Outdated,
@@ -40,27 +40,27 @@ pub(crate) enum NoWay {
 /// Rounds of a request whose account keeps moving under it.
 const MAX_ROUNDS: u32 = 4;
 
-// === impl NoWay ===
+// === impl NoRoute ===
 
-impl From<Answer> for NoWay {
+impl From<Answer> for NoRoute {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
     }
 }
 
-// === impl Visit ===
+// === impl HttpConnection ===
 
-impl Visit {
+impl HttpConnection {
     /// Finds the destination, a connection to it and a place at the desk, all of one moment. `upgrades`: the
     /// connection has to take an upgrade.
-    pub(crate) async fn way(&self, decision: Decision, upgrades: bool) -> Result<Way, NoWay> {
-        let desk = &self.service.context.live.desk;
+    pub(crate) async fn way(&self, decision: Decision, upgrades: bool) -> Result<Route, NoRoute> {
+        let registry = &self.service.context.live.registry;
         let mut ticket = match &decision {
-            Decision::Account(identifier) => {
-                desk.begin(identifier.as_str(), Protocol::Http, self.client.ip()).map_err(|_| Answer::BUSY)?
-            }
+            Decision::Account(identifier) => registry
+                .begin(identifier.as_str(), Protocol::Http, self.client.ip())
+                .map_err(|_| Answer::BUSY)?,
             Decision::Pinned(_) | Decision::Fallback(_) => {
-                desk.begin_anonymous(Protocol::Http, self.client.ip())
+                registry.begin_anonymous(Protocol::Http, self.client.ip())
             }
         };
         for _ in 0..MAX_ROUNDS {
@@ -70,7 +70,7 @@ impl Visit {
             }
             let destination = self.destination(&decision, &ticket).await;
             // `None`: the mapping is of a newer plan.
-            let backend = self.service.context.backends.get(&destination).ok_or(NoWay::Outdated)?;
+            let backend = self.service.context.backends.get(&destination).ok_or(NoRoute::Outdated)?;
             let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
             let key = self.key(&destination, leg);
             let waiting = self.service.pool.take(&key).filter(|it| !upgrades || it.can_upgrade());
@@ -84,10 +84,10 @@ impl Visit {
                 // A mapping edited by hand leaves no mark at the desk.
                 continue;
             }
-            match self.confirm(ticket, &destination).ok_or(NoWay::Outdated)? {
+            match self.confirm(ticket, &destination).ok_or(NoRoute::Outdated)? {
                 Ok(ticket) => {
                     let backend = Arc::clone(backend);
-                    return Ok(Way { destination, backend, leg, key, connection, is_reused, took, ticket });
+                    return Ok(Route { destination, backend, leg, key, connection, is_reused, took, ticket });
                 }
                 Err(Unconfirmed::Outdated(again)) => ticket = again,
                 Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY.into()),
@@ -124,15 +124,15 @@ impl Visit {
         upgrades: bool,
     ) -> Result<Connection, Answer> {
         let deadline = Instant::now() + backend.timeout();
-        let visitor = self.visitor();
-        let opening = Box::pin(backend.connect(Protocol::Http, &visitor, deadline));
+        let client_identity = self.client_identity();
+        let opening = Box::pin(backend.connect(Protocol::Http, &client_identity, deadline));
         let opened =
             async { self.opened(backend, leg, opening.await?, (leg.http2, upgrades), deadline).await };
         let connection = opened.await.map_err(|fault| self.unreachable(backend, fault))?;
         if !upgrades || connection.can_upgrade() {
             return Ok(connection);
         }
-        match Box::pin(backend.connect_http1(&visitor, deadline)).await {
+        match Box::pin(backend.connect_http1(&client_identity, deadline)).await {
             Ok(Some(connected)) => self.opened(backend, leg, connected, (false, false), deadline).await,
             Ok(None) => {
                 let destination = &backend.destination().name;
@@ -171,7 +171,7 @@ impl Visit {
     }
 
     /// Reports what became of a connection.
-    pub(crate) fn judge(&self, way: &Way, verdict: Result<Duration, Fault>) {
+    pub(crate) fn judge(&self, way: &Route, verdict: Result<Duration, Fault>) {
         way.backend.judge(Protocol::Http, self.client.ip(), verdict);
     }
 }

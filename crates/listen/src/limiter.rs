@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The places of one listener. A clone counts the same places.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct ConnectionLimiter {
     taken: Arc<Mutex<Taken>>,
 }
 
 /// A place that is taken until this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Place {
+pub struct Permit {
     taken: Arc<Mutex<Taken>>,
     key: IpAddr,
 }
@@ -47,10 +47,10 @@ impl Full {
     }
 }
 
-// === impl Places ===
+// === impl ConnectionLimiter ===
 
-impl Places {
-    /// Places that are all free.
+impl ConnectionLimiter {
+    /// ConnectionLimiter that are all free.
     #[must_use]
     pub fn new() -> Self {
         Self { taken: Arc::default() }
@@ -60,7 +60,7 @@ impl Places {
     ///
     /// # Errors
     /// Which limit is reached.
-    pub fn take(&self, address: IpAddr, limit: usize, limit_per_address: usize) -> Result<Place, Full> {
+    pub fn take(&self, address: IpAddr, limit: usize, limit_per_address: usize) -> Result<Permit, Full> {
         let key = types::network::of(address);
         let mut taken = self.lock();
         if taken.all >= limit {
@@ -72,7 +72,7 @@ impl Places {
         }
         taken.all += 1;
         taken.by_address.insert(key, own + 1);
-        Ok(Place { taken: Arc::clone(&self.taken), key })
+        Ok(Permit { taken: Arc::clone(&self.taken), key })
     }
 
     /// How many are taken.
@@ -86,13 +86,13 @@ impl Places {
     }
 }
 
-impl Default for Places {
+impl Default for ConnectionLimiter {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all = taken.all.saturating_sub(1);
@@ -115,24 +115,24 @@ mod tests {
 
     #[test]
     fn limits_hold_and_places_come_back() {
-        let places = Places::new();
-        let a = places.take(ip("192.0.2.1"), 3, 2).expect("a place");
-        let _b = places.take(ip("::ffff:192.0.2.1"), 3, 2).expect("a place");
-        assert_eq!(places.take(ip("192.0.2.1"), 3, 2).err(), Some(Full::Address));
-        let _c = places.take(ip("2001:db8::1"), 3, 1).expect("a place");
-        assert_eq!(places.take(ip("192.0.2.9"), 3, 2).err(), Some(Full::Listener));
+        let limiter = ConnectionLimiter::new();
+        let a = limiter.take(ip("192.0.2.1"), 3, 2).expect("a place");
+        let _b = limiter.take(ip("::ffff:192.0.2.1"), 3, 2).expect("a place");
+        assert_eq!(limiter.take(ip("192.0.2.1"), 3, 2).err(), Some(Full::Address));
+        let _c = limiter.take(ip("2001:db8::1"), 3, 1).expect("a place");
+        assert_eq!(limiter.take(ip("192.0.2.9"), 3, 2).err(), Some(Full::Listener));
         drop(a);
-        assert_eq!(places.take(ip("2001:db8::ffff"), 3, 1).err(), Some(Full::Address), "the same /64");
-        let _d = places.take(ip("2001:db8:0:1::1"), 3, 1).expect("another /64");
-        assert_eq!(places.count(), 3);
+        assert_eq!(limiter.take(ip("2001:db8::ffff"), 3, 1).err(), Some(Full::Address), "the same /64");
+        let _d = limiter.take(ip("2001:db8:0:1::1"), 3, 1).expect("another /64");
+        assert_eq!(limiter.count(), 3);
     }
 
     #[test]
     fn no_address_stays_behind() {
-        let places = Places::new();
+        let limiter = ConnectionLimiter::new();
         for n in 0..100 {
-            drop(places.take(IpAddr::from([192, 0, 2, n]), 1, 0));
+            drop(limiter.take(IpAddr::from([192, 0, 2, n]), 1, 0));
         }
-        assert!(places.lock().by_address.is_empty());
+        assert!(limiter.lock().by_address.is_empty());
     }
 }
