@@ -68,7 +68,7 @@ pub struct Channel {
     /// Messages that were said.
     pub said: u64,
     /// Messages that could not be said.
-    pub suppressed: u64,
+    pub unsaid: u64,
     /// Messages without our signature.
     pub forged: u64,
     /// Times that something may have been missed, so that everything cached was asked anew.

@@ -109,7 +109,7 @@ pub struct Counts {
     /// Messages that were said.
     pub said: u64,
     /// Messages that could not be said.
-    pub suppressed: u64,
+    pub unsaid: u64,
     /// Messages of others that were believed, signs of life included.
     pub heard: u64,
     /// Messages without our signature.
@@ -154,7 +154,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Counters {
     said: AtomicU64,
-    suppressed: AtomicU64,
+    unsaid: AtomicU64,
     heard: AtomicU64,
     forged: AtomicU64,
     repeated: AtomicU64,
@@ -266,7 +266,7 @@ impl Bus {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
             said: read(&counters.said),
-            suppressed: read(&counters.suppressed),
+            unsaid: read(&counters.unsaid),
             heard: read(&counters.heard),
             forged: read(&counters.forged),
             repeated: read(&counters.repeated),

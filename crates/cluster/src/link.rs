@@ -135,7 +135,7 @@ async fn speak(
         let message = Message { head: inner.head(number), body };
         let said = timeout(MAX_SAY, channel.say(&key.seal(&message))).await;
         let said = said.unwrap_or_else(|_| Err(ChannelError("it takes too long".into())));
-        let counter = if said.is_ok() { &inner.counters.said } else { &inner.counters.suppressed };
+        let counter = if said.is_ok() { &inner.counters.said } else { &inner.counters.unsaid };
         counter.fetch_add(1, Ordering::Relaxed);
         if let (Some(told), Some(waiting)) = (told, waiting) {
             // Who no longer waits for it has dropped the other end.

@@ -60,7 +60,7 @@ fn channel(from: &Bus) -> Channel {
         reason,
         heard: counts.heard,
         said: counts.said,
-        suppressed: counts.suppressed,
+        unsaid: counts.unsaid,
         forged: counts.forged,
         missed: counts.missed,
     }
