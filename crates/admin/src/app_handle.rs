@@ -3,21 +3,26 @@
 //! A trait, since the program is built above this room, and so that tests can lend something smaller.
 
 use futures_core::future::BoxFuture;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use control::Control;
-use mail::Context;
+use mapping::Router;
 use mapping::store::LoadError;
 use plan::Name;
+use runtime::ActivePlan;
+use sessions::Registry;
 use tls::Acceptor;
-
-/// The future that a [`AppHandle`]'s method returns.
 
 /// The running program.
 pub trait AppHandle: Send + Sync + 'static {
     /// The plan of the moment, what was built from it, and the live state.
-    fn context(&self) -> Arc<Context>;
+    fn plan(&self) -> Arc<ActivePlan>;
+
+    /// The live state of accounts.
+    fn registry(&self) -> Registry;
+
+    /// The mapping.
+    fn router(&self) -> Arc<Router>;
 
     /// TLS of the API itself.
     fn acceptor(&self) -> Acceptor;

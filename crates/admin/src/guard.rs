@@ -39,8 +39,8 @@ pub(crate) async fn guard(State(shared): State<Shared>, mut request: Request, ne
 fn judge(shared: &Shared, request: &mut Request) -> Answer<()> {
     // No call has a use for it.
     let token = request.headers_mut().remove(AUTHORIZATION);
-    let context = shared.context();
-    let admin = context.plan.admin.as_ref();
+    let active = shared.plan();
+    let admin = active.plan.admin.as_ref();
     if is_open(request.uri().path(), admin.is_some_and(|admin| admin.metrics_public)) {
         return Ok(());
     }

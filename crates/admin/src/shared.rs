@@ -7,8 +7,8 @@ use axum::extract::FromRequestParts;
 use axum::http::header::FROM;
 use axum::http::request::Parts;
 use control::Control;
-use mail::Context;
 use mapping::Router;
+use runtime::ActivePlan;
 use sessions::Registry;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -60,16 +60,16 @@ impl Shared {
         }
     }
 
-    pub(crate) fn context(&self) -> Arc<Context> {
-        self.app_handle.context()
+    pub(crate) fn plan(&self) -> Arc<ActivePlan> {
+        self.app_handle.plan()
     }
 
     pub(crate) fn registry(&self) -> Registry {
-        self.context().live.registry.clone()
+        self.app_handle.registry()
     }
 
     pub(crate) fn router(&self) -> Arc<Router> {
-        Arc::clone(&self.context().live.router)
+        self.app_handle.router()
     }
 
     /// Through which every change goes.

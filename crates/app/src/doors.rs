@@ -28,7 +28,7 @@ pub(crate) fn open(app: &Arc<App>) -> Result<(Doors, Option<Audit>), StartError>
     let mut doors =
         Doors { tasks: TaskTracker::new(), closing: CancellationToken::new(), places: Vec::new() };
     let mut bound = Vec::new();
-    for listener in &app.context().plan.listeners {
+    for listener in &app.plan().plan.listeners {
         bound.push((Arc::clone(listener), bind(listener)?));
         doors.places.push((Arc::clone(&listener.name), ConnectionLimiter::new()));
     }
@@ -65,21 +65,21 @@ fn accept(
                 accepted = door.accept(&bound_as, &places) => accepted,
                 () = closing.cancelled() => return,
             };
-            let context = app.context();
+            let plan = app.plan();
             // A reload may have changed what the listener of this name asks for; its sockets stay.
-            let listener = context.plan.listeners.iter().find(|listener| listener.name == bound_as.name);
+            let listener = plan.plan.listeners.iter().find(|listener| listener.name == bound_as.name);
             let listener = Arc::clone(listener.unwrap_or(&bound_as));
             let is_http = listener.protocol == Protocol::Http;
             match (accepted.permit.is_ok(), is_http) {
                 (true, true) => {
-                    tasks.spawn(web::serve(app.http().clone(), listener, accepted, closing.clone()));
+                    tasks.spawn(app.web().clone().serve(listener, accepted, closing.clone()));
                 }
                 (true, false) => {
                     let draining = closing.clone().cancelled_owned();
-                    tasks.spawn(mail::serve(app.current().clone(), listener, accepted, draining));
+                    tasks.spawn(app.mail().clone().serve(listener, accepted, draining));
                 }
-                (false, true) => web::turn_away(&app.http().now(), &listener, &accepted),
-                (false, false) => mail::turn_away(&context, &listener, &accepted),
+                (false, true) => web::Service::turn_away(&plan, &listener, &accepted),
+                (false, false) => app.mail().turn_away(&plan, &listener, &accepted),
             }
         }
     }

@@ -8,6 +8,7 @@ mod management;
 mod mapping;
 mod metrics;
 mod process;
+mod reload;
 mod report;
 mod restart;
 mod run;

@@ -8,8 +8,10 @@ use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use arc_swap::ArcSwap;
 use control::Control;
 use listen::ConnectionLimiter;
-use mail::Context;
+use mapping::Router;
 use plan::{ADMIN_CERTIFICATE, ADMIN_KEY, Admin, Name, Plan};
+use runtime::ActivePlan;
+use sessions::Registry;
 use tls::{Acceptor, Certificates, SetupError, Tickets};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,12 +42,12 @@ const ALPN: &[&[u8]] = &[b"http/1.1"];
 /// # Errors
 /// An address that cannot be had, a folder that cannot be written.
 pub(crate) fn bind(app: &Arc<App>, doors: &Doors) -> Result<Option<(Server, Audit)>, StartError> {
-    let context = app.context();
-    let (Some(admin), Some(folder)) = (&context.plan.admin, app.state_folder()) else {
+    let plan = app.plan();
+    let (Some(admin), Some(folder)) = (&plan.plan.admin, app.state_folder()) else {
         return Ok(None);
     };
-    let audit = Audit::open(folder, &context.live.accounts)
-        .map_err(|error| StartError::State(context.plan.server.state_dir.clone(), error))?;
+    let audit = Audit::open(folder, app.accounts())
+        .map_err(|error| StartError::State(plan.plan.server.state_dir.clone(), error))?;
     let lent =
         AppHandleImpl { app: Arc::clone(app), places: doors.places.clone(), closing: doors.closing.clone() };
     let server = Server::bind(admin, Arc::new(lent), audit.clone())?;
@@ -121,8 +123,16 @@ fn hex(byte: u8) -> String {
 // === impl AppHandleImpl ===
 
 impl AppHandle for AppHandleImpl {
-    fn context(&self) -> Arc<Context> {
-        self.app.context()
+    fn plan(&self) -> Arc<ActivePlan> {
+        self.app.plan()
+    }
+
+    fn registry(&self) -> Registry {
+        self.app.registry().clone()
+    }
+
+    fn router(&self) -> Arc<Router> {
+        Arc::clone(self.app.router())
     }
 
     fn acceptor(&self) -> Acceptor {

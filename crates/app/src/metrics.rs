@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use observe::metrics::facts::{self, Facts};
 
+use runtime::ActivePlan;
+
 use crate::process;
 use crate::start::App;
 
@@ -59,19 +61,19 @@ impl App {
     /// that a login waits for.
     #[must_use]
     pub fn metrics(&self) -> String {
-        let context = self.context();
-        let (counts, stats) = (self.registry().counts(), context.live.router.stats());
+        let plan = self.plan();
+        let (counts, stats) = (self.registry().counts(), self.router().stats());
         let facts = Facts {
             version: env!("CARGO_PKG_VERSION"),
             started: unix(self.chronicle.started),
             accounts: counts.accounts,
             logins: counts.logins,
-            tokens: context.resolver.as_ref().map_or_else(facts::Tokens::default, |resolver| {
+            tokens: plan.resolver.as_ref().map_or_else(facts::Tokens::default, |resolver| {
                 let token_lookup::Stats { asked, remembered, failed, .. } = resolver.stats();
                 facts::Tokens { asked, remembered, failed }
             }),
             cache: facts::Cache { hits: stats.hits, misses: stats.misses, entries: stats.cache_entries },
-            mapped: context.live.router.census().unwrap_or_default(),
+            mapped: self.router().census().unwrap_or_default(),
             store: facts::Store {
                 errors: stats.store_errors,
                 down: stats.store_down,
@@ -79,12 +81,12 @@ impl App {
                 buckets: stats.store_latency.buckets().collect(),
                 seconds: stats.store_latency.total().as_secs_f64(),
             },
-            legs: legs(&context),
+            legs: legs(&plan),
             certificates: self.certificates(),
             reloads: self.chronicle.reloads(),
             process: process::usage(),
         };
-        observe::metrics::render(&context.meters, facts)
+        observe::metrics::render(&plan.meters, facts)
     }
 
     fn certificates(&self) -> Vec<(Arc<str>, i64)> {
@@ -93,9 +95,9 @@ impl App {
     }
 }
 
-fn legs(context: &mail::Context) -> Vec<facts::Leg> {
+fn legs(plan: &ActivePlan) -> Vec<facts::Leg> {
     let mut legs = Vec::new();
-    for (name, backend) in context.backends.iter() {
+    for (name, backend) in plan.backends.iter() {
         legs.extend(backend.legs().map(|(protocol, health)| facts::Leg {
             destination: Arc::clone(name),
             protocol: protocol.name(),

@@ -81,7 +81,7 @@ async fn live(plan: Plan, options: Options, log: Option<observe::Handle>) -> Res
             _ = hangup.recv() => reload(&app, audit.as_ref()).await,
         }
     }
-    let grace = app.context().plan.server.shutdown_grace;
+    let grace = app.plan().plan.server.shutdown_grace;
     tokio::select! {
         ended = drain(&app, &doors, grace) => Ok(ended),
         _ = interrupt.recv() => Ok(cut(&app)),
@@ -110,7 +110,7 @@ async fn reload(app: &App, audit: Option<&Audit>) {
         }
     };
     if let Some(audit) = audit {
-        let path = app.context().plan.path.display().to_string();
+        let path = app.plan().plan.path.display().to_string();
         audit.record(&Actor::Signal, Act::to("config.reload", path), result).await;
     }
 }

@@ -1,42 +1,48 @@
-//! From a plan to a running program, and from one plan to the next.
+//! From a plan to a running program.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use admin::{Reload, ReloadError};
+use admin::ReloadError;
 use cluster::Bus;
 use control::Control;
-use mail::{Context, ContextError, Current, Live};
 use mapping::store::LoadError;
 use mapping::{Router, Settings};
 use observe::Accounts;
+use placement::Placement;
 use plan::{LogFormat, LogIdentifiers, Plan};
+use runtime::{ActivePlan, ActivePlanError, Arrival, CurrentPlan, LoginRecorder, TlsMaterial};
 use sessions::{LoginThrottle, Registry};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
-use tokio::sync::Semaphore;
 
-use crate::mapping::{Left, Mapping};
+use crate::mapping::Mapping;
 use crate::metrics::Chronicle;
-use crate::{management, report, restart, state};
+use crate::{management, state};
 
-/// Everything that runs, but for the doors.
+/// Everything that runs, except the listeners' accept loops.
 pub struct App {
-    context: Current<Context>,
-    /// HTTP by the same plan.
-    http: Current<web::Service>,
-    live: Live,
+    /// The plan in force.
+    pub(crate) current: CurrentPlan,
+    mail: mail::Service,
+    web: web::Service,
+    pub(crate) registry: Registry,
+    pub(crate) throttle: LoginThrottle,
+    pub(crate) router: Arc<Router>,
+    recorder: LoginRecorder,
     control: Control,
+    /// TLS state that outlives plans.
+    pub(crate) material: TlsMaterial,
     /// Replaced by a reload; the watch ends with its certificates.
-    certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
-    /// Of the management API, whether it is served or not.
-    api_tls: management::Tls,
-    /// Where state is kept, if any is.
+    pub(crate) certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
+    /// TLS of the management API, whether it is served or not.
+    pub(crate) api_tls: management::Tls,
+    /// The folder in which state is kept, if any is.
     state_folder: Option<PathBuf>,
-    /// What the sockets and the sizes are those of.
-    started: Arc<Plan>,
-    log: Option<observe::Handle>,
-    /// Held over a reload: one at a time.
-    mapping: tokio::sync::Mutex<Mapping>,
+    /// The plan of the start, which decides about sockets and sizes.
+    pub(crate) started: Arc<Plan>,
+    pub(crate) log: Option<observe::Handle>,
+    /// Held during a reload, so that there is one at a time.
+    pub(crate) mapping: tokio::sync::Mutex<Mapping>,
     pub(crate) chronicle: Chronicle,
 }
 
@@ -52,9 +58,9 @@ pub enum StartError {
     /// Certificates could not be set up.
     #[error("tls: {0}")]
     Tls(#[from] SetupError),
-    /// A destination or the acceptor could not be set up.
+    /// A destination or TLS towards clients could not be set up.
     #[error(transparent)]
-    Context(#[from] ContextError),
+    Plan(#[from] ActivePlanError),
     /// A listening socket could not be had.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
@@ -76,24 +82,17 @@ impl App {
     pub async fn new(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
         tls::provide();
         let plan = Arc::new(plan);
-        let started = Arc::clone(&plan);
         let mapping = Mapping::open(&plan).await?;
-        let settings = Settings::of(&plan);
-        let router = Arc::new(Router::new(mapping.store(), settings, plan.mapping.cache_max_entries));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let live = Live {
-            registry: Registry::new(limits(&plan)),
-            throttle: LoginThrottle::new(plan.limits.auth_delay_max),
-            router,
-            accounts: Arc::new(accounts(&plan)),
-            tickets: Arc::new(Tickets::new()?),
-            roots: PlatformRoots::default(),
-            handshakes: Arc::new(Semaphore::new(plan.limits.handshakes_per_core.saturating_mul(cores))),
-        };
+        let router =
+            Arc::new(Router::new(mapping.store(), Settings::of(&plan), plan.mapping.cache_max_entries));
+        let registry = Registry::new(limits(&plan));
+        let throttle = LoginThrottle::new(plan.limits.auth_delay_max);
+        let recorder = LoginRecorder::new(throttle.clone(), Arc::new(accounts(&plan)));
         let (bus, subscription) = Bus::new(&node(&plan));
-        let control = Control::new(Arc::clone(&live.router), live.registry.clone(), bus);
+        let control = Control::new(Arc::clone(&router), registry.clone(), bus);
         mapping.publish(&plan, plan.admin.as_ref(), &control);
         tokio::spawn(control.clone().apply_remote(subscription));
+
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let state_folder = match &plan.admin {
             Some(_) => Some(
@@ -103,127 +102,81 @@ impl App {
             None => None,
         };
         let api_tls = management::Tls::new(&plan, &certificates, state_folder.as_deref())?;
-        let context = Arc::new(Context::new(plan, &certificates, live.clone(), None)?);
-        let http = web::Service::new(Arc::clone(&context), &certificates)?;
+        let material = TlsMaterial { tickets: Arc::new(Tickets::new()?), roots: PlatformRoots::default() };
+        let active = ActivePlan::new(Arc::clone(&plan), &certificates, &material, None)?;
         let watch = certificates.watch();
+
+        let current = CurrentPlan::new(Arc::new(active));
+        let placement = Placement::new(registry.clone(), Arc::clone(&router), current.clone());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let arrival = Arrival::new(plan.limits.handshakes_per_core.saturating_mul(cores));
         Ok(Self {
-            context: Current::new(context),
-            http: Current::new(Arc::new(http)),
+            current,
+            mail: mail::Service::new(placement.clone(), arrival.clone(), recorder.clone()),
+            web: web::Service::new(placement, arrival, recorder.clone()),
+            registry,
+            throttle,
+            router,
+            recorder,
             control,
-            live,
+            material,
             certificates: Mutex::new((certificates, watch)),
             api_tls,
             state_folder,
-            started,
+            started: plan,
             log,
             mapping: tokio::sync::Mutex::new(mapping),
             chronicle: Chronicle::begin(),
         })
     }
 
-    /// What is in force.
-    pub fn context(&self) -> Arc<Context> {
-        self.context.now()
+    /// Returns the plan in force.
+    pub fn plan(&self) -> Arc<ActivePlan> {
+        self.current.now()
     }
 
-    /// The same, for sessions: what is in force when they log in.
-    pub const fn current(&self) -> &Current<Context> {
-        &self.context
+    /// Returns what serves the text protocols.
+    pub const fn mail(&self) -> &mail::Service {
+        &self.mail
     }
 
-    /// The same for HTTP.
-    pub const fn http(&self) -> &Current<web::Service> {
-        &self.http
+    /// Returns what serves HTTP.
+    pub const fn web(&self) -> &web::Service {
+        &self.web
+    }
+
+    /// Returns the mapping.
+    pub const fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
+    /// Returns how account names appear in the log.
+    pub(crate) const fn accounts(&self) -> &Arc<Accounts> {
+        self.recorder.accounts()
     }
 
     pub(crate) const fn api_tls(&self) -> &management::Tls {
         &self.api_tls
     }
 
-    /// Where state is kept, with a management API.
+    /// Returns the folder in which state is kept, where there is a management API.
     pub(crate) fn state_folder(&self) -> Option<&Path> {
         self.state_folder.as_deref()
     }
 
-    /// The live state of accounts.
+    /// Returns the live state of accounts.
     pub fn registry(&self) -> &Registry {
-        &self.live.registry
+        &self.registry
     }
 
-    /// Whoever changes a mapping or sends sessions away does it through these.
+    /// Returns the one way to change a mapping or to end sessions.
     pub fn control(&self) -> &Control {
         &self.control
     }
 
-    /// The certificates that clients are shown.
+    /// Returns the certificates that clients are shown.
     pub(crate) fn certificate_table(&self) -> Arc<Certificates> {
         Arc::clone(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner).0)
-    }
-
-    /// Reads the configuration and the mapping again, and swaps both in if both are valid. What needs a restart
-    /// stays as it was, and is told.
-    ///
-    /// # Errors
-    /// See [`StartError`]. Everything stays as it was then.
-    pub async fn reload(&self) -> Result<Reload, StartError> {
-        let reloaded = self.try_reload().await;
-        self.chronicle.reloaded(reloaded.is_ok());
-        reloaded
-    }
-
-    async fn try_reload(&self) -> Result<Reload, StartError> {
-        let mut mapping = self.mapping.lock().await;
-        let path = self.context().plan.path.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(&path))
-            .await
-            .map_err(std::io::Error::other)?
-            .map_err(StartError::Config)?;
-        report::log(&loaded.warnings);
-        let plan = Arc::new(loaded.plan);
-        let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let context = Arc::new(Context::new(
-            Arc::clone(&plan),
-            &certificates,
-            self.live.clone(),
-            Some(&self.context()),
-        )?);
-        let http = web::Service::new(Arc::clone(&context), &certificates)?;
-        let api_acceptor = self.api_tls.of(&plan, &certificates)?;
-        // The last step that can fail: everything behind it is a swap.
-        let prepared = mapping.prepare(&plan).await?;
-        let mut left = Left::Nothing;
-        // In one moment, so that no login is routed by one plan and confirmed by another.
-        self.http.replace(Arc::new(http), || {
-            self.context.replace(context, || {
-                left = mapping.adopt(prepared);
-                self.live.router.set_plan(&mapping.store(), &Settings::of(&plan));
-            });
-        });
-        mapping.watch(&plan);
-        // Who stays in the same store stays in its channel: leaving would drop what waits to be said there. The token
-        // is the one that the API has, which only a restart changes.
-        if matches!(left, Left::Mapping(_)) {
-            mapping.publish(&plan, self.started.admin.as_ref(), &self.control);
-        }
-        self.live.registry.set_limits(limits(&plan));
-        self.live.throttle.set_longest(plan.limits.auth_delay_max);
-        self.api_tls.set(api_acceptor);
-        self.set_level(&plan.server.log_level);
-        let watch = certificates.watch();
-        let restart_required = restart::required(&self.started, &plan);
-        *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
-        // Not within the swap: every login would wait for it. Whether it ends well changes nothing.
-        let _ = tokio::task::spawn_blocking(|| left.settle()).await;
-        Ok(Reload { restart_required, warnings: loaded.warnings })
-    }
-
-    fn set_level(&self, level: &str) {
-        let Some(log) = self.log.as_ref().filter(|log| !log.is_from_environment()) else {
-            return;
-        };
-        if let Err(error) = log.set_level(level) {
-            tracing::warn!(%error, "the level of the log stays as it was");
-        }
     }
 }
 
@@ -239,7 +192,7 @@ impl From<StartError> for ReloadError {
     }
 }
 
-/// How the log is to be, of a plan.
+/// Returns the form of the log that a plan asks for.
 #[must_use]
 pub(crate) const fn log_format(plan: &Plan) -> observe::Format {
     match plan.server.log_format {
@@ -248,7 +201,7 @@ pub(crate) const fn log_format(plan: &Plan) -> observe::Format {
     }
 }
 
-fn limits(plan: &Plan) -> sessions::Limits {
+pub(crate) fn limits(plan: &Plan) -> sessions::Limits {
     sessions::Limits {
         logins_in_flight: plan.limits.logins_in_flight_per_account,
         connections: plan.limits.connections_per_account,
@@ -262,13 +215,13 @@ fn accounts(plan: &Plan) -> Accounts {
     }
 }
 
-/// This proxy's name among others: the configured one, else the host's.
+/// Returns this proxy's name among others: the configured one, else the host's.
 fn node(plan: &Plan) -> String {
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     plan.node.clone().unwrap_or_else(host)
 }
 
-/// Names for the self-signed certificate, should there be no other.
-fn hostnames(plan: &Plan) -> Vec<String> {
+/// Returns the names in the self-signed certificate that is used when no other is configured.
+pub(crate) fn hostnames(plan: &Plan) -> Vec<String> {
     plan.server.hostname.iter().cloned().chain(["localhost".to_owned()]).collect()
 }

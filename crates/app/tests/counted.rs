@@ -68,15 +68,15 @@ async fn door(app: &Arc<App>) -> SocketAddr {
     let (app, places) = (Arc::clone(app), ConnectionLimiter::new());
     tokio::spawn(async move {
         while let Ok((stream, peer)) = door.accept().await {
-            let context = app.context();
-            let listener = Arc::clone(&context.plan.listeners[0]);
+            let plan = app.plan();
+            let listener = Arc::clone(&plan.plan.listeners[0]);
             let permit = places.take(peer.ip(), listener.max_connections, 0);
             let accepted = Accepted { stream, peer, local: address, permit, spare: None };
             if accepted.permit.is_err() {
-                mail::turn_away(&context, &listener, &accepted);
+                app.mail().turn_away(&plan, &listener, &accepted);
                 continue;
             }
-            tokio::spawn(mail::serve(app.current().clone(), listener, accepted, std::future::pending()));
+            tokio::spawn(app.mail().clone().serve(listener, accepted, std::future::pending()));
         }
     });
     address
@@ -194,7 +194,7 @@ async fn refusals_are_counted_by_their_reason() {
     let state = "pointsman_connections{listener=\"imap\",protocol=\"imap\",state=\"login\"}";
     assert_eq!(value(&page, state), Some(4.0));
     let mut guesser = clients.pop().expect("one of them");
-    for attempt in 0..app.context().plan.listeners[0].max_auth_attempts {
+    for attempt in 0..app.plan().plan.listeners[0].max_auth_attempts {
         says(&mut guesser, &format!("g{attempt} LOGIN alice@example.org guess\r\n")).await;
     }
     settled(&app, &refused("max_auth_attempts"), 1.0).await;

@@ -46,7 +46,7 @@ fn value(page: &str, series: &str) -> Option<f64> {
 async fn the_rooms_are_read_at_each_scrape() {
     let folder = tempfile::tempdir().expect("folder");
     let app = app(folder.path()).await;
-    let router = std::sync::Arc::clone(&app.context().live.router);
+    let router = std::sync::Arc::clone(app.router());
     for account in ["alice@example.org", "bob@example.org", "bob@example.org"] {
         router.resolve(account).await;
     }

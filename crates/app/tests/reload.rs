@@ -62,15 +62,15 @@ impl AppHandle {
         let address = door.local_addr().expect("address");
         let client = TcpStream::connect(address).await.expect("connect");
         let (stream, peer) = door.accept().await.expect("accept");
-        let listener = Arc::clone(&self.app.context().plan.listeners[listener]);
+        let listener = Arc::clone(&self.app.plan().plan.listeners[listener]);
         let permit = ConnectionLimiter::new().take(peer.ip(), 8, 8);
         let accepted = Accepted { stream, peer, local: address, permit, spare: None };
         if listener.protocol == types::protocol::Protocol::Http {
-            let served = web::serve(self.app.http().clone(), listener, accepted, CancellationToken::new());
-            tokio::spawn(served);
+            let service = self.app.web().clone();
+            tokio::spawn(service.serve(listener, accepted, CancellationToken::new()));
         } else {
-            let current = self.app.current().clone();
-            tokio::spawn(mail::serve(current, listener, accepted, std::future::pending()));
+            let service = self.app.mail().clone();
+            tokio::spawn(service.serve(listener, accepted, std::future::pending()));
         }
         BufReader::new(client)
     }

@@ -97,7 +97,7 @@ async fn all(plan: &Plan, backends: &Backends) -> Vec<Row> {
                     // Never closed.
                     let _place = places.acquire().await;
                     let deadline = Instant::now() + backend.timeout();
-                    let found = backend.probe(protocol, &host, &hostname, deadline).await;
+                    let found = ::probe::probe(&backend, protocol, &host, &hostname, deadline).await;
                     (order, findings::row(&backend, &offer, (protocol, &host), &found))
                 });
             }

@@ -4,8 +4,6 @@
 //! hold more than the inbox's limit, never go from clear to encrypted with bytes left over. It knows no
 //! protocol and has no time-outs: those are the pipeline's, around it.
 
-pub mod socket;
-
 use std::io;
 
 use mail_proto::inbox::Inbox;

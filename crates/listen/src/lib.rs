@@ -7,6 +7,7 @@ mod bound;
 mod limiter;
 mod origin;
 mod reserve;
+pub mod socket;
 
 pub use bound::{Accepted, BindError, BoundListener, bind, bind_all};
 pub use limiter::{ConnectionLimiter, Full, Permit};

@@ -1,24 +1,33 @@
-//! The pipeline of one text-protocol connection: from accept to the log line at its end.
+//! The pipeline of the text protocols: IMAP, POP3, ManageSieve, submission, and SMTP and LMTP that pass through.
 //!
-//! Origin, handshake, dialogue, identity, desk, route, backend, replay, bridge, close: this room puts the
-//! others in that order and owns nothing of theirs. Time-outs and limits sit here, around the dialogue, and
-//! not in it. What must never happen: a client told OK without a confirmed ticket, a credential that outlives
-//! its attempt, a client left in a backend's hands after a refused login.
+//! A connection goes through the stages below in this order, and each stage owns what it needs and nothing else.
+//! Time-outs and limits stand here, around the protocol machines, and not in them. What must never happen: a client
+//! that is answered OK without a confirmed session, a credential that outlives its attempt, a client that is left to
+//! a backend after a refused login.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `service` | [`Service`]: one connection from accept to its last log line |
+//! | `arrived` | PROXY header and implicit TLS are done |
+//! | `greeted` | the client may log in; refused logins lead back here |
+//! | `attempted` | one login: whose it is, and what becomes of it |
+//! | `replay` | the credential, replayed at the backend that the placement names |
+//! | `placed` | the backend has said yes and the session is confirmed |
+//! | `bridged` | bytes both ways |
+//! | `passthrough` | SMTP and LMTP: from arrived straight to bridged |
+//! | `client`, `offers`, `failure`, `protocols` | the client's side of a connection; what clients are offered; why a login failed; the machine of each protocol |
 
-mod attempt;
+mod arrived;
+mod attempted;
 mod bridged;
-mod cause;
-mod context;
-mod conversation;
-mod current;
-mod ledger;
+mod client;
+mod failure;
+mod greeted;
+mod offers;
 mod passthrough;
+mod placed;
 mod protocols;
-mod serve;
+mod replay;
+mod service;
 
-pub use bridged::BridgedSession;
-pub use context::{Context, ContextError, Live};
-pub use conversation::handshake;
-pub use current::{Current, Held};
-pub use ledger::{Ledger, Lines};
-pub use serve::{arrive, serve, span, turn_away, turn_away_with};
+pub use service::Service;

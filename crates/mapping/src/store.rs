@@ -7,7 +7,6 @@ use futures_core::future::BoxFuture;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 

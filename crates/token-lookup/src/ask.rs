@@ -152,7 +152,7 @@ async fn ask(
     let answer = fetch(connected.stream, head, body).await;
     let steps = connected.steps;
     let verdict = if answer.is_ok() { Ok(steps.connect + steps.tls) } else { Err(Fault::Closed) };
-    backend.judge(Protocol::Http, client_identity.client.ip(), verdict);
+    backend.report(Protocol::Http, client_identity.client.ip(), verdict);
     Ok(answer?)
 }
 

@@ -61,7 +61,7 @@ impl HttpConnection {
         client: &mut C,
         prefix: &mut Vec<Piece>,
     ) -> Result<Decision, Refused> {
-        let plan = &self.service.context.plan;
+        let plan = &self.plan.plan;
         let (from, fallback) = match &rule(&plan.http.routes, head)?.target {
             HttpTarget::Destination(name) => return Ok(Decision::Pinned(Name::clone(name))),
             HttpTarget::Extract { from, fallback } => (from, fallback),
@@ -89,7 +89,7 @@ impl HttpConnection {
 
     fn by_authorization(&self, head: &RequestHead) -> Result<Option<Identity>, Refused> {
         let Some(value) = authorization(&head.fields).map_err(Refused::Bad)? else { return Ok(None) };
-        match self.service.context.rules.authorization(value) {
+        match self.plan.rules.authorization(value) {
             Ok(identity) => Ok(Some(identity)),
             // A scheme that names nobody to us (Digest, Negotiate) is no failed login.
             Err(Refusal::Credential(BadCredential::Unknown)) => Ok(None),
@@ -99,12 +99,7 @@ impl HttpConnection {
 
     fn by_name(&self, name: Option<Vec<u8>>) -> Result<Option<Identity>, Refused> {
         let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-        self.service
-            .context
-            .rules
-            .name(&name)
-            .map(|name| Some(Identity::Known(name)))
-            .map_err(Refused::NoName)
+        self.plan.rules.name(&name).map(|name| Some(Identity::Known(name))).map_err(Refused::NoName)
     }
 
     /// The beginning of the body, at most `body_extract_cap` bytes; empty when it is longer, since what stands
@@ -116,7 +111,7 @@ impl HttpConnection {
         client: &mut C,
         prefix: &mut Vec<Piece>,
     ) -> Result<Vec<u8>, Refused> {
-        let cap = self.service.context.plan.http.body_extract_cap;
+        let cap = self.plan.plan.http.body_extract_cap;
         if prefix.is_empty() && head.expects_continue && !source.is_finished() {
             client.interim(&crate::answer::go_on()).await.map_err(Refused::Client)?;
         }
@@ -143,8 +138,8 @@ impl HttpConnection {
 
     /// Asks whose an opaque token is.
     async fn resolve(&self, head: &RequestHead) -> Option<Identifier> {
-        let resolver = self.service.context.resolver.as_ref()?;
+        let resolver = self.plan.resolver.as_ref()?;
         let token = names::bearer(head.fields.get("authorization")?).ok()?;
-        Box::pin(resolver.account(token.expose(), &self.client_identity())).await
+        Box::pin(resolver.account(token.expose(), &self.identity())).await
     }
 }

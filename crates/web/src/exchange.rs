@@ -36,7 +36,7 @@ pub(crate) struct Opened {
     pub(crate) destination: Name,
 }
 
-/// A request on its way: what is known of it when it has been decided where it goes.
+/// A request on its route: what is known of it when it has been decided where it goes.
 struct Exchange<'a> {
     head: RequestHead,
     prefix: Vec<Piece>,
@@ -44,7 +44,7 @@ struct Exchange<'a> {
     has_credentials: bool,
     /// Of the credentials, for metrics and the log.
     scheme: &'static str,
-    visit: &'a HttpConnection,
+    connection: &'a HttpConnection,
 }
 
 /// A backend's no to a credential, in the metrics and in the log: the word of every protocol.
@@ -61,33 +61,33 @@ impl HttpConnection {
         client: &mut C,
         last: bool,
     ) -> After {
-        let (mut visit, mut prefix, method) = (Cow::Borrowed(self), Vec::new(), head.method.clone());
+        let (mut connection, mut prefix, method) = (Cow::Borrowed(self), Vec::new(), head.method.clone());
         let mut found = Err(NoRoute::Outdated);
         for _ in 0..MAX_RULES {
-            let decision = match visit.decide(&head, source, client, &mut prefix).await {
+            let decision = match connection.decide(&head, source, client, &mut prefix).await {
                 Ok(decision) => decision,
                 Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
             };
             if let Err(answer) = upgrade::judge(&mut head) {
                 return give(answer, &method, source, client, last).await;
             }
-            found = Box::pin(visit.way(decision, head.upgrade.is_some())).await;
+            found = Box::pin(connection.route(decision, head.upgrade.is_some())).await;
             if !matches!(found, Err(NoRoute::Outdated)) {
                 break;
             }
-            visit.to_mut().renew();
+            connection.to_mut().renew();
         }
-        let way = match found {
-            Ok(way) => way,
+        let route = match found {
+            Ok(route) => route,
             Err(NoRoute::Answer(answer)) => return give(answer, &method, source, client, last).await,
             Err(NoRoute::Outdated) => return give(Answer::UNAVAILABLE, &method, source, client, last).await,
         };
         let credentials = head.fields.get("authorization");
         let (has_credentials, scheme) =
             (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
-        visit.prepare(&mut head, !prefix.is_empty());
-        let mut errand = Exchange { head, prefix, has_credentials, scheme, visit: &visit };
-        Box::pin(errand.run(way, source, client, last)).await
+        connection.prepare(&mut head, !prefix.is_empty());
+        let mut errand = Exchange { head, prefix, has_credentials, scheme, connection: &connection };
+        Box::pin(errand.run(route, source, client, last)).await
     }
 
     /// Makes the head that a backend gets out of the one that came.
@@ -136,13 +136,7 @@ impl HttpConnection {
     }
 
     pub(crate) fn log_failure(&self, account: &[u8], reason: &str) {
-        let failure = observe::LoginFailure {
-            protocol: Protocol::Http.name(),
-            client: self.client.ip(),
-            account,
-            reason,
-        };
-        observe::login_failed(self.id, &self.service.context.live.accounts, &failure);
+        self.service.recorder.log_failure(self.id, &self.listener, self.client.ip(), account, reason);
     }
 }
 
@@ -167,55 +161,55 @@ async fn give<S: Source, C: Client>(
 impl Exchange<'_> {
     async fn run<S: Source, C: Client>(
         &mut self,
-        mut way: Route,
+        mut route: Route,
         source: &mut S,
         client: &mut C,
         last: bool,
     ) -> After {
-        let visit = self.visit;
-        if way.backend.destination().adds_forwarded {
-            forwarded::append(&mut self.head.fields, &visit.hop(&self.head.authority));
+        let connection = self.connection;
+        if route.backend.destination().adds_forwarded {
+            forwarded::append(&mut self.head.fields, &connection.hop(&self.head.authority));
         }
-        let mut ended = self.carry(&mut way, source, client).await;
+        let mut ended = self.carry(&mut route, source, client).await;
         if let Ended::Failed(Failure::NoAnswer { unprocessed }) = ended
-            && way.is_reused
+            && route.leg.is_reused
             && self.may_repeat(unprocessed)
         {
             let upgrades = self.head.upgrade.is_some();
-            way.connection = match visit.connect(&way.backend, way.leg, upgrades).await {
+            route.leg.connection = match connection.connect(&route.backend, route.leg.plan, upgrades).await {
                 Ok(connection) => connection,
                 Err(answer) => return give(answer, &self.head.method, source, client, last).await,
             };
-            way.is_reused = false;
-            ended = self.carry(&mut way, source, client).await;
+            route.leg.is_reused = false;
+            ended = self.carry(&mut route, source, client).await;
         }
-        self.end(ended, way, source, client, last).await
+        self.end(ended, route, source, client, last).await
     }
 
     async fn carry<S: Source, C: Client>(
         &mut self,
-        way: &mut Route,
+        route: &mut Route,
         source: &mut S,
         client: &mut C,
     ) -> Ended {
         let prefix = std::mem::take(&mut self.prefix);
-        let context = &self.visit.service.context;
-        let session_guard = context.meters.route(&self.visit.listener.name, &way.destination).begin();
-        let account = way.ticket.account().cloned();
-        let (destination, this) = (Name::clone(&way.destination), &*self);
+        let plan = &self.connection.plan;
+        let session_guard = plan.meters.route(&self.connection.listener.name, &route.destination).begin();
+        let account = route.ticket.account().cloned();
+        let (destination, this) = (Name::clone(&route.destination), &*self);
         let verdict = |status| match status {
             401 if this.has_credentials => this.refused(account.as_deref(), &destination),
             _ => Duration::ZERO,
         };
         let watch = Watch {
-            ticket: &way.ticket,
-            idle: context.plan.http.relay_idle,
+            ticket: &route.ticket,
+            idle: plan.plan.http.relay_idle,
             session_guard: &session_guard,
             verdict: &verdict,
         };
-        let https = way.leg.tls != TlsMode::Plain;
+        let https = route.leg.plan.tls != TlsMode::Plain;
         let exchange =
-            relay::exchange(&mut way.connection, &self.head, https, prefix, source, client, &watch);
+            relay::exchange(&mut route.leg.connection, &self.head, https, prefix, source, client, &watch);
         let ended = Box::pin(exchange).await;
         session_guard.ended(ended.label());
         ended
@@ -224,11 +218,10 @@ impl Exchange<'_> {
     /// A no to credentials: how long it is held back, by the brake that all protocols share. Logged and counted
     /// here, since a guesser that takes the wait for the answer is gone before the end of it.
     fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
-        let visit = self.visit;
-        let context = &visit.service.context;
-        context.meters.leg(Protocol::Http.name(), destination).login(self.scheme, REJECTED);
-        visit.log_failure(account.unwrap_or_default().as_bytes(), REJECTED);
-        context.live.throttle.failed(visit.listener.suspect(visit.client.ip()), account)
+        let connection = self.connection;
+        connection.plan.meters.leg(Protocol::Http.name(), destination).login(self.scheme, REJECTED);
+        connection.log_failure(account.unwrap_or_default().as_bytes(), REJECTED);
+        connection.service.recorder.refused(&connection.listener, connection.client.ip(), account)
     }
 
     /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
@@ -242,28 +235,28 @@ impl Exchange<'_> {
     async fn end<S: Source, C: Client>(
         &self,
         ended: Ended,
-        way: Route,
+        route: Route,
         source: &S,
         client: &mut C,
         last: bool,
     ) -> After {
-        let visit = self.visit;
+        let connection = self.connection;
         let method = &self.head.method;
         match ended {
             Ended::Whole { status, reusable, unread } => {
-                visit.judge(&way, Ok(way.took));
-                self.note(&way, status);
+                connection.report(&route, Ok(route.leg.took));
+                self.note(&route, status);
                 // What was opened for an upgrade may speak another version than its key says.
                 let is_of_key = self.head.upgrade.is_none();
                 if reusable && is_of_key && !is_bound_to_connection(&self.head) {
-                    visit.service.pool.put(&way.key, way.connection);
+                    connection.service.pool.put(&route.leg.key, route.leg.connection);
                 }
                 if unread { After::OutOfStep } else { After::InStep }
             }
             Ended::Upgraded(head, halves) => {
-                visit.judge(&way, Ok(way.took));
-                self.note(&way, 101);
-                self.open(*head, halves, way, source, client).await
+                connection.report(&route, Ok(route.leg.took));
+                self.note(&route, 101);
+                self.open(*head, halves, route, source, client).await
             }
             Ended::Failed(failure) => {
                 let fault = match failure {
@@ -273,18 +266,18 @@ impl Exchange<'_> {
                     Failure::BadBody(_) => None,
                 };
                 if let Some(fault) = fault {
-                    let destination = &way.destination;
+                    let destination = &route.destination;
                     tracing::warn!(%destination, reason = %failure, "the destination gave no answer");
-                    visit.judge(&way, Err(fault));
+                    connection.report(&route, Err(fault));
                 }
                 give(Answer::failed(&failure), method, source, client, last).await
             }
             Ended::Cut(why) => {
-                tracing::debug!(destination = %way.destination, why, "exchange cut");
+                tracing::debug!(destination = %route.destination, why, "exchange cut");
                 After::OutOfStep
             }
             Ended::Parted(reason) => {
-                tracing::info!(destination = %way.destination, why = reason.label(), "event stream ended");
+                tracing::info!(destination = %route.destination, why = reason.label(), "event stream ended");
                 After::OutOfStep
             }
         }
@@ -295,11 +288,11 @@ impl Exchange<'_> {
         &self,
         head: ResponseHead,
         halves: Option<Halves>,
-        way: Route,
+        route: Route,
         source: &S,
         client: &mut C,
     ) -> After {
-        let Some(far) = Far::of(way.connection, halves) else {
+        let Some(far) = Far::of(route.leg.connection, halves) else {
             return give(Answer::NO_UPGRADE, &self.head.method, source, client, true).await;
         };
         let Some(reply) = upgrade::reply(&self.head, head) else {
@@ -307,37 +300,40 @@ impl Exchange<'_> {
         };
         match client.begin(reply, None, false).await {
             Ok(()) => {
-                After::Tunnel(Box::new(Opened { far, ticket: way.ticket, destination: way.destination }))
+                After::Tunnel(Box::new(Opened { far, ticket: route.ticket, destination: route.destination }))
             }
             Err(_) => After::OutOfStep,
         }
     }
 
     /// The log lines of an answer, with the login where it is the account's first.
-    fn note(&self, way: &Route, status: u16) {
-        let visit = self.visit;
+    fn note(&self, route: &Route, status: u16) {
+        let connection = self.connection;
         tracing::debug!(
-            destination = %way.destination,
+            destination = %route.destination,
             method = %self.head.method.escape_ascii(),
             status,
-            reused = way.is_reused,
+            reused = route.leg.is_reused,
             "request"
         );
-        let context = &visit.service.context;
-        let Some(account) = way.ticket.account().filter(|_| self.has_credentials && status < 400) else {
+        let Some(account) = route.ticket.account().filter(|_| self.has_credentials && status < 400) else {
             return;
         };
-        if visit.is_first(account, &way.destination) {
-            context.meters.leg(Protocol::Http.name(), &way.destination).login(self.scheme, "accepted");
-            context.live.throttle.succeeded(Some(account));
-            let account = context.live.accounts.show(account);
+        if connection.is_first(account, &route.destination) {
+            connection
+                .plan
+                .meters
+                .leg(Protocol::Http.name(), &route.destination)
+                .login(self.scheme, "accepted");
+            connection.service.recorder.accepted(Some(account));
+            let account = connection.service.recorder.show(account);
             tracing::info!(
                 %account,
-                client = %visit.client,
-                destination = %way.destination,
+                client = %connection.client,
+                destination = %route.destination,
                 mechanism = self.scheme,
                 version = if self.head.version == Version::Http2 { "2" } else { "1.1" },
-                tls = visit.tls.as_ref().map_or("none", |tls| tls.version),
+                tls = connection.tls.as_ref().map_or("none", |tls| tls.version),
                 "login"
             );
         }

@@ -43,7 +43,7 @@ struct Ends {
 impl HttpConnection {
     /// Serves a connection to its end. The preface has until `deadline`.
     pub(crate) async fn serve_h2(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
-        let http = &self.service.context.plan.http;
+        let http = &self.plan.plan.http;
         let (keepalive, max_requests) = (http.keepalive_timeout, http.max_keepalive_requests);
         let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
         let mut builder = h2::server::Builder::new();

@@ -35,12 +35,11 @@ mod reader;
 mod relay;
 mod route;
 mod serve;
-pub mod service;
+mod service;
 mod stream;
 mod tunnel;
 mod upgrade;
 mod watch;
 mod writer;
 
-pub use serve::{serve, turn_away};
 pub use service::Service;

@@ -16,6 +16,8 @@ use crate::backend::Connection;
 /// Whom a waiting connection may serve.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
+    /// The plan that the connection was opened under: another one may reach the destination differently.
+    pub(crate) plan: u64,
     pub(crate) destination: Name,
     /// Where the connection began with a PROXY header: what that says.
     pub(crate) announced: Option<Announced>,
@@ -168,7 +170,7 @@ mod tests {
             local: SocketAddr::from(([192, 0, 2, 100], 443)),
             encrypted: true,
         });
-        Key { destination: "old".into(), announced }
+        Key { plan: 1, destination: "old".into(), announced }
     }
 
     #[tokio::test]

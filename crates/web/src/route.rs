@@ -1,10 +1,12 @@
-//! The way of a request: destination, connection and place at the desk, all of one moment.
+//! The route of a request: a connection to the backend that the placement names.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use placement::{Candidate, Dial, Reason, Request, Subject};
 use plan::{Forwarding, Leg, Name, TlsMode};
-use sessions::{LoginTicket, SessionTicket, Unconfirmed};
+use runtime::ActivePlan;
+use sessions::SessionTicket;
 use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
@@ -16,107 +18,85 @@ use crate::decide::Decision;
 use crate::pool::{Announced, Key};
 use crate::service::HttpConnection;
 
-/// A confirmed way to a backend.
+/// A confirmed route to a backend.
 pub(crate) struct Route {
     pub(crate) destination: Name,
     pub(crate) backend: Arc<Backend>,
-    pub(crate) leg: Leg,
-    pub(crate) key: Key,
-    pub(crate) connection: Connection,
-    /// It has carried a request before: the backend may be closing it at this moment.
-    pub(crate) is_reused: bool,
-    /// How long it took to be connected.
-    pub(crate) took: Duration,
+    pub(crate) leg: RouteLeg,
     pub(crate) ticket: SessionTicket,
 }
 
-/// Why there is no way.
+/// A connection to a backend, for one request.
+pub(crate) struct RouteLeg {
+    /// The leg as the plan declares it.
+    pub(crate) plan: Leg,
+    pub(crate) key: Key,
+    pub(crate) connection: Connection,
+    /// Whether the connection has carried a request before: the backend may be closing it at this moment.
+    pub(crate) is_reused: bool,
+    /// How long connecting took.
+    pub(crate) took: Duration,
+}
+
+/// Why there is no route.
 pub(crate) enum NoRoute {
     Answer(Answer),
-    /// A reload has replaced the rules that decided: they are to be asked again.
+    /// A reload has replaced the rules that decided; they must be applied again.
     Outdated,
 }
 
-/// Rounds of a request whose account keeps moving under it.
-const MAX_ROUNDS: u32 = 4;
-
-// === impl NoRoute ===
-
-impl From<Answer> for NoRoute {
-    fn from(answer: Answer) -> Self {
-        Self::Answer(answer)
-    }
+/// Dials on behalf of one request.
+struct RequestDial<'a> {
+    connection: &'a HttpConnection,
+    /// Whether the backend's connection must be able to carry an upgrade.
+    upgrades: bool,
 }
 
 // === impl HttpConnection ===
 
 impl HttpConnection {
-    /// Finds the destination, a connection to it and a place at the desk, all of one moment. `upgrades`: the
-    /// connection has to take an upgrade.
-    pub(crate) async fn way(&self, decision: Decision, upgrades: bool) -> Result<Route, NoRoute> {
-        let registry = &self.service.context.live.registry;
-        let mut ticket = match &decision {
-            Decision::Account(identifier) => registry
-                .begin(identifier.as_str(), Protocol::Http, self.client.ip())
-                .map_err(|_| Answer::BUSY)?,
-            Decision::Pinned(_) | Decision::Fallback(_) => {
-                registry.begin_anonymous(Protocol::Http, self.client.ip())
-            }
+    /// Places a request. `upgrades`: the connection must be able to carry an upgrade.
+    pub(crate) async fn route(&self, decision: Decision, upgrades: bool) -> Result<Route, NoRoute> {
+        let request = Request {
+            subject: match decision {
+                Decision::Account(identifier) => Subject::Account(identifier),
+                Decision::Pinned(name) | Decision::Fallback(name) => Subject::Fixed(name),
+            },
+            protocol: Protocol::Http,
+            client: self.client.ip(),
+            // Another plan's rules could lead this path elsewhere.
+            decided_by: Some(Arc::clone(&self.plan)),
         };
-        for _ in 0..MAX_ROUNDS {
-            if let Err(held) = ticket.wait_released().await {
-                tracing::warn!(reason = %held, "request turned away");
-                return Err(Answer::UNAVAILABLE.into());
+        let mut dial = RequestDial { connection: self, upgrades };
+        match self.service.placement.place(&request, &mut dial).await {
+            Ok(placed) => {
+                let placement::Placed { leg, ticket, destination, backend, .. } = placed;
+                Ok(Route { destination, backend, leg, ticket })
             }
-            let destination = self.destination(&decision, &ticket).await;
-            // `None`: the mapping is of a newer plan.
-            let backend = self.service.context.backends.get(&destination).ok_or(NoRoute::Outdated)?;
-            let leg = *backend.destination().leg(Protocol::Http).ok_or(Answer::NO_LEG)?;
-            let key = self.key(&destination, leg);
-            let waiting = self.service.pool.take(&key).filter(|it| !upgrades || it.can_upgrade());
-            let (is_reused, began) = (waiting.is_some(), Instant::now());
-            let connection = match waiting {
-                Some(connection) => connection,
-                None => self.connect(backend, leg, upgrades).await?,
-            };
-            let took = began.elapsed();
-            if !is_reused && self.destination(&decision, &ticket).await != destination {
-                // A mapping edited by hand leaves no mark at the desk.
-                continue;
-            }
-            match self.confirm(ticket, &destination).ok_or(NoRoute::Outdated)? {
-                Ok(ticket) => {
-                    let backend = Arc::clone(backend);
-                    return Ok(Route { destination, backend, leg, key, connection, is_reused, took, ticket });
+            Err(refusal) => Err(match refusal.reason {
+                Reason::Busy(_) => NoRoute::Answer(Answer::BUSY),
+                Reason::Held(held) => {
+                    tracing::warn!(reason = %held, "request turned away");
+                    NoRoute::Answer(Answer::UNAVAILABLE)
                 }
-                Err(Unconfirmed::Outdated(again)) => ticket = again,
-                Err(Unconfirmed::Busy(_)) => return Err(Answer::BUSY.into()),
-            }
-        }
-        Err(Answer::UNAVAILABLE.into())
-    }
-
-    async fn destination(&self, decision: &Decision, ticket: &LoginTicket) -> Name {
-        match (decision, ticket.account()) {
-            (Decision::Pinned(name) | Decision::Fallback(name), _) => Name::clone(name),
-            (Decision::Account(_), Some(account)) => {
-                self.service.context.live.router.resolve(account).await.destination
-            }
-            (Decision::Account(_), None) => Name::clone(&self.service.context.plan.routing.default),
+                Reason::Moved | Reason::NoDestination => NoRoute::Answer(Answer::UNAVAILABLE),
+                Reason::Outdated => NoRoute::Outdated,
+                Reason::Dial(answer) => NoRoute::Answer(answer),
+            }),
         }
     }
 
-    fn key(&self, destination: &Name, leg: Leg) -> Key {
+    fn key(&self, plan: &ActivePlan, destination: &Name, leg: Leg) -> Key {
         let announced = (leg.forwarding == Forwarding::Proxy).then(|| Announced {
             client: self.client.ip(),
             local: self.local,
             encrypted: self.tls.is_some(),
         });
-        Key { destination: Name::clone(destination), announced }
+        Key { plan: plan.serial, destination: Name::clone(destination), announced }
     }
 
-    /// A new connection, that takes an upgrade where `upgrades`: an HTTP/2 backend that has not announced it may take
-    /// it in HTTP/1.1 (nginx, say, which knows no RFC 8441).
+    /// Opens a connection, which can carry an upgrade where `upgrades`: an HTTP/2 backend that has not announced RFC
+    /// 8441 may accept a WebSocket over HTTP/1.1 (nginx, for example).
     pub(crate) async fn connect(
         &self,
         backend: &Backend,
@@ -124,54 +104,90 @@ impl HttpConnection {
         upgrades: bool,
     ) -> Result<Connection, Answer> {
         let deadline = Instant::now() + backend.timeout();
-        let client_identity = self.client_identity();
-        let opening = Box::pin(backend.connect(Protocol::Http, &client_identity, deadline));
-        let opened =
-            async { self.opened(backend, leg, opening.await?, (leg.http2, upgrades), deadline).await };
-        let connection = opened.await.map_err(|fault| self.unreachable(backend, fault))?;
+        let identity = self.identity();
+        // Boxed: clippy::large_futures; connecting holds a TLS handshake.
+        let connected = Box::pin(backend.connect(Protocol::Http, &identity, deadline))
+            .await
+            .map_err(|fault| self.unreachable(backend, fault))?;
+        let connection = self
+            .take_over(backend, leg, connected, leg.http2, upgrades, deadline)
+            .await
+            .map_err(|fault| self.unreachable(backend, fault))?;
         if !upgrades || connection.can_upgrade() {
             return Ok(connection);
         }
-        match Box::pin(backend.connect_http1(&client_identity, deadline)).await {
-            Ok(Some(connected)) => self.opened(backend, leg, connected, (false, false), deadline).await,
-            Ok(None) => {
-                let destination = &backend.destination().name;
-                tracing::warn!(%destination, "the destination takes no WebSocket: neither in HTTP/2 nor in HTTP/1.1");
-                return Err(Answer::NO_UPGRADE);
-            }
-            Err(fault) => Err(fault),
-        }
-        .map_err(|fault| self.unreachable(backend, fault))
+        let connected = Box::pin(backend.connect_http1(&identity, deadline))
+            .await
+            .map_err(|fault| self.unreachable(backend, fault))?;
+        let Some(connected) = connected else {
+            let destination = &backend.destination().name;
+            tracing::warn!(
+                %destination,
+                "the destination accepts no WebSocket: neither over HTTP/2 nor over HTTP/1.1"
+            );
+            return Err(Answer::NO_UPGRADE);
+        };
+        self.take_over(backend, leg, connected, false, false, deadline)
+            .await
+            .map_err(|fault| self.unreachable(backend, fault))
     }
 
-    async fn opened(
+    /// Counts a fresh connection, and begins HTTP on it: HTTP/2 without negotiation where `prior_h2`. `awaits_settings`:
+    /// waits until it is known whether the backend accepts upgrades.
+    async fn take_over(
         &self,
         backend: &Backend,
         leg: Leg,
         connected: Connected,
-        (prior, is_heard): (bool, bool),
+        prior_h2: bool,
+        awaits_settings: bool,
         deadline: Instant,
     ) -> Result<Connection, Fault> {
-        let meter = self.meter(backend);
         let steps = connected.steps;
-        meter.opened(steps.connect, (leg.tls != TlsMode::Plain).then_some(steps.tls), steps.greeting);
-        let taking = Connection::new(connected.stream, prior, is_heard);
-        timeout_at(deadline, taking).await.map_err(|_| Fault::TimedOut)?
+        let tls = (leg.tls != TlsMode::Plain).then_some(steps.tls);
+        self.leg_meter(backend).opened(steps.connect, tls, steps.greeting);
+        let connection = Connection::new(connected.stream, prior_h2, awaits_settings);
+        timeout_at(deadline, connection).await.map_err(|_| Fault::TimedOut)?
     }
 
     fn unreachable(&self, backend: &Backend, fault: Fault) -> Answer {
-        self.meter(backend).fault(fault.label());
+        self.leg_meter(backend).fault(fault.label());
         let destination = &backend.destination().name;
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
         Answer::unreachable(fault)
     }
 
-    fn meter(&self, backend: &Backend) -> &observe::metrics::LegMeter {
-        self.service.context.meters.leg(Protocol::Http.name(), &backend.destination().name)
+    fn leg_meter(&self, backend: &Backend) -> &observe::metrics::LegMeter {
+        self.plan.meters.leg(Protocol::Http.name(), &backend.destination().name)
     }
 
-    /// Reports what became of a connection.
-    pub(crate) fn judge(&self, way: &Route, verdict: Result<Duration, Fault>) {
-        way.backend.judge(Protocol::Http, self.client.ip(), verdict);
+    /// Reports what became of a route's connection.
+    pub(crate) fn report(&self, route: &Route, result: Result<Duration, Fault>) {
+        route.backend.report(Protocol::Http, self.client.ip(), result);
+    }
+}
+
+// === impl RequestDial ===
+
+impl Dial for RequestDial<'_> {
+    type Leg = RouteLeg;
+    type Error = Answer;
+
+    async fn dial(&mut self, candidate: &Candidate) -> Result<RouteLeg, Answer> {
+        let plan = candidate.backend.leg(Protocol::Http).map_err(|_| Answer::NO_LEG)?;
+        let key = self.connection.key(&candidate.plan, &candidate.destination, plan);
+        let pooled = self.connection.service.pool.take(&key);
+        if let Some(connection) = pooled
+            && (!self.upgrades || connection.can_upgrade())
+        {
+            return Ok(RouteLeg { plan, key, connection, is_reused: true, took: Duration::ZERO });
+        }
+        let began = Instant::now();
+        let connection = self.connection.connect(&candidate.backend, plan, self.upgrades).await?;
+        Ok(RouteLeg { plan, key, connection, is_reused: false, took: began.elapsed() })
+    }
+
+    fn can_repeat(&self) -> bool {
+        true
     }
 }

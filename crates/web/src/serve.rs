@@ -1,78 +1,66 @@
-//! A connection from accept to the version that is spoken on it.
+//! A connection from accept to the HTTP version that is spoken on it.
 
 use std::sync::Arc;
 
 use http_proto::{Framing, write_response};
 use listen::Accepted;
-use mail::Current;
 use observe::SessionId;
-use plan::{Listener, TlsMode};
-use tokio::time::{Instant, timeout_at};
+use plan::Listener;
+use runtime::ActivePlan;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::answer::Answer;
 use crate::service::{HttpConnection, Service};
 
-/// Serves one connection of `listener` to its end. `draining` is cancelled when the proxy begins to drain.
-pub async fn serve(
-    current: Current<Service>,
-    listener: Arc<Listener>,
-    accepted: Accepted,
-    draining: CancellationToken,
-) {
-    let id = SessionId::new();
-    let span = mail::span(id, &listener, &accepted);
-    Box::pin(course(current, listener, id, accepted, draining)).instrument(span).await;
-}
+// === impl Service ===
 
-/// Says that there is no room; see [`mail::turn_away`].
-pub fn turn_away(service: &Service, listener: &Listener, accepted: &Accepted) {
-    mail::turn_away_with(&service.context, listener, accepted, || {
-        let (mut head, body) = Answer::BUSY.parts();
-        head.fields.push(&b"Connection"[..], &b"close"[..]);
-        let mut words = Vec::new();
-        write_response(&mut words, &head, Framing::Length(body.len() as u64));
-        words.extend_from_slice(&body);
-        words
-    });
-}
+impl Service {
+    /// Serves one connection of `listener` to its end. `draining` is cancelled when the proxy begins to drain.
+    pub async fn serve(self, listener: Arc<Listener>, accepted: Accepted, draining: CancellationToken) {
+        let id = SessionId::new();
+        let span = runtime::span(id, &listener, accepted.peer);
+        self.serve_connection(listener, id, accepted, draining).instrument(span).await;
+    }
 
-async fn course(
-    current: Current<Service>,
-    listener: Arc<Listener>,
-    id: SessionId,
-    accepted: Accepted,
-    draining: CancellationToken,
-) {
-    let service = current.now();
-    let Accepted { stream, peer, local, permit, .. } = accepted;
-    let deadline = Instant::now() + listener.preauth_timeout;
-    let meter = Arc::clone(service.context.meters.listener(&listener.name));
-    let connection_guard = meter.enter();
-    let arriving = mail::arrive(&listener, &meter, stream, (peer, local), deadline);
-    let Some((ends, mut stream)) = arriving.await else { return };
-    if listener.tls != TlsMode::Plain {
-        let shaking = Box::pin(mail::handshake(&service.context, &service.acceptor, stream));
-        stream = match timeout_at(deadline, shaking).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(broken)) => {
-                meter.refused("tls");
-                return tracing::debug!(reason = %broken, "no TLS session with the client");
-            }
-            Err(_) => {
-                meter.refused("tls");
-                return tracing::debug!("no TLS session with the client within preauth_timeout");
-            }
-        };
+    /// Refuses a connection for lack of room.
+    pub fn turn_away(plan: &ActivePlan, listener: &Listener, accepted: &Accepted) {
+        runtime::turn_away(plan, listener, accepted, || {
+            let (mut head, body) = Answer::BUSY.parts();
+            head.fields.push(&b"Connection"[..], &b"close"[..]);
+            let mut response = Vec::new();
+            write_response(&mut response, &head, Framing::Length(body.len() as u64));
+            response.extend_from_slice(&body);
+            response
+        });
     }
-    let tls = stream.tls_info();
-    let is_many = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-    let visit = HttpConnection::new(current, listener, id, ends, tls);
-    if is_many {
-        Box::pin(visit.serve_h2(stream, deadline, draining)).await;
-    } else {
-        Box::pin(visit.serve_h1(stream, deadline, draining)).await;
+
+    async fn serve_connection(
+        self,
+        listener: Arc<Listener>,
+        id: SessionId,
+        accepted: Accepted,
+        draining: CancellationToken,
+    ) {
+        let plan = self.placement.current().now();
+        // The permit and the guard are the connection's place under the listener's limits until this function returns.
+        let Accepted { stream, peer, local, permit: _permit, .. } = accepted;
+        let deadline = Instant::now() + listener.preauth_timeout;
+        let meter = Arc::clone(plan.meters.listener(&listener.name));
+        let _guard = meter.enter();
+        let arrival = self.arrival.clone();
+        let arriving = arrival.receive(&listener, &meter, stream, peer, local, deadline);
+        let Some(arrived) = arriving.await else { return };
+        let securing = arrival.secure_implicit(&plan, &listener, arrived.stream, deadline);
+        let Ok(stream) = securing.await else { return };
+        let tls = stream.tls_info();
+        let is_h2 = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
+        let connection = HttpConnection::new(self, plan, listener, id, arrived.client, arrived.local, tls);
+        if is_h2 {
+            Box::pin(connection.serve_h2(stream, deadline, draining)).await;
+        } else {
+            Box::pin(connection.serve_h1(stream, deadline, draining)).await;
+        }
     }
-    drop((permit, connection_guard));
 }

@@ -39,7 +39,7 @@ fn judge(text: &str, report: &Report) {
         assert!((1..=lines).contains(&line) && column >= 1, "{line}:{column} {diagnostic:?}");
         assert!(matches!(diagnostic.severity, Severity::Error | Severity::Warning));
         assert!(!diagnostic.message.is_empty() && !diagnostic.help.is_empty() && !diagnostic.key.is_empty());
-        for client_info in [&diagnostic.message, &diagnostic.help, &diagnostic.key] {
+        for text in [&diagnostic.message, &diagnostic.help, &diagnostic.key] {
             assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
         }
     }

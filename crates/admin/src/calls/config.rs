@@ -24,7 +24,7 @@ pub(crate) async fn reload(
         })),
         Err(error) => Err(Failure::from(error)),
     };
-    let path = shared.context().plan.path.display().to_string();
+    let path = shared.plan().plan.path.display().to_string();
     shared.record(&caller, Act::to("config.reload", path), &outcome).await;
     outcome
 }

@@ -8,8 +8,8 @@ use api::state::{Destination, Destinations, Leg};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use mail::Context;
 use plan::Name;
+use runtime::ActivePlan;
 use types::protocol::Protocol;
 use upstream::Backend;
 
@@ -22,14 +22,14 @@ use crate::shared::{Caller, Shared};
 /// `GET /destinations`.
 pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Destinations>> {
     parameters.only(&[])?;
-    let context = shared.context();
-    let census = Census::take(&context.live.registry);
+    let active = shared.plan();
+    let census = Census::take(&shared.registry());
     let destination = |(name, backend): (&Name, &std::sync::Arc<Backend>)| Destination {
-        is_default: *name == context.plan.routing.default,
+        is_default: *name == active.plan.routing.default,
         sessions: census.by_destination.get(&**name).copied().unwrap_or(0),
         ..of(name, backend)
     };
-    Ok(Json(Destinations { destinations: context.backends.iter().map(destination).collect() }))
+    Ok(Json(Destinations { destinations: active.backends.iter().map(destination).collect() }))
 }
 
 /// `POST /destinations/reset`.
@@ -40,21 +40,21 @@ pub(crate) async fn reset(
 ) -> Answer<Json<Reset>> {
     let parameters = parameters.only(&[DESTINATION])?;
     let name = parameters.required(DESTINATION)?;
-    let context = shared.context();
-    let outcome = match context.backends.get(name) {
+    let active = shared.plan();
+    let outcome = match active.backends.get(name) {
         Some(backend) => {
             Protocol::ALL.into_iter().for_each(|protocol| backend.health(protocol).reset());
             Ok(Json(Reset { destination: name.to_owned() }))
         }
-        None => Err(undeclared(&context, name)),
+        None => Err(undeclared(&active, name)),
     };
     shared.record(&caller, Act::to("destination.reset", name), &outcome).await;
     outcome
 }
 
 /// What a name that no destination has is answered with.
-pub(super) fn undeclared(context: &Context, name: &str) -> Failure {
-    let names: Vec<&str> = context.plan.destinations.keys().map(|name| &**name).collect();
+pub(super) fn undeclared(active: &ActivePlan, name: &str) -> Failure {
+    let names: Vec<&str> = active.plan.destinations.keys().map(|name| &**name).collect();
     let detail = format!("{name:?} is no declared destination; declared are: {}", names.join(", "));
     Failure::new(StatusCode::NOT_FOUND, detail)
 }

@@ -15,7 +15,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
-use mail::Context;
+use runtime::ActivePlan;
+use sessions::Registry;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,7 @@ async fn publish(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemapho
     loop {
         looks.tick().await;
         let mut text = String::new();
-        for event in known.news(&shared.context()) {
+        for event in known.news(&shared.plan(), &shared.registry()) {
             // Plain data: it cannot fail, and it has no line breaks.
             let data = serde_json::to_string(&event).unwrap_or_default();
             text.extend(["event: ", event.name(), "\ndata: ", &data, "\n\n"]);
@@ -89,16 +90,15 @@ async fn publish(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemapho
 
 impl Known {
     /// What is different from what is known, which it is from then on.
-    fn news(&mut self, context: &Context) -> Vec<Event> {
+    fn news(&mut self, active: &ActivePlan, registry: &Registry) -> Vec<Event> {
         let mut news = Vec::new();
-        let registry = &context.live.registry;
         let Census { sessions, by_protocol, by_destination } = Census::take(registry);
         let sessions = Sessions { sessions, logins: registry.counts().logins, by_protocol, by_destination };
         if self.sessions.as_ref() != Some(&sessions) {
             self.sessions = Some(sessions.clone());
             news.push(Event::Sessions(sessions));
         }
-        let down = down(context);
+        let down = down(active);
         let event = |(destination, protocol): &(String, &str), down, last_error: Option<&String>| {
             let (destination, protocol) = (destination.clone(), (*protocol).to_owned());
             Event::Health(Health { destination, protocol, down, last_error: last_error.cloned() })
@@ -116,9 +116,9 @@ impl Known {
     }
 }
 
-fn down(context: &Context) -> BTreeMap<(String, &'static str), Option<String>> {
+fn down(active: &ActivePlan) -> BTreeMap<(String, &'static str), Option<String>> {
     let mut down = BTreeMap::new();
-    for (name, backend) in context.backends.iter() {
+    for (name, backend) in active.backends.iter() {
         for protocol in Protocol::ALL {
             let health = backend.health(protocol).snapshot();
             if health.down {

@@ -108,12 +108,12 @@ fn of_domain(shared: &Shared, domain: &str) -> Answer<String> {
 /// A declared one, or one that a reload has taken away and sessions are still on. Of a misspelt one, "nobody was
 /// there" would be the wrong thing to believe.
 fn destination(shared: &Shared, name: &str) -> Answer<String> {
-    let context = shared.context();
-    let is_in_use = || !context.live.registry.sessions_where(1, |info| *info.destination == *name).is_empty();
-    if context.plan.destinations.contains_key(name) || is_in_use() {
+    let active = shared.plan();
+    let is_in_use = || !shared.registry().sessions_where(1, |info| *info.destination == *name).is_empty();
+    if active.plan.destinations.contains_key(name) || is_in_use() {
         Ok(name.to_owned())
     } else {
-        Err(undeclared(&context, name))
+        Err(undeclared(&active, name))
     }
 }
 

@@ -4,8 +4,8 @@ use api::state::Ready;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use mail::Context;
 use plan::Plan;
+use runtime::ActivePlan;
 use types::protocol::Protocol;
 
 use crate::failure::{Answer, Failure};
@@ -22,20 +22,20 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<Json<Ready>> 
     if shared.app_handle.is_draining() {
         return unready("draining: the proxy is about to end".to_owned());
     }
-    let context = shared.context();
-    if is_default_down(&context) {
-        return unready(format!("the default destination {} is down", context.plan.routing.default));
+    let active = shared.plan();
+    if is_default_down(&active) {
+        return unready(format!("the default destination {} is down", active.plan.routing.default));
     }
     Ok(Json(Ready { status: "ready".to_owned() }))
 }
 
 /// Whether every leg of the default destination that listeners lead to is marked down. One that still works keeps
 /// the proxy ready: a balancer that takes it away would take away what works.
-fn is_default_down(context: &Context) -> bool {
-    let Some(backend) = context.backends.get(&context.plan.routing.default) else {
+fn is_default_down(active: &ActivePlan) -> bool {
+    let Some(backend) = active.backends.get(&active.plan.routing.default) else {
         return false;
     };
-    let mut legs = used(&context.plan).peekable();
+    let mut legs = used(&active.plan).peekable();
     legs.peek().is_some() && legs.all(|protocol| backend.health(protocol).snapshot().down)
 }
 

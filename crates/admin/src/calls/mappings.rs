@@ -148,7 +148,7 @@ pub(crate) async fn invalidate(
 
 /// An entry for a whole domain that nothing would look up is a move that does not happen.
 fn may_be_a_domain(shared: &Shared, normalized: &str) -> Answer<()> {
-    if !normalized.starts_with('@') || shared.context().plan.mapping.domains {
+    if !normalized.starts_with('@') || shared.plan().plan.mapping.domains {
         return Ok(());
     }
     let detail =

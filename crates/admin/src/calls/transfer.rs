@@ -95,7 +95,7 @@ pub(crate) async fn import(
     let is_dry = Parameters::of_query(query)?.only(&[DRY_RUN])?.flag(DRY_RUN)?;
     let _permit = bulk(&shared)?;
     let text = read(request.into_body(), MAX_IMPORT, IMPORT_TIME).await?;
-    let rules = Rules::of(&shared.context().plan);
+    let rules = Rules::of(&shared.plan().plan);
     let parsed = tokio::task::spawn_blocking(move || Table::parse(&text, &rules)).await;
     let table = match parsed.map_err(|_| interrupted())? {
         Ok(table) => table,

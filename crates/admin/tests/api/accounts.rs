@@ -158,7 +158,7 @@ async fn a_delay_holds_new_logins_until_it_is_taken_back() {
     assert_eq!(delay("-5").await.json()["seconds"], json!(0));
     let login = timeout(Duration::from_secs(30), waiting).await.expect("released").expect("no panic");
     let login = login.expect("not held");
-    let destination = api.context().live.router.resolve("bob").await.destination;
+    let destination = api.router().resolve("bob").await.destination;
     assert_eq!(&*destination, "new", "routed by what the mapping says then");
     drop(login);
     delay("soon").await.problem(400);

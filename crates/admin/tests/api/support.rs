@@ -9,15 +9,14 @@ use std::time::Duration;
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use cluster::Bus;
 use control::Control;
-use mail::{Context, Live};
 use mapping::{FileStore, Router, Rules, Settings};
 use observe::Accounts;
 use plan::{Name, Plan};
+use runtime::{ActivePlan, TlsMaterial};
 use sessions::{Limits, Registry};
 use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,7 +38,9 @@ pub(crate) struct Api {
 
 /// The program that the API is lent.
 pub(crate) struct Fake {
-    context: Arc<Context>,
+    plan: Arc<ActivePlan>,
+    registry: Registry,
+    router: Arc<Router>,
     acceptor: Acceptor,
     pub(crate) is_draining: AtomicBool,
     /// What the next reload comes to.
@@ -78,12 +79,15 @@ impl Api {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("mapping"), "# moved\nalice@example.org\tnew\n").expect("a file");
         let plan = Arc::new(plan(&folder, mapping));
-        let context = Arc::new(context(&plan, &folder));
+        let active = Arc::new(active(&plan));
+        let router = Arc::new(router(&plan, &folder));
         let own = Certificates::self_signed(&["localhost".to_owned()]).expect("a certificate");
         let tickets = Tickets::new().expect("randomness");
         let acceptor = Acceptor::new(&plan.tls, &own, &tickets, &[b"http/1.1"]).expect("TLS");
         let app_handle = Arc::new(Fake {
-            context,
+            plan: active,
+            registry: Registry::new(Limits::default()),
+            router,
             acceptor,
             is_draining: AtomicBool::new(false),
             reload: Mutex::new(None),
@@ -99,12 +103,12 @@ impl Api {
         Self { address, app_handle, folder, connector, ending }
     }
 
-    pub(crate) fn context(&self) -> &Arc<Context> {
-        &self.app_handle.context
+    pub(crate) fn router(&self) -> &Arc<Router> {
+        &self.app_handle.router
     }
 
     pub(crate) fn registry(&self) -> &Registry {
-        &self.context().live.registry
+        &self.app_handle.registry
     }
 
     /// Asks with the token.
@@ -175,37 +179,45 @@ fn plan(folder: &tempfile::TempDir, mapping: &str) -> Plan {
     plan
 }
 
-fn context(plan: &Arc<Plan>, folder: &tempfile::TempDir) -> Context {
+fn router(plan: &Plan, folder: &tempfile::TempDir) -> Router {
     let store = FileStore::open(folder.path().join("mapping"), Rules::of(plan)).expect("a mapping");
-    let live = Live {
-        throttle: sessions::LoginThrottle::new(Duration::ZERO),
-        registry: Registry::new(Limits::default()),
-        router: Arc::new(Router::new(Arc::new(store), Settings::of(plan), 1_000)),
-        accounts: Arc::new(Accounts::Full),
+    Router::new(Arc::new(store), Settings::of(plan), 1_000)
+}
+
+fn active(plan: &Arc<Plan>) -> ActivePlan {
+    let material = TlsMaterial {
         tickets: Arc::new(Tickets::new().expect("randomness")),
         roots: PlatformRoots::default(),
-        handshakes: Arc::new(Semaphore::new(8)),
     };
     let certificates = Certificates::self_signed(&[]).expect("a certificate");
-    Context::new(Arc::clone(plan), &certificates, live, None::<&Context>).expect("a context")
+    ActivePlan::new(Arc::clone(plan), &certificates, &material, None)
+        .expect("a plan that can be put in force")
 }
 
 // === impl Fake ===
 
 impl Fake {
     pub(crate) fn backends(&self) -> &Backends {
-        &self.context.backends
+        &self.plan.backends
     }
 }
 
 impl AppHandle for Fake {
     fn control(&self) -> Control {
         let (bus, _ears) = Bus::new("test");
-        Control::new(Arc::clone(&self.context.live.router), self.context.live.registry.clone(), bus)
+        Control::new(Arc::clone(&self.router), self.registry.clone(), bus)
     }
 
-    fn context(&self) -> Arc<Context> {
-        Arc::clone(&self.context)
+    fn plan(&self) -> Arc<ActivePlan> {
+        Arc::clone(&self.plan)
+    }
+
+    fn registry(&self) -> Registry {
+        self.registry.clone()
+    }
+
+    fn router(&self) -> Arc<Router> {
+        Arc::clone(&self.router)
     }
 
     fn acceptor(&self) -> Acceptor {

@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ::probe::{Failure, Findings};
 use credentials::attempt::Mechanism;
 use plan::{Capabilities, Forwarding, TlsMode, Verify};
 use tls::certificate::Leaf;
 use types::protocol::Protocol;
 use upstream::Backend;
-use upstream::probe::{Failure, Found};
 
 use super::{Certificate, Row, words};
 
@@ -19,7 +19,7 @@ pub(super) fn row(
     backend: &Backend,
     offer: &Capabilities,
     (protocol, host): (Protocol, &str),
-    found: &Found,
+    found: &Findings,
 ) -> Row {
     let destination = backend.destination();
     let mut row = Row {
@@ -40,7 +40,7 @@ pub(super) fn row(
     }
     let has_answered = found.failure.is_none();
     if matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve | Protocol::Submission) {
-        row.capabilities = capabilities(protocol, &found.heard);
+        row.capabilities = capabilities(protocol, &found.received);
         row.mechanisms = mechanisms(protocol, &row.capabilities);
         if has_answered && !row.capabilities.is_empty() {
             let lacking = lacking(offer, protocol, &row);
@@ -87,7 +87,7 @@ pub(super) fn row(
     row
 }
 
-fn certificate(row: &mut Row, found: &Found) {
+fn certificate(row: &mut Row, found: &Findings) {
     let Some(leaf) = found.certificate.as_ref().and_then(|der| Leaf::of(&der.as_slice().into()).ok()) else {
         return;
     };

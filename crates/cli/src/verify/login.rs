@@ -4,14 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use connection::Next;
 use credentials::attempt::{Attempt, ClientInfo, Credential};
-use mail_proto::step::{BackendEvent, ReplayContext, Step};
+use mail_leg::{Leg, LegRequest};
+use mail_proto::step::{BackendEvent, Step};
 use mail_proto::verdict::Reply;
+use probe::Failure;
 use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
 use types::secret::Secret;
-use upstream::probe::Failure;
-use upstream::{Backend, ClientIdentity, Leg, replay};
+use upstream::{Backend, ClientIdentity};
 
 use super::Ended;
 use crate::probe::words;
@@ -32,18 +33,14 @@ pub(super) async fn text(
     account: &Account<'_>,
 ) -> (Ended, Option<Leg>) {
     let deadline = Instant::now() + backend.timeout();
-    let context = |starttls| ReplayContext {
-        starttls,
-        forward: None,
-        client_info: ClientInfo::default(),
-        hostname: HOSTNAME.to_owned(),
+    let request = LegRequest {
+        protocol,
+        client: &client_identity(),
+        client_info: &ClientInfo::default(),
+        hostname: HOSTNAME,
+        deadline,
     };
-    // Listeners of other protocols are not brought here.
-    let machine = |_, starttls| {
-        replay(protocol, context(starttls))
-            .unwrap_or_else(|| Box::new(mail_proto::imap::Replay::new(context(starttls))))
-    };
-    let mut leg = match Box::pin(backend.open(protocol, &client_identity(), deadline, machine)).await {
+    let mut leg = match Box::pin(mail_leg::open(backend, request)).await {
         Ok(leg) => leg,
         Err(fault) => return (Ended::Failed(reason(backend, protocol, fault).await), None),
     };
@@ -88,7 +85,7 @@ pub(super) async fn reason(backend: &Backend, protocol: Protocol, fault: Fault) 
     let host = backend.destination().hosts.first().filter(|_| fault == Fault::Tls);
     if let Some(host) = host {
         let deadline = Instant::now() + backend.timeout();
-        let found = backend.probe(protocol, host, HOSTNAME, deadline).await;
+        let found = probe::probe(backend, protocol, host, HOSTNAME, deadline).await;
         if let Some(Failure::Tls(error)) = found.failure {
             return format!("{error} (for a private authority, give --ca)");
         }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use mail_leg::Leg;
 use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use types::protocol::Protocol;
-use upstream::{Backend, Leg};
+use upstream::Backend;
 
 use super::Ended;
 use super::login::{HOSTNAME, client_identity, reason};

@@ -1,8 +1,7 @@
 //! `[server]` and `[routing]`.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use super::log_level;
 use crate::read::{At, Table};

@@ -55,7 +55,7 @@ pub(crate) async fn next(asked: &mut mpsc::Receiver<ClientEvent>) -> ClientEvent
 pub(crate) fn acceptor(proxy: &Proxy, alpn: &[&[u8]]) -> Acceptor {
     let certificates = Certificates::self_signed(&["localhost".to_owned()]).expect("a certificate");
     let tickets = Tickets::new().expect("tickets");
-    Acceptor::new(&proxy.app.context().plan.tls, &certificates, &tickets, alpn).expect("an acceptor")
+    Acceptor::new(&proxy.app.plan().plan.tls, &certificates, &tickets, alpn).expect("an acceptor")
 }
 
 impl Backend {

@@ -72,11 +72,11 @@ impl Proxy {
 async fn serve(app: Arc<App>, listener: TcpListener, local: SocketAddr) {
     let places = ConnectionLimiter::new();
     while let Ok((stream, peer)) = listener.accept().await {
-        let service = app.http();
-        let plan = Arc::clone(&app.context().plan.listeners[0]);
+        let service = app.web();
+        let plan = Arc::clone(&app.plan().plan.listeners[0]);
         let permit = places.take(peer.ip(), plan.max_connections, 0);
         let accepted = Accepted { stream, peer, local, permit, spare: None };
-        tokio::spawn(web::serve(service.clone(), plan, accepted, CancellationToken::new()));
+        tokio::spawn(service.clone().serve(plan, accepted, CancellationToken::new()));
     }
 }
 

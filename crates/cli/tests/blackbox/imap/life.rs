@@ -34,7 +34,7 @@ fn a_full_house_says_so() {
     proxy.client().plays("S: * BYE [UNAVAILABLE] Too many connections, try again later\nEND");
     first.plays("C: a LOGOUT\nS: * BYE …\nS: a OK …\nEND");
     drop(first);
-    proxy.logged("the client left without a login");
+    proxy.logged("client left without a login");
     // The place is free once its session has ended, which may be a moment after the line.
     let greeting = (0..1000).map(|_| proxy.client().line()).find(|line| line.starts_with("* OK"));
     assert!(greeting.is_some(), "a place is free again");

@@ -154,7 +154,7 @@ fn commands_behind_starttls_end_the_connection() {
          C| a STARTTLS\\r\\nb LOGIN bob@example.org pw\\r\\n
          END",
     );
-    proxy.logged("bytes behind STARTTLS");
+    proxy.logged("the client sent bytes after STARTTLS");
     assert!(new.seen.try_recv().is_err(), "no command took effect");
 }
 

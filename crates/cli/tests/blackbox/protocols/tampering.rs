@@ -12,7 +12,7 @@ fn commands_behind_a_clients_starttls_end_the_connection() {
             proxy
                 .client()
                 .plays(&format!("{}\nC| {}\\r\\n{behind}\\r\\n\nEND", protocol.hello, protocol.starttls));
-            proxy.logged("bytes behind STARTTLS");
+            proxy.logged("the client sent bytes after STARTTLS");
         }
         assert!(old.seen.try_recv().is_err() && new.seen.try_recv().is_err(), "{}", protocol.name);
     }

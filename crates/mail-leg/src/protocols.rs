@@ -1,10 +1,9 @@
-//! The table of text protocols towards backends: a new one is a file in `wire` and a line here.
+//! The machine that speaks each text protocol to a backend: a new protocol is a module of `mail-proto` and a line here.
 
 use mail_proto::step::{Replay, ReplayContext};
 use types::protocol::Protocol;
 
-/// The client's side of `protocol`, before the backend's greeting; `None` for protocols that pass through or
-/// are HTTP.
+/// Returns our side of `protocol` before the backend's greeting, or `None` for HTTP.
 #[must_use]
 pub fn replay(protocol: Protocol, context: ReplayContext) -> Option<Box<dyn Replay>> {
     match protocol {
@@ -12,6 +11,9 @@ pub fn replay(protocol: Protocol, context: ReplayContext) -> Option<Box<dyn Repl
         Protocol::Pop3 => Some(Box::new(mail_proto::pop3::Replay::new(context))),
         Protocol::ManageSieve => Some(Box::new(mail_proto::managesieve::Replay::new(context))),
         Protocol::Submission => Some(Box::new(mail_proto::submission::Replay::new(context))),
-        _ => None,
+        Protocol::Smtp | Protocol::Lmtp => {
+            Some(Box::new(mail_proto::passthrough::Replay::new(protocol, context)))
+        }
+        Protocol::Http => None,
     }
 }

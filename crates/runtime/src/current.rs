@@ -1,45 +1,51 @@
-//! What is in force, and the one moment in which a reload replaces it.
+//! The plan in force, and the one moment in which a reload replaces it.
 //!
-//! A login reads the mapping and the plan one after the other, and a reload replaces both. What must never
-//! happen: a login that is confirmed by a plan which is gone; one that fails because it read the one before and
-//! the other behind the replacement; a lock that is held over an await.
+//! A login reads the mapping and the plan one after the other, and a reload replaces both. What must never happen: a
+//! login that is confirmed by a plan which is gone; a login that fails because it read one of the two before the
+//! replacement and the other after it; a lock that is held over an await.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-/// What a reload replaces while others read it. A clone is the same place.
+use crate::ActivePlan;
+
+/// A shared value that a reload replaces while others read it. Clones share the value.
 pub struct Current<T>(Arc<RwLock<Arc<T>>>);
 
-/// While it lives nothing is replaced. It cannot be sent, so the compiler sees to it that nothing is awaited.
+/// The plan in force.
+pub type CurrentPlan = Current<ActivePlan>;
+
+/// Nothing is replaced while this guard lives. It is not `Send`, so the compiler refuses to hold it over an await.
 pub type Held<'c, T> = RwLockReadGuard<'c, Arc<T>>;
 
 // === impl Current ===
 
 impl<T> Current<T> {
-    /// With what is in force at first.
+    /// Puts `first` in force.
     #[must_use]
     pub fn new(first: Arc<T>) -> Self {
         Self(Arc::new(RwLock::new(first)))
     }
 
-    /// What is in force at this moment.
+    /// Returns what is in force now.
     #[must_use]
     pub fn now(&self) -> Arc<T> {
         Arc::clone(&self.hold())
     }
 
-    /// The same, and it stays in force as long as it is held: for acts of an instant, which must not ask here.
+    /// Returns what is in force and keeps it in force while the guard lives. The holder must not call this value's
+    /// methods again meanwhile.
     pub fn hold(&self) -> Held<'_, T> {
-        // A lock of a reference: nothing is half done when its holder panics.
+        // The lock guards a single reference, so a panic cannot leave it half-changed.
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `next` in force, and gives what was. `also` is done in the same moment: whoever sees one of both sees
-    /// the other. It must not ask for what is in force here.
+    /// Puts `next` in force and returns what was. `also` runs in the same moment: whoever sees one change sees the
+    /// other. It must not read this value.
     pub fn replace(&self, next: Arc<T>, also: impl FnOnce()) -> Arc<T> {
-        let mut permit = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.0.write().unwrap_or_else(PoisonError::into_inner);
         also();
-        std::mem::replace(&mut permit, next)
+        std::mem::replace(&mut place, next)
     }
 }
 
@@ -62,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_sees_one_part_sees_the_other() {
+    fn a_reader_never_sees_half_a_replacement() {
         const ROUNDS: u32 = 20_000;
         let (current, mapping) = (Current::new(Arc::new(0)), AtomicU32::new(0));
         std::thread::scope(|scope| {
@@ -72,10 +78,10 @@ mod tests {
                 }
             });
             loop {
-                // As a login does: the mapping first.
+                // In the order of a login: the mapping first.
                 let seen = mapping.load(Ordering::SeqCst);
                 let plan = current.now();
-                assert!(*plan >= seen, "a plan that is older than the mapping");
+                assert!(*plan >= seen, "the plan is older than the mapping");
                 let held = current.hold();
                 if Arc::ptr_eq(&held, &plan) {
                     assert_eq!(mapping.load(Ordering::SeqCst), **held, "replaced while it was held");

@@ -1,0 +1,60 @@
+//! The first stage: a client whose address is known and whose stream is encrypted, where its listener asks for that.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use listen::{Accepted, Full, Permit};
+use observe::SessionId;
+use observe::metrics::ConnectionGuard;
+use plan::Listener;
+use runtime::ActivePlan;
+use tls::Stream;
+use tokio::time::Instant;
+
+use crate::service::Service;
+
+/// A client that has arrived.
+pub(crate) struct Arrived {
+    pub(crate) service: Service,
+    /// The plan in force when it arrived.
+    pub(crate) plan: Arc<ActivePlan>,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) id: SessionId,
+    /// The client's address, by socket or PROXY header.
+    pub(crate) client: SocketAddr,
+    /// The address that it connected to.
+    pub(crate) local: SocketAddr,
+    pub(crate) stream: Stream,
+    /// When the client must have logged in.
+    pub(crate) deadline: Instant,
+    pub(crate) slot: Slot,
+}
+
+/// A connection's place under the listener's limits and in its counters, until the connection is closed.
+pub(crate) struct Slot {
+    pub(crate) guard: ConnectionGuard,
+    _permit: Result<Permit, Full>,
+}
+
+// === impl Arrived ===
+
+impl Arrived {
+    /// Receives a connection. Returns `None` when it must not be served, which is counted and logged.
+    pub(crate) async fn receive(
+        service: Service,
+        listener: Arc<Listener>,
+        id: SessionId,
+        accepted: Accepted,
+    ) -> Option<Self> {
+        let Accepted { stream, peer, local, permit, .. } = accepted;
+        let plan = service.placement.current().now();
+        let meter = Arc::clone(plan.meters.listener(&listener.name));
+        let slot = Slot { guard: meter.enter(), _permit: permit };
+        let deadline = Instant::now() + listener.preauth_timeout;
+        let arrival = service.arrival.clone();
+        let arrived = arrival.receive(&listener, &meter, stream, peer, local, deadline).await?;
+        let stream = arrival.secure_implicit(&plan, &listener, arrived.stream, deadline).await.ok()?;
+        let runtime::Arrived { client, local, .. } = arrived;
+        Some(Self { service, plan, listener, id, client, local, stream, deadline, slot })
+    }
+}

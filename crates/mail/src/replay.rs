@@ -1,0 +1,171 @@
+//! Replays a credential at the backend that the placement names, and relays a SASL exchange between the two sides.
+
+use std::time::Duration;
+
+use connection::{Broken, Next};
+use credentials::attempt::{Attempt, Credential, Mechanism};
+use mail_leg::{Leg, LegRequest};
+use mail_proto::step::{BackendEvent, ClientEvent, Step};
+use mail_proto::verdict::{Reply, Verdict};
+use placement::{Candidate, Dial};
+use tokio::time::{Instant, timeout_at};
+use types::fault::Fault;
+use upstream::ClientIdentity;
+
+use crate::client::Client;
+use crate::failure::{Cause, LoginError};
+
+/// Dials on behalf of one login.
+pub(crate) struct LoginDial<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) attempt: &'a Attempt,
+    pub(crate) identity: &'a ClientIdentity,
+}
+
+/// A leg on which the backend has said yes.
+pub(crate) struct AuthenticatedLeg {
+    pub(crate) leg: Leg,
+    /// The backend's words.
+    pub(crate) reply: Reply,
+    /// How long the credential took, from the first byte to the verdict.
+    pub(crate) replay_took: Duration,
+}
+
+/// How the exchange with a backend ended.
+enum ReplayOutcome {
+    Accepted(Reply),
+    Verdict(Verdict),
+    Fault(Fault),
+    ClientGone(Broken),
+}
+
+// === impl LoginDial ===
+
+impl Dial for LoginDial<'_> {
+    type Leg = AuthenticatedLeg;
+    type Error = LoginError;
+
+    async fn dial(&mut self, candidate: &Candidate) -> Result<AuthenticatedLeg, LoginError> {
+        let protocol = self.client.listener.protocol;
+        let deadline = Instant::now() + candidate.backend.timeout();
+        self.client.plan.clone_from(&candidate.plan);
+        let request = LegRequest {
+            protocol,
+            client: self.identity,
+            client_info: &self.attempt.client_info,
+            hostname: &candidate.plan.hostname(self.client.local),
+            deadline,
+        };
+        // Boxed: clippy::large_futures; opening a leg holds a TLS handshake.
+        let opened = Box::pin(mail_leg::open(&candidate.backend, request)).await;
+        let mut leg = opened.map_err(|fault| self.unavailable(candidate, fault))?;
+        let meter = candidate.plan.meters.leg(protocol.name(), &candidate.destination);
+        let tls = (!leg.steps.tls.is_zero()).then_some(leg.steps.tls);
+        meter.opened(leg.steps.connect, tls, leg.steps.greeting);
+
+        let began = Instant::now();
+        let outcome = Box::pin(self.exchange(&mut leg, deadline)).await;
+        let replay_took = began.elapsed();
+        match outcome {
+            ReplayOutcome::Accepted(reply) => {
+                meter.authenticated(replay_took);
+                Ok(AuthenticatedLeg { leg, reply, replay_took })
+            }
+            ReplayOutcome::Verdict(Verdict::Refused(reply)) => {
+                meter.authenticated(replay_took);
+                Err(self.rejected(candidate, reply))
+            }
+            ReplayOutcome::Verdict(verdict @ Verdict::NotNow(_)) => {
+                meter.authenticated(replay_took);
+                Err(LoginError::Failed(verdict, Cause::NotNow))
+            }
+            ReplayOutcome::Verdict(verdict @ Verdict::Cancelled) => {
+                Err(LoginError::Failed(verdict, Cause::Cancelled))
+            }
+            ReplayOutcome::Verdict(verdict @ (Verdict::Accepted(_) | Verdict::Unavailable)) => {
+                Err(LoginError::Failed(verdict, Cause::NotNow))
+            }
+            ReplayOutcome::Fault(fault) => Err(self.unavailable(candidate, fault)),
+            ReplayOutcome::ClientGone(broken) => Err(LoginError::ClientGone(broken)),
+        }
+    }
+
+    fn can_repeat(&self) -> bool {
+        !is_spent(&self.attempt.credential)
+    }
+}
+
+impl LoginDial<'_> {
+    /// From the credential to the verdict, the client's own part of the exchange included. The time that the client
+    /// takes to answer is not the backend's.
+    async fn exchange(&mut self, leg: &mut Leg, mut deadline: Instant) -> ReplayOutcome {
+        let mut written = match leg.replay.authenticate(self.attempt) {
+            Step::Write(bytes) => leg.connection.write(bytes.expose()).await,
+            Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Fault(fault),
+            _ => return ReplayOutcome::Fault(Fault::Protocol),
+        };
+        loop {
+            if written.is_err() {
+                return ReplayOutcome::Fault(Fault::Closed);
+            }
+            let event = match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
+                Err(_) => return ReplayOutcome::Fault(Fault::TimedOut),
+                Ok(Err(_)) => return ReplayOutcome::Fault(Fault::Closed),
+                Ok(Ok(Next::StartTls | Next::Close)) => return ReplayOutcome::Fault(Fault::Protocol),
+                Ok(Ok(Next::Event(event))) => event,
+            };
+            let challenge = match event {
+                BackendEvent::Challenge(challenge) => challenge,
+                BackendEvent::Accepted(reply) => return ReplayOutcome::Accepted(reply),
+                BackendEvent::Refused(reply) => {
+                    return ReplayOutcome::Verdict(Verdict::Refused(Some(reply)));
+                }
+                BackendEvent::NotNow(reply) => return ReplayOutcome::Verdict(Verdict::NotNow(reply)),
+                BackendEvent::Broken(fault) => return ReplayOutcome::Fault(fault),
+                BackendEvent::Ready { .. } => return ReplayOutcome::Fault(Fault::Protocol),
+            };
+            let passed_on = Instant::now();
+            let response = match self.challenge_client(&challenge).await {
+                Ok(Some(ClientEvent::Response(response))) => response,
+                Ok(Some(ClientEvent::Cancelled)) => return ReplayOutcome::Verdict(Verdict::Cancelled),
+                Ok(Some(ClientEvent::Attempt(_)) | None) => {
+                    return ReplayOutcome::ClientGone(Broken::Closed);
+                }
+                Err(broken) => return ReplayOutcome::ClientGone(broken),
+            };
+            deadline += passed_on.elapsed();
+            written = leg.connection.write(leg.replay.respond(response).expose()).await;
+        }
+    }
+
+    async fn challenge_client(&mut self, challenge: &[u8]) -> Result<Option<ClientEvent>, Broken> {
+        let words = self.client.dialogue.challenge(challenge);
+        self.client.send(&words).await?;
+        self.client.next().await
+    }
+
+    fn rejected(&self, candidate: &Candidate, reply: Option<Reply>) -> LoginError {
+        let account = candidate.account.as_deref().unwrap_or_default();
+        self.client.log_failure(self.identity, account.as_bytes(), Cause::Rejected.label());
+        let reply = if candidate.backend.destination().hide_auth_errors { None } else { reply };
+        LoginError::Failed(Verdict::Refused(reply), Cause::Rejected)
+    }
+
+    fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {
+        let destination = &candidate.destination;
+        candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault.label());
+        tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
+        LoginError::unavailable(Cause::Unavailable)
+    }
+}
+
+/// Returns whether a credential is good for one exchange only.
+const fn is_spent(credential: &Credential) -> bool {
+    matches!(
+        credential,
+        Credential::Sasl {
+            mechanism: Mechanism::ScramSha1 | Mechanism::ScramSha256 | Mechanism::ScramSha512,
+            ..
+        }
+    )
+}

@@ -1,0 +1,93 @@
+//! One connection from accept to its last log line.
+
+use std::fmt;
+use std::sync::Arc;
+
+use listen::Accepted;
+use mail_proto::passthrough;
+use mail_proto::step::{Channel, Opening};
+use mail_proto::verdict::CloseReason;
+use observe::SessionId;
+use placement::Placement;
+use plan::Listener;
+use runtime::{ActivePlan, Arrival, LoginRecorder};
+use tracing::Instrument;
+
+use crate::arrived::Arrived;
+use crate::bridged::Bridged;
+use crate::offers::Offers;
+use crate::protocols;
+
+/// Serves the text protocols. Clones share everything.
+#[derive(Clone)]
+pub struct Service {
+    pub(crate) placement: Placement,
+    pub(crate) arrival: Arrival,
+    pub(crate) recorder: LoginRecorder,
+    pub(crate) offers: Arc<Offers>,
+}
+
+// === impl Service ===
+
+impl Service {
+    /// Serves clients that `arrival` receives, places them with `placement` and records their logins with `recorder`.
+    #[must_use]
+    pub fn new(placement: Placement, arrival: Arrival, recorder: LoginRecorder) -> Self {
+        let offers = Arc::new(Offers::new(placement.current().now()));
+        Self { placement, arrival, recorder, offers }
+    }
+
+    /// Serves one connection of `listener` to its end. `draining` resolves when the proxy begins to drain.
+    pub async fn serve(
+        self,
+        listener: Arc<Listener>,
+        accepted: Accepted,
+        draining: impl Future<Output = ()> + Send,
+    ) {
+        let id = SessionId::new();
+        let span = runtime::span(id, &listener, accepted.peer);
+        let connection = async {
+            // Boxed, so that what the login needed is freed before the long wait of the session begins.
+            let login = Box::pin(self.log_in(listener, id, accepted, draining));
+            if let Some(session) = login.await {
+                session.run().await;
+            }
+        };
+        connection.instrument(span).await;
+    }
+
+    /// Refuses a connection for lack of room.
+    pub fn turn_away(&self, plan: &Arc<ActivePlan>, listener: &Listener, accepted: &Accepted) {
+        runtime::turn_away(plan, listener, accepted, || {
+            let offer = self.offers.get(plan, listener.protocol, accepted.local);
+            let opening = Opening { offer, channel: Channel::Plain, trusts_front: false };
+            match protocols::dialogue(listener.protocol, opening) {
+                Some(mut dialogue) => dialogue.farewell(CloseReason::TooBusy),
+                None => passthrough::farewell(CloseReason::TooBusy).to_vec(),
+            }
+        });
+    }
+
+    /// From accept to a session that may be bridged. Returns `None` when the connection has come to its end.
+    async fn log_in(
+        self,
+        listener: Arc<Listener>,
+        id: SessionId,
+        accepted: Accepted,
+        draining: impl Future<Output = ()> + Send,
+    ) -> Option<Bridged> {
+        let arrived = Arrived::receive(self, listener, id, accepted).await?;
+        if arrived.listener.protocol.carries_credentials() {
+            let greeted = arrived.greet()?;
+            greeted.log_in(draining).await?.bridge()
+        } else {
+            arrived.pass_through().await
+        }
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("placement", &self.placement).finish_non_exhaustive()
+    }
+}

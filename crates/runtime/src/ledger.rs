@@ -1,0 +1,166 @@
+//! The record of a session: its ticket in the registry, its bytes as they pass, its end in the log.
+//!
+//! Text sessions and WebSockets are listed, counted and kicked in the same way, so they share one record.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use bridge::{Outcome, Watch, Why};
+use observe::Accounts;
+use observe::metrics::SessionGuard;
+use plan::Listener;
+use sessions::{EndReason, SessionTicket, Traffic};
+
+use crate::ActivePlan;
+
+/// The record of one session.
+pub struct Ledger {
+    /// The proof that the login was confirmed.
+    pub ticket: SessionTicket,
+    destination: Arc<str>,
+    accounts: Arc<Accounts>,
+    guard: SessionGuard,
+    began: Instant,
+}
+
+/// Follows the bytes to the client, so that an end from outside does not cut a response in two.
+pub trait Boundary: Send {
+    /// Reads bytes that go to the client next.
+    fn feed(&mut self, bytes: &[u8]);
+
+    /// Returns whether the stream to the client may be cut after the bytes seen so far.
+    fn at_boundary(&self) -> bool;
+
+    /// Returns how many of the next bytes need not be seen; see [`Watch::unseen`].
+    fn unseen(&self) -> u64;
+
+    /// Passes over `count` bytes.
+    fn skip(&mut self, count: u64);
+}
+
+/// Protocols without words for the middle of a session: they are closed at once.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct NoBoundary;
+
+/// The bridge's view of a session.
+pub(crate) struct Watched<'s, B> {
+    boundary: B,
+    guard: &'s SessionGuard,
+    traffic: &'s Traffic,
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Begins with the session.
+    #[must_use]
+    pub fn open(
+        plan: &ActivePlan,
+        accounts: &Arc<Accounts>,
+        listener: &Listener,
+        ticket: SessionTicket,
+        destination: Arc<str>,
+    ) -> Self {
+        let guard = plan.meters.route(&listener.name, &destination).begin();
+        Self { ticket, destination, accounts: Arc::clone(accounts), guard, began: Instant::now() }
+    }
+
+    /// Moves bytes between streams that only the caller can close, and writes the end of the session.
+    pub async fn bridge<C, S>(
+        self,
+        client: &mut C,
+        backend: &mut S,
+        opening: bridge::Opening,
+        limits: bridge::Limits,
+    ) where
+        C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        let end = self.ticket.ended();
+        let watch = self.watch(NoBoundary);
+        // Boxed: clippy::large_futures; the bridge's state would be part of every request's future.
+        let outcome = Box::pin(bridge::run(client, backend, opening, limits, watch, end)).await;
+        self.close(&outcome);
+    }
+
+    pub(crate) fn watch<B: Boundary>(&self, boundary: B) -> Watched<'_, B> {
+        Watched { boundary, guard: &self.guard, traffic: self.ticket.traffic() }
+    }
+
+    /// Counts and logs the end of the session.
+    pub(crate) fn close(self, outcome: &Outcome<EndReason>) {
+        let Outcome { to_backend, to_client, why } = outcome;
+        let why = label(why);
+        self.guard.ended(why);
+        let account = self.ticket.account().map(|account| self.accounts.show(account));
+        tracing::info!(
+            account = account.as_deref().unwrap_or("-"),
+            destination = &*self.destination,
+            to_backend,
+            to_client,
+            seconds = self.began.elapsed().as_secs(),
+            why,
+            "session ended"
+        );
+    }
+}
+
+/// Returns why a session ended, as the log and the metrics call it.
+const fn label(why: &Why<EndReason>) -> &'static str {
+    match why {
+        Why::ClientClosed => "client closed",
+        Why::BackendClosed => "backend closed",
+        Why::Idle => "idle",
+        Why::HalfCloseTimeout => "half-closed for too long",
+        Why::ClientReset => "client reset",
+        Why::BackendReset => "backend reset",
+        Why::ClientError(_) => "client failed",
+        Why::BackendError(_) => "backend failed",
+        Why::Ended { by: EndReason::Drain, .. } => "drained",
+        Why::Ended { by: EndReason::Move, .. } => "moved",
+        Why::Ended { by: EndReason::Kick, .. } => "kicked",
+    }
+}
+
+// === impl NoBoundary ===
+
+impl Boundary for NoBoundary {
+    fn feed(&mut self, _: &[u8]) {}
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+
+    fn unseen(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn skip(&mut self, _: u64) {}
+}
+
+// === impl Watched ===
+
+impl<B: Boundary> Watch for Watched<'_, B> {
+    fn to_client(&mut self, bytes: &[u8]) {
+        self.boundary.feed(bytes);
+    }
+
+    fn at_boundary(&self) -> bool {
+        self.boundary.at_boundary()
+    }
+
+    fn unseen(&self) -> u64 {
+        self.boundary.unseen()
+    }
+
+    fn skip(&mut self, count: u64) {
+        self.boundary.skip(count);
+    }
+
+    fn moved(&mut self, to_backend: u64, to_client: u64) {
+        self.guard.moved(to_backend, to_client);
+        self.traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);
+        self.traffic.to_client.fetch_add(to_client, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,67 @@
+//! What follows from a credential that was accepted or refused, whatever the protocol.
+//!
+//! It exists so that a guess costs the same over every protocol: the failed-login line that fail2ban reads, and the
+//! growing delay. What must never happen here: a credential in the log, or a failure that is blamed on a trusted
+//! proxy in front of us, which would slow down everybody behind it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use observe::{Accounts, LoginFailure, SessionId};
+use plan::Listener;
+use sessions::LoginThrottle;
+
+/// Records the outcome of logins. Clones share the throttle.
+#[derive(Clone, Debug)]
+pub struct LoginRecorder {
+    throttle: LoginThrottle,
+    accounts: Arc<Accounts>,
+}
+
+// === impl LoginRecorder ===
+
+impl LoginRecorder {
+    /// Records logins with `throttle`, and shows account names as `accounts` says.
+    #[must_use]
+    pub fn new(throttle: LoginThrottle, accounts: Arc<Accounts>) -> Self {
+        Self { throttle, accounts }
+    }
+
+    /// Returns an account's name as the log shows it.
+    pub fn show<'a>(&self, account: &'a str) -> Cow<'a, str> {
+        self.accounts.show(account)
+    }
+
+    /// Returns how account names appear in the log.
+    #[must_use]
+    pub const fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    /// Writes the line of a failed login. `client` is the real client, also behind a trusted proxy: a ban that is based
+    /// on this line must not hit the proxy.
+    pub fn log_failure(
+        &self,
+        session: SessionId,
+        listener: &Listener,
+        client: IpAddr,
+        account: &[u8],
+        reason: &str,
+    ) {
+        let failure = LoginFailure { protocol: listener.protocol.name(), client, account, reason };
+        observe::login_failed(session, &self.accounts, &failure);
+    }
+
+    /// Counts a refused credential, and returns how long its answer must be delayed.
+    #[must_use = "the delay slows down guessing"]
+    pub fn refused(&self, listener: &Listener, client: IpAddr, account: Option<&str>) -> Duration {
+        self.throttle.failed(listener.suspect(client), account)
+    }
+
+    /// Forgets the failures of an account that has logged in.
+    pub fn accepted(&self, account: Option<&str>) {
+        self.throttle.succeeded(account);
+    }
+}
