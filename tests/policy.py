@@ -5,6 +5,7 @@ The last line counts the problems; each problem says what was found, what is exp
 """
 
 import argparse
+import signal
 import sys
 
 sys.dont_write_bytecode = True
@@ -32,6 +33,7 @@ def main():
     if unknown:
         parser.error(f"no check is called {unknown[0]}; there are {', '.join(CHECKS)}")
     if options.report:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `--report | head` ends quietly
         report.print_report()
         return 0
     count = 0
