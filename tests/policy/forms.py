@@ -101,7 +101,7 @@ def counts_by_crate():
     for name in sorted(crate_packages()):
         table[name] = dict.fromkeys(CEILINGS, 0)
         for file in production_files(ROOT / "crates" / name):
-            for form, number in count(rust.without_tests(rust.read(file.read_text()))).items():
+            for form, number in count(rust.production(file)).items():
                 table[name][form] += number
     return table
 

@@ -43,7 +43,8 @@ def check(root=ROOT):
 def check_subjects(rows):
     """Each subject has a row."""
     return [
-        Problem(f"{ARCHITECTURE}: Where do I find …?", f"no question about {subject}", "a row for each of the ten subjects", f"add a row whose question has the words of /{words}/")
+        Problem(f"{ARCHITECTURE}: Where do I find …?", f"no question about {subject}", "a row for each of the ten subjects",
+                f"add a row whose question has the words of /{words}/")
         for subject, words in SUBJECTS.items()
         if not any(re.search(words, row.question, re.IGNORECASE) for row in rows)
     ]
@@ -61,7 +62,8 @@ def check_row(row, root):
     found = git_grep("-lF", "-e", row.term, "--", "crates/", root=root)
     search = f"`git grep -lF '{row.term}' crates/`"
     if row.file not in found:
-        problems.append(Problem(where, f"{search} does not list {row.file}", "the file among its hits", "write the term into a comment of the file, or choose another term"))
+        problems.append(Problem(where, f"{search} does not list {row.file}", "the file among its hits",
+                                "write the term into a comment of the file, or choose another term"))
     elif len(found) > MOST_FILES:
         problems.append(Problem(where, f"{search} lists {len(found)} files", f"at most {MOST_FILES}", "choose a term that leads to fewer files"))
     return problems

@@ -38,14 +38,16 @@ def check_table(rows, graph):
     problems = []
     for name, imports in sorted(graph.items()):
         if name not in table:
-            problems.append(Problem(f"crates/{name}", f"no row in {ARCHITECTURE}", "a row for each crate", f"add | `{name}` | contents | imports |"))
+            problems.append(Problem(f"crates/{name}", f"no row in {ARCHITECTURE}", "a row for each crate",
+                                    f"add | `{name}` | contents | imports |"))
             continue
         for extra in sorted(imports - table[name]):
             problems.append(Problem(f"crates/{name}/Cargo.toml", f"imports {extra}", f"the imports of its row in {ARCHITECTURE}: {listed(table[name])}",
                                     f"remove the import, or argue for the arrow and add {extra} to the row"))
         for unused in sorted(table[name] - imports):
             known = "which the manifest does not have" if unused in graph else "which is no crate"
-            problems.append(Problem(f"{ARCHITECTURE}: `{name}`", f"the import {unused}, {known}", f"the imports of crates/{name}/Cargo.toml: {listed(imports)}",
+            problems.append(Problem(f"{ARCHITECTURE}: `{name}`", f"the import {unused}, {known}",
+                                    f"the imports of crates/{name}/Cargo.toml: {listed(imports)}",
                                     f"remove {unused} from the row"))
     for name in sorted(table.keys() - graph.keys()):
         problems.append(Problem(f"{ARCHITECTURE}: `{name}`", "a row without a crate", f"a crate in crates/{name}", "remove the row, or correct its name"))

@@ -88,7 +88,7 @@ def read_crate(crate):
 
 def read_module(path, file, parent, folder):
     """Reads the module in `file`, and those below it, whose files are in `folder`."""
-    source = rust.without_tests(rust.read(file.read_text()))
+    source = rust.production(file)
     module = Module(path, file, source, 0, len(source.tokens), parent)
     read_items(module, folder)
     return module

@@ -6,6 +6,7 @@ This is not a parser of Rust. It knows where comments and literals end, which br
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
 TOKEN = re.compile(
     r"""
@@ -188,3 +189,9 @@ def without_tests(source):
         test_lines.update(range(first_line, last_line + 1))
         index = end
     return Source(kept, source.comments, source.line_count, test_lines=test_lines)
+
+
+@cache
+def production(file):
+    """Returns the production tokens of `file`; it is read once, however many checks look at it."""
+    return without_tests(read(file.read_text()))

@@ -37,9 +37,8 @@ class Sizes:
 
 def measure(file):
     """Returns the sizes of the production part of `file`."""
-    text = file.read_text()
-    source = rust.without_tests(rust.read(text))
-    lines = text.splitlines()
+    source = rust.production(file)
+    lines = file.read_text().splitlines()
     production = [number for number in range(1, len(lines) + 1) if number not in source.test_lines]
     while production and not lines[production[-1] - 1].strip():
         production.pop()

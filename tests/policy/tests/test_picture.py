@@ -1,7 +1,7 @@
 import unittest
 from xml.etree import ElementTree
 
-from policy import picture
+from policy import layout, picture
 from policy.manifests import floors_of
 
 GRAPH = {"types": set(), "plan": {"types"}, "mail-proto": {"types"}, "mail": {"plan", "mail-proto", "types"}, "cli": {"mail", "types"}, "bridge": set()}
@@ -9,30 +9,30 @@ GRAPH = {"types": set(), "plan": {"types"}, "mail-proto": {"types"}, "mail": {"p
 
 class Layers(unittest.TestCase):
     def test_a_crate_stands_above_all_that_it_imports(self):
-        self.assertEqual(picture.floors(GRAPH), {"types": 0, "bridge": 0, "plan": 1, "mail-proto": 1, "mail": 2, "cli": 3})
+        self.assertEqual(layout.floors(GRAPH), {"types": 0, "bridge": 0, "plan": 1, "mail-proto": 1, "mail": 2, "cli": 3})
 
     def test_implied_arrows_are_left_out(self):
-        self.assertEqual(picture.reduced(GRAPH)["mail"], {"plan", "mail-proto"})
-        self.assertEqual(picture.reduced(GRAPH)["cli"], {"mail"})
+        self.assertEqual(layout.reduced(GRAPH)["mail"], {"plan", "mail-proto"})
+        self.assertEqual(layout.reduced(GRAPH)["cli"], {"mail"})
 
     def test_arrows_to_a_crate_share_their_lanes(self):
         graph = {"a": set(), "b": set(), "c": {"b"}, "d": {"c", "a"}, "e": {"c", "a"}}
-        lanes = [node.crate for floor in picture.layers(graph) for node in floor if not node.is_box]
+        lanes = [node.crate for floor in layout.layers(graph) for node in floor if not node.is_box]
         self.assertEqual(lanes, ["a"])
 
 
 class Layout(unittest.TestCase):
     def test_crossings(self):
-        a, b = picture.Node("a", 0, True), picture.Node("b", 0, True)
-        c, d = picture.Node("c", 1, True, below=[b]), picture.Node("d", 1, True, below=[a, b])
-        self.assertEqual(picture.crossings([c, d], [a, b]), 1)
-        self.assertEqual(picture.crossings([d, c], [a, b]), 0)
+        a, b = layout.Node("a", 0, True), layout.Node("b", 0, True)
+        c, d = layout.Node("c", 1, True, below=[b]), layout.Node("d", 1, True, below=[a, b])
+        self.assertEqual(layout.crossings([c, d], [a, b]), 1)
+        self.assertEqual(layout.crossings([d, c], [a, b]), 0)
 
     def test_boxes_of_a_floor_do_not_overlap(self):
-        nodes = [picture.Node(name, 0, True) for name in "abc"]
-        picture.spread(nodes, [50.0, 40.0, 0.0])
+        nodes = [layout.Node(name, 0, True) for name in "abc"]
+        layout.spread(nodes, [50.0, 40.0, 0.0])
         places = [node.x for node in nodes]
-        self.assertEqual([round(right - left) for left, right in zip(places, places[1:])], [picture.BOX_WIDTH + picture.GAP] * 2)
+        self.assertEqual([round(right - left) for left, right in zip(places, places[1:])], [layout.BOX_WIDTH + layout.GAP] * 2)
         self.assertAlmostEqual(sum(places) / 3, 30.0)
 
 
@@ -44,7 +44,7 @@ class Drawing(unittest.TestCase):
     def test_the_picture_is_xml_and_has_the_floors(self):
         drawn = picture.draw(GRAPH, {"plan": ["a < b & c"]})
         ElementTree.fromstring(drawn)
-        self.assertEqual(floors_of(drawn), picture.floors(GRAPH))
+        self.assertEqual(floors_of(drawn), layout.floors(GRAPH))
 
 
 class Summary(unittest.TestCase):
