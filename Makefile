@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy lab bench bench-mapping soak fuzz demo help
+.PHONY: test packages fmt lint unit docs policy picture lab bench bench-mapping soak fuzz demo help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,8 +15,12 @@ packages: ## the Debian packages that the tests with real servers need
 fmt: ## formatting
 	$(CARGO) fmt --all --check
 
-policy: ## who imports whom, licences, banned crates
+policy: ## who imports whom, cycles, sizes, look-ups, licences
+	@python3 -B -m unittest discover --quiet -s tests/policy/tests -t tests
 	@python3 tests/policy.py
+
+picture: ## docs/crates.svg, drawn from the manifests
+	@python3 tests/draw_crates.py
 
 lint: ## clippy, warnings denied
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

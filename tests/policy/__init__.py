@@ -1,0 +1,1 @@
+"""The rules of this repository that neither the compiler nor clippy checks. `tests/policy.py` runs them."""

@@ -1,0 +1,1 @@
+"""Tests of the checks: small trees, each with one thing wrong."""
