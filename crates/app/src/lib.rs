@@ -1,14 +1,16 @@
-//! The whole program: builds the rooms from a plan, opens the doors, reloads, drains.
+//! The whole program: builds everything from a plan, opens the listeners, reloads, drains.
 //!
-//! What must never happen: a start or a reload that is half done. Everything that can fail is built first,
-//! and swapped in as one.
+//! What must never happen: a start or a reload that is half done. Everything that can fail is built first, and then
+//! put in force in one moment.
 
-mod doors;
+mod api_tls;
+mod listeners;
 mod management;
 mod mapping;
 mod metrics;
 mod process;
 mod reload;
+mod reload_history;
 mod report;
 mod restart;
 mod run;

@@ -25,7 +25,7 @@ impl App {
     /// See [`StartError`]. Everything stays as it was.
     pub async fn reload(&self) -> Result<Reload, StartError> {
         let reloaded = self.try_reload().await;
-        self.chronicle.reloaded(reloaded.is_ok());
+        self.reloads.record(reloaded.is_ok());
         reloaded
     }
 
@@ -40,7 +40,7 @@ impl App {
         let plan = Arc::new(loaded.plan);
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
         let active = ActivePlan::new(Arc::clone(&plan), &certificates, &self.material, Some(&self.plan()))?;
-        let api_acceptor = self.api_tls.of(&plan, &certificates)?;
+        let api_acceptor = self.api_tls.prepare(&plan, &certificates)?;
         // The last step that can fail: everything after it only replaces what was built.
         let prepared = mapping.prepare(&plan).await?;
         let mut left = Left::Nothing;

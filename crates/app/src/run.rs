@@ -9,19 +9,20 @@ use plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
-use crate::doors::{self, Doors};
+use crate::listeners::Listeners;
+use crate::management;
 use crate::process;
 use crate::report;
 use crate::start::{App, StartError, log_format};
 
-/// What a run is told beside its plan.
+/// Options of a run, besides its plan.
 #[derive(Default)]
 pub struct Options {
-    /// Called once, when every listener is open.
+    /// Called once every listener is open.
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
-    /// Leave the log alone: somebody else has set it up.
+    /// Leave the log alone: the caller has set it up.
     pub keep_log: bool,
-    /// What the configuration had to say although it is valid: goes into the log.
+    /// The warnings about the configuration, to be logged.
     pub warnings: Option<Report>,
 }
 
@@ -32,7 +33,7 @@ pub enum Ended {
     Drained,
     /// Sessions were still open when `shutdown_grace` was over, or when a second signal came.
     Cut {
-        /// How many.
+        /// How many sessions.
         sessions: usize,
     },
 }
@@ -40,7 +41,7 @@ pub enum Ended {
 /// Runs the proxy until SIGINT or SIGTERM, and drains it.
 ///
 /// # Errors
-/// When it cannot start; nothing was served then.
+/// When it cannot start; nothing was served.
 pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     let log = if options.keep_log {
         None
@@ -57,19 +58,25 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
         builder.worker_threads(plan.server.threads);
     }
     let runtime = builder.enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(live(plan, options, log.clone())));
-    // Whatever is left has been given its time.
+    let ended = runtime.block_on(Box::pin(run_app(plan, options, log.clone())));
+    // What is left has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(log);
     ended
 }
 
-async fn live(plan: Plan, options: Options, log: Option<observe::Handle>) -> Result<Ended, StartError> {
+async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> Result<Ended, StartError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let app = Arc::new(App::new(plan, log).await?);
-    let (doors, audit) = doors::open(&app)?;
+    // Everything is bound before anything is accepted, so that either all listeners open or none does.
+    let mut listeners = Listeners::bind(&app)?;
+    let (server, audit) = management::bind(&app, &listeners)?.unzip();
+    listeners.accept(&app);
+    if let Some(server) = server {
+        management::serve(server);
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     if let Some(on_ready) = options.on_ready {
         on_ready();
@@ -83,13 +90,13 @@ async fn live(plan: Plan, options: Options, log: Option<observe::Handle>) -> Res
     }
     let grace = app.plan().plan.server.shutdown_grace;
     tokio::select! {
-        ended = drain(&app, &doors, grace) => Ok(ended),
+        ended = drain(&app, &listeners, grace) => Ok(ended),
         _ = interrupt.recv() => Ok(cut(&app)),
         _ = terminate.recv() => Ok(cut(&app)),
     }
 }
 
-/// A reload that a signal asked for: what it comes to is in the log, and in the audit log.
+/// Reloads on a signal; the result goes into the log and the audit log.
 async fn reload(app: &App, audit: Option<&Audit>) {
     let result = match app.reload().await {
         Ok(reload) => {
@@ -115,15 +122,14 @@ async fn reload(app: &App, audit: Option<&Audit>) {
     }
 }
 
-/// Closes the doors, sends the sessions home over the grace, and waits for them.
-async fn drain(app: &App, doors: &Doors, grace: Duration) -> Ended {
+/// Closes the listeners, ends the sessions over the grace period, and waits for them.
+async fn drain(app: &App, listeners: &Listeners, grace: Duration) -> Ended {
     let sessions = app.registry().counts().sessions;
     tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
-    doors.closing.cancel();
-    doors.tasks.close();
-    // The last fifth of the grace is for goodbyes that take their time.
+    listeners.close();
+    // The last fifth of the grace period is for farewells to slow clients.
     app.registry().drain(grace.mul_f32(0.8));
-    match timeout(grace, doors.tasks.wait()).await {
+    match timeout(grace, listeners.drained()).await {
         Ok(()) => {
             tracing::info!("drained");
             Ended::Drained

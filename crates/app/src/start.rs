@@ -15,9 +15,10 @@ use runtime::{ActivePlan, ActivePlanError, Arrival, CurrentPlan, LoginRecorder, 
 use sessions::{LoginThrottle, Registry};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 
+use crate::api_tls::ApiTls;
 use crate::mapping::Mapping;
-use crate::metrics::Chronicle;
-use crate::{management, state};
+use crate::reload_history::ReloadHistory;
+use crate::state;
 
 /// Everything that runs, except the listeners' accept loops.
 pub struct App {
@@ -35,7 +36,7 @@ pub struct App {
     /// Replaced by a reload; the watch ends with its certificates.
     pub(crate) certificates: Mutex<(Arc<Certificates>, WatchHandle)>,
     /// TLS of the management API, whether it is served or not.
-    pub(crate) api_tls: management::Tls,
+    pub(crate) api_tls: ApiTls,
     /// The folder in which state is kept, if any is.
     state_folder: Option<PathBuf>,
     /// The plan of the start, which decides about sockets and sizes.
@@ -43,7 +44,7 @@ pub struct App {
     pub(crate) log: Option<observe::Handle>,
     /// Held during a reload, so that there is one at a time.
     pub(crate) mapping: tokio::sync::Mutex<Mapping>,
-    pub(crate) chronicle: Chronicle,
+    pub(crate) reloads: ReloadHistory,
 }
 
 /// Why the program cannot start, or cannot go over to another plan.
@@ -101,7 +102,7 @@ impl App {
             ),
             None => None,
         };
-        let api_tls = management::Tls::new(&plan, &certificates, state_folder.as_deref())?;
+        let api_tls = ApiTls::new(&plan, &certificates, state_folder.as_deref())?;
         let material = TlsMaterial { tickets: Arc::new(Tickets::new()?), roots: PlatformRoots::default() };
         let active = ActivePlan::new(Arc::clone(&plan), &certificates, &material, None)?;
         let watch = certificates.watch();
@@ -126,7 +127,7 @@ impl App {
             started: plan,
             log,
             mapping: tokio::sync::Mutex::new(mapping),
-            chronicle: Chronicle::begin(),
+            reloads: ReloadHistory::begin(),
         })
     }
 
@@ -155,7 +156,7 @@ impl App {
         self.recorder.accounts()
     }
 
-    pub(crate) const fn api_tls(&self) -> &management::Tls {
+    pub(crate) const fn api_tls(&self) -> &ApiTls {
         &self.api_tls
     }
 

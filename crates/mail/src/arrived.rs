@@ -3,19 +3,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use listen::{Accepted, Full, Permit};
+use listen::Accepted;
 use observe::SessionId;
-use observe::metrics::ConnectionGuard;
 use plan::Listener;
 use runtime::ActivePlan;
 use tls::Stream;
 use tokio::time::Instant;
 
-use crate::service::Service;
+use crate::shared::Shared;
+use crate::slot::Slot;
 
 /// A client that has arrived.
 pub(crate) struct Arrived {
-    pub(crate) service: Service,
+    pub(crate) shared: Shared,
     /// The plan in force when it arrived.
     pub(crate) plan: Arc<ActivePlan>,
     pub(crate) listener: Arc<Listener>,
@@ -30,31 +30,25 @@ pub(crate) struct Arrived {
     pub(crate) slot: Slot,
 }
 
-/// A connection's place under the listener's limits and in its counters, until the connection is closed.
-pub(crate) struct Slot {
-    pub(crate) guard: ConnectionGuard,
-    _permit: Result<Permit, Full>,
-}
-
 // === impl Arrived ===
 
 impl Arrived {
     /// Receives a connection. Returns `None` when it must not be served, which is counted and logged.
     pub(crate) async fn receive(
-        service: Service,
+        shared: Shared,
         listener: Arc<Listener>,
         id: SessionId,
         accepted: Accepted,
     ) -> Option<Self> {
         let Accepted { stream, peer, local, permit, .. } = accepted;
-        let plan = service.placement.current().now();
+        let plan = shared.placement.current().now();
         let meter = Arc::clone(plan.meters.listener(&listener.name));
-        let slot = Slot { guard: meter.enter(), _permit: permit };
+        let slot = Slot::new(meter.enter(), permit);
         let deadline = Instant::now() + listener.preauth_timeout;
-        let arrival = service.arrival.clone();
+        let arrival = shared.arrival.clone();
         let arrived = arrival.receive(&listener, &meter, stream, peer, local, deadline).await?;
         let stream = arrival.secure_implicit(&plan, &listener, arrived.stream, deadline).await.ok()?;
         let runtime::Arrived { client, local, .. } = arrived;
-        Some(Self { service, plan, listener, id, client, local, stream, deadline, slot })
+        Some(Self { shared, plan, listener, id, client, local, stream, deadline, slot })
     }
 }

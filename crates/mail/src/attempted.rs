@@ -40,7 +40,7 @@ struct Unplaced {
 impl<'c> Attempted<'c> {
     pub(crate) fn new(client: &'c mut Client, attempt: Attempt) -> Self {
         // The client may have waited at our prompt for longer than the plan that greeted it was in force.
-        client.plan = client.service.placement.current().now();
+        client.plan = client.shared.placement.current().now();
         let identity = client.identity(attempt.client_info.front.as_ref());
         Self { client, attempt, identity }
     }
@@ -50,7 +50,7 @@ impl<'c> Attempted<'c> {
         let began = Instant::now();
         let mechanism = self.attempt.mechanism();
         let protocol = self.client.listener.protocol.name();
-        let service = self.client.service.clone();
+        let shared = self.client.shared.clone();
         let listener = self.client.listener.clone();
         let address = self.identity.client.ip();
         // The attempt ends with this call: a delay is waited for without the credential.
@@ -60,18 +60,18 @@ impl<'c> Attempted<'c> {
                 let meters = &login.placed.plan.meters;
                 meters.leg(protocol, &login.placed.destination).login(mechanism.name(), "accepted");
                 count_steps(meters.listener(&listener.name), &login, began.elapsed());
-                service.recorder.accepted(login.placed.ticket.account().map(|account| &**account));
+                shared.recorder.accepted(login.placed.ticket.account().map(|account| &**account));
                 return Ok(login);
             }
             Err(unplaced) => unplaced,
         };
         let Unplaced { error, account, destination } = unplaced;
-        let plan = service.placement.current().now();
+        let plan = shared.placement.current().now();
         plan.meters
             .leg(protocol, destination.as_deref().unwrap_or_default())
             .login(mechanism.name(), error.label());
         if matches!(error, LoginError::Failed(Verdict::Refused(_), _)) {
-            let delay = service.recorder.refused(&listener, address, account.as_deref());
+            let delay = shared.recorder.refused(&listener, address, account.as_deref());
             // Nothing is read from the client meanwhile. Hanging up and connecting again would save it no time, since
             // the slot of this connection is taken until then.
             if !delay.is_zero() {
@@ -97,7 +97,7 @@ impl<'c> Attempted<'c> {
             None => Subject::Unknown,
         };
         let account = identity.identifier().map(|identifier| identifier.as_str().to_owned());
-        let shown = account.as_deref().map(|account| self.client.service.recorder.show(account).into_owned());
+        let shown = account.as_deref().map(|account| self.client.shared.recorder.show(account).into_owned());
         // Every line about this login names its account, in whichever crate it is written.
         let span = tracing::info_span!("login", account = shown.as_deref().unwrap_or("-"));
         let result = self.place_subject(subject).instrument(span).await;
@@ -126,7 +126,7 @@ impl<'c> Attempted<'c> {
             // The rules that name accounts in credentials only change where a name leads, not whose it is.
             decided_by: None,
         };
-        let placement = client.service.placement.clone();
+        let placement = client.shared.placement.clone();
         let mut dial = LoginDial { client, attempt: &attempt, identity: &identity };
         match placement.place(&request, &mut dial).await {
             Ok(placed) => Ok(Login { placed, mechanism, identity }),
@@ -146,16 +146,6 @@ impl<'c> Attempted<'c> {
             Some(identifier) => Identity::Known(identifier),
             None => Identity::Opaque,
         }
-    }
-}
-
-// === impl Client ===
-
-impl Client {
-    /// Writes the line of a failed login, which names the real client.
-    pub(crate) fn log_failure(&self, identity: &ClientIdentity, account: &[u8], reason: &str) {
-        let client = identity.client.ip();
-        self.service.recorder.log_failure(self.id, &self.listener, client, account, reason);
     }
 }
 

@@ -6,7 +6,7 @@ use mail_proto::verdict::CloseReason;
 use runtime::{Boundary, BridgedSession, Closing};
 use types::protocol::Protocol;
 
-use crate::arrived::Slot;
+use crate::slot::Slot;
 
 /// A session that is bridged.
 pub(crate) struct Bridged {
@@ -39,7 +39,7 @@ impl Bridged {
     /// Runs the session to its end, and frees its slot.
     pub(crate) async fn run(self) {
         let Self { session, dialogue, mut slot } = self;
-        slot.guard.bridged();
+        slot.bridged();
         let farewell = move |closing| match dialogue {
             Some(mut dialogue) => dialogue.farewell(close_reason(closing)),
             None => Vec::new(),

@@ -14,11 +14,11 @@ use tls::{Stream, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use upstream::ClientIdentity;
 
-use crate::service::Service;
+use crate::shared::Shared;
 
 /// A client that has not logged in yet.
 pub(crate) struct Client {
-    pub(crate) service: Service,
+    pub(crate) shared: Shared,
     /// The plan in force when the client was greeted; renewed with each login.
     pub(crate) plan: Arc<ActivePlan>,
     pub(crate) listener: Arc<Listener>,
@@ -106,9 +106,15 @@ impl Client {
         identity
     }
 
+    /// Writes the line of a failed login, which names the real client.
+    pub(crate) fn log_failure(&self, identity: &ClientIdentity, account: &[u8], reason: &str) {
+        let client = identity.client.ip();
+        self.shared.recorder.log_failure(self.id, &self.listener, client, account, reason);
+    }
+
     async fn start_tls(&mut self) -> Result<(), Broken> {
         let connection = self.connection.take().ok_or(Broken::Closed)?;
-        let arrival = &self.service.arrival;
+        let arrival = &self.shared.arrival;
         let stream = arrival.handshake(&self.plan, &self.listener, connection.stream).await?;
         self.tls = stream.tls_info();
         let mut connection = Connection::new(stream, MAX_INBOX);

@@ -9,12 +9,13 @@ use mail_proto::verdict::{CloseReason, Verdict};
 use plan::TlsMode;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::arrived::{Arrived, Slot};
+use crate::arrived::Arrived;
 use crate::attempted::Attempted;
 use crate::client::{Client, MAX_INBOX};
 use crate::failure::LoginError;
 use crate::placed::{Login, Placed};
 use crate::protocols;
+use crate::slot::Slot;
 
 /// A client that may log in.
 pub(crate) struct Greeted {
@@ -33,22 +34,21 @@ const LINGER: Duration = Duration::from_secs(1);
 impl Arrived {
     /// Prepares the dialogue with the client. Returns `None` for a protocol without one.
     pub(crate) fn greet(self) -> Option<Greeted> {
-        let Self { service, plan, listener, id, client, local, stream, deadline, slot } = self;
+        let Self { shared, plan, listener, id, client, local, stream, deadline, slot } = self;
         let channel = match listener.tls {
             TlsMode::Implicit => Channel::Encrypted,
             TlsMode::StartTls => Channel::Upgradable,
             TlsMode::Plain => Channel::Plain,
         };
         let opening = Opening {
-            offer: service.offers.get(&plan, listener.protocol, local),
+            offer: shared.offers.get(&plan, listener.protocol, local),
             channel,
             trusts_front: listener.trusts_front(client.ip()),
         };
         let dialogue = protocols::dialogue(listener.protocol, opening)?;
         let tls = stream.tls_info();
         let connection = Some(Connection::new(stream, MAX_INBOX));
-        let client =
-            Client { service, plan, listener, id, address: client, local, tls, dialogue, connection };
+        let client = Client { shared, plan, listener, id, address: client, local, tls, dialogue, connection };
         Some(Greeted { client, deadline, slot })
     }
 }

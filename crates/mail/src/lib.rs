@@ -15,7 +15,9 @@
 //! | `placed` | the backend has said yes and the session is confirmed |
 //! | `bridged` | bytes both ways |
 //! | `passthrough` | SMTP and LMTP: from arrived straight to bridged |
-//! | `client`, `offers`, `failure`, `protocols` | the client's side of a connection; what clients are offered; why a login failed; the machine of each protocol |
+//! | `client`, `slot` | the client's side of a connection; its place under the limits |
+//! | `offers`, `protocols`, `failure` | what clients are offered; the machine of each protocol; why a login failed |
+//! | `shared` | what every connection shares |
 
 mod arrived;
 mod attempted;
@@ -29,5 +31,7 @@ mod placed;
 mod protocols;
 mod replay;
 mod service;
+mod shared;
+mod slot;
 
 pub use service::Service;

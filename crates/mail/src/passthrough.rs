@@ -38,7 +38,7 @@ impl Arrived {
         let protocol = self.listener.protocol;
         let request =
             Request { subject: Subject::Passthrough, protocol, client: self.client.ip(), decided_by: None };
-        let placement = self.service.placement.clone();
+        let placement = self.shared.placement.clone();
         let mut dial = PassthroughDial { identity: &identity, protocol };
         let placing = Box::pin(placement.place(&request, &mut dial));
         let placed = match timeout_at(self.deadline, placing).await {
@@ -62,7 +62,7 @@ impl Arrived {
             greeting_us = micros(leg.steps.greeting),
             "passing through"
         );
-        let accounts = self.service.recorder.accounts();
+        let accounts = self.shared.recorder.accounts();
         let session = BridgedSession {
             client: self.stream,
             backend: leg.connection.stream,
@@ -80,7 +80,7 @@ impl Arrived {
             Reason::Dial(fault) => fault,
             _ => Fault::Unreachable,
         };
-        let plan = self.service.placement.current().now();
+        let plan = self.shared.placement.current().now();
         let destination = refusal.destination.as_deref().unwrap_or_default();
         plan.meters.leg(self.listener.protocol.name(), destination).fault(fault.label());
         tracing::warn!(

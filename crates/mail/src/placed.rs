@@ -9,10 +9,10 @@ use runtime::{BridgedSession, Ledger, micros};
 use types::protocol::Protocol;
 use upstream::ClientIdentity;
 
-use crate::arrived::Slot;
 use crate::bridged::{Bridged, SessionBoundary};
 use crate::client::Client;
 use crate::replay::AuthenticatedLeg;
+use crate::slot::Slot;
 
 /// A login that has succeeded.
 pub(crate) struct Login {
@@ -41,7 +41,7 @@ impl Placed {
         let mut to_client = client.dialogue.answer(Verdict::Accepted(reply));
         to_client.extend_from_slice(leg.connection.inbox.unread());
         let listener = Arc::clone(&client.listener);
-        let accounts = client.service.recorder.accounts();
+        let accounts = client.shared.recorder.accounts();
         let destination = Arc::clone(&login.placed.destination);
         let ledger = Ledger::open(plan, accounts, &listener, login.placed.ticket, destination);
         let limits = Limits::with_idle(plan.plan.server.bridge_idle);
@@ -63,7 +63,7 @@ impl Placed {
         let placed = &self.login.placed;
         let steps = &placed.leg.leg.steps;
         let tls = self.client.tls.as_ref();
-        let account = placed.ticket.account().map(|account| self.client.service.recorder.show(account));
+        let account = placed.ticket.account().map(|account| self.client.shared.recorder.show(account));
         tracing::info!(
             account = account.as_deref().unwrap_or("-"),
             client = %self.login.identity.client,

@@ -17,15 +17,11 @@ use crate::arrived::Arrived;
 use crate::bridged::Bridged;
 use crate::offers::Offers;
 use crate::protocols;
+use crate::shared::Shared;
 
 /// Serves the text protocols. Clones share everything.
 #[derive(Clone)]
-pub struct Service {
-    pub(crate) placement: Placement,
-    pub(crate) arrival: Arrival,
-    pub(crate) recorder: LoginRecorder,
-    pub(crate) offers: Arc<Offers>,
-}
+pub struct Service(Shared);
 
 // === impl Service ===
 
@@ -34,7 +30,7 @@ impl Service {
     #[must_use]
     pub fn new(placement: Placement, arrival: Arrival, recorder: LoginRecorder) -> Self {
         let offers = Arc::new(Offers::new(placement.current().now()));
-        Self { placement, arrival, recorder, offers }
+        Self(Shared { placement, arrival, recorder, offers })
     }
 
     /// Serves one connection of `listener` to its end. `draining` resolves when the proxy begins to drain.
@@ -59,7 +55,7 @@ impl Service {
     /// Refuses a connection for lack of room.
     pub fn turn_away(&self, plan: &Arc<ActivePlan>, listener: &Listener, accepted: &Accepted) {
         runtime::turn_away(plan, listener, accepted, || {
-            let offer = self.offers.get(plan, listener.protocol, accepted.local);
+            let offer = self.0.offers.get(plan, listener.protocol, accepted.local);
             let opening = Opening { offer, channel: Channel::Plain, trusts_front: false };
             match protocols::dialogue(listener.protocol, opening) {
                 Some(mut dialogue) => dialogue.farewell(CloseReason::TooBusy),
@@ -76,7 +72,7 @@ impl Service {
         accepted: Accepted,
         draining: impl Future<Output = ()> + Send,
     ) -> Option<Bridged> {
-        let arrived = Arrived::receive(self, listener, id, accepted).await?;
+        let arrived = Arrived::receive(self.0, listener, id, accepted).await?;
         if arrived.listener.protocol.carries_credentials() {
             let greeted = arrived.greet()?;
             greeted.log_in(draining).await?.bridge()
@@ -88,6 +84,6 @@ impl Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("placement", &self.placement).finish_non_exhaustive()
+        f.debug_struct("Service").field("placement", &self.0.placement).finish_non_exhaustive()
     }
 }

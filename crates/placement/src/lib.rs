@@ -16,12 +16,14 @@
 //! |---|---|
 //! | `request` | [`Request`]: what is to be placed, and how it is [dialled](Dial) |
 //! | `place` | [`Placement`]: the path itself |
-//! | `refusal` | [`Refusal`]: why something was not placed |
+//! | `refusal`, `timings` | [`Refusal`]: why something was not placed; how long it took |
 
 mod place;
 mod refusal;
 mod request;
+mod timings;
 
-pub use place::{Placed, Placement, Timings};
+pub use place::{Placed, Placement};
 pub use refusal::{Reason, Refusal};
 pub use request::{Candidate, Dial, Request, Subject};
+pub use timings::Timings;

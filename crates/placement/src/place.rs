@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use mapping::Router;
 use plan::Name;
@@ -13,6 +12,7 @@ use upstream::Backend;
 
 use crate::refusal::{Reason, Refusal};
 use crate::request::{Candidate, Dial, Request, Subject};
+use crate::timings::Timings;
 
 /// Places requests. Clones share the registry, the mapping and the plan in force.
 #[derive(Clone)]
@@ -37,15 +37,6 @@ pub struct Placed<L> {
     pub plan: Arc<ActivePlan>,
     /// How long the last round took.
     pub timings: Timings,
-}
-
-/// How long the steps before dialling took.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Timings {
-    /// Waiting for a hold or a delay.
-    pub hold: Duration,
-    /// Looking up the destination.
-    pub lookup: Duration,
 }
 
 /// What became of one attempt to confirm.

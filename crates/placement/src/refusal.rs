@@ -3,7 +3,7 @@
 use plan::Name;
 use sessions::{Busy, HeldTooLong};
 
-use crate::Timings;
+use crate::timings::Timings;
 
 /// A request that was not placed.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! The destinations of a plan, with their live state.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use plan::{Destination, Forwarding, Leg, Name, Plan, TlsMode, Verify};
 use tls::{Connector, PlatformRoots, SetupError};
+use types::fault::Fault;
 use types::protocol::Protocol;
 
 use crate::dial::Dialler;
@@ -200,5 +201,32 @@ impl Backend {
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Reports what became of a connection that [`Backend::connect`] returned: an answer, with the time that
+    /// connecting took, or the fault that `client` met.
+    pub fn report(&self, protocol: Protocol, client: IpAddr, result: Result<Duration, Fault>) {
+        let health = self.health(protocol);
+        match result {
+            Ok(took) => {
+                if health.succeeded(took) {
+                    self.log_up(protocol);
+                }
+            }
+            Err(fault) => {
+                if health.failed(fault, client) {
+                    self.log_down(protocol, fault);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn log_up(&self, protocol: Protocol) {
+        tracing::info!(destination = %self.destination().name, %protocol, "destination is up again");
+    }
+
+    pub(crate) fn log_down(&self, protocol: Protocol, fault: Fault) {
+        let destination = &self.destination().name;
+        tracing::warn!(%destination, %protocol, fault = fault.label(), "destination is marked down");
     }
 }

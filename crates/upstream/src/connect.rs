@@ -2,7 +2,6 @@
 //!
 //! A connection that was announced for one client is never handed to another.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use plan::{Forwarding, Leg, TlsMode};
@@ -132,33 +131,6 @@ impl Backend {
     #[must_use]
     pub fn connector(&self, protocol: Protocol) -> Option<&Connector> {
         self.connectors[protocol.index()].as_ref()
-    }
-
-    /// Reports what became of a connection that [`Backend::connect`] returned: an answer, with the time that
-    /// connecting took, or the fault that `client` met.
-    pub fn report(&self, protocol: Protocol, client: IpAddr, result: Result<Duration, Fault>) {
-        let health = self.health(protocol);
-        match result {
-            Ok(took) => {
-                if health.succeeded(took) {
-                    self.log_up(protocol);
-                }
-            }
-            Err(fault) => {
-                if health.failed(fault, client) {
-                    self.log_down(protocol, fault);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn log_up(&self, protocol: Protocol) {
-        tracing::info!(destination = %self.destination().name, %protocol, "destination is up again");
-    }
-
-    pub(crate) fn log_down(&self, protocol: Protocol, fault: Fault) {
-        let destination = &self.destination().name;
-        tracing::warn!(%destination, %protocol, fault = fault.label(), "destination is marked down");
     }
 
     async fn connect_host(

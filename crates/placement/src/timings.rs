@@ -1,0 +1,12 @@
+//! How long a placement took.
+
+use std::time::Duration;
+
+/// How long the steps before dialling took.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Timings {
+    /// Waiting for a hold or a delay.
+    pub hold: Duration,
+    /// Looking up the destination.
+    pub lookup: Duration,
+}
