@@ -16,8 +16,6 @@ use types::identifier::BadIdentifier as BadName;
 
 use crate::line::BadLines;
 
-/// The future that a [`Store`]'s method returns.
-
 /// A place that knows where accounts are.
 pub trait Store: Send + Sync + fmt::Debug {
     /// The destination stored under `key`, declared or not. The caller bounds the wait.

@@ -16,44 +16,43 @@ use crate::convert;
 use crate::half::{ReadHalf, WriteHalf, split};
 use crate::reader::{Body, NoHead, Reader};
 use crate::stream::{Incoming, Outgoing};
-use crate::upgrade;
 use crate::writer::Writer;
 
 /// An open connection to a backend.
-pub(crate) enum Connection {
-    /// H1Client request at a time.
-    H1Client(Box<H1Client>),
-    /// H2Client at once; a clone is the same connection.
-    H2Client(SendRequest<Bytes>),
+pub(crate) enum BackendConnection {
+    /// HTTP/1: one request at a time.
+    H1(Box<H1Connection>),
+    /// HTTP/2: many requests at once; clones share the connection.
+    H2(SendRequest<Bytes>),
 }
 
 /// An HTTP/1 connection.
-pub(crate) struct H1Client {
+pub(crate) struct H1Connection {
     reader: Reader<ReadHalf>,
     writer: WriteHalf,
 }
 
 /// The request's way of a call.
 pub(crate) enum Upload<'a> {
-    H1Client(Writer<'a, WriteHalf>),
-    H2Client(Outgoing),
+    H1(Writer<'a, WriteHalf>),
+    H2(Outgoing),
 }
 
 /// The response's way of a call.
 pub(crate) struct Download<'a> {
-    from: From<'a>,
+    from: DownloadSource<'a>,
     method: &'a [u8],
 }
 
-enum From<'a> {
-    H1Client(&'a mut Reader<ReadHalf>),
-    H2Client(Option<ResponseFuture>),
+enum DownloadSource<'a> {
+    H1(&'a mut Reader<ReadHalf>),
+    H2(Option<ResponseFuture>),
 }
 
 /// The body of a response.
-pub(crate) enum Answer<'a> {
-    H1Client(Body<'a, ReadHalf>),
-    H2Client(Incoming),
+pub(crate) enum ResponseBody<'a> {
+    H1(Body<'a, ReadHalf>),
+    H2(Incoming),
 }
 
 /// Bytes that a backend's response head may have. More than any client's, since cookies are set in it.
@@ -63,9 +62,9 @@ const MAX_HEAD: usize = 128 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-// === impl Connection ===
+// === impl BackendConnection ===
 
-impl Connection {
+impl BackendConnection {
     /// Takes a fresh stream over, in the version that its TLS handshake agreed on; `prior` says HTTP/2 where
     /// there was none (a leg in the clear, RFC 9113 section 3.3). `is_heard`: waits until
     /// [`can_upgrade`](Self::can_upgrade) is known.
@@ -73,7 +72,7 @@ impl Connection {
         let agreed = stream.tls_info().map(|info| info.alpn.as_deref() == Some(b"h2"));
         if !agreed.unwrap_or(prior) {
             let (reader, writer) = split(stream);
-            return Ok(Self::H1Client(Box::new(H1Client { reader: Reader::new(reader), writer })));
+            return Ok(Self::H1(Box::new(H1Connection { reader: Reader::new(reader), writer })));
         }
         let (requests, mut connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -94,15 +93,15 @@ impl Connection {
             // they are known; the library has no way to wait for them alone.
             pinger.ping(Ping::opaque()).await.map_err(|_| Fault::Protocol)?;
         }
-        Ok(Self::H2Client(requests))
+        Ok(Self::H2(requests))
     }
 
     /// Whether a request may be tried on it: an idle connection that the backend has closed, or on which it
     /// has said something unasked, may not.
     pub(crate) fn is_fresh(&mut self) -> bool {
         match self {
-            Self::H1Client(one) => one.reader.is_clear() && one.reader.io().is_silent(),
-            Self::H2Client(requests) => {
+            Self::H1(connection) => connection.reader.is_clear() && connection.reader.io().is_silent(),
+            Self::H2(requests) => {
                 !matches!(requests.poll_ready(&mut Context::from_waker(Waker::noop())), Poll::Ready(Err(_)))
             }
         }
@@ -115,22 +114,23 @@ impl Connection {
         https: bool,
     ) -> Result<(Upload<'a>, Download<'a>), Broken> {
         match self {
-            Self::H1Client(one) => {
-                let H1Client { reader, writer } = &mut **one;
+            Self::H1(connection) => {
+                let H1Connection { reader, writer } = &mut **connection;
                 let mut bytes = Vec::new();
                 match &head.upgrade {
                     None => write_request(&mut bytes, head, head.framing),
                     Some(protocol) => {
                         let mut head = head.clone();
-                        upgrade::ask(&mut head.fields, protocol);
+                        head.fields.push(&b"Connection"[..], &b"upgrade"[..]);
+                        head.fields.push(&b"Upgrade"[..], protocol.clone());
                         write_request(&mut bytes, &head, head.framing);
                     }
                 }
                 let writer = Writer::begin(writer, bytes, head.framing, None).await?;
-                let download = Download { from: From::H1Client(reader), method: &head.method };
-                Ok((Upload::H1Client(writer), download))
+                let download = Download { from: DownloadSource::H1(reader), method: &head.method };
+                Ok((Upload::H1(writer), download))
             }
-            Self::H2Client(requests) => {
+            Self::H2(requests) => {
                 let mut request = convert::outgoing(head, if https { "https" } else { "http" })
                     .map_err(|_| Broken::Malformed("a head that HTTP/2 cannot carry"))?;
                 if let Some(protocol) = &head.upgrade {
@@ -142,8 +142,8 @@ impl Connection {
                 poll_fn(|context| requests.poll_ready(context)).await?;
                 let ends = head.framing == Framing::None && head.upgrade.is_none();
                 let (response, stream) = requests.send_request(request, ends)?;
-                let download = Download { from: From::H2Client(Some(response)), method: &head.method };
-                Ok((Upload::H2Client(Outgoing::new(stream, ends, head.framing, &head.fields)), download))
+                let download = Download { from: DownloadSource::H2(Some(response)), method: &head.method };
+                Ok((Upload::H2(Outgoing::new(stream, ends, head.framing, &head.fields)), download))
             }
         }
     }
@@ -152,27 +152,27 @@ impl Connection {
     /// section 3). Known behind its first answer, or from [`new`](Self::new).
     pub(crate) fn can_upgrade(&self) -> bool {
         match self {
-            Self::H1Client(_) => true,
-            Self::H2Client(requests) => requests.is_extended_connect_protocol_enabled(),
+            Self::H1(_) => true,
+            Self::H2(requests) => requests.is_extended_connect_protocol_enabled(),
         }
     }
 
     /// The whole connection, behind a `101`.
     pub(crate) fn into_stream(self) -> Option<(Stream, Vec<u8>)> {
         match self {
-            Self::H1Client(one) => {
-                let (reader, rest) = one.reader.into_parts();
-                Some((reader.unsplit(one.writer)?, rest))
+            Self::H1(connection) => {
+                let (reader, rest) = connection.reader.into_parts();
+                Some((reader.unsplit(connection.writer)?, rest))
             }
-            Self::H2Client(_) => None,
+            Self::H2(_) => None,
         }
     }
 
     /// Whether it is in step, and can be used for another request.
     pub(crate) fn is_clear(&self) -> bool {
         match self {
-            Self::H1Client(one) => one.reader.is_clear(),
-            Self::H2Client(_) => true,
+            Self::H1(connection) => connection.reader.is_clear(),
+            Self::H2(_) => true,
         }
     }
 }
@@ -182,16 +182,16 @@ impl Connection {
 impl Upload<'_> {
     pub(crate) fn is_finished(&self) -> bool {
         match self {
-            Self::H1Client(writer) => writer.is_finished(),
-            Self::H2Client(_) => true,
+            Self::H1(writer) => writer.is_finished(),
+            Self::H2(_) => true,
         }
     }
 
     /// The request's way of a tunnel.
     pub(crate) fn into_stream(self) -> Option<h2::SendStream<Bytes>> {
         match self {
-            Self::H1Client(_) => None,
-            Self::H2Client(outgoing) => Some(outgoing.into_inner()),
+            Self::H1(_) => None,
+            Self::H2(outgoing) => Some(outgoing.into_inner()),
         }
     }
 }
@@ -199,15 +199,15 @@ impl Upload<'_> {
 impl Sink for Upload<'_> {
     async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
         match self {
-            Self::H1Client(writer) => writer.put(piece).await,
-            Self::H2Client(stream) => stream.put(piece).await,
+            Self::H1(writer) => writer.put(piece).await,
+            Self::H2(stream) => stream.put(piece).await,
         }
     }
 
     async fn finish(&mut self) -> Result<(), Broken> {
         match self {
-            Self::H1Client(writer) => writer.finish().await,
-            Self::H2Client(stream) => stream.finish().await,
+            Self::H1(writer) => writer.finish().await,
+            Self::H2(stream) => stream.finish().await,
         }
     }
 }
@@ -217,39 +217,39 @@ impl Sink for Upload<'_> {
 impl<'a> Download<'a> {
     /// The next head, and for the last one the body. An interim head (1xx) comes without; then there is
     /// another.
-    pub(crate) async fn head(mut self) -> Result<(ResponseHead, Next<'a>), Broken> {
+    pub(crate) async fn head(mut self) -> Result<(ResponseHead, NextHead<'a>), Broken> {
         let head = match &mut self.from {
-            From::H1Client(reader) => {
+            DownloadSource::H1(reader) => {
                 let bytes = reader.head(MAX_HEAD).await.map_err(no_head)?;
                 parse_response(&bytes, self.method).map_err(|bad| Broken::Malformed(bad.label()))?
             }
-            From::H2Client(response) => {
+            DownloadSource::H2(response) => {
                 let response = response.take().ok_or(Broken::Closed)?.await?;
                 let (parts, body) = response.into_parts();
                 let has_body = !body.is_end_stream() && self.method != b"HEAD";
                 let head = convert::response(&parts, has_body);
                 http_proto::check_h2_response(head.status, &head.fields)
                     .map_err(|bad| Broken::Malformed(bad.label()))?;
-                return Ok((head, Next::Body(Answer::H2Client(Incoming::new(body)))));
+                return Ok((head, NextHead::Final(ResponseBody::H2(Incoming::new(body)))));
             }
         };
         if (100..200).contains(&head.status) && head.status != 101 {
-            return Ok((head, Next::Another(self)));
+            return Ok((head, NextHead::Interim(self)));
         }
         let framing = head.framing;
         match self.from {
-            From::H1Client(reader) => Ok((head, Next::Body(Answer::H1Client(reader.body(framing))))),
-            From::H2Client(_) => Err(Broken::Closed),
+            DownloadSource::H1(reader) => Ok((head, NextHead::Final(ResponseBody::H1(reader.body(framing))))),
+            DownloadSource::H2(_) => Err(Broken::Closed),
         }
     }
 }
 
 /// What follows a response head.
-pub(crate) enum Next<'a> {
+pub(crate) enum NextHead<'a> {
     /// Another head: this one was interim.
-    Another(Download<'a>),
+    Interim(Download<'a>),
     /// Its body.
-    Body(Answer<'a>),
+    Final(ResponseBody<'a>),
 }
 
 fn no_head(error: NoHead) -> Broken {
@@ -260,37 +260,37 @@ fn no_head(error: NoHead) -> Broken {
     }
 }
 
-// === impl Answer ===
+// === impl ResponseBody ===
 
-impl Answer<'_> {
+impl ResponseBody<'_> {
     /// The response's way of a tunnel.
     pub(crate) fn into_stream(self) -> Option<h2::RecvStream> {
         match self {
-            Self::H1Client(_) => None,
-            Self::H2Client(incoming) => Some(incoming.into_inner()),
+            Self::H1(_) => None,
+            Self::H2(incoming) => Some(incoming.into_inner()),
         }
     }
 }
 
-impl Source for Answer<'_> {
+impl Source for ResponseBody<'_> {
     async fn piece(&mut self) -> Result<Option<Piece>, Broken> {
         match self {
-            Self::H1Client(body) => body.piece().await,
-            Self::H2Client(incoming) => incoming.piece().await,
+            Self::H1(body) => body.piece().await,
+            Self::H2(incoming) => incoming.piece().await,
         }
     }
 
     fn is_finished(&self) -> bool {
         match self {
-            Self::H1Client(body) => body.is_finished(),
-            Self::H2Client(incoming) => incoming.is_finished(),
+            Self::H1(body) => body.is_finished(),
+            Self::H2(incoming) => incoming.is_finished(),
         }
     }
 
     async fn closed(&mut self) -> Result<(), Broken> {
         match self {
-            Self::H1Client(body) => body.closed().await,
-            Self::H2Client(incoming) => incoming.closed().await,
+            Self::H1(body) => body.closed().await,
+            Self::H2(incoming) => incoming.closed().await,
         }
     }
 }

@@ -113,7 +113,7 @@ impl HttpConnection {
     ) -> Result<Vec<u8>, Refused> {
         let cap = self.plan.plan.http.body_extract_cap;
         if prefix.is_empty() && head.expects_continue && !source.is_finished() {
-            client.interim(&crate::answer::go_on()).await.map_err(Refused::Client)?;
+            client.interim(&crate::local_reply::go_on()).await.map_err(Refused::Client)?;
         }
         let mut body = Vec::new();
         for piece in prefix.iter() {

@@ -9,14 +9,16 @@ use sessions::SessionTicket;
 use types::fault::Fault;
 use types::protocol::Protocol;
 
-use crate::answer::Answer;
+use crate::backend_end::BackendEnd;
 use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
 use crate::decide::Refused;
-use crate::relay::{self, Ended, Failure, Halves};
+use crate::local_reply::LocalReply;
+use crate::outcome::{ExchangeFailure, ExchangeOutcome, H2Halves};
+use crate::relay;
 use crate::route::{NoRoute, Route};
 use crate::service::HttpConnection;
-use crate::upgrade::{self, Far};
+use crate::upgrade;
 use crate::watch::Watch;
 
 /// What becomes of the client's connection behind an exchange.
@@ -31,7 +33,7 @@ pub(crate) enum After {
 
 /// A tunnel that both sides have agreed on.
 pub(crate) struct Opened {
-    pub(crate) far: Far,
+    pub(crate) far: BackendEnd,
     pub(crate) ticket: SessionTicket,
     pub(crate) destination: Name,
 }
@@ -79,8 +81,10 @@ impl HttpConnection {
         }
         let route = match found {
             Ok(route) => route,
-            Err(NoRoute::Answer(answer)) => return give(answer, &method, source, client, last).await,
-            Err(NoRoute::Outdated) => return give(Answer::UNAVAILABLE, &method, source, client, last).await,
+            Err(NoRoute::LocalReply(answer)) => return give(answer, &method, source, client, last).await,
+            Err(NoRoute::Outdated) => {
+                return give(LocalReply::UNAVAILABLE, &method, source, client, last).await;
+            }
         };
         let credentials = head.fields.get("authorization");
         let (has_credentials, scheme) =
@@ -113,14 +117,14 @@ impl HttpConnection {
     ) -> After {
         let answer = match refused {
             Refused::Bad(bad) => return self.reject(bad, client).await,
-            Refused::BadPath(label) => Answer::bad(400, label),
-            Refused::NoRule => Answer::NO_RULE,
+            Refused::BadPath(label) => LocalReply::bad(400, label),
+            Refused::NoRule => LocalReply::NO_RULE,
             Refused::NoName(refusal) => {
                 self.log_failure(b"", refusal.label());
-                Answer::UNAUTHORIZED
+                LocalReply::UNAUTHORIZED
             }
             Refused::Client(Broken::Malformed(what)) => {
-                let _ = Answer::bad(400, what).give(client, method, true).await;
+                let _ = LocalReply::bad(400, what).give(client, method, true).await;
                 return After::OutOfStep;
             }
             Refused::Client(_) => return After::OutOfStep,
@@ -131,7 +135,7 @@ impl HttpConnection {
     /// Answers a head that could be read in two ways; nothing behind it is in step.
     pub(crate) async fn reject<C: Client>(&self, bad: &BadHead, client: &mut C) -> After {
         tracing::info!(reason = bad.label(), "request refused");
-        let _ = Answer::bad(bad.status(), bad.label()).give(client, b"", true).await;
+        let _ = LocalReply::bad(bad.status(), bad.label()).give(client, b"", true).await;
         After::OutOfStep
     }
 
@@ -142,7 +146,7 @@ impl HttpConnection {
 
 /// Gives an answer of our own.
 async fn give<S: Source, C: Client>(
-    answer: Answer,
+    answer: LocalReply,
     method: &[u8],
     source: &S,
     client: &mut C,
@@ -171,7 +175,7 @@ impl Exchange<'_> {
             forwarded::append(&mut self.head.fields, &connection.hop(&self.head.authority));
         }
         let mut ended = self.carry(&mut route, source, client).await;
-        if let Ended::Failed(Failure::NoAnswer { unprocessed }) = ended
+        if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
             && route.leg.is_reused
             && self.may_repeat(unprocessed)
         {
@@ -191,7 +195,7 @@ impl Exchange<'_> {
         route: &mut Route,
         source: &mut S,
         client: &mut C,
-    ) -> Ended {
+    ) -> ExchangeOutcome {
         let prefix = std::mem::take(&mut self.prefix);
         let plan = &self.connection.plan;
         let session_guard = plan.meters.route(&self.connection.listener.name, &route.destination).begin();
@@ -234,7 +238,7 @@ impl Exchange<'_> {
 
     async fn end<S: Source, C: Client>(
         &self,
-        ended: Ended,
+        ended: ExchangeOutcome,
         route: Route,
         source: &S,
         client: &mut C,
@@ -243,7 +247,7 @@ impl Exchange<'_> {
         let connection = self.connection;
         let method = &self.head.method;
         match ended {
-            Ended::Whole { status, reusable, unread } => {
+            ExchangeOutcome::Whole { status, reusable, unread } => {
                 connection.report(&route, Ok(route.leg.took));
                 self.note(&route, status);
                 // What was opened for an upgrade may speak another version than its key says.
@@ -253,30 +257,30 @@ impl Exchange<'_> {
                 }
                 if unread { After::OutOfStep } else { After::InStep }
             }
-            Ended::Upgraded(head, halves) => {
+            ExchangeOutcome::Upgraded(head, halves) => {
                 connection.report(&route, Ok(route.leg.took));
                 self.note(&route, 101);
                 self.open(*head, halves, route, source, client).await
             }
-            Ended::Failed(failure) => {
+            ExchangeOutcome::Failed(failure) => {
                 let fault = match failure {
-                    Failure::NoAnswer { .. } => Some(Fault::Closed),
-                    Failure::BadAnswer(_) => Some(Fault::Protocol),
-                    Failure::Silent => Some(Fault::TimedOut),
-                    Failure::BadBody(_) => None,
+                    ExchangeFailure::NoAnswer { .. } => Some(Fault::Closed),
+                    ExchangeFailure::BadAnswer(_) => Some(Fault::Protocol),
+                    ExchangeFailure::Silent => Some(Fault::TimedOut),
+                    ExchangeFailure::BadBody(_) => None,
                 };
                 if let Some(fault) = fault {
                     let destination = &route.destination;
                     tracing::warn!(%destination, reason = %failure, "the destination gave no answer");
                     connection.report(&route, Err(fault));
                 }
-                give(Answer::failed(&failure), method, source, client, last).await
+                give(LocalReply::failed(&failure), method, source, client, last).await
             }
-            Ended::Cut(why) => {
+            ExchangeOutcome::Cut(why) => {
                 tracing::debug!(destination = %route.destination, why, "exchange cut");
                 After::OutOfStep
             }
-            Ended::Parted(reason) => {
+            ExchangeOutcome::Parted(reason) => {
                 tracing::info!(destination = %route.destination, why = reason.label(), "event stream ended");
                 After::OutOfStep
             }
@@ -287,16 +291,16 @@ impl Exchange<'_> {
     async fn open<S: Source, C: Client>(
         &self,
         head: ResponseHead,
-        halves: Option<Halves>,
+        halves: Option<H2Halves>,
         route: Route,
         source: &S,
         client: &mut C,
     ) -> After {
-        let Some(far) = Far::of(route.leg.connection, halves) else {
-            return give(Answer::NO_UPGRADE, &self.head.method, source, client, true).await;
+        let Some(far) = BackendEnd::of(route.leg.connection, halves) else {
+            return give(LocalReply::NO_UPGRADE, &self.head.method, source, client, true).await;
         };
         let Some(reply) = upgrade::reply(&self.head, head) else {
-            return give(Answer::BAD_GATEWAY, &self.head.method, source, client, true).await;
+            return give(LocalReply::BAD_GATEWAY, &self.head.method, source, client, true).await;
         };
         match client.begin(reply, None, false).await {
             Ok(()) => {

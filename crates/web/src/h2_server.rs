@@ -46,17 +46,7 @@ impl HttpConnection {
         let http = &self.plan.plan.http;
         let (keepalive, max_requests) = (http.keepalive_timeout, http.max_keepalive_requests);
         let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
-        let mut builder = h2::server::Builder::new();
-        builder
-            .max_concurrent_streams(MAX_STREAMS)
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_header_list_size(max_head)
-            .max_concurrent_reset_streams(MAX_RESETS)
-            .max_pending_accept_reset_streams(MAX_RESETS)
-            .max_local_error_reset_streams(Some(MAX_RESETS))
-            .enable_connect_protocol();
-        let handshake = builder.handshake::<_, Bytes>(Metered::new(stream));
+        let handshake = builder(max_head).handshake::<_, Bytes>(Metered::new(stream));
         let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else {
             return tracing::debug!("no HTTP/2 preface within preauth_timeout");
         };
@@ -115,6 +105,21 @@ impl HttpConnection {
         // Each has its own bounds; without a connection they end at their next byte.
         tasks.wait().await;
     }
+}
+
+/// Returns the limits of a client's connection; `max_head` is `http.max_head_size`.
+fn builder(max_head: u32) -> h2::server::Builder {
+    let mut builder = h2::server::Builder::new();
+    builder
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(max_head)
+        .max_concurrent_reset_streams(MAX_RESETS)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(Some(MAX_RESETS))
+        .enable_connect_protocol();
+    builder
 }
 
 async fn serve(

@@ -1,35 +1,39 @@
-//! HTTP: every request routed for itself, whatever connection it came on.
+//! The pipeline of HTTP: every request is placed by itself, whatever connection it came on.
 //!
-//! The rooms of a login in another order, once for each request: head, rule, identity, desk, route, pooled
-//! backend. HTTP/1 is ours on both sides, over the strict heads of `http_proto`; HTTP/2 is the `h2` library's,
-//! held against the same rules. What must never happen: two requests where we saw one; a request on a
-//! connection that was announced for another client; a cut response that looks whole; a body held whole.
+//! HTTP/1 is our own on both sides, over the strict heads of `http_proto`; HTTP/2 is the `h2` library's, held to the
+//! same rules. What must never happen: two requests where we saw one; a request on a connection that was announced
+//! for another client; a cut response that looks whole; a body that is held whole in memory.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`service`] | what a plan's connections share; one client |
-//! | `serve` | from accept to the version that is spoken |
-//! | `one`, `many` | a client's connection: HTTP/1 in turn, HTTP/2 at once |
+//! | `service` | [`Service`]: what connections share; one client's connection |
+//! | `serve` | from accept to the HTTP version that is spoken |
+//! | `h1_server`, `h2_server` | a client's connection: HTTP/1 one request at a time, HTTP/2 many at once |
 //! | `decide` | path → rule → account |
-//! | `exchange`, `way` | one request: decide, then desk, route and connection, then relay |
-//! | `relay`, `watch` | both ways of an exchange at once, and what may end it |
-//! | `backend`, `pool` | connections to backends, and those that wait |
+//! | `exchange` | one request: decide, route, relay |
+//! | `route` | a connection to the backend that the placement names |
+//! | `relay`, `upload`, `download`, `watch` | both directions of an exchange at once, and what may end it |
+//! | `outcome` | how an exchange ended |
+//! | `backend`, `pool` | connections to backends, and those that are idle |
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
-//! | `upgrade`, `tunnel` | WebSocket |
-//! | `answer` | what we say ourselves |
-//! | `convert`, `meter` | between the library's heads and ours; floods of its frames |
+//! | `upgrade`, `tunnel`, `backend_end` | WebSocket |
+//! | `local_reply` | responses of our own |
+//! | `convert`, `meter` | between the h2 library's heads and ours; floods of HTTP/2 frames |
 
-mod answer;
 mod backend;
+mod backend_end;
 mod body;
 mod client;
 mod convert;
 mod decide;
+mod download;
 mod exchange;
-mod h1;
+mod h1_server;
 mod h2_server;
 mod half;
+mod local_reply;
 mod meter;
+mod outcome;
 mod pool;
 mod reader;
 mod relay;
@@ -39,6 +43,7 @@ mod service;
 mod stream;
 mod tunnel;
 mod upgrade;
+mod upload;
 mod watch;
 mod writer;
 

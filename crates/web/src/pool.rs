@@ -11,11 +11,11 @@ use std::time::Duration;
 use plan::Name;
 use tokio::time::{Instant, interval};
 
-use crate::backend::Connection;
+use crate::backend::BackendConnection;
 
 /// Whom a waiting connection may serve.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct PoolKey {
     /// The plan that the connection was opened under: another one may reach the destination differently.
     pub(crate) plan: u64,
     pub(crate) destination: Name,
@@ -34,18 +34,18 @@ pub(crate) struct Announced {
 /// The waiting connections of one plan.
 #[derive(Default)]
 pub(crate) struct Pool {
-    shelves: Mutex<Shelves>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Default)]
-struct Shelves {
-    by_key: HashMap<Key, Vec<Waiting>>,
+struct PoolState {
+    by_key: HashMap<PoolKey, Vec<IdleConnection>>,
     /// Over all keys.
     count: usize,
 }
 
-struct Waiting {
-    connection: Connection,
+struct IdleConnection {
+    connection: BackendConnection,
     since: Instant,
 }
 
@@ -57,12 +57,12 @@ const MAX_WAIT: Duration = Duration::from_secs(15);
 const MAX_OF_CLIENT: usize = 32;
 const MAX_SHARED: usize = 256;
 const MAX_ALL: usize = 1024;
-/// Between two rounds through the shelves.
+/// Between two rounds through the state.
 const ROUND: Duration = Duration::from_secs(5);
 
-// === impl Key ===
+// === impl PoolKey ===
 
-impl Key {
+impl PoolKey {
     /// How many may wait.
     const fn room(&self) -> usize {
         if self.announced.is_some() { MAX_OF_CLIENT } else { MAX_SHARED }
@@ -80,50 +80,50 @@ impl Pool {
     }
 
     /// The connection that has waited least and can still be used.
-    pub(crate) fn take(&self, key: &Key) -> Option<Connection> {
+    pub(crate) fn take(&self, key: &PoolKey) -> Option<BackendConnection> {
         loop {
-            let Waiting { mut connection, since } = self.lock().pop(key)?;
+            let IdleConnection { mut connection, since } = self.lock().pop(key)?;
             if since.elapsed() >= MAX_WAIT || !connection.is_fresh() {
                 continue;
             }
-            if let Connection::H2Client(requests) = &connection {
+            if let BackendConnection::H2(requests) = &connection {
                 // It stays for others while it is used.
-                self.put(key, Connection::H2Client(requests.clone()));
+                self.put(key, BackendConnection::H2(requests.clone()));
             }
             return Some(connection);
         }
     }
 
     /// Puts a connection back that is in step.
-    pub(crate) fn put(&self, key: &Key, connection: Connection) {
-        let mut shelves = self.lock();
-        if shelves.count >= MAX_ALL {
+    pub(crate) fn put(&self, key: &PoolKey, connection: BackendConnection) {
+        let mut state = self.lock();
+        if state.count >= MAX_ALL {
             return;
         }
-        let shelf = shelves.by_key.entry(key.clone()).or_default();
-        // H1Client HTTP/2 connection carries as many requests as there are.
-        let is_shared = matches!(connection, Connection::H2Client(_));
-        if shelf.len() >= key.room() || (is_shared && !shelf.is_empty()) {
+        let idle = state.by_key.entry(key.clone()).or_default();
+        // One HTTP/2 connection carries as many requests as there are.
+        let is_shared = matches!(connection, BackendConnection::H2(_));
+        if idle.len() >= key.room() || (is_shared && !idle.is_empty()) {
             return;
         }
-        shelf.push(Waiting { connection, since: Instant::now() });
-        shelves.count += 1;
+        idle.push(IdleConnection { connection, since: Instant::now() });
+        state.count += 1;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Shelves> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, PoolState> {
         // Nothing is half done between two calls.
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-// === impl Shelves ===
+// === impl PoolState ===
 
-impl Shelves {
-    fn pop(&mut self, key: &Key) -> Option<Waiting> {
-        let shelf = self.by_key.get_mut(key)?;
-        let waiting = shelf.pop();
+impl PoolState {
+    fn pop(&mut self, key: &PoolKey) -> Option<IdleConnection> {
+        let idle = self.by_key.get_mut(key)?;
+        let waiting = idle.pop();
         self.count -= usize::from(waiting.is_some());
-        if shelf.is_empty() {
+        if idle.is_empty() {
             self.by_key.remove(key);
         }
         waiting
@@ -135,12 +135,12 @@ async fn tidy(pool: Weak<Pool>) {
     loop {
         rounds.tick().await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut shelves = pool.lock();
-        shelves.by_key.retain(|_, shelf| {
-            shelf.retain(|waiting| waiting.since.elapsed() < MAX_WAIT);
-            !shelf.is_empty()
+        let mut state = pool.lock();
+        state.by_key.retain(|_, idle| {
+            idle.retain(|waiting| waiting.since.elapsed() < MAX_WAIT);
+            !idle.is_empty()
         });
-        shelves.count = shelves.by_key.values().map(Vec::len).sum();
+        state.count = state.by_key.values().map(Vec::len).sum();
     }
 }
 
@@ -153,24 +153,24 @@ mod tests {
     use super::*;
 
     /// A connection, and the backend's end of it.
-    async fn connection(listener: &TcpListener) -> (Connection, TcpStream) {
+    async fn connection(listener: &TcpListener) -> (BackendConnection, TcpStream) {
         let address = listener.local_addr().expect("an address");
         let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
         let stream = Stream::plain(ours.expect("a connection"), Vec::new());
-        (Connection::new(stream, false, false).await.expect("HTTP/1"), theirs.expect("a connection").0)
+        (BackendConnection::new(stream, false, false).await.expect("HTTP/1"), theirs.expect("a connection").0)
     }
 
     async fn listener() -> TcpListener {
         TcpListener::bind("127.0.0.1:0").await.expect("a socket")
     }
 
-    fn key(client: Option<u8>) -> Key {
+    fn key(client: Option<u8>) -> PoolKey {
         let announced = client.map(|last| Announced {
             client: IpAddr::from([192, 0, 2, last]),
             local: SocketAddr::from(([192, 0, 2, 100], 443)),
             encrypted: true,
         });
-        Key { plan: 1, destination: "old".into(), announced }
+        PoolKey { plan: 1, destination: "old".into(), announced }
     }
 
     #[tokio::test]

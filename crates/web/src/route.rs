@@ -12,10 +12,10 @@ use types::fault::Fault;
 use types::protocol::Protocol;
 use upstream::{Backend, Connected};
 
-use crate::answer::Answer;
-use crate::backend::Connection;
+use crate::backend::BackendConnection;
 use crate::decide::Decision;
-use crate::pool::{Announced, Key};
+use crate::local_reply::LocalReply;
+use crate::pool::{Announced, PoolKey};
 use crate::service::HttpConnection;
 
 /// A confirmed route to a backend.
@@ -30,8 +30,8 @@ pub(crate) struct Route {
 pub(crate) struct RouteLeg {
     /// The leg as the plan declares it.
     pub(crate) plan: Leg,
-    pub(crate) key: Key,
-    pub(crate) connection: Connection,
+    pub(crate) key: PoolKey,
+    pub(crate) connection: BackendConnection,
     /// Whether the connection has carried a request before: the backend may be closing it at this moment.
     pub(crate) is_reused: bool,
     /// How long connecting took.
@@ -40,7 +40,7 @@ pub(crate) struct RouteLeg {
 
 /// Why there is no route.
 pub(crate) enum NoRoute {
-    Answer(Answer),
+    LocalReply(LocalReply),
     /// A reload has replaced the rules that decided; they must be applied again.
     Outdated,
 }
@@ -74,25 +74,25 @@ impl HttpConnection {
                 Ok(Route { destination, backend, leg, ticket })
             }
             Err(refusal) => Err(match refusal.reason {
-                Reason::Busy(_) => NoRoute::Answer(Answer::BUSY),
+                Reason::Busy(_) => NoRoute::LocalReply(LocalReply::BUSY),
                 Reason::Held(held) => {
                     tracing::warn!(reason = %held, "request turned away");
-                    NoRoute::Answer(Answer::UNAVAILABLE)
+                    NoRoute::LocalReply(LocalReply::UNAVAILABLE)
                 }
-                Reason::Moved | Reason::NoDestination => NoRoute::Answer(Answer::UNAVAILABLE),
+                Reason::Moved | Reason::NoDestination => NoRoute::LocalReply(LocalReply::UNAVAILABLE),
                 Reason::Outdated => NoRoute::Outdated,
-                Reason::Dial(answer) => NoRoute::Answer(answer),
+                Reason::Dial(answer) => NoRoute::LocalReply(answer),
             }),
         }
     }
 
-    fn key(&self, plan: &ActivePlan, destination: &Name, leg: Leg) -> Key {
+    fn key(&self, plan: &ActivePlan, destination: &Name, leg: Leg) -> PoolKey {
         let announced = (leg.forwarding == Forwarding::Proxy).then(|| Announced {
             client: self.client.ip(),
             local: self.local,
             encrypted: self.tls.is_some(),
         });
-        Key { plan: plan.serial, destination: Name::clone(destination), announced }
+        PoolKey { plan: plan.serial, destination: Name::clone(destination), announced }
     }
 
     /// Opens a connection, which can carry an upgrade where `upgrades`: an HTTP/2 backend that has not announced RFC
@@ -102,7 +102,7 @@ impl HttpConnection {
         backend: &Backend,
         leg: Leg,
         upgrades: bool,
-    ) -> Result<Connection, Answer> {
+    ) -> Result<BackendConnection, LocalReply> {
         let deadline = Instant::now() + backend.timeout();
         let identity = self.identity();
         // Boxed: clippy::large_futures; connecting holds a TLS handshake.
@@ -125,7 +125,7 @@ impl HttpConnection {
                 %destination,
                 "the destination accepts no WebSocket: neither over HTTP/2 nor over HTTP/1.1"
             );
-            return Err(Answer::NO_UPGRADE);
+            return Err(LocalReply::NO_UPGRADE);
         };
         self.take_over(backend, leg, connected, false, false, deadline)
             .await
@@ -142,19 +142,19 @@ impl HttpConnection {
         prior_h2: bool,
         awaits_settings: bool,
         deadline: Instant,
-    ) -> Result<Connection, Fault> {
+    ) -> Result<BackendConnection, Fault> {
         let steps = connected.steps;
         let tls = (leg.tls != TlsMode::Plain).then_some(steps.tls);
         self.leg_meter(backend).opened(steps.connect, tls, steps.greeting);
-        let connection = Connection::new(connected.stream, prior_h2, awaits_settings);
+        let connection = BackendConnection::new(connected.stream, prior_h2, awaits_settings);
         timeout_at(deadline, connection).await.map_err(|_| Fault::TimedOut)?
     }
 
-    fn unreachable(&self, backend: &Backend, fault: Fault) -> Answer {
+    fn unreachable(&self, backend: &Backend, fault: Fault) -> LocalReply {
         self.leg_meter(backend).fault(fault.label());
         let destination = &backend.destination().name;
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
-        Answer::unreachable(fault)
+        LocalReply::unreachable(fault)
     }
 
     fn leg_meter(&self, backend: &Backend) -> &observe::metrics::LegMeter {
@@ -171,10 +171,10 @@ impl HttpConnection {
 
 impl Dial for RequestDial<'_> {
     type Leg = RouteLeg;
-    type Error = Answer;
+    type Error = LocalReply;
 
-    async fn dial(&mut self, candidate: &Candidate) -> Result<RouteLeg, Answer> {
-        let plan = candidate.backend.leg(Protocol::Http).map_err(|_| Answer::NO_LEG)?;
+    async fn dial(&mut self, candidate: &Candidate) -> Result<RouteLeg, LocalReply> {
+        let plan = candidate.backend.leg(Protocol::Http).map_err(|_| LocalReply::NO_LEG)?;
         let key = self.connection.key(&candidate.plan, &candidate.destination, plan);
         let pooled = self.connection.service.pool.take(&key);
         if let Some(connection) = pooled

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::answer::Answer;
+use crate::local_reply::LocalReply;
 use crate::service::{HttpConnection, Service};
 
 // === impl Service ===
@@ -27,7 +27,7 @@ impl Service {
     /// Refuses a connection for lack of room.
     pub fn turn_away(plan: &ActivePlan, listener: &Listener, accepted: &Accepted) {
         runtime::turn_away(plan, listener, accepted, || {
-            let (mut head, body) = Answer::BUSY.parts();
+            let (mut head, body) = LocalReply::BUSY.parts();
             head.fields.push(&b"Connection"[..], &b"close"[..]);
             let mut response = Vec::new();
             write_response(&mut response, &head, Framing::Length(body.len() as u64));

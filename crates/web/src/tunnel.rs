@@ -9,10 +9,10 @@ use runtime::{BridgedSession, Ledger, NoBoundary};
 use sessions::SessionTicket;
 use tls::Stream;
 
+use crate::backend_end::{BackendEnd, TunnelStream};
 use crate::exchange::Opened;
 use crate::service::HttpConnection;
 use crate::stream::Tunnel;
-use crate::upgrade::{End, Far};
 
 /// RFC 6455 section 7.1.1: a WebSocket whose one side has closed is over, but for its last words.
 const HALF_CLOSE: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ impl HttpConnection {
         let ledger = self.ledger(ticket, destination);
         let limits = self.tunnel_limits();
         match far {
-            Far::Stream(backend, said) => {
+            BackendEnd::Stream(backend, said) => {
                 let opening = Opening { to_backend: rest, to_client: said };
                 let session = BridgedSession {
                     client,
@@ -36,7 +36,7 @@ impl HttpConnection {
                 };
                 Box::pin(session.run(|_| Vec::new())).await;
             }
-            Far::Tunnel(mut backend) => {
+            BackendEnd::Tunnel(mut backend) => {
                 let opening = Opening { to_backend: rest, to_client: Vec::new() };
                 ledger.bridge(&mut client, &mut *backend, opening, limits).await;
                 backend.reset();
@@ -48,9 +48,9 @@ impl HttpConnection {
     pub(crate) async fn tunnel_h2(&self, mut client: Tunnel, opened: Opened) {
         let Opened { far, ticket, destination } = opened;
         let ledger = self.ledger(ticket, destination);
-        let (mut backend, said): (Box<dyn End>, Vec<u8>) = match far {
-            Far::Stream(backend, said) => (backend, said),
-            Far::Tunnel(backend) => (backend, Vec::new()),
+        let (mut backend, said): (Box<dyn TunnelStream>, Vec<u8>) = match far {
+            BackendEnd::Stream(backend, said) => (backend, said),
+            BackendEnd::Tunnel(backend) => (backend, Vec::new()),
         };
         let opening = Opening { to_backend: Vec::new(), to_client: said };
         ledger.bridge(&mut client, &mut backend, opening, self.tunnel_limits()).await;

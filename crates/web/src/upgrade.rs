@@ -8,28 +8,16 @@ use aws_lc_rs::{digest, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_proto::{Fields, Framing, RequestHead, ResponseHead, Version};
-use tls::Stream;
-use tokio::io::{AsyncRead, AsyncWrite};
+use http_proto::{Framing, RequestHead, ResponseHead, Version};
 
-use crate::answer::Answer;
-use crate::backend::Connection;
-use crate::relay::Halves;
-use crate::stream::Tunnel;
-
-/// The backend's end of a tunnel.
-pub(crate) enum Far {
-    /// With what it has sent already.
-    Stream(Box<Stream>, Vec<u8>),
-    Tunnel(Box<Tunnel>),
-}
+use crate::local_reply::LocalReply;
 
 /// RFC 6455 section 1.3.
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Leaves an upgrade in the head only where it is passed on; every other is not taken, as RFC 9110 section 7.8
 /// lets a server do, and the request goes on without.
-pub(crate) fn judge(head: &mut RequestHead) -> Result<(), Answer> {
+pub(crate) fn judge(head: &mut RequestHead) -> Result<(), LocalReply> {
     let is_websocket = |it: &Bytes| it.eq_ignore_ascii_case(b"websocket");
     if !head.upgrade.as_ref().is_some_and(is_websocket) {
         head.upgrade = None;
@@ -37,9 +25,9 @@ pub(crate) fn judge(head: &mut RequestHead) -> Result<(), Answer> {
     }
     if head.version == Version::Http2 {
         head.fields.remove("sec-websocket-key");
-        head.fields.push(&b"Sec-WebSocket-Key"[..], key().ok_or(Answer::UNAVAILABLE)?);
+        head.fields.push(&b"Sec-WebSocket-Key"[..], key().ok_or(LocalReply::UNAVAILABLE)?);
     } else if &*head.method != b"GET" || head.framing != Framing::None {
-        return Err(Answer::bad(400, "an upgrade to WebSocket that is no GET, or has a body"));
+        return Err(LocalReply::bad(400, "an upgrade to WebSocket that is no GET, or has a body"));
     }
     Ok(())
 }
@@ -66,12 +54,6 @@ pub(crate) fn reply(asked: &RequestHead, mut head: ResponseHead) -> Option<Respo
     Some(head)
 }
 
-/// What an HTTP/1.1 backend is asked with.
-pub(crate) fn ask(fields: &mut Fields, upgrade: &Bytes) {
-    fields.push(&b"Connection"[..], &b"upgrade"[..]);
-    fields.push(&b"Upgrade"[..], upgrade.clone());
-}
-
 fn key() -> Option<String> {
     let mut nonce = [0; 16];
     rand::fill(&mut nonce).ok()?;
@@ -85,24 +67,6 @@ fn accept(key: &[u8]) -> Vec<u8> {
     context.update(ACCEPT_SUFFIX);
     STANDARD.encode(context.finish()).into_bytes()
 }
-
-// === impl Far ===
-
-impl Far {
-    /// Takes the backend's end over. `halves`: of an HTTP/2 backend.
-    pub(crate) fn of(connection: Connection, halves: Option<Halves>) -> Option<Self> {
-        if let Some((incoming, outgoing)) = halves {
-            return Some(Self::Tunnel(Box::new(Tunnel::new(incoming, outgoing))));
-        }
-        let (stream, rest) = connection.into_stream()?;
-        Some(Self::Stream(Box::new(stream), rest))
-    }
-}
-
-/// Anything that the bridge can move bytes of.
-pub(crate) trait End: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> End for T {}
 
 #[cfg(test)]
 mod tests {

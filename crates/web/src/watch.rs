@@ -19,7 +19,7 @@ pub(crate) struct Watch<'a> {
 }
 
 /// What both ways and the watch see of each other.
-pub(crate) struct Shared {
+pub(crate) struct Progress {
     began: Instant,
     /// Milliseconds from `began` to the last piece.
     last: AtomicU64,
@@ -43,9 +43,9 @@ impl Watch<'_> {
     }
 }
 
-// === impl Shared ===
+// === impl Progress ===
 
-impl Shared {
+impl Progress {
     pub(crate) fn begin() -> Self {
         Self {
             began: Instant::now(),
@@ -73,7 +73,7 @@ impl Shared {
         }
     }
 
-    /// Gives the client something: as long as it takes, [`Shared::unanswered`] waits.
+    /// Gives the client something: as long as it takes, [`Progress::unanswered`] waits.
     pub(crate) async fn giving<T>(&self, act: impl Future<Output = T>) -> T {
         self.is_giving.store(true, Ordering::Relaxed);
         let done = act.await;

@@ -186,7 +186,7 @@ WAIT";
         let seen = backend.saw_all();
         match client_info {
             Some(client_info) => {
-                assert!(seen.len() == 4 && seen[1].starts_with(client_info), "{helo}: {seen:?}")
+                assert!(seen.len() == 4 && seen[1].starts_with(client_info), "{helo}: {seen:?}");
             }
             None => assert!(seen.len() == 2 && seen[1].starts_with("AUTH PLAIN "), "{helo}: {seen:?}"),
         }

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::Answer;
 use crate::client::H1Client;
 use crate::exchange::After;
 use crate::half::{ReadHalf, WriteHalf, split};
+use crate::local_reply::LocalReply;
 use crate::reader::{NoHead, Reader};
 use crate::service::HttpConnection;
 
@@ -49,7 +49,7 @@ impl HttpConnection {
                 Ok(Err(NoHead::Closed | NoHead::Broken(_))) => break,
                 Err(_) => {
                     let mut client = H1Client::new(&mut writer, Version::Http11, true);
-                    let answer = Answer::bad(408, "the request's head did not come in time");
+                    let answer = LocalReply::bad(408, "the request's head did not come in time");
                     let _ = timeout(LAST_WORDS, answer.give(&mut client, b"", true)).await;
                     break;
                 }

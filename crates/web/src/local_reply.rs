@@ -7,12 +7,12 @@ use http_proto::{Fields, Framing, ResponseHead, Version};
 
 use crate::body::Broken;
 use crate::client::Client;
-use crate::relay::Failure;
+use crate::outcome::ExchangeFailure;
 use types::fault::Fault;
 
 /// An answer of our own.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Answer {
+pub(crate) struct LocalReply {
     pub(crate) status: u16,
     title: &'static str,
     detail: &'static str,
@@ -25,9 +25,9 @@ pub(crate) struct Answer {
 /// How long a client is asked to wait for a destination to come back.
 const RETRY_AFTER: u32 = 10;
 
-// === impl Answer ===
+// === impl LocalReply ===
 
-impl Answer {
+impl LocalReply {
     pub(crate) const NO_RULE: Self =
         Self::of(404, "Not Found", "No server behind this address is responsible for this path.");
     pub(crate) const NO_LEG: Self =
@@ -75,12 +75,12 @@ impl Answer {
     }
 
     /// For an exchange that came to nothing.
-    pub(crate) const fn failed(failure: &Failure) -> Self {
+    pub(crate) const fn failed(failure: &ExchangeFailure) -> Self {
         match failure {
-            Failure::NoAnswer { .. } => Self::UNAVAILABLE,
-            Failure::BadAnswer(_) => Self::BAD_GATEWAY,
-            Failure::Silent => Self::TIMED_OUT,
-            Failure::BadBody(what) => Self::bad(400, what),
+            ExchangeFailure::NoAnswer { .. } => Self::UNAVAILABLE,
+            ExchangeFailure::BadAnswer(_) => Self::BAD_GATEWAY,
+            ExchangeFailure::Silent => Self::TIMED_OUT,
+            ExchangeFailure::BadBody(what) => Self::bad(400, what),
         }
     }
 

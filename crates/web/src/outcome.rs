@@ -1,0 +1,99 @@
+//! How an exchange ended.
+
+use std::fmt;
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+use http_proto::ResponseHead;
+use sessions::EndReason;
+
+use crate::body::Broken;
+
+/// How an exchange ended.
+pub(crate) enum ExchangeOutcome {
+    /// The response is whole.
+    Whole {
+        status: u16,
+        /// Whether the backend's connection is ready for another request.
+        reusable: bool,
+        /// Whether the request's body was not read to its end, which leaves the client's connection out of step.
+        unread: bool,
+    },
+    /// The backend upgrades: both connections belong together from now on.
+    Upgraded(Box<ResponseHead>, Option<H2Halves>),
+    /// Nothing was sent to the client yet.
+    Failed(ExchangeFailure),
+    /// The response had begun, or the client is gone: only closing is left.
+    Cut(&'static str),
+    /// An event stream was ended from outside, in an orderly way.
+    Parted(EndReason),
+}
+
+/// Both directions of a backend's HTTP/2 stream that became a tunnel.
+pub(crate) type H2Halves = (RecvStream, SendStream<Bytes>);
+
+/// Why there is no response to pass on.
+#[derive(Debug)]
+pub(crate) enum ExchangeFailure {
+    /// The backend closed or broke the connection before it responded.
+    NoAnswer {
+        /// Whether the backend reports that it has not processed the request.
+        unprocessed: bool,
+    },
+    /// The response is malformed.
+    BadAnswer(&'static str),
+    /// The backend was silent for `http.relay_idle`.
+    Silent,
+    /// The client's body cannot be read.
+    BadBody(&'static str),
+}
+
+// === impl ExchangeOutcome ===
+
+impl ExchangeOutcome {
+    /// Returns the name in metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Whole { .. } => "whole",
+            Self::Upgraded(..) => "upgraded",
+            Self::Failed(failure) => failure.label(),
+            Self::Cut(_) => "cut",
+            Self::Parted(reason) => reason.label(),
+        }
+    }
+}
+
+// === impl ExchangeFailure ===
+
+impl ExchangeFailure {
+    /// Returns what a broken connection means before a response has begun.
+    pub(crate) fn before_response(broken: &Broken) -> Self {
+        match broken {
+            Broken::Malformed(what) => Self::BadAnswer(what),
+            Broken::Stream(error) => Self::NoAnswer {
+                unprocessed: error.reason() == Some(h2::Reason::REFUSED_STREAM)
+                    || (error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)),
+            },
+            Broken::Closed | Broken::Io(_) => Self::NoAnswer { unprocessed: false },
+        }
+    }
+
+    /// Returns the name in logs and metrics.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::NoAnswer { .. } => "no_answer",
+            Self::BadAnswer(_) => "bad_answer",
+            Self::Silent => "silent",
+            Self::BadBody(_) => "bad_body",
+        }
+    }
+}
+
+impl fmt::Display for ExchangeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadAnswer(what) | Self::BadBody(what) => write!(f, "{}: {what}", self.label()),
+            Self::NoAnswer { .. } | Self::Silent => f.write_str(self.label()),
+        }
+    }
+}
