@@ -4,11 +4,9 @@
 //! never happen is that we read one name and the backend another, so a message that can be read in two ways
 //! (a third NUL, a key given twice, an escape that is none) is refused, never guessed at.
 
-use std::error::Error;
-use std::fmt;
-
 use crate::attempt::{Credential, Mechanism};
 use crate::sasl;
+use types::bad_credential::BadCredential;
 use types::secret::Secret;
 
 /// Whom a credential names.
@@ -20,26 +18,8 @@ pub enum Claimed {
     Token(Secret),
 }
 
-/// Why a credential names nobody. To the client each is a failed login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BadCredential {
-    /// A NUL where none can be: not two in a PLAIN message (RFC 4616 section 2), or one in a user name or a
-    /// password.
-    Nul,
-    /// No well-formed GS2 header (RFC 5801 section 4) or client-first message (RFC 5802 section 7).
-    Malformed,
-    /// The client demands channel binding (`p=`), which cannot pass a proxy that terminates TLS.
-    ChannelBinding,
-    /// `=` in a name, with neither `2C` nor `3D` behind it (RFC 5802 section 5.1).
-    Escape,
-    /// A key that is given twice: we could route by the one, and the backend open the other.
-    Repeated,
-    /// Neither a name nor a bearer token.
-    NoName,
-    /// An `Authorization` header that is neither `Basic` nor `Bearer`, or a SASL message of a mechanism that
-    /// has none.
-    Unknown,
-}
+/// Between the pairs of OAUTHBEARER and XOAUTH2 (RFC 7628 section 3.1).
+const KVSEP: u8 = 1;
 
 /// The name in `credential`, or its token where it has no name.
 ///
@@ -211,43 +191,6 @@ fn split_at_comma(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|&byte| byte == b',')?;
     Some((&text[..at], &text[at + 1..]))
 }
-
-// === impl BadCredential ===
-
-impl BadCredential {
-    /// Name in metrics and in the `reason` field of log lines.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Nul => "credential_nul",
-            Self::Malformed => "credential_malformed",
-            Self::ChannelBinding => "credential_channel_binding",
-            Self::Escape => "credential_escape",
-            Self::Repeated => "credential_repeated_key",
-            Self::NoName => "credential_without_name",
-            Self::Unknown => "credential_unknown",
-        }
-    }
-}
-
-impl fmt::Display for BadCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nul => "the credential has a NUL too many or too few",
-            Self::Malformed => "the credential has not the form that its mechanism prescribes",
-            Self::ChannelBinding => "the client demands channel binding; use the mechanism without -PLUS",
-            Self::Escape => "`=` in a name has neither `2C` nor `3D` behind it",
-            Self::Repeated => "the credential gives a key twice; give it once",
-            Self::NoName => "the credential has neither a name nor a bearer token",
-            Self::Unknown => "the credential is of a kind that names nobody",
-        })
-    }
-}
-
-impl Error for BadCredential {}
-
-/// Between the pairs of OAUTHBEARER and XOAUTH2 (RFC 7628 section 3.1).
-const KVSEP: u8 = 1;
 
 #[cfg(test)]
 mod tests;

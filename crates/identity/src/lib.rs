@@ -2,12 +2,10 @@
 //!
 //! The room exists so that every way in (a password, a SASL message, a token, an HTTP header) ends in one
 //! [`Identifier`] by one set of [`Rules`]. Nothing is authenticated here, the credential stays as it came,
-//! and nothing of a refused name may reach a backend, a header or, unescaped, a log line: a [`Refusal`]
+//! and nothing of a refused name may reach a backend, a header or, unescaped, a log line: a [`IdentityRefusal`]
 //! carries the reason and not one byte of the name.
 
-mod refusal;
 mod rules;
 
-pub use refusal::Refusal;
 pub use rules::{Identity, Rules};
 pub use types::identifier::Identifier;

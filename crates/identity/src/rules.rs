@@ -12,7 +12,7 @@ use credentials::token::{self, TokenAccount};
 use plan::Plan;
 use types::identifier::{BadIdentifier, Identifier};
 
-use crate::refusal::Refusal;
+use types::outcome::IdentityRefusal;
 
 /// What a deployment says about names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Rules {
     /// The account that `credential` is for.
     ///
     /// # Errors
-    /// [`Refusal`] when it names nobody, or by a name that cannot be one.
-    pub fn identify(&self, credential: &Credential) -> Result<Identity, Refusal> {
+    /// [`IdentityRefusal`] when it names nobody, or by a name that cannot be one.
+    pub fn identify(&self, credential: &Credential) -> Result<Identity, IdentityRefusal> {
         match names::claimed(credential)? {
             Claimed::Name(name) => self.name(&name).map(Identity::Known),
             Claimed::Token(token) => self.token(token.expose()),
@@ -53,7 +53,7 @@ impl Rules {
     ///
     /// # Errors
     /// As [`Rules::identify`].
-    pub fn authorization(&self, value: &[u8]) -> Result<Identity, Refusal> {
+    pub fn authorization(&self, value: &[u8]) -> Result<Identity, IdentityRefusal> {
         match names::authorization(value)? {
             Claimed::Name(name) => self.judge(&name, true).map(Identity::Known),
             Claimed::Token(token) => self.token(token.expose()),
@@ -63,8 +63,8 @@ impl Rules {
     /// The account that a bearer token is for.
     ///
     /// # Errors
-    /// [`Refusal::Identifier`] when it shows a name that cannot be one.
-    pub fn token(&self, token: &[u8]) -> Result<Identity, Refusal> {
+    /// [`IdentityRefusal::Identifier`] when it shows a name that cannot be one.
+    pub fn token(&self, token: &[u8]) -> Result<Identity, IdentityRefusal> {
         match token::account(token, &self.claims) {
             TokenAccount::Account(name) => self.name(name.as_bytes()).map(Identity::Known),
             TokenAccount::Opaque => Ok(Identity::Opaque),
@@ -74,12 +74,12 @@ impl Rules {
     /// The account that a login name is for, however it was learnt.
     ///
     /// # Errors
-    /// [`Refusal::Identifier`] when what is left of it cannot be an identifier.
-    pub fn name(&self, name: &[u8]) -> Result<Identifier, Refusal> {
+    /// [`IdentityRefusal::Identifier`] when what is left of it cannot be an identifier.
+    pub fn name(&self, name: &[u8]) -> Result<Identifier, IdentityRefusal> {
         self.judge(name, self.lowercase)
     }
 
-    fn judge(&self, name: &[u8], lowercase: bool) -> Result<Identifier, Refusal> {
+    fn judge(&self, name: &[u8], lowercase: bool) -> Result<Identifier, IdentityRefusal> {
         // The master user's part is replayed too: a line end hidden there must not get any further.
         if name.iter().any(u8::is_ascii_control) {
             return Err(BadIdentifier::Control.into());

@@ -11,7 +11,9 @@ use plan::Listener;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::limiter::{ConnectionLimiter, Full, Permit};
+use types::outcome::ConnectionRefusal;
+
+use crate::limiter::{ConnectionLimiter, Permit};
 use crate::reserve::{FdReserve, ReservedFd, is_out_of_descriptors};
 
 /// One listening socket.
@@ -35,7 +37,7 @@ pub struct Accepted {
     /// Our end.
     pub local: SocketAddr,
     /// Its place, or why there is none: then only a goodbye is left.
-    pub permit: Result<Permit, Full>,
+    pub permit: Result<Permit, ConnectionRefusal>,
     /// It came in by the door's reserve: to be dropped after the stream.
     pub spare: Option<ReservedFd>,
 }

@@ -10,6 +10,6 @@ mod reserve;
 pub mod socket;
 
 pub use bound::{Accepted, BindError, BoundListener, bind, bind_all};
-pub use limiter::{ConnectionLimiter, Full, Permit};
+pub use limiter::{ConnectionLimiter, Permit};
 pub use origin::{NoOrigin, Origin, origin};
 pub use reserve::ReservedFd;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use types::outcome::ConnectionRefusal;
+
 /// The places of one listener. A clone counts the same places.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimiter {
@@ -18,33 +20,11 @@ pub struct Permit {
     key: IpAddr,
 }
 
-/// Which limit is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// `max_connections`.
-    Listener,
-    /// `max_connections_per_ip`.
-    Address,
-}
-
 /// Bounded by the number of connections: an address is in the map only while it has one.
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
-}
-
-// === impl Full ===
-
-impl Full {
-    /// The key of the limit: the `reason` in the log and in the metrics.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Listener => "max_connections",
-            Self::Address => "max_connections_per_ip",
-        }
-    }
 }
 
 // === impl ConnectionLimiter ===
@@ -60,15 +40,20 @@ impl ConnectionLimiter {
     ///
     /// # Errors
     /// Which limit is reached.
-    pub fn take(&self, address: IpAddr, limit: usize, limit_per_address: usize) -> Result<Permit, Full> {
+    pub fn take(
+        &self,
+        address: IpAddr,
+        limit: usize,
+        limit_per_address: usize,
+    ) -> Result<Permit, ConnectionRefusal> {
         let key = types::network::of(address);
         let mut taken = self.lock();
         if taken.all >= limit {
-            return Err(Full::Listener);
+            return Err(ConnectionRefusal::MaxConnections);
         }
         let own = taken.by_address.get(&key).copied().unwrap_or(0);
         if limit_per_address != 0 && own >= limit_per_address {
-            return Err(Full::Address);
+            return Err(ConnectionRefusal::MaxConnectionsPerIp);
         }
         taken.all += 1;
         taken.by_address.insert(key, own + 1);
@@ -118,11 +103,15 @@ mod tests {
         let limiter = ConnectionLimiter::new();
         let a = limiter.take(ip("192.0.2.1"), 3, 2).expect("a place");
         let _b = limiter.take(ip("::ffff:192.0.2.1"), 3, 2).expect("a place");
-        assert_eq!(limiter.take(ip("192.0.2.1"), 3, 2).err(), Some(Full::Address));
+        assert_eq!(limiter.take(ip("192.0.2.1"), 3, 2).err(), Some(ConnectionRefusal::MaxConnectionsPerIp));
         let _c = limiter.take(ip("2001:db8::1"), 3, 1).expect("a place");
-        assert_eq!(limiter.take(ip("192.0.2.9"), 3, 2).err(), Some(Full::Listener));
+        assert_eq!(limiter.take(ip("192.0.2.9"), 3, 2).err(), Some(ConnectionRefusal::MaxConnections));
         drop(a);
-        assert_eq!(limiter.take(ip("2001:db8::ffff"), 3, 1).err(), Some(Full::Address), "the same /64");
+        assert_eq!(
+            limiter.take(ip("2001:db8::ffff"), 3, 1).err(),
+            Some(ConnectionRefusal::MaxConnectionsPerIp),
+            "the same /64"
+        );
         let _d = limiter.take(ip("2001:db8:0:1::1"), 3, 1).expect("another /64");
         assert_eq!(limiter.count(), 3);
     }

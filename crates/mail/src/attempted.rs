@@ -13,10 +13,11 @@ use observe::metrics::{ListenerMeter, Step};
 use placement::{Reason, Refusal, Request, Subject};
 use tokio::time::Instant;
 use tracing::Instrument;
+use types::outcome::LoginResult;
 use upstream::ClientIdentity;
 
 use crate::client::Client;
-use crate::failure::{Cause, LoginError};
+use crate::failure::LoginError;
 use crate::placed::Login;
 use crate::replay::LoginDial;
 
@@ -58,7 +59,9 @@ impl<'c> Attempted<'c> {
         let unplaced = match Box::pin(self.place()).await {
             Ok(login) => {
                 let meters = &login.placed.plan.meters;
-                meters.leg(protocol, &login.placed.destination).login(mechanism.name(), "accepted");
+                meters
+                    .leg(protocol, &login.placed.destination)
+                    .login(mechanism.name(), LoginResult::Accepted);
                 count_steps(meters.listener(&listener.name), &login, began.elapsed());
                 shared.recorder.accepted(login.placed.ticket.account().map(|account| &**account));
                 return Ok(login);
@@ -69,7 +72,7 @@ impl<'c> Attempted<'c> {
         let plan = shared.placement.current().now();
         plan.meters
             .leg(protocol, destination.as_deref().unwrap_or_default())
-            .login(mechanism.name(), error.label());
+            .login(mechanism.name(), error.result());
         if matches!(error, LoginError::Failed(Verdict::Refused(_), _)) {
             let delay = shared.recorder.refused(&listener, address, account.as_deref());
             // Nothing is read from the client meanwhile. Hanging up and connecting again would save it no time, since
@@ -87,8 +90,9 @@ impl<'c> Attempted<'c> {
             Ok(Identity::Opaque) => self.resolve_token().await,
             Ok(identity) => identity,
             Err(refusal) => {
-                self.client.log_failure(&self.identity, b"", refusal.label());
-                let error = LoginError::Failed(Verdict::Refused(None), Cause::Identity(refusal));
+                let result = LoginResult::Unidentified(refusal);
+                self.client.log_failure(&self.identity, b"", result);
+                let error = LoginError::Failed(Verdict::Refused(None), result);
                 return Err(Unplaced { error, account: None, destination: None });
             }
         };
@@ -115,7 +119,7 @@ impl<'c> Attempted<'c> {
                 client = %identity.client,
                 "login refused as a loop: the forwarding TTL is used up, so a destination leads back to this proxy"
             );
-            let reason = Reason::Dial(LoginError::unavailable(Cause::Loop));
+            let reason = Reason::Dial(LoginError::unavailable(LoginResult::Loop));
             return Err(Refusal { reason, destination: None, timings: placement::Timings::default() });
         }
         let mechanism = attempt.mechanism();
@@ -155,18 +159,18 @@ fn log_turned_away(identity: &ClientIdentity, reason: &Reason<LoginError>) {
     let client = identity.client;
     match reason {
         Reason::Busy(busy) => {
-            tracing::warn!(%client, result = Cause::Busy.label(), reason = %busy, "login turned away");
+            tracing::warn!(%client, result = LoginResult::Busy.label(), reason = %busy, "login turned away");
         }
         Reason::Held(held) => {
-            tracing::warn!(%client, result = Cause::Held.label(), reason = %held, "login turned away");
+            tracing::warn!(%client, result = LoginResult::Held.label(), reason = %held, "login turned away");
         }
         Reason::Moved | Reason::Outdated => {
             let reason = "the account moved while it logged in";
-            tracing::warn!(%client, result = Cause::Moved.label(), reason, "login turned away");
+            tracing::warn!(%client, result = LoginResult::Moved.label(), reason, "login turned away");
         }
         Reason::NoDestination => {
             let reason = "the plan names no destination";
-            tracing::warn!(%client, result = Cause::Unavailable.label(), reason, "login turned away");
+            tracing::warn!(%client, result = LoginResult::Unavailable.label(), reason, "login turned away");
         }
         // Logged where it happened.
         Reason::Dial(_) => {}

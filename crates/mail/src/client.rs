@@ -12,6 +12,7 @@ use plan::Listener;
 use runtime::ActivePlan;
 use tls::{Stream, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use types::outcome::LoginResult;
 use upstream::ClientIdentity;
 
 use crate::shared::Shared;
@@ -107,7 +108,7 @@ impl Client {
     }
 
     /// Writes the line of a failed login, which names the real client.
-    pub(crate) fn log_failure(&self, identity: &ClientIdentity, account: &[u8], reason: &str) {
+    pub(crate) fn log_failure(&self, identity: &ClientIdentity, account: &[u8], reason: LoginResult) {
         let client = identity.client.ip();
         self.shared.recorder.log_failure(self.id, &self.listener, client, account, reason);
     }

@@ -8,6 +8,7 @@ use mail_proto::step::{Channel, ClientEvent, Opening};
 use mail_proto::verdict::{CloseReason, Verdict};
 use plan::TlsMode;
 use tokio::time::{Instant, timeout, timeout_at};
+use types::outcome::ConnectionRefusal;
 
 use crate::arrived::Arrived;
 use crate::attempted::Attempted;
@@ -77,7 +78,11 @@ impl Greeted {
             Ok(Err(Broken::Injected)) => self.log_injection(),
             Ok(Err(broken)) => tracing::debug!(reason = %broken, "client left without a login"),
             Err(_) => {
-                self.client.plan.meters.listener(&self.client.listener.name).refused("preauth_timeout");
+                self.client
+                    .plan
+                    .meters
+                    .listener(&self.client.listener.name)
+                    .refused(ConnectionRefusal::PreauthTimeout);
                 self.farewell(CloseReason::TimedOut).await;
             }
         }
@@ -87,7 +92,7 @@ impl Greeted {
 
     fn log_injection(&self) {
         let meter = self.client.plan.meters.listener(&self.client.listener.name);
-        meter.refused("starttls_injected");
+        meter.refused(ConnectionRefusal::StartTlsInjected);
         if let Some(suppressed) = meter.allow() {
             tracing::warn!(
                 suppressed,
@@ -130,7 +135,10 @@ async fn until_login(client: &mut Client) -> Result<Option<Login>, Broken> {
         let words = client.dialogue.answer(verdict);
         client.send(&words).await?;
         if failures >= client.listener.max_auth_attempts {
-            Arc::clone(&client.plan).meters.listener(&client.listener.name).refused("max_auth_attempts");
+            Arc::clone(&client.plan)
+                .meters
+                .listener(&client.listener.name)
+                .refused(ConnectionRefusal::MaxAuthAttempts);
             let words = client.dialogue.farewell(CloseReason::TooManyFailures);
             client.send(&words).await?;
             return Ok(None);

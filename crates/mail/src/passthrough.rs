@@ -10,6 +10,7 @@ use runtime::{BridgedSession, Ledger, micros};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
+use types::outcome::ConnectionRefusal;
 use types::protocol::Protocol;
 use upstream::ClientIdentity;
 
@@ -48,7 +49,7 @@ impl Arrived {
                 return None;
             }
             Err(_) => {
-                self.plan.meters.listener(&self.listener.name).refused("preauth_timeout");
+                self.plan.meters.listener(&self.listener.name).refused(ConnectionRefusal::PreauthTimeout);
                 tracing::warn!("connection refused: the destination was not ready within preauth_timeout");
                 return None;
             }
@@ -82,7 +83,7 @@ impl Arrived {
         };
         let plan = self.shared.placement.current().now();
         let destination = refusal.destination.as_deref().unwrap_or_default();
-        plan.meters.leg(self.listener.protocol.name(), destination).fault(fault.label());
+        plan.meters.leg(self.listener.protocol.name(), destination).fault(fault);
         tracing::warn!(
             client = %self.client,
             destination,

@@ -10,10 +10,11 @@ use mail_proto::verdict::{Reply, Verdict};
 use placement::{Candidate, Dial};
 use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
+use types::outcome::LoginResult;
 use upstream::ClientIdentity;
 
 use crate::client::Client;
-use crate::failure::{Cause, LoginError};
+use crate::failure::LoginError;
 
 /// Dials on behalf of one login.
 pub(crate) struct LoginDial<'a> {
@@ -77,13 +78,13 @@ impl Dial for LoginDial<'_> {
             }
             ReplayOutcome::Verdict(verdict @ Verdict::NotNow(_)) => {
                 meter.authenticated(replay_took);
-                Err(LoginError::Failed(verdict, Cause::NotNow))
+                Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
             ReplayOutcome::Verdict(verdict @ Verdict::Cancelled) => {
-                Err(LoginError::Failed(verdict, Cause::Cancelled))
+                Err(LoginError::Failed(verdict, LoginResult::Cancelled))
             }
             ReplayOutcome::Verdict(verdict @ (Verdict::Accepted(_) | Verdict::Unavailable)) => {
-                Err(LoginError::Failed(verdict, Cause::NotNow))
+                Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
             ReplayOutcome::Fault(fault) => Err(self.unavailable(candidate, fault)),
             ReplayOutcome::ClientGone(broken) => Err(LoginError::ClientGone(broken)),
@@ -146,16 +147,16 @@ impl LoginDial<'_> {
 
     fn rejected(&self, candidate: &Candidate, reply: Option<Reply>) -> LoginError {
         let account = candidate.account.as_deref().unwrap_or_default();
-        self.client.log_failure(self.identity, account.as_bytes(), Cause::Rejected.label());
+        self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
         let reply = if candidate.backend.destination().hide_auth_errors { None } else { reply };
-        LoginError::Failed(Verdict::Refused(reply), Cause::Rejected)
+        LoginError::Failed(Verdict::Refused(reply), LoginResult::Rejected)
     }
 
     fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {
         let destination = &candidate.destination;
-        candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault.label());
+        candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault);
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
-        LoginError::unavailable(Cause::Unavailable)
+        LoginError::unavailable(LoginResult::Unavailable)
     }
 }
 

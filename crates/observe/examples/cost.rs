@@ -36,14 +36,14 @@ fn login(meters: &Arc<Meters>) {
     let listener = meters.listener(black_box("listener-3"));
     let mut connection_guard = listener.enter();
     let leg = meters.leg("imap", black_box("destination-4"));
-    leg.login("PLAIN", "accepted");
+    leg.login("PLAIN", types::outcome::LoginResult::Accepted);
     leg.opened(Duration::from_millis(1), Some(Duration::from_millis(1)), Duration::from_millis(1));
     leg.authenticated(Duration::from_millis(1));
     for step in Step::ALL {
         listener.took(step, Duration::from_millis(1));
     }
     connection_guard.bridged();
-    meters.route("listener-3", "destination-4").begin().ended("client closed");
+    meters.route("listener-3", "destination-4").begin().ended(types::outcome::SessionEnd::ClientClosed);
 }
 
 fn clock(mut what: impl FnMut()) -> Duration {

@@ -11,6 +11,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use types::outcome::LoginResult;
+
 use crate::account::Accounts;
 use crate::session_id::SessionId;
 
@@ -23,8 +25,8 @@ pub struct LoginFailure<'a> {
     pub client: IpAddr,
     /// The identifier; the login name as it was sent where there is none yet.
     pub account: &'a [u8],
-    /// Why, in one word of ours: `rejected`, `unknown-account`, `too-many`.
-    pub reason: &'a str,
+    /// Why: [`LoginResult::Rejected`] or [`LoginResult::Unidentified`].
+    pub reason: LoginResult,
 }
 
 /// The line of a failure.
@@ -46,7 +48,11 @@ impl fmt::Display for Line<'_> {
         // A listener on `::` sees IPv4 clients as mapped addresses; a ban of those would not match.
         let client = client.to_canonical();
         let account = self.accounts.show_bytes(account);
-        write!(f, "login failed: protocol={protocol} client={client} account=\"{account}\" reason={reason}")
+        write!(
+            f,
+            "login failed: protocol={protocol} client={client} account=\"{account}\" reason={}",
+            reason.label()
+        )
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
+use types::outcome::ConnectionRefusal;
 
 use crate::ActivePlan;
 
@@ -76,7 +77,7 @@ impl Arrival {
             Ok(Err(reason)) => Some(reason),
             Err(_) => None,
         };
-        meter.refused("proxy_header");
+        meter.refused(ConnectionRefusal::ProxyHeader);
         if let Some(suppressed) = meter.allow() {
             match reason {
                 Some(reason) => tracing::warn!(%reason, suppressed, "connection refused: PROXY header"),
@@ -110,7 +111,7 @@ impl Arrival {
             Ok(Err(error)) => NoTls::Failed(error),
             Err(_) => NoTls::Late,
         };
-        plan.meters.listener(&listener.name).refused("tls");
+        plan.meters.listener(&listener.name).refused(ConnectionRefusal::Tls);
         tracing::debug!(reason = %error, "no TLS session with the client");
         Err(error)
     }
@@ -151,13 +152,14 @@ pub fn turn_away(
     accepted: &Accepted,
     farewell: impl FnOnce() -> Vec<u8>,
 ) {
-    let reason = match &accepted.permit {
-        Ok(_) => "draining",
-        Err(full) => full.label(),
+    let refusal = match &accepted.permit {
+        Ok(_) => ConnectionRefusal::Draining,
+        Err(refusal) => *refusal,
     };
     let meter = plan.meters.listener(&listener.name);
-    meter.refused(reason);
+    meter.refused(refusal);
     if let Some(suppressed) = meter.allow() {
+        let reason = refusal.label();
         tracing::warn!(listener = %listener.name, peer = %accepted.peer, reason, suppressed, "connection turned away");
     }
     if listener.tls == TlsMode::Implicit {

@@ -11,6 +11,7 @@ use observe::Accounts;
 use observe::metrics::SessionGuard;
 use plan::Listener;
 use sessions::{EndReason, SessionTicket, Traffic};
+use types::outcome::SessionEnd;
 
 use crate::ActivePlan;
 
@@ -91,8 +92,8 @@ impl Ledger {
     /// Counts and logs the end of the session.
     pub(crate) fn close(self, outcome: &Outcome<EndReason>) {
         let Outcome { to_backend, to_client, why } = outcome;
-        let why = label(why);
-        self.guard.ended(why);
+        let end = session_end(why);
+        self.guard.ended(end);
         let account = self.ticket.account().map(|account| self.accounts.show(account));
         tracing::info!(
             account = account.as_deref().unwrap_or("-"),
@@ -100,26 +101,25 @@ impl Ledger {
             to_backend,
             to_client,
             seconds = self.began.elapsed().as_secs(),
-            why,
+            why = end.label(),
             "session ended"
         );
     }
 }
 
-/// Returns why a session ended, as the log and the metrics call it.
-const fn label(why: &Why<EndReason>) -> &'static str {
+const fn session_end(why: &Why<EndReason>) -> SessionEnd {
     match why {
-        Why::ClientClosed => "client closed",
-        Why::BackendClosed => "backend closed",
-        Why::Idle => "idle",
-        Why::HalfCloseTimeout => "half-closed for too long",
-        Why::ClientReset => "client reset",
-        Why::BackendReset => "backend reset",
-        Why::ClientError(_) => "client failed",
-        Why::BackendError(_) => "backend failed",
-        Why::Ended { by: EndReason::Drain, .. } => "drained",
-        Why::Ended { by: EndReason::Move, .. } => "moved",
-        Why::Ended { by: EndReason::Kick, .. } => "kicked",
+        Why::ClientClosed => SessionEnd::ClientClosed,
+        Why::BackendClosed => SessionEnd::BackendClosed,
+        Why::Idle => SessionEnd::Idle,
+        Why::HalfCloseTimeout => SessionEnd::HalfClosed,
+        Why::ClientReset => SessionEnd::ClientReset,
+        Why::BackendReset => SessionEnd::BackendReset,
+        Why::ClientError(_) => SessionEnd::ClientFailed,
+        Why::BackendError(_) => SessionEnd::BackendFailed,
+        Why::Ended { by: EndReason::Drain, .. } => SessionEnd::Drained,
+        Why::Ended { by: EndReason::Move, .. } => SessionEnd::Moved,
+        Why::Ended { by: EndReason::Kick, .. } => SessionEnd::Kicked,
     }
 }
 

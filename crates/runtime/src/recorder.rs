@@ -12,6 +12,7 @@ use std::time::Duration;
 use observe::{Accounts, LoginFailure, SessionId};
 use plan::Listener;
 use sessions::LoginThrottle;
+use types::outcome::LoginResult;
 
 /// Records the outcome of logins. Clones share the throttle.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl LoginRecorder {
         listener: &Listener,
         client: IpAddr,
         account: &[u8],
-        reason: &str,
+        reason: LoginResult,
     ) {
         let failure = LoginFailure { protocol: listener.protocol.name(), client, account, reason };
         observe::login_failed(session, &self.accounts, &failure);

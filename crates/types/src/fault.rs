@@ -4,7 +4,7 @@
 //! try again" are all answered. Words for the client are not here: each protocol's file has its own.
 
 /// What went wrong on the way to a backend. Never a refused login: that is a verdict, not a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The destination is marked down; nothing was tried.
     MarkedDown,
@@ -54,6 +54,26 @@ pub enum Stage {
 // === impl Fault ===
 
 impl Fault {
+    /// Every value.
+    pub const ALL: [Self; 16] = [
+        Self::MarkedDown,
+        Self::Dns,
+        Self::Refused,
+        Self::Unreachable,
+        Self::ConnectTimeout,
+        Self::Tls,
+        Self::Greeting,
+        Self::Preauth,
+        Self::NoStartTls,
+        Self::StartTlsInjected,
+        Self::Forwarding,
+        Self::NoMechanism,
+        Self::Protocol,
+        Self::Closed,
+        Self::TimedOut,
+        Self::Loop,
+    ];
+
     /// How far the leg had come.
     #[must_use]
     pub const fn stage(self) -> Stage {

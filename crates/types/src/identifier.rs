@@ -18,7 +18,7 @@ pub const MAX_LENGTH: usize = 320;
 pub struct Identifier(Arc<str>);
 
 /// Why a name is no [`Identifier`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BadIdentifier {
     /// Nothing is left of it.
     Empty,

@@ -10,9 +10,12 @@
 //! | [`network`] | the client network that limits count by |
 //! | [`secret`] | bytes that wipe themselves and never print |
 //! | [`fault`] | why a connection to a backend failed, and who is to blame |
+//! | [`outcome`], [`bad_credential`] | what became of connections, logins and sessions |
 
+pub mod bad_credential;
 pub mod fault;
 pub mod identifier;
 pub mod network;
+pub mod outcome;
 pub mod protocol;
 pub mod secret;

@@ -1,10 +1,12 @@
 //! Where a request goes: the first rule that matches its path, and the account that the rule finds in it.
 
-use credentials::names::{self, BadCredential};
+use credentials::names;
 use http_proto::path::{self, BadPath};
 use http_proto::{BadHead, RequestHead, authorization};
-use identity::{Identifier, Identity, Refusal};
+use identity::{Identifier, Identity};
 use plan::{ExtractFrom, HttpRoute, HttpTarget, Name};
+use types::bad_credential::BadCredential;
+use types::outcome::IdentityRefusal;
 
 use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
@@ -31,7 +33,7 @@ pub(crate) enum Refused {
     /// No rule is for it.
     NoRule,
     /// It names somebody by a name that cannot be one.
-    NoName(Refusal),
+    NoName(IdentityRefusal),
     /// The client broke off.
     Client(Broken),
 }
@@ -92,7 +94,7 @@ impl HttpConnection {
         match self.plan.rules.authorization(value) {
             Ok(identity) => Ok(Some(identity)),
             // A scheme that names nobody to us (Digest, Negotiate) is no failed login.
-            Err(Refusal::Credential(BadCredential::Unknown)) => Ok(None),
+            Err(IdentityRefusal::Credential(BadCredential::Unknown)) => Ok(None),
             Err(refusal) => Err(Refused::NoName(refusal)),
         }
     }

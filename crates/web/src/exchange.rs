@@ -7,6 +7,7 @@ use http_proto::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded
 use plan::{Name, TlsMode};
 use sessions::SessionTicket;
 use types::fault::Fault;
+use types::outcome::LoginResult;
 use types::protocol::Protocol;
 
 use crate::backend_end::BackendEnd;
@@ -49,8 +50,6 @@ struct Exchange<'a> {
     connection: &'a HttpConnection,
 }
 
-/// A backend's no to a credential, in the metrics and in the log: the word of every protocol.
-const REJECTED: &str = "rejected";
 /// Rounds of one request under which reloads replace the rules.
 const MAX_RULES: u32 = 4;
 
@@ -120,7 +119,7 @@ impl HttpConnection {
             Refused::BadPath(label) => LocalReply::bad(400, label),
             Refused::NoRule => LocalReply::NO_RULE,
             Refused::NoName(refusal) => {
-                self.log_failure(b"", refusal.label());
+                self.log_failure(b"", LoginResult::Unidentified(*refusal));
                 LocalReply::UNAUTHORIZED
             }
             Refused::Client(Broken::Malformed(what)) => {
@@ -139,7 +138,7 @@ impl HttpConnection {
         After::OutOfStep
     }
 
-    pub(crate) fn log_failure(&self, account: &[u8], reason: &str) {
+    pub(crate) fn log_failure(&self, account: &[u8], reason: LoginResult) {
         self.service.recorder.log_failure(self.id, &self.listener, self.client.ip(), account, reason);
     }
 }
@@ -215,7 +214,7 @@ impl Exchange<'_> {
         let exchange =
             relay::exchange(&mut route.leg.connection, &self.head, https, prefix, source, client, &watch);
         let ended = Box::pin(exchange).await;
-        session_guard.ended(ended.label());
+        session_guard.ended(ended.session_end());
         ended
     }
 
@@ -223,8 +222,12 @@ impl Exchange<'_> {
     /// here, since a guesser that takes the wait for the answer is gone before the end of it.
     fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
         let connection = self.connection;
-        connection.plan.meters.leg(Protocol::Http.name(), destination).login(self.scheme, REJECTED);
-        connection.log_failure(account.unwrap_or_default().as_bytes(), REJECTED);
+        connection
+            .plan
+            .meters
+            .leg(Protocol::Http.name(), destination)
+            .login(self.scheme, LoginResult::Rejected);
+        connection.log_failure(account.unwrap_or_default().as_bytes(), LoginResult::Rejected);
         connection.service.recorder.refused(&connection.listener, connection.client.ip(), account)
     }
 
@@ -328,7 +331,7 @@ impl Exchange<'_> {
                 .plan
                 .meters
                 .leg(Protocol::Http.name(), &route.destination)
-                .login(self.scheme, "accepted");
+                .login(self.scheme, LoginResult::Accepted);
             connection.service.recorder.accepted(Some(account));
             let account = connection.service.recorder.show(account);
             tracing::info!(

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use http_proto::ResponseHead;
 use sessions::EndReason;
+use types::outcome::SessionEnd;
 
 use crate::body::Broken;
 
@@ -52,13 +53,15 @@ pub(crate) enum ExchangeFailure {
 
 impl ExchangeOutcome {
     /// Returns the name in metrics.
-    pub(crate) const fn label(&self) -> &'static str {
+    pub(crate) const fn session_end(&self) -> SessionEnd {
         match self {
-            Self::Whole { .. } => "whole",
-            Self::Upgraded(..) => "upgraded",
-            Self::Failed(failure) => failure.label(),
-            Self::Cut(_) => "cut",
-            Self::Parted(reason) => reason.label(),
+            Self::Whole { .. } => SessionEnd::Whole,
+            Self::Upgraded(..) => SessionEnd::Upgraded,
+            Self::Failed(failure) => failure.session_end(),
+            Self::Cut(_) => SessionEnd::Cut,
+            Self::Parted(EndReason::Drain) => SessionEnd::StreamDrained,
+            Self::Parted(EndReason::Move) => SessionEnd::StreamMoved,
+            Self::Parted(EndReason::Kick) => SessionEnd::StreamKicked,
         }
     }
 }
@@ -78,13 +81,17 @@ impl ExchangeFailure {
         }
     }
 
-    /// Returns the name in logs and metrics.
+    /// Returns the name in logs.
     pub(crate) const fn label(&self) -> &'static str {
+        self.session_end().label()
+    }
+
+    const fn session_end(&self) -> SessionEnd {
         match self {
-            Self::NoAnswer { .. } => "no_answer",
-            Self::BadAnswer(_) => "bad_answer",
-            Self::Silent => "silent",
-            Self::BadBody(_) => "bad_body",
+            Self::NoAnswer { .. } => SessionEnd::NoAnswer,
+            Self::BadAnswer(_) => SessionEnd::BadAnswer,
+            Self::Silent => SessionEnd::Silent,
+            Self::BadBody(_) => SessionEnd::BadBody,
         }
     }
 }

@@ -151,7 +151,7 @@ impl HttpConnection {
     }
 
     fn unreachable(&self, backend: &Backend, fault: Fault) -> LocalReply {
-        self.leg_meter(backend).fault(fault.label());
+        self.leg_meter(backend).fault(fault);
         let destination = &backend.destination().name;
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a request");
         LocalReply::unreachable(fault)

@@ -15,7 +15,7 @@ fn rules(lowercase: bool, separators: &[&str]) -> Rules {
 }
 
 /// The identifier, `(opaque)`, or the label of the refusal.
-fn shown(result: Result<Identity, Refusal>) -> String {
+fn shown(result: Result<Identity, IdentityRefusal>) -> String {
     match result {
         Ok(Identity::Known(identifier)) => identifier.to_string(),
         Ok(Identity::Opaque) => "(opaque)".to_owned(),

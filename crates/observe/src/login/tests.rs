@@ -14,7 +14,7 @@ fn failure(account: &[u8]) -> LoginFailure<'_> {
         protocol: "imap",
         client: Ipv4Addr::new(203, 0, 113, 7).into(),
         account,
-        reason: "rejected",
+        reason: types::outcome::LoginResult::Rejected,
     }
 }
 
@@ -76,7 +76,7 @@ fn the_filter_finds_the_client_in_both_forms() {
             // fail2ban takes the time out of the line before it looks.
             assert_eq!(banned(&time.replace(&logged, "")).as_deref(), Some(client), "{logged}");
             let spanned = lines("info", None, format, |_| {
-                let _span = tracing::info_span!(target: "pointsman_session", "session", id = "x").entered();
+                let _span = tracing::info_span!(target: "mail", "session", id = "x").entered();
                 login_failed(SessionId::new(), &Accounts::Full, &failure(b"alice"));
             });
             assert_eq!(banned(&spanned).as_deref(), Some("203.0.113.7"), "{spanned}");
@@ -93,8 +93,8 @@ fn nobody_bans_somebody_else() {
         });
         assert_eq!(banned(&logged).as_deref(), Some("203.0.113.7"), "{logged}");
         let other_event = lines("info", None, format, |_| {
-            tracing::info!(target: "pointsman_session", name = %Escaped(forged.as_bytes()), "something else");
-            tracing::info!(target: "pointsman_session", "{}", Escaped(forged.as_bytes()));
+            tracing::info!(target: "mail", name = %Escaped(forged.as_bytes()), "something else");
+            tracing::info!(target: "mail", "{}", Escaped(forged.as_bytes()));
         });
         for line in other_event.lines() {
             assert_eq!(banned(line), None, "{line}");

@@ -11,6 +11,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use types::fault::Fault;
+use types::outcome::{ConnectionRefusal, LoginResult, SessionEnd};
+
 use super::tally::Tally;
 use crate::log_throttle::LogThrottle;
 
@@ -36,7 +39,7 @@ pub type Where = (Arc<str>, &'static str);
 pub struct ListenerMeter {
     pub(super) protocol: &'static str,
     pub(super) accepted: Counter,
-    pub(super) refused: Tally<&'static str>,
+    pub(super) refused: Tally<ConnectionRefusal>,
     log_throttle: LogThrottle,
     pub(super) in_login: Gauge,
     pub(super) in_session: Gauge,
@@ -47,8 +50,8 @@ pub struct ListenerMeter {
 #[derive(Debug)]
 pub struct LegMeter {
     /// By mechanism and result.
-    pub(super) logins: Tally<(&'static str, &'static str)>,
-    pub(super) faults: Tally<&'static str>,
+    pub(super) logins: Tally<(&'static str, LoginResult)>,
+    pub(super) faults: Tally<Fault>,
     pub(super) connect: Histogram,
     pub(super) tls: Histogram,
     pub(super) greeting: Histogram,
@@ -59,7 +62,7 @@ pub struct LegMeter {
 #[derive(Debug, Default)]
 pub struct RouteMeter {
     pub(super) sessions: Gauge,
-    pub(super) ended: Tally<&'static str>,
+    pub(super) ended: Tally<SessionEnd>,
     pub(super) to_backend: Counter,
     pub(super) to_client: Counter,
 }
@@ -184,7 +187,7 @@ impl ListenerMeter {
     }
 
     /// A connection was ended before a login, for `reason`.
-    pub fn refused(&self, reason: &'static str) {
+    pub fn refused(&self, reason: ConnectionRefusal) {
         self.refused.add(reason);
     }
 
@@ -205,12 +208,12 @@ impl ListenerMeter {
 
 impl LegMeter {
     /// A login came to an end.
-    pub fn login(&self, mechanism: &'static str, result: &'static str) {
+    pub fn login(&self, mechanism: &'static str, result: LoginResult) {
         self.logins.add((mechanism, result));
     }
 
     /// The destination could not be used.
-    pub fn fault(&self, fault: &'static str) {
+    pub fn fault(&self, fault: Fault) {
         self.faults.add(fault);
     }
 
@@ -302,7 +305,7 @@ impl SessionGuard {
     }
 
     /// Why the session ended.
-    pub fn ended(&self, why: &'static str) {
+    pub fn ended(&self, why: SessionEnd) {
         self.0.ended.add(why);
     }
 }

@@ -77,7 +77,7 @@ impl Scrape {
         page.family(&metric::REFUSED, |family| {
             for (name, meter) in listeners {
                 for (reason, count) in meter.refused.read() {
-                    family.counter(&[name, meter.protocol, reason], count)?;
+                    family.counter(&[name, meter.protocol, reason.label()], count)?;
                 }
             }
             Ok(())
@@ -95,7 +95,7 @@ impl Scrape {
         page.family(&metric::LOGINS, |family| {
             self.legs(|protocol, destination, meter| {
                 for ((mechanism, result), count) in meter.logins.read() {
-                    family.counter(&[protocol, mechanism, destination, result], count)?;
+                    family.counter(&[protocol, mechanism, destination, result.label()], count)?;
                 }
                 Ok(())
             })
@@ -119,7 +119,7 @@ impl Scrape {
         page.family(&metric::SESSIONS_ENDED, |family| {
             self.routes(|[listener, protocol, destination], meter| {
                 for (why, count) in meter.ended.read() {
-                    family.counter(&[listener, protocol, destination, why], count)?;
+                    family.counter(&[listener, protocol, destination, why.label()], count)?;
                 }
                 Ok(())
             })
@@ -152,7 +152,7 @@ impl Scrape {
         page.family(&metric::FAULTS, |family| {
             self.legs(|protocol, destination, meter| {
                 for (fault, count) in meter.faults.read() {
-                    family.counter(&[destination, protocol, fault], count)?;
+                    family.counter(&[destination, protocol, fault.label()], count)?;
                 }
                 Ok(())
             })

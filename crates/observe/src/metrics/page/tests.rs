@@ -1,3 +1,6 @@
+use types::fault::Fault;
+use types::outcome::{ConnectionRefusal, LoginResult, SessionEnd};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -49,19 +52,19 @@ fn busy(meters: &Arc<Meters>) {
     let listener = meters.listener("imaps");
     let mut connection_guard = listener.enter();
     let _waiting = listener.enter();
-    listener.refused("proxy_header");
+    listener.refused(ConnectionRefusal::ProxyHeader);
     listener.took(Step::Total, Duration::from_millis(7));
     let leg = meters.leg("imap", "new");
     leg.opened(Duration::from_millis(1), Some(Duration::from_millis(3)), Duration::from_millis(2));
     leg.authenticated(Duration::from_secs(2));
-    leg.login("PLAIN", "accepted");
-    leg.fault("refused");
-    meters.leg("imap", "").login("PLAIN", "busy");
+    leg.login("PLAIN", LoginResult::Accepted);
+    leg.fault(Fault::Refused);
+    meters.leg("imap", "").login("PLAIN", LoginResult::Busy);
     connection_guard.bridged();
     let session_guard = meters.route("imaps", "new").begin();
     session_guard.moved(10, 0);
     session_guard.moved(5, 1000);
-    session_guard.ended("client closed");
+    session_guard.ended(SessionEnd::ClientClosed);
 }
 
 fn value(text: &str, series: &str) -> Option<f64> {
@@ -188,7 +191,7 @@ fn series_are_bounded_by_the_configuration() {
         meters = Arc::new(Meters::new(&listeners, &legs, Some(&meters)));
         busy(&meters);
         // A session of an older plan, at a destination that is gone.
-        meters.leg("imap", "old").login("PLAIN", "accepted");
+        meters.leg("imap", "old").login("PLAIN", LoginResult::Accepted);
         let _sitting = meters.route("imaps", "old").begin();
     }
     let text = render(&meters, Facts::default());
