@@ -16,8 +16,6 @@
 //! | `bulk`, `splice`, `pipe` | the way past user space between two plain sockets |
 
 use std::future::Future;
-use std::io;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -29,102 +27,11 @@ mod pending;
 mod pipe;
 mod relay;
 mod scratch;
+mod session;
 #[cfg(target_os = "linux")]
 mod splice;
 
-/// How long an end from outside waits for [`Watch::at_boundary`]. A kick or a move must not hang on a client
-/// that has stopped reading in the middle of a message.
-pub const BOUNDARY_WAIT: Duration = Duration::from_secs(2);
-
-/// How long a session whose one side has closed may go on: the value for [`Limits::half_close`].
-pub const HALF_CLOSE: Duration = Duration::from_secs(30);
-
-/// Bytes that were read before the bridge and belong to the other side. Each is written first, and once.
-#[derive(Debug, Default)]
-pub struct Opening {
-    /// What the client had pipelined behind its credentials.
-    pub to_backend: Vec<u8>,
-    /// What the backend had said that the client has not been told. The watch sees it.
-    pub to_client: Vec<u8>,
-}
-
-/// When a session has lasted long enough.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Longest silence: no byte taken by either side.
-    pub idle: Duration,
-    /// Longest time from the one side's close to the other's. See [`HALF_CLOSE`].
-    pub half_close: Duration,
-}
-
-/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one; and
-/// hears how many have passed.
-///
-/// `()` is a watch for which every place is a boundary.
-pub trait Watch {
-    /// The bytes that go to the client next.
-    fn to_client(&mut self, bytes: &[u8]);
-
-    /// Whether the stream to the client may be cut behind the bytes seen so far.
-    fn at_boundary(&self) -> bool;
-
-    /// How many of the next bytes need not be seen, and may be passed to [`Watch::skip`] as a number instead:
-    /// the rest of a literal, say. Between plain sockets those take the short way through the kernel.
-    fn unseen(&self) -> u64 {
-        0
-    }
-
-    /// So many more bytes were taken by the backend's socket and by the client's, since the last call. Called
-    /// once for each time that bytes passed, not for each byte.
-    fn moved(&mut self, to_backend: u64, to_client: u64) {
-        let _ = (to_backend, to_client);
-    }
-
-    /// Passes over `count` bytes, at most [`Watch::unseen`].
-    fn skip(&mut self, count: u64) {
-        let _ = count;
-    }
-}
-
-/// What became of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome<E> {
-    /// Bytes that the backend's socket took, the opening's included.
-    pub to_backend: u64,
-    /// Bytes that the client's socket took, the opening's included.
-    pub to_client: u64,
-    /// Why it is over.
-    pub why: Why<E>,
-}
-
-/// Why a session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why<E> {
-    /// Both sides have closed, the client first.
-    ClientClosed,
-    /// Both sides have closed, the backend first.
-    BackendClosed,
-    /// [`Limits::idle`] without a byte.
-    Idle,
-    /// One side had closed, the other had not within [`Limits::half_close`].
-    HalfCloseTimeout,
-    /// The client's connection was reset: reset the backend's as well (`SO_LINGER` 0, then drop).
-    ClientReset,
-    /// The backend's connection was reset: reset the client's as well.
-    BackendReset,
-    /// The client's stream failed in another way: `TimedOut` from the kernel, `InvalidData` from TLS.
-    ClientError(io::ErrorKind),
-    /// The backend's stream failed in another way.
-    BackendError(io::ErrorKind),
-    /// The future `end` resolved to `by`.
-    Ended {
-        /// What it resolved to.
-        by: E,
-        /// Whether the client has been sent everything up to a boundary, nothing is kept, and its stream is
-        /// still open: a goodbye may be written. If not, only closing is left.
-        at_boundary: bool,
-    },
-}
+pub use session::{BOUNDARY_WAIT, HALF_CLOSE, Limits, Opening, Outcome, Watch, Why};
 
 /// Moves bytes both ways until one side or `end` ends it.
 ///
@@ -166,28 +73,4 @@ pub async fn run_tcp<W: Watch, E>(
     #[cfg(not(target_os = "linux"))]
     type Plain = bulk::Copied;
     relay::run::<_, _, Plain, W, E>(client, backend, opening, limits, watch, end).await
-}
-
-// === impl Limits ===
-
-impl Limits {
-    /// `idle` (`timeouts.bridge_idle`), and [`HALF_CLOSE`].
-    #[must_use]
-    pub const fn with_idle(idle: Duration) -> Self {
-        Self { idle, half_close: HALF_CLOSE }
-    }
-}
-
-// === impl Watch ===
-
-impl Watch for () {
-    fn to_client(&mut self, _: &[u8]) {}
-
-    fn at_boundary(&self) -> bool {
-        true
-    }
-
-    fn unseen(&self) -> u64 {
-        u64::MAX
-    }
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::bulk::{Bulk, Fault};
 use crate::flow::{Flow, Stage, Tap};
-use crate::{BOUNDARY_WAIT, Limits, Opening, Outcome, Watch, Why};
+use crate::session::{BOUNDARY_WAIT, Limits, Opening, Outcome, Watch, Why};
 
 /// Instead of a time too far away to add.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);

@@ -2,16 +2,18 @@
 //! cross a wire in the clear, and a proxy that must not talk to itself.
 
 mod legs;
+mod overlap;
 mod routes;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use types::protocol::Protocol;
 
+use self::overlap::overlap;
 use crate::built;
 use crate::diagnostic::Problems;
-use crate::load::Draft;
-use crate::read::closest;
+use crate::draft::Draft;
+use crate::suggest::closest;
 use plan::{HttpTarget, TlsMode};
 
 /// Applies every rule.
@@ -107,14 +109,6 @@ fn same_address(draft: &Draft, problems: &Problems) {
             seen.push((at.value, path));
         }
     }
-}
-
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let any = |ip: IpAddr| ip.is_unspecified();
-    a.port() == b.port()
-        && a.port() != 0
-        && a.is_ipv4() == b.is_ipv4()
-        && (a.ip() == b.ip() || any(a.ip()) || any(b.ip()))
 }
 
 /// SMTP and LMTP listeners lead to one destination, which must have their legs.

@@ -7,12 +7,14 @@
 pub mod built;
 mod check;
 mod diagnostic;
+mod draft;
 pub mod keys;
 mod load;
 mod mask;
 mod read;
 mod reference;
 mod schema;
+mod suggest;
 mod value;
 
 pub use diagnostic::{Diagnostic, Report, Severity};

@@ -15,16 +15,15 @@ mod tls;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
 use std::path::Path;
 
 use ::toml::de::DeTable;
 use zeroize::Zeroizing;
 
-pub(crate) use self::destination::Places as DestinationPlaces;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Problems, Report, Severity};
-use crate::read::{At, Table};
+use crate::draft::Draft;
+use crate::read::Table;
 use plan::Plan;
 
 /// A valid configuration, and what is worth knowing about it.
@@ -38,21 +37,6 @@ pub struct Loaded {
 
 /// Bytes of a file: far more than any deployment needs, far less than what would hurt.
 const MAX_FILE: u64 = 8 << 20;
-
-/// Everything that was read, with the places that the cross rules need.
-pub(crate) struct Draft {
-    pub(crate) plan: Plan,
-    pub(crate) listeners: Vec<listener::Places>,
-    pub(crate) destinations: Vec<destination::Places>,
-    /// The name of every destination, those that could not be read included.
-    pub(crate) declared: Vec<String>,
-    /// References to destinations by name, from anywhere.
-    pub(crate) references: Vec<At<String>>,
-    /// Where `[routing]` stands.
-    pub(crate) routing: std::ops::Range<usize>,
-    /// Where the management API listens.
-    pub(crate) admin_bind: Vec<At<SocketAddr>>,
-}
 
 /// Reads and validates the file at `path`.
 ///

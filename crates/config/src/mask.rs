@@ -5,14 +5,12 @@
 //! every character keeps its place, so that spans and columns stay true.
 
 mod broken;
+mod secret_key;
 
 use std::ops::Range;
 
-use crate::keys::{KEYS, Kind};
-use crate::read::closest;
-
-/// Parts of words that a misspelt key for a secret has.
-const TELLING: [&str; 6] = ["tok", "secr", "pass", "pw", "url", "cred"];
+use self::secret_key::star;
+pub(crate) use self::secret_key::{is_secret, last};
 
 /// The text with every value that may be a secret starred out. `env:NAME` and `file:PATH` stay: they are
 /// where a secret is, not what it is. When the text `is_toml`, a string ends at its quote; else the quote may
@@ -31,23 +29,6 @@ pub(crate) fn mask(text: &str, is_toml: bool) -> String {
     }
     masked.push_str(&text[at..]);
     if is_toml { masked } else { broken::mask(&masked) }
-}
-
-/// Whether a key of that name (without the tables before it) holds a secret, or was meant to.
-pub(crate) fn is_secret(name: &str) -> bool {
-    let mut known = KEYS.iter().filter(|key| last(key.path) == name).peekable();
-    if known.peek().is_some() {
-        return known.any(|key| key.kind == Kind::Secret);
-    }
-    // Likeness costs the product of both lengths: no key is that long.
-    let lower = name.chars().take(64).collect::<String>().to_ascii_lowercase();
-    let secrets = KEYS.iter().filter(|key| key.kind == Kind::Secret).map(|key| last(key.path));
-    TELLING.iter().any(|part| lower.contains(part)) || closest(&lower, secrets).is_some()
-}
-
-/// The last name of a path.
-pub(crate) fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 /// The name that stands before an equals sign; quotes are not part of it.
@@ -93,17 +74,6 @@ fn inner_end(inner: &str, quote: char) -> usize {
         is_escaped = quote == '"' && c == '\\' && !is_escaped;
     }
     inner.len()
-}
-
-/// A star of as many bytes as the character; line ends stay.
-const fn star(c: char) -> char {
-    match (c, c.len_utf8()) {
-        ('\n' | '\r', _) => c,
-        (_, 1) => '*',
-        (_, 2) => '\u{d7}',
-        (_, 3) => '\u{2022}',
-        _ => '\u{10102}',
-    }
 }
 
 #[cfg(test)]

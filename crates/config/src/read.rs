@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Problems;
 use crate::mask;
+use crate::suggest::closest;
 
 /// Longest name of a destination, a listener or a certificate: it is a label of logs and metrics.
 const MAX_NAME: usize = 64;
@@ -199,13 +200,4 @@ impl<'a> Table<'a> {
 /// A character of a bare key.
 const fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '-' || c == '_'
-}
-
-/// The word that was probably meant.
-pub(crate) fn closest<'w>(found: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    words
-        .map(|word| (strsim::jaro_winkler(found, word), word))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, word)| word)
 }

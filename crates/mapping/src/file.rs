@@ -10,83 +10,45 @@
 //! | `prepared` | the same file by other rules |
 //! | `commit` | several writes → one new file |
 //! | `replace` | a new file in the place of the old, in steps that a crash may interrupt |
-//! | `rest` | whether an edit under way is finished |
-//! | `watch`, `trail` | edits are picked up by themselves |
+//! | `file_state` | what the clones of a store share |
+//! | `quiet`, `writer_activity` | whether an edit under way is finished |
+//! | `watch`, `link_chain` | edits are noticed |
 
 use futures_core::future::BoxFuture;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use plan::Name;
-use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, oneshot};
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use tokio::task::spawn_blocking;
 
-use self::commit::Request;
-use self::read::{Snapshot, Stamp};
+use self::file_state::{FileState, SharedFile, WriteRequest};
 use self::replace::Step;
 use self::writer_activity::WriterActivity;
-use crate::rules::{Rules, domain_key};
+use crate::rules::Rules;
 use crate::store::{Applied, Change, Listing, LoadError, Loaded, MAX_PAGE, Store, StoreError};
-use crate::table::Table;
 
 mod commit;
+mod file_state;
 mod link_chain;
 mod prepared;
+mod quiet;
 mod read;
 mod replace;
 mod watch;
 mod writer_activity;
 
+pub use self::file_state::{Edit, MAX_WAITING};
 pub use self::prepared::{Prepared, Taken};
 pub use self::watch::Watch;
 
 /// Mappings in a file. A clone is the same store.
 #[derive(Clone, Debug)]
 pub struct FileStore {
-    inner: Arc<Inner>,
-}
-
-/// Changes that wait for the next rewrite, at most. A larger import is one request of its own.
-pub const MAX_WAITING: usize = 10_000;
-
-/// What the clones of a store share.
-struct Inner {
-    path: PathBuf,
-    state: ArcSwap<State>,
-    epoch: AtomicU64,
-    /// Rung after each new epoch.
-    renewed: Notify,
-    /// Told of each edit, after its epoch.
-    listener: OnceLock<Listener>,
-    /// Writes that wait for the next rewrite. The lock is for pushing and taking only.
-    waiting: Mutex<Vec<Request>>,
-    /// Held by whoever reads or rewrites the file.
-    turn: Arc<AsyncMutex<()>>,
-    /// What the watch has heard of a hand that writes to the file.
-    pen: WriterActivity,
-    /// Asked before each step on the disk; tests fail or stop one.
-    before: Box<dyn Fn(Step) -> io::Result<()> + Send + Sync>,
-}
-
-/// An edit that was taken over: what is answered now that was not before.
-#[derive(Debug)]
-pub struct Edit {
-    before: Arc<State>,
-    after: Arc<State>,
-}
-
-type Listener = Box<dyn Fn(&Edit) + Send + Sync>;
-
-/// The file as it was taken over.
-#[derive(Debug)]
-struct State {
-    table: Table,
-    rules: Arc<Rules>,
-    stamp: Stamp,
-    loaded: Loaded,
+    inner: Arc<SharedFile>,
 }
 
 // === impl FileStore ===
@@ -114,8 +76,8 @@ impl FileStore {
         before: Box<dyn Fn(Step) -> io::Result<()> + Send + Sync>,
     ) -> Result<Self, LoadError> {
         let snapshot = read::read(&path, &rules)?;
-        let inner = Inner {
-            state: ArcSwap::from_pointee(State::of(snapshot, Arc::new(rules))),
+        let inner = SharedFile {
+            state: ArcSwap::from_pointee(FileState::of(snapshot, Arc::new(rules))),
             path,
             epoch: AtomicU64::new(0),
             renewed: Notify::new(),
@@ -233,7 +195,7 @@ impl FileStore {
             return Ok(Applied::default());
         }
         let (reply, mut answer) = oneshot::channel();
-        self.inner.push(Request { changes, reply })?;
+        self.inner.push(WriteRequest { changes, reply })?;
         let turn = tokio::select! {
             biased;
             answered = &mut answer => return answered.unwrap_or_else(|_| Err(interrupted())),
@@ -275,103 +237,6 @@ impl Store for FileStore {
 
     fn epoch(&self) -> u64 {
         self.inner.epoch.load(Ordering::Acquire)
-    }
-}
-
-// === impl Inner ===
-
-impl Inner {
-    /// Reads the file and takes it over. Called in one's turn only.
-    fn load(&self, rules: Arc<Rules>) -> Result<Loaded, LoadError> {
-        let state = self.read(rules)?;
-        let loaded = state.loaded;
-        drop(self.take_over(state, true));
-        self.tell(loaded);
-        Ok(loaded)
-    }
-
-    fn read(&self, rules: Arc<Rules>) -> Result<State, LoadError> {
-        let snapshot = read::read(&self.path, &rules)?;
-        Ok(State::of(snapshot, rules))
-    }
-
-    fn take_edit(&self) -> Result<Option<Loaded>, LoadError> {
-        let state = self.state.load_full();
-        let snapshot = self.not_emptied(read::read(&self.path, &state.rules)?, &state)?;
-        if !Stamp::at(&self.path).is_ok_and(|stamp| stamp == snapshot.stamp) {
-            return Ok(None);
-        }
-        let state = State::of(snapshot, Arc::clone(&state.rules));
-        let loaded = state.loaded;
-        drop(self.take_over(state, true));
-        self.tell(loaded);
-        Ok(Some(loaded))
-    }
-
-    /// From now on lookups are answered from `state`. With `is_news` it holds more than what was written
-    /// through us, so whoever has cached answers has to ask anew. What comes back holds the old table: to drop it is
-    /// the longest part of it all.
-    fn take_over(&self, state: State, is_news: bool) -> Edit {
-        let after = Arc::new(state);
-        let edit = Edit { before: self.state.swap(Arc::clone(&after)), after };
-        if is_news {
-            // After the swap: whoever reads the new epoch finds the new table.
-            self.epoch.fetch_add(1, Ordering::AcqRel);
-            self.renewed.notify_waiters();
-            if let Some(listener) = self.listener.get() {
-                listener(&edit);
-            }
-        }
-        edit
-    }
-
-    fn push(&self, request: Request) -> Result<(), StoreError> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let count: usize = waiting.iter().map(|request| request.changes.len()).sum();
-        if count + request.changes.len() > MAX_WAITING && !waiting.is_empty() {
-            return Err(StoreError::Busy("too many changes wait to be written"));
-        }
-        waiting.push(request);
-        Ok(())
-    }
-
-    fn read_error(&self, error: io::Error) -> LoadError {
-        LoadError::Io { path: self.path.clone(), error: Arc::new(error) }
-    }
-
-    fn tell(&self, loaded: Loaded) {
-        let path = self.path.display();
-        tracing::info!(file = %path, entries = loaded.entries, domains = loaded.domains, "mapping file read");
-        if loaded.domains > 0 && !self.state.load().rules.domains {
-            tracing::warn!(file = %path, domains = loaded.domains,
-                "the mapping file has entries for whole domains, which do nothing: set `domains = true` in [mapping]");
-        }
-    }
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileStore").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-// === impl Edit ===
-
-impl Edit {
-    /// Whether the account's own entry, or its domain's, is another one since.
-    #[must_use]
-    pub fn concerns(&self, account: &str) -> bool {
-        let is_other = |key: &str| self.before.table.get(key) != self.after.table.get(key);
-        is_other(account) || domain_key(account).is_some_and(is_other)
-    }
-}
-
-// === impl State ===
-
-impl State {
-    fn of(snapshot: Snapshot, rules: Arc<Rules>) -> Self {
-        let loaded = snapshot.loaded();
-        Self { table: snapshot.table, rules, stamp: snapshot.stamp, loaded }
     }
 }
 

@@ -24,8 +24,10 @@ pub mod sql;
 pub mod store;
 pub mod table;
 
+mod bad_identifier;
 mod edit;
 mod parse;
+mod shown;
 
 pub use file::FileStore;
 pub use plan::Name;

@@ -16,7 +16,7 @@ use thiserror::Error;
 use types::identifier::BadIdentifier;
 
 use crate::rules::{MARK, Rules, judge};
-use crate::store::shown;
+use crate::shown::shown;
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]

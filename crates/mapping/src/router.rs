@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout};
 use self::stats::Counters;
 use crate::cache::{Answer, Cache, Looked, Terms};
 use crate::rules::{Rules, domain_key};
-use crate::store::{Applied, Change, Listing, LoadError, Loaded, Store, StoreError, shown};
+use crate::shown::shown;
+use crate::store::{Applied, Change, Listing, LoadError, Loaded, Store, StoreError};
 
 mod latency;
 mod stats;

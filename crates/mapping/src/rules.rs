@@ -8,7 +8,7 @@ use plan::{Name, Plan};
 use types::identifier::BadIdentifier as Bad;
 use types::identifier::MAX_LENGTH;
 
-use crate::store::BadIdentifier;
+use crate::bad_identifier::BadIdentifier;
 
 /// What some editors put before UTF-8 text: U+FEFF. It is no white space, and cannot be seen.
 pub(crate) const MARK: char = '\u{feff}';

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use plan::Name;
 use thiserror::Error;
-use types::identifier::BadIdentifier as BadName;
 
+pub use crate::bad_identifier::BadIdentifier;
 use crate::line::BadLines;
+use crate::shown::shown;
 
 /// A place that knows where accounts are.
 pub trait Store: Send + Sync + fmt::Debug {
@@ -148,20 +149,6 @@ pub enum StoreError {
     },
 }
 
-/// Why an identifier is none that can be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum BadIdentifier {
-    /// No login can have it.
-    #[error(transparent)]
-    Name(#[from] BadName),
-    /// A line that begins with it would be a comment.
-    #[error("it begins with '#', which begins a comment in the mapping file")]
-    Comment,
-    /// At the beginning of a file it would not be read as a part of the name.
-    #[error("it begins with a byte order mark, which cannot be seen; take it out")]
-    Mark,
-}
-
 /// Why a mapping file was not taken over; the one before stays.
 #[derive(Clone, Debug, Error)]
 pub enum LoadError {
@@ -222,14 +209,5 @@ impl Change {
     #[must_use]
     pub fn remove(identifier: impl Into<Arc<str>>) -> Self {
         Self { identifier: identifier.into(), destination: None }
-    }
-}
-
-/// A name for a message: quoted, escaped and not longer than a line.
-pub(crate) fn shown(name: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    match name.char_indices().nth(MAX_CHARS) {
-        None => format!("{name:?}"),
-        Some((end, _)) => format!("{:?}…", &name[..end]),
     }
 }

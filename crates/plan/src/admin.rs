@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use types::secret::Secret;
 
-use super::Name;
+use crate::name::Name;
 
 /// Where the self-signed certificate of the management API is kept, in [`Plan::state_folders`](super::Plan::state_folders).
 pub const ADMIN_CERTIFICATE: &str = "admin.crt";

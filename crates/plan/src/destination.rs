@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use types::protocol::Protocol;
 
-use super::{Name, TlsMode};
+use crate::listener::TlsMode;
+use crate::name::Name;
 
 /// `[destination.NAME]`.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Name;
+use crate::name::Name;
 
 /// `[http]`.
 #[derive(Debug)]

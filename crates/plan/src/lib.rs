@@ -1,4 +1,4 @@
-//! The validated, immutable, shareable form of a configuration: what every other room reads.
+//! The validated, immutable configuration, as every other crate reads it.
 //!
 //! Names are resolved, certificates parsed, patterns compiled, defaults filled in. A reload makes a new
 //! [`Plan`]; a session keeps the one that it logged in by.
@@ -10,6 +10,7 @@ mod listener;
 mod logins;
 mod mapping;
 mod moves;
+mod name;
 pub mod network;
 mod server;
 mod tls;
@@ -27,11 +28,9 @@ pub use listener::{Listener, ProxyIn, TlsMode};
 pub use logins::{Capabilities, OAuth, Resolve, ResolveWith};
 pub use mapping::{Mapping, Routing, Source};
 pub use moves::{CompareLogin, Moves};
+pub use name::Name;
 pub use server::{Limits, LogFormat, LogIdentifiers, Server};
 pub use tls::{Certificate, Tls};
-
-/// The name of a destination, a listener or a certificate.
-pub type Name = Arc<str>;
 
 /// A whole deployment.
 #[derive(Debug)]

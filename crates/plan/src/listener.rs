@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use types::protocol::Protocol;
 
-use super::Name;
+use crate::name::Name;
 use crate::network::Network;
 
 /// `[listener.NAME]`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use credentials::attempt::Mechanism;
 use types::secret::Secret;
 
-use super::Name;
+use crate::name::Name;
 
 /// `[capabilities.PROTO]`.
 #[derive(Debug, Clone)]

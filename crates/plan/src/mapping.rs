@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use types::secret::Secret;
 
-use super::Name;
+use crate::name::Name;
 
 /// `[routing]`.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use types::secret::Secret;
 
-use super::Name;
+use crate::name::Name;
 
 /// `[moves]`.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::SupportedCipherSuite;
 use rustls::sign::CertifiedKey;
 
-use super::Name;
+use crate::name::Name;
 
 /// `[tls]`.
 #[derive(Debug)]

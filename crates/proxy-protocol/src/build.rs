@@ -5,9 +5,10 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use super::v2::{
-    ALPN, AUTHORITY, CLIENT_SSL, FIXED, LOCAL, MAX_UNIQUE_ID, PROXY, SIGNATURE, SSL, SSL_CIPHER, SSL_VERSION,
-    TCP4, TCP6, UNIQUE_ID,
+use crate::header::FIXED_V2;
+use crate::v2::{
+    ALPN, AUTHORITY, CLIENT_SSL, LOCAL, MAX_UNIQUE_ID, PROXY, SIGNATURE, SSL, SSL_CIPHER, SSL_VERSION, TCP4,
+    TCP6, UNIQUE_ID,
 };
 
 /// The longest header that is built, in bytes: it fits into the smallest segment that any host must take
@@ -53,7 +54,7 @@ pub fn build_v2(out: &mut Vec<u8>, outgoing: &Outgoing) {
     if source.is_unspecified() || destination.is_unspecified() {
         return build_local(out);
     }
-    let mut block = Vec::with_capacity(MAX_OUTGOING - FIXED);
+    let mut block = Vec::with_capacity(MAX_OUTGOING - FIXED_V2);
     let family = if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
         block.extend_from_slice(&source.octets());
         block.extend_from_slice(&destination.octets());
@@ -112,7 +113,7 @@ fn push_extras(block: &mut Vec<u8>, outgoing: &Outgoing) {
 /// Appends one extra, if the header still fits into [`MAX_OUTGOING`] with it.
 fn push_extra(block: &mut Vec<u8>, kind: u8, value: &[u8]) {
     let Ok(length) = u16::try_from(value.len()) else { return };
-    if FIXED + block.len() + 3 + value.len() <= MAX_OUTGOING {
+    if FIXED_V2 + block.len() + 3 + value.len() <= MAX_OUTGOING {
         block.push(kind);
         block.extend_from_slice(&length.to_be_bytes());
         block.extend_from_slice(value);

@@ -1,6 +1,6 @@
 //! Headers as bytes, prefix by prefix; what we build comes back; nothing panics.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use proptest::prelude::*;
 

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
-use super::{Header, MAX_V1, Parsed, Tlvs, agrees};
+use crate::header::{Header, MAX_V1, Parsed, Tlvs, agrees};
 
 /// Whether a header of this version can begin so.
 pub(super) fn begins(bytes: &[u8]) -> bool {

@@ -4,10 +4,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Header, MAX_V2_LENGTH, Parsed, Ssl, Tlvs, agrees, checksum};
-
-/// Signature, version and command, family and transport, length.
-pub(super) const FIXED: usize = 16;
+use crate::checksum;
+use crate::header::{FIXED_V2, Header, MAX_V2_LENGTH, Parsed, Ssl, Tlvs, agrees};
 
 /// What every version 2 header begins with.
 pub(super) const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -61,12 +59,12 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
             return Parsed::Invalid("version 2: neither LOCAL nor PROXY");
         }
     }
-    let Some(fixed) = bytes.first_chunk::<FIXED>() else { return Parsed::Incomplete };
+    let Some(fixed) = bytes.first_chunk::<FIXED_V2>() else { return Parsed::Incomplete };
     let announced = usize::from(u16::from_be_bytes([fixed[14], fixed[15]]));
     if announced > MAX_V2_LENGTH {
         return Parsed::Invalid("version 2: longer than 4096 bytes");
     }
-    let Some(whole) = bytes.get(..FIXED + announced) else { return Parsed::Incomplete };
+    let Some(whole) = bytes.get(..FIXED_V2 + announced) else { return Parsed::Incomplete };
     let header = if fixed[12] == LOCAL { Ok(Header::Local) } else { relayed(whole, fixed[13]) };
     match header {
         Ok(header) => Parsed::Header { header, length: whole.len() },
@@ -79,7 +77,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
 /// Combinations that are valid and not TCP over IP are taken as UNSPEC is ("provided that it automatically
 /// falls back to the UNSPEC mode"), and UNSPEC as version 1's UNKNOWN: by the socket's own addresses.
 fn relayed(whole: &[u8], family: u8) -> Result<Header, &'static str> {
-    let block = &whole[FIXED..];
+    let block = &whole[FIXED_V2..];
     let (source, destination, extras) = match family {
         TCP4 => tcp4(block).ok_or("version 2: too short for its IPv4 addresses")?,
         TCP6 => tcp6(block).ok_or("version 2: too short for its IPv6 addresses")?,

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use types::protocol::Protocol;
 
-use super::overlap;
+use super::overlap::overlap;
 use crate::diagnostic::Problems;
-use crate::load::{DestinationPlaces, Draft};
+use crate::draft::{DestinationPlaces, Draft};
 use plan::{Destination, TlsMode, Verify};
 
 /// Applies the rules to every destination.

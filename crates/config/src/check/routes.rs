@@ -3,7 +3,7 @@
 use types::protocol::Protocol;
 
 use crate::diagnostic::Problems;
-use crate::load::Draft;
+use crate::draft::Draft;
 
 /// Warns of a listener without routes, and of routes that end at a destination without HTTP.
 pub(super) fn all(draft: &Draft, problems: &Problems) {

@@ -8,7 +8,8 @@ use types::secret::Secret;
 
 use super::listener::addresses;
 use crate::built;
-use crate::read::{At, Table, closest};
+use crate::read::{At, Table};
+use crate::suggest::closest;
 use crate::value;
 use plan::Admin;
 

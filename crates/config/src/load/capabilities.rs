@@ -4,7 +4,8 @@ use credentials::attempt::Mechanism;
 use types::protocol::Protocol;
 
 use crate::built;
-use crate::read::{At, Table, closest};
+use crate::read::{At, Table};
+use crate::suggest::closest;
 use plan::Capabilities;
 
 /// One for each protocol, by [`Protocol::index`].

@@ -11,19 +11,11 @@ use types::protocol::Protocol;
 
 use super::listener::TLS_MODES;
 use crate::built;
+use crate::draft::DestinationPlaces;
 use crate::read::{At, Table};
 use crate::value;
 use plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
 use tls::certificate;
-
-/// Where a destination's parts stand, for the rules that span tables.
-pub(crate) struct Places {
-    pub(crate) name: Name,
-    pub(crate) path: String,
-    pub(crate) host: Range<usize>,
-    /// Of each leg's `tls`, by protocol.
-    pub(crate) legs: Vec<(Protocol, Range<usize>)>,
-}
 
 type Legs = [Option<Leg>; Protocol::ALL.len()];
 type LegPlaces = Vec<(Protocol, Range<usize>)>;
@@ -38,7 +30,7 @@ const RESERVED: &str = "default";
 #[derive(Default)]
 pub(super) struct Read {
     pub(super) destinations: BTreeMap<Name, Arc<Destination>>,
-    pub(super) places: Vec<Places>,
+    pub(super) places: Vec<DestinationPlaces>,
     pub(super) declared: Vec<String>,
 }
 
@@ -70,7 +62,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Read {
     read
 }
 
-fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Places)> {
+fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, DestinationPlaces)> {
     let hosts = entry.string_or_strings("host");
     if hosts.as_ref().is_none_or(Vec::is_empty) && (hosts.is_some() || !entry.has("host")) {
         entry.missing("host", "give the server's host name or IP address");
@@ -93,7 +85,7 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Pla
     let proxy_tlvs = entry.boolean("proxy_tlvs", true);
     let health_interval = health_interval(entry);
     let hosts = hosts?;
-    let places = Places {
+    let places = DestinationPlaces {
         name: name.into(),
         path: entry.path.clone(),
         host: hosts.first()?.span.clone(),

@@ -1,29 +1,21 @@
 //! `[listener.NAME]`.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use types::protocol::Protocol;
 
+use crate::draft::ListenerPlaces;
 use crate::read::{At, Table};
 use plan::network::Network;
 use plan::{Listener, ProxyIn, TlsMode};
-
-/// Where a listener's parts stand, for the rules that span tables.
-pub(crate) struct Places {
-    pub(crate) path: String,
-    pub(crate) protocol: Range<usize>,
-    pub(crate) tls: Range<usize>,
-    pub(crate) bind: Vec<At<SocketAddr>>,
-}
 
 pub(crate) const TLS_MODES: [(&str, TlsMode); 3] =
     [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("plain", TlsMode::Plain)];
 
 /// Every listener that could be read.
-pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<Places>) {
+pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<ListenerPlaces>) {
     let Some(table) = root.table("listener") else {
         if !root.has("listener") {
             root.missing("listener", "add at least one [listener.NAME] with protocol, bind and tls");
@@ -46,7 +38,7 @@ pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<Places>) {
     all
 }
 
-fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
+fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
     let protocols = Protocol::ALL.map(|protocol| (protocol.name(), protocol));
     let protocol = required(
         entry,
@@ -101,7 +93,7 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, Places)> {
         trusted_fronts,
         trusts_forwarded: forwarded.is_some_and(|at| at.value),
     };
-    let places = Places { path: entry.path.clone(), protocol: protocol.span, tls: tls.span, bind };
+    let places = ListenerPlaces { path: entry.path.clone(), protocol: protocol.span, tls: tls.span, bind };
     Some((listener, places))
 }
 

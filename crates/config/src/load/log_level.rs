@@ -5,7 +5,8 @@
 
 use tracing_subscriber::filter::EnvFilter;
 
-use crate::read::{At, Table, closest};
+use crate::read::{At, Table};
+use crate::suggest::closest;
 
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rustls::{SupportedCipherSuite, crypto::aws_lc_rs};
 
-use crate::read::{At, Table, closest};
+use crate::read::{At, Table};
+use crate::suggest::closest;
 use crate::value;
 use plan::{Certificate, Tls};
 use tls::certificate;

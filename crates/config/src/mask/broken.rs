@@ -3,7 +3,7 @@
 //! Where an equals sign, a quote or a line end may be the mistake, nothing says where a value begins or ends.
 //! Too much may be starred out here, never too little.
 
-use super::{is_secret, star};
+use super::secret_key::{is_secret, star};
 use crate::keys::KEYS;
 
 /// Stars out what stands behind a word for a secret, to the end of its line and in the lines that may go on

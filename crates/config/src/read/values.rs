@@ -7,7 +7,8 @@ use std::time::Duration;
 use toml::de::DeValue;
 use types::secret::Secret;
 
-use super::{At, Table, closest};
+use super::{At, Table};
+use crate::suggest::closest;
 use crate::value;
 
 impl Table<'_> {

@@ -14,21 +14,14 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::file_state::{FileState, SharedFile, WriteRequest};
 use super::read::{self, Snapshot};
 use super::replace::{Before, Replaced, replace};
-use super::{Inner, State};
 use crate::edit::Edits;
 use crate::parse::MAX_FILE_BYTES;
 use crate::rules::Rules;
 use crate::store::{Applied, Change, LoadError, StoreError};
 use crate::table::Table;
-
-/// Changes that are made together or not at all.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) changes: Vec<Change>,
-    pub(super) reply: oneshot::Sender<Result<Applied, StoreError>>,
-}
 
 /// The folder, locked against other processes; `None` where it cannot be locked (some network file systems).
 type Claim = Result<Option<File>, StoreError>;
@@ -75,9 +68,9 @@ fn try_claim(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-// === impl Inner ===
+// === impl SharedFile ===
 
-impl Inner {
+impl SharedFile {
     /// Writes everything that waits, and answers. Called in one's turn only.
     pub(super) async fn commit(self: Arc<Self>) {
         let claim = claim(&self.path).await;
@@ -104,7 +97,7 @@ impl Inner {
     }
 
     /// One round; gives the batch back when the file was changed meanwhile.
-    fn commit_once(&self, batch: Vec<Request>) -> Vec<Request> {
+    fn commit_once(&self, batch: Vec<WriteRequest>) -> Vec<WriteRequest> {
         if batch.is_empty() {
             return batch;
         }
@@ -130,7 +123,7 @@ impl Inner {
         match self.put(&text, Before { stamp: snapshot.stamp, text: &snapshot.text }) {
             Ok(Replaced::Overtaken) => {
                 let requests = waiting.into_iter().zip(kept);
-                return requests.map(|((reply, _), changes)| Request { changes, reply }).collect();
+                return requests.map(|((reply, _), changes)| WriteRequest { changes, reply }).collect();
             }
             Ok(Replaced::Durable(stamp)) => {
                 self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_news);
@@ -151,7 +144,7 @@ impl Inner {
         if is_news {
             tracing::info!(file = %self.path.display(), "an edit of the mapping file was merged");
         }
-        drop(self.take_over(State::of(snapshot, Arc::clone(rules)), is_news));
+        drop(self.take_over(FileState::of(snapshot, Arc::clone(rules)), is_news));
     }
 
     /// The new text in the place of the old file, or of the one that a link at our path leads to.
@@ -188,7 +181,7 @@ impl Inner {
 
 /// Makes the changes of each request that is sound in the table; the others are answered. `None` instead of
 /// edits when there is nothing to write.
-fn merge(batch: Vec<Request>, table: &mut Table, rules: &Rules) -> (Vec<Waiting>, Option<Edits>) {
+fn merge(batch: Vec<WriteRequest>, table: &mut Table, rules: &Rules) -> (Vec<Waiting>, Option<Edits>) {
     let mut waiting = Vec::with_capacity(batch.len());
     let mut edits = Edits::default();
     let mut total = 0;

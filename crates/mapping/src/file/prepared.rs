@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Edit, Inner, State};
+use super::file_state::{Edit, FileState, SharedFile};
 use crate::store::Loaded;
 
 /// The file as it is by other rules, and the turn in which it was read.
 #[derive(Debug)]
 #[must_use = "nothing is taken over yet"]
 pub struct Prepared {
-    pub(super) inner: Arc<Inner>,
-    pub(super) state: State,
+    pub(super) inner: Arc<SharedFile>,
+    pub(super) state: FileState,
     pub(super) turn: OwnedMutexGuard<()>,
 }
 
@@ -20,7 +20,7 @@ pub struct Prepared {
 #[derive(Debug)]
 #[must_use = "to be settled where nobody waits"]
 pub struct Taken {
-    inner: Arc<Inner>,
+    inner: Arc<SharedFile>,
     edit: Edit,
     loaded: Loaded,
     turn: OwnedMutexGuard<()>,

@@ -16,8 +16,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::FileStore;
 use super::link_chain::{Place, trail};
+use super::quiet::stamp_at;
 use super::read::Stamp;
-use super::writer_activity::{MAX_OPEN, WriterActivity, stamp_at};
+use super::writer_activity::{MAX_OPEN, WriterActivity};
 
 /// Follows the file until it is dropped.
 #[derive(Debug)]
