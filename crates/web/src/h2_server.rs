@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::ext::Protocol;
-use h2::server::SendResponse;
+use h2::server::{Connection, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use http_proto::{BadHead, RequestHead};
@@ -44,66 +45,97 @@ impl HttpConnection {
     /// Serves a connection to its end. The preface has until `deadline`.
     pub(crate) async fn serve_h2(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
         let http = &self.plan.plan.http;
-        let (keepalive, max_requests) = (http.keepalive_timeout, http.max_keepalive_requests);
+        let keepalive = http.keepalive_timeout;
+        let max_requests = http.max_keepalive_requests;
         let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
         let handshake = builder(max_head).handshake::<_, Bytes>(Metered::new(stream));
         let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else {
             return tracing::debug!("no HTTP/2 preface within preauth_timeout");
         };
-        let (mut visit, ends, tasks) = (Arc::new(self), Arc::new(Ends::default()), TaskTracker::new());
-        let (mut count, mut is_closing) = (0, false);
-        let mut idle_until = Instant::now() + keepalive;
-        loop {
-            let accepted = tokio::select! {
-                accepted = connection.accept() => accepted,
-                () = draining.cancelled(), if !is_closing => {
-                    is_closing = true;
-                    connection.graceful_shutdown();
-                    continue;
-                }
-                () = sleep_until(idle_until) => {
-                    idle_until = Instant::now() + keepalive;
-                    if tasks.is_empty() && is_closing {
-                        break;
-                    }
-                    if tasks.is_empty() {
-                        is_closing = true;
-                        connection.graceful_shutdown();
-                    }
-                    continue;
-                }
-            };
-            let (request, respond) = match accepted {
-                None => break,
-                Some(Ok(accepted)) => accepted,
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "HTTP/2 connection ended");
-                    break;
-                }
-            };
+        let ends = Arc::new(Ends::default());
+        let mut requests = Requests {
+            connection: &mut connection,
+            draining,
+            keepalive,
+            idle_until: Instant::now() + keepalive,
+            is_closing: false,
+            tasks: TaskTracker::new(),
+        };
+        let mut client = Arc::new(self);
+        let mut count = 0;
+        while let Some((request, respond)) = requests.next().await {
             count += 1;
-            idle_until = Instant::now() + keepalive;
             if ends.is_attack() {
                 tracing::warn!(
                     streams = count,
-                    "the client resets its streams as fast as it opens them: closed"
+                    "connection closed: the client resets its streams as fast as it opens them"
                 );
-                connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
                 continue;
             }
-            if count >= max_requests && !is_closing {
-                is_closing = true;
-                connection.graceful_shutdown();
+            if count >= max_requests {
+                requests.shut_down();
             }
-            if visit.is_outdated() {
-                Arc::make_mut(&mut visit).renew();
+            if client.is_outdated() {
+                Arc::make_mut(&mut client).renew();
             }
-            let serving = serve(Arc::clone(&visit), Arc::clone(&ends), request, respond);
-            tasks.spawn(tracing::Instrument::in_current_span(serving));
+            let serving = serve(Arc::clone(&client), Arc::clone(&ends), request, respond);
+            requests.tasks.spawn(tracing::Instrument::in_current_span(serving));
         }
-        tasks.close();
+        requests.tasks.close();
         // Each has its own bounds; without a connection they end at their next byte.
-        tasks.wait().await;
+        requests.tasks.wait().await;
+    }
+}
+
+/// The requests of one connection, until it is closed, drained or idle for too long.
+struct Requests<'c> {
+    connection: &'c mut Connection<Metered<Stream>, Bytes>,
+    draining: CancellationToken,
+    keepalive: Duration,
+    idle_until: Instant,
+    /// Whether the client was told to send no more requests.
+    is_closing: bool,
+    /// The requests under way.
+    tasks: TaskTracker,
+}
+
+// === impl Requests ===
+
+impl Requests<'_> {
+    async fn next(&mut self) -> Option<(Request<RecvStream>, SendResponse<Bytes>)> {
+        loop {
+            tokio::select! {
+                accepted = self.connection.accept() => {
+                    self.idle_until = Instant::now() + self.keepalive;
+                    return match accepted? {
+                        Ok(request) => Some(request),
+                        Err(error) => {
+                            tracing::debug!(%error, "HTTP/2 connection ended");
+                            None
+                        }
+                    };
+                }
+                () = self.draining.cancelled(), if !self.is_closing => self.shut_down(),
+                () = sleep_until(self.idle_until) => {
+                    self.idle_until = Instant::now() + self.keepalive;
+                    if self.tasks.is_empty() {
+                        if self.is_closing {
+                            return None;
+                        }
+                        self.shut_down();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the client to send no more requests; those under way are served.
+    fn shut_down(&mut self) {
+        if !self.is_closing {
+            self.is_closing = true;
+            self.connection.graceful_shutdown();
+        }
     }
 }
 
