@@ -36,6 +36,7 @@ pub mod line;
 pub mod managesieve;
 pub mod passthrough;
 pub mod pop3;
+pub mod replay;
 pub mod step;
 pub mod submission;
 #[cfg(test)]

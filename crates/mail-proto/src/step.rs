@@ -101,21 +101,6 @@ pub enum BackendEvent {
     Broken(Fault),
 }
 
-// === impl Step ===
-
-impl Step<BackendEvent> {
-    /// Whether the backend is asked something by this step, or by the next one. Nothing of its may be waiting
-    /// then: it would be an answer to what it has not heard yet.
-    #[must_use]
-    pub(crate) fn is_question(&self) -> bool {
-        match self {
-            Self::Write(bytes) => !bytes.is_empty(),
-            Self::Event(event) => matches!(event, BackendEvent::Ready { .. }),
-            _ => false,
-        }
-    }
-}
-
 /// What is told to clients before their backend is known: one per protocol, shared by its sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {

@@ -1,184 +1,229 @@
-//! IMAP's client side: greeting, STARTTLS, `ID` and the login at a backend.
-//!
-//! The backend is checked as hard as the client is: until it has said what the protocol demands, no
-//! credential leaves.
+//! IMAP towards backends: greeting, STARTTLS, `ID` and the login.
 
-use std::collections::VecDeque;
+use credentials::sasl::{self, LoginMethod, Offered};
+use types::fault::Fault;
+use types::secret::Secret;
 
 use super::id;
 use super::response::{self, Capabilities, Response, Status};
 use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
-use crate::step::{BackendEvent, Machine, ReplayContext, Step};
+use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
+use crate::step::ReplayContext;
 use crate::verdict::Reply;
-use credentials::attempt::Attempt;
-use credentials::sasl::{self, LoginMethod};
-use types::fault::Fault;
-use types::secret::Secret;
 
-/// Longest response, literals included.
-const MAX_WHOLE: usize = 64 * 1024;
-/// Untagged responses to one command before we take the backend for broken.
-const MAX_UNTAGGED: usize = 100;
-/// Longest initial response that is sent on the command line; longer ones wait for their continuation.
-/// Dovecot takes 8 KiB lines, others as few as RFC 7162's 8192 octets.
-const MAX_INITIAL: usize = 4 * 1024;
+/// IMAP's client side at a backend.
+pub type Replay = crate::replay::Replay<ImapBackend>;
 
-/// The client, as a backend sees it.
-#[derive(Debug)]
-pub struct Replay {
-    context: ReplayContext,
+/// IMAP as backends speak it.
+#[derive(Debug, Default)]
+pub struct ImapBackend {
     framer: Framer,
     capabilities: Option<Capabilities>,
     /// Number of the last tag.
     tags: u32,
-    /// Untagged responses since the last command was sent, whole.
+    /// Untagged responses to the credential, whole: they are the client's, should the login succeed.
     untagged: Vec<u8>,
+    /// Untagged responses since the last command.
     untagged_count: usize,
-    /// What is sent at the next continuations.
-    pieces: VecDeque<Secret>,
-    state: State,
+    expected: ExpectedResponse,
 }
 
-#[derive(Debug)]
-enum State {
-    ExpectGreeting,
-    ExpectStartTls,
-    /// The handshake is done: capabilities from before it do not count (RFC 9051 section 6.2.1).
-    Secured,
-    ExpectCapability,
-    ExpectId,
-    Ready,
-    /// A login is out; later challenges go to the client when `relayed`.
-    ExpectVerdict {
-        relayed: bool,
-    },
-    Over,
+/// The response that comes next before the credential.
+#[derive(Clone, Copy, Debug, Default)]
+enum ExpectedResponse {
+    #[default]
+    Greeting,
+    Capability,
+    Id,
 }
 
-// === impl Replay ===
+/// Longest response, literals included, in bytes.
+const MAX_WHOLE: usize = 64 * 1024;
+/// How many untagged responses to one command are accepted.
+const MAX_UNTAGGED: usize = 100;
+/// Longest initial response that is sent on the command line, in bytes; longer ones wait for their continuation.
+/// Dovecot accepts lines of 8 KiB, others as few as RFC 7162's 8192 octets.
+const MAX_INITIAL: usize = 4 * 1024;
 
-impl Replay {
-    /// A replay before the backend's greeting.
-    #[must_use]
-    pub fn new(context: ReplayContext) -> Self {
-        Self {
-            context,
-            framer: Framer::default(),
-            capabilities: None,
-            tags: 0,
-            untagged: Vec::new(),
-            untagged_count: 0,
-            pieces: VecDeque::new(),
-            state: State::ExpectGreeting,
+// === impl ImapBackend ===
+
+impl BackendGrammar for ImapBackend {
+    type Response = Vec<u8>;
+
+    const ANSWERS_ARE_TAGGED: bool = true;
+
+    fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
+        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
+        loop {
+            match self.framer.next(inbox.unread(), bounds) {
+                Framed::NeedMore => return Reading::NeedMore,
+                // A server does not wait for a continuation: its octets follow at once.
+                Framed::Announced { .. } => {}
+                Framed::TooLong => return Reading::Broken(Fault::Protocol),
+                Framed::Whole(length) => {
+                    let frame = inbox.unread()[..length].to_vec();
+                    inbox.consume(length);
+                    return Reading::Whole(frame);
+                }
+            }
         }
     }
 
-    fn response(&mut self, frame: &[u8], is_last: bool) -> Step<BackendEvent> {
-        let text = frame.strip_suffix(b"\n").unwrap_or(frame);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        if matches!(self.state, State::ExpectGreeting) {
-            return self.greeting(text);
+    fn introduce(&mut self, frame: Vec<u8>, context: &ReplayContext) -> Introduction {
+        if matches!(self.expected, ExpectedResponse::Greeting) {
+            return self.greeting(without_line_end(&frame), context);
         }
-        match response::parse(text) {
-            Response::Status(Status::Bye, _) => self.broken(Fault::Closed),
-            Response::Status(_, text) => {
-                self.learn(response::code(text).unwrap_or_default());
-                self.keep(frame)
-            }
-            Response::Untagged(text) => {
-                self.learn(text);
-                self.keep(frame)
-            }
-            Response::Done { tag, status, from_status } if tag == self.tag().as_bytes() => {
-                self.done(status, from_status, is_last)
-            }
-            Response::Continue(text) => self.continuation(text),
-            Response::Done { .. } | Response::Nonsense => self.broken(Fault::Protocol),
+        match self.completion(&frame) {
+            Ok(None) => Introduction::Continue,
+            Err(fault) => Introduction::Broken(fault),
+            Ok(Some(Completion { status, .. })) => match self.expected {
+                ExpectedResponse::Capability if status == Status::Ok && self.capabilities.is_some() => {
+                    self.next(context)
+                }
+                ExpectedResponse::Greeting | ExpectedResponse::Capability => {
+                    Introduction::Broken(Fault::Protocol)
+                }
+                ExpectedResponse::Id => Introduction::Ready { introduced: status == Status::Ok },
+            },
         }
     }
 
-    fn greeting(&mut self, text: &[u8]) -> Step<BackendEvent> {
-        match response::parse(text) {
-            Response::Status(Status::Ok, text) => {
-                self.learn(response::code(text).unwrap_or_default());
-                if self.capabilities.is_some() { self.introduce() } else { self.ask_capability() }
+    fn secured(&mut self, _: &ReplayContext) -> Introduction {
+        // Capabilities from before the handshake do not count (RFC 9051 section 6.2.1).
+        self.capabilities = None;
+        self.ask_capability()
+    }
+
+    fn starttls(&mut self, frame: Vec<u8>) -> StartTlsAnswer {
+        match self.completion(&frame) {
+            Ok(None) => StartTlsAnswer::Ignored,
+            Ok(Some(Completion { status: Status::Ok, .. })) => StartTlsAnswer::Accepted,
+            Ok(Some(_)) => StartTlsAnswer::Refused,
+            Err(fault) => StartTlsAnswer::Broken(fault),
+        }
+    }
+
+    fn offered(&self) -> Offered {
+        self.capabilities.as_ref().map(Capabilities::offered).unwrap_or_default()
+    }
+
+    fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
+        self.untagged.clear();
+        Some(match method {
+            LoginMethod::Sasl { mechanism, initial, relayed } => {
+                self.authenticate(mechanism.name(), &initial, relayed)
             }
-            Response::Status(Status::Preauth, _) => self.broken(Fault::Preauth),
-            _ => self.broken(Fault::Greeting),
-        }
-    }
-
-    fn done(&mut self, status: Status, from_status: &[u8], is_last: bool) -> Step<BackendEvent> {
-        match (std::mem::replace(&mut self.state, State::Over), status) {
-            (State::ExpectStartTls, Status::Ok) if is_last => Step::StartTls(Secret::default()),
-            // Bytes behind the OK would be read as the encrypted session's: somebody put them there.
-            (State::ExpectStartTls, Status::Ok) => self.broken(Fault::StartTlsInjected),
-            (State::ExpectStartTls, _) => self.broken(Fault::NoStartTls),
-            (State::ExpectCapability, Status::Ok) if self.capabilities.is_some() => self.introduce(),
-            (State::ExpectCapability, _) => self.broken(Fault::Protocol),
-            (State::ExpectId, status) => self.ready(status == Status::Ok),
-            (State::ExpectVerdict { .. }, status) => self.verdict(status, from_status),
-            _ => self.broken(Fault::Protocol),
-        }
-    }
-
-    fn verdict(&mut self, status: Status, from_status: &[u8]) -> Step<BackendEvent> {
-        let before = std::mem::take(&mut self.untagged);
-        let reply = Reply { before, last: [from_status, b"\r\n"].concat() };
-        let text = from_status.get(3..).unwrap_or_default();
-        let all_is_sent = self.pieces.is_empty();
-        self.pieces.clear();
-        // A yes to a credential that was not sent yet is the answer to something else.
-        if status == Status::Ok && !all_is_sent {
-            return self.broken(Fault::Protocol);
-        }
-        Step::Event(match status {
-            Status::Ok => BackendEvent::Accepted(reply),
-            Status::No if response::is_not_now(text) => BackendEvent::NotNow(reply),
-            _ => BackendEvent::Refused(reply),
+            LoginMethod::Native { user, password } => self.login(&user, &password),
+            LoginMethod::Prompts { user, password } => {
+                let first = self.line("AUTHENTICATE LOGIN");
+                CredentialCommand {
+                    first,
+                    rest: vec![sasl::line(&user), sasl::line(&password)],
+                    relayed: false,
+                }
+            }
         })
     }
 
-    /// Next step once capabilities are known: encryption first, then `ID`.
-    fn introduce(&mut self) -> Step<BackendEvent> {
+    fn judge(&mut self, frame: Vec<u8>) -> Judgement {
+        if let Response::Continue(text) = response::parse(without_line_end(&frame)) {
+            return Judgement::More(Some(text.to_vec()));
+        }
+        let completion = match self.completion(&frame) {
+            Ok(Some(completion)) => completion,
+            Err(fault) => return Judgement::Broken(fault),
+            Ok(None) => {
+                self.untagged.extend_from_slice(&frame);
+                return Judgement::Ignored;
+            }
+        };
+        let before = std::mem::take(&mut self.untagged);
+        let text = completion.from_status.get(3..).unwrap_or_default();
+        let is_not_now = response::is_not_now(text);
+        let reply = Reply { before, last: [completion.from_status, b"\r\n"].concat() };
+        match completion.status {
+            Status::Ok => Judgement::Accepted(reply),
+            Status::No if is_not_now => Judgement::NotNow(reply),
+            _ => Judgement::Refused(reply),
+        }
+    }
+
+    fn sasl_message(message: &Secret) -> Secret {
+        sasl::line(message)
+    }
+}
+
+/// The tagged response that completes a command.
+struct Completion<'f> {
+    status: Status,
+    /// The response from its status on.
+    from_status: &'f [u8],
+}
+
+impl ImapBackend {
+    fn greeting(&mut self, text: &[u8], context: &ReplayContext) -> Introduction {
+        match response::parse(text) {
+            Response::Status(Status::Ok, text) => {
+                self.learn(response::code(text).unwrap_or_default());
+                self.next(context)
+            }
+            Response::Status(Status::Preauth, _) => Introduction::Broken(Fault::Preauth),
+            _ => Introduction::Broken(Fault::Greeting),
+        }
+    }
+
+    /// Reads a response to a command; returns `None` for an untagged one.
+    fn completion<'f>(&mut self, frame: &'f [u8]) -> Result<Option<Completion<'f>>, Fault> {
+        match response::parse(without_line_end(frame)) {
+            Response::Status(Status::Bye, _) => Err(Fault::Closed),
+            Response::Status(_, text) => {
+                self.learn(response::code(text).unwrap_or_default());
+                self.count_untagged(frame)
+            }
+            Response::Untagged(text) => {
+                self.learn(text);
+                self.count_untagged(frame)
+            }
+            Response::Done { tag, status, from_status } if tag == self.tag().as_bytes() => {
+                Ok(Some(Completion { status, from_status }))
+            }
+            Response::Continue(_) | Response::Done { .. } | Response::Nonsense => Err(Fault::Protocol),
+        }
+    }
+
+    fn count_untagged<'f>(&mut self, frame: &[u8]) -> Result<Option<Completion<'f>>, Fault> {
+        self.untagged_count += 1;
+        if self.untagged_count > MAX_UNTAGGED || self.untagged.len() + frame.len() > MAX_WHOLE {
+            return Err(Fault::Protocol);
+        }
+        Ok(None)
+    }
+
+    /// Returns the next step once capabilities are known: encryption first, then `ID`.
+    fn next(&mut self, context: &ReplayContext) -> Introduction {
         let Some(capabilities) = &self.capabilities else {
             return self.ask_capability();
         };
-        if self.context.starttls {
+        if context.starttls {
             if !capabilities.starttls {
-                return self.broken(Fault::NoStartTls);
+                return Introduction::Broken(Fault::NoStartTls);
             }
-            self.context.starttls = false;
-            return self.send("STARTTLS", State::ExpectStartTls);
+            return Introduction::StartTls(self.command("STARTTLS"));
         }
-        match id::arguments(self.context.forward.as_ref(), &self.context.client_info) {
-            Some(arguments) if capabilities.id => self.send(&format!("ID {arguments}"), State::ExpectId),
-            Some(_) => self.ready(false),
-            None => self.ready(true),
+        match id::arguments(context.forward.as_ref(), &context.client_info) {
+            Some(arguments) if capabilities.id => {
+                self.expected = ExpectedResponse::Id;
+                Introduction::Send(self.command(&format!("ID {arguments}")))
+            }
+            Some(_) => Introduction::Ready { introduced: false },
+            None => Introduction::Ready { introduced: true },
         }
     }
 
-    fn ready(&mut self, done: bool) -> Step<BackendEvent> {
-        self.state = State::Ready;
-        Step::Event(BackendEvent::Ready { introduced: done || self.context.forward.is_none() })
-    }
-
-    fn ask_capability(&mut self) -> Step<BackendEvent> {
-        self.send("CAPABILITY", State::ExpectCapability)
-    }
-
-    fn continuation(&mut self, text: &[u8]) -> Step<BackendEvent> {
-        let State::ExpectVerdict { relayed } = self.state else {
-            return self.broken(Fault::Protocol);
-        };
-        if let Some(piece) = self.pieces.pop_front() {
-            return Step::Write(piece);
-        }
-        match sasl::decode(text) {
-            Some(challenge) if relayed => Step::Event(BackendEvent::Challenge(challenge.expose().to_vec())),
-            _ => self.broken(Fault::Protocol),
-        }
+    fn ask_capability(&mut self) -> Introduction {
+        self.expected = ExpectedResponse::Capability;
+        Introduction::Send(self.command("CAPABILITY"))
     }
 
     /// Remembers the capabilities in `text` (the words of a response code or of an untagged response).
@@ -188,57 +233,39 @@ impl Replay {
         }
     }
 
-    /// Keeps an untagged response for the client, should the login succeed.
-    fn keep(&mut self, frame: &[u8]) -> Step<BackendEvent> {
-        self.untagged_count += 1;
-        if self.untagged_count > MAX_UNTAGGED || self.untagged.len() + frame.len() > MAX_WHOLE {
-            return self.broken(Fault::Protocol);
-        }
-        if matches!(self.state, State::ExpectVerdict { .. }) {
-            self.untagged.extend_from_slice(frame);
-        }
-        Step::Write(Secret::default())
-    }
-
-    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
-        self.state = State::Over;
-        Step::Event(BackendEvent::Broken(fault))
-    }
-
     fn tag(&self) -> String {
         format!("P{}", self.tags)
     }
 
-    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
-        let mut line = self.command(command, next);
-        line.extend(b"\r\n");
-        Step::Write(line)
-    }
-
-    /// Begins a command: a new tag, and nothing heard yet.
-    fn command(&mut self, command: &str, next: State) -> Secret {
+    /// Begins a command, with a new tag; nothing was answered to it yet.
+    fn command(&mut self, command: &str) -> String {
         self.tags += 1;
         self.untagged_count = 0;
-        self.state = next;
-        Secret::new(format!("{} {command}", self.tag()).into_bytes())
+        format!("{} {command}", self.tag())
     }
 
-    fn sasl(&mut self, mechanism: &str, initial: &Secret, relayed: bool) -> Secret {
-        let mut line = self.command(&format!("AUTHENTICATE {mechanism}"), State::ExpectVerdict { relayed });
+    fn line(&mut self, command: &str) -> Secret {
+        Secret::new(format!("{}\r\n", self.command(command)).into_bytes())
+    }
+
+    fn authenticate(&mut self, mechanism: &str, initial: &Secret, relayed: bool) -> CredentialCommand {
+        let mut first = Secret::new(self.command(&format!("AUTHENTICATE {mechanism}")).into_bytes());
+        let mut rest = Vec::new();
         let has_ir = self.capabilities.as_ref().is_some_and(|capabilities| capabilities.sasl_ir);
         if has_ir && initial.len() <= MAX_INITIAL {
-            line.extend(b" ");
-            sasl::encode_initial_into(&mut line, initial.expose());
+            first.extend(b" ");
+            sasl::encode_initial_into(&mut first, initial.expose());
         } else {
-            self.pieces.push_back(sasl::line(initial));
+            rest.push(sasl::line(initial));
         }
-        line.extend(b"\r\n");
-        line
+        first.extend(b"\r\n");
+        CredentialCommand { first, rest, relayed }
     }
 
     /// `LOGIN` with quoted strings, or with literals for what cannot stand between quotes.
-    fn login(&mut self, user: &Secret, password: &Secret) -> Secret {
-        let mut line = self.command("LOGIN", State::ExpectVerdict { relayed: false });
+    fn login(&mut self, user: &Secret, password: &Secret) -> CredentialCommand {
+        let mut line = Secret::new(self.command("LOGIN").into_bytes());
+        let mut parts = Vec::new();
         let waits = !self.capabilities.as_ref().is_some_and(|capabilities| capabilities.literal_plus);
         for argument in [user, password] {
             line.extend(b" ");
@@ -249,78 +276,23 @@ impl Replay {
             let plus = if waits { "" } else { "+" };
             line.extend(format!("{{{}{plus}}}\r\n", argument.len()).as_bytes());
             if waits {
-                self.pieces.push_back(std::mem::take(&mut line));
+                parts.push(std::mem::take(&mut line));
             }
             line.extend(argument.expose());
         }
         line.extend(b"\r\n");
-        self.pieces.push_back(line);
-        self.pieces.pop_front().unwrap_or_default()
+        parts.push(line);
+        let first = parts.remove(0);
+        CredentialCommand { first, rest: parts, relayed: false }
     }
 }
 
-impl Machine for Replay {
-    type Event = BackendEvent;
-
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
-        if matches!(self.state, State::Secured) {
-            self.capabilities = None;
-            return self.ask_capability();
-        }
-        if matches!(self.state, State::Ready | State::Over) {
-            return Step::NeedMore;
-        }
-        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
-        loop {
-            match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore => return Step::NeedMore,
-                // A server does not wait for a continuation: its octets follow at once.
-                Framed::Announced { .. } => {}
-                Framed::TooLong => return self.broken(Fault::Protocol),
-                Framed::Whole(length) => {
-                    let frame = inbox.unread()[..length].to_vec();
-                    inbox.consume(length);
-                    match self.response(&frame, inbox.unread().is_empty()) {
-                        Step::Write(nothing) if nothing.is_empty() => {}
-                        step => return step,
-                    }
-                }
-            }
-        }
-    }
-
-    fn secured(&mut self) -> Vec<u8> {
-        self.state = State::Secured;
-        Vec::new()
-    }
+fn without_line_end(frame: &[u8]) -> &[u8] {
+    let text = frame.strip_suffix(b"\n").unwrap_or(frame);
+    text.strip_suffix(b"\r").unwrap_or(text)
 }
 
-impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
-        let offered = self.capabilities.as_ref().map(Capabilities::offered).unwrap_or_default();
-        self.untagged.clear();
-        let line = match LoginMethod::choose(&attempt.credential, &offered) {
-            None => return self.broken(Fault::NoMechanism),
-            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
-                self.sasl(mechanism.name(), &initial, relayed)
-            }
-            Some(LoginMethod::Native { user, password }) => self.login(&user, &password),
-            Some(LoginMethod::Prompts { user, password }) => {
-                let mut line = self.command("AUTHENTICATE LOGIN", State::ExpectVerdict { relayed: false });
-                line.extend(b"\r\n");
-                self.pieces.extend([sasl::line(&user), sasl::line(&password)]);
-                line
-            }
-        };
-        Step::Write(line)
-    }
-
-    fn respond(&mut self, response: Secret) -> Secret {
-        sasl::line(&response)
-    }
-}
-
-/// QUOTED-CHAR without 8-bit bytes, which some servers refuse between quotes.
+/// Returns whether `text` is QUOTED-CHAR without 8-bit bytes, which some servers refuse between quotes.
 fn is_quotable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b' '..0x7f).contains(byte))
 }

@@ -1,280 +1,217 @@
-//! ManageSieve's client side: greeting, STARTTLS, XCLIENT and the login at a backend.
-//!
-//! The backend is checked as hard as the client is: until it has said what the protocol demands, no
-//! credential leaves.
+//! ManageSieve towards backends: greeting, STARTTLS, XCLIENT and the login.
 
-use std::collections::VecDeque;
+use credentials::sasl::{self, LoginMethod, Offered};
+use types::fault::Fault;
+use types::secret::Secret;
 
 use super::response::{self, Capabilities, Response, Status};
 use super::string::{self, Writer};
 use crate::frame::{Bounds, Framed, Framer};
 use crate::inbox::Inbox;
-use crate::step::{BackendEvent, Machine, ReplayContext, Step};
+use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
+use crate::step::ReplayContext;
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
-use credentials::attempt::Attempt;
-use credentials::sasl::{self, LoginMethod};
-use types::fault::Fault;
-use types::secret::Secret;
 
-/// Longest response, literals included.
-const MAX_WHOLE: usize = 64 * 1024;
-/// Lines of one capability block before we take the backend for broken.
-const MAX_CAPABILITIES: usize = 100;
-/// What `NOOP` is sent with, to know its answer among others.
-const SYNC: &str = "xclient-taken";
+/// ManageSieve's client side at a backend.
+pub type Replay = crate::replay::Replay<ManageSieveBackend>;
 
-/// The client, as a backend sees it.
-#[derive(Debug)]
-pub struct Replay {
-    context: ReplayContext,
+/// ManageSieve as backends speak it.
+#[derive(Debug, Default)]
+pub struct ManageSieveBackend {
     framer: Framer,
     capabilities: Capabilities,
     /// Lines of capabilities since the last status.
-    heard: usize,
-    /// Whether XCLIENT was said and taken.
+    capability_lines: usize,
+    /// Whether XCLIENT was sent and accepted.
     introduced: bool,
-    /// What is sent when the backend asks for more of the login.
-    pieces: VecDeque<Secret>,
-    state: State,
+    expected: ExpectedResponse,
 }
 
-#[derive(Debug)]
-enum State {
-    ExpectGreeting,
-    ExpectStartTls,
-    /// The handshake is done: the backend sends its capabilities unasked (RFC 5804 section 2.2).
-    ExpectCapabilities,
-    ExpectXclient,
-    /// XCLIENT was taken, and `NOOP` asks whether that was all.
-    ExpectSync,
-    Ready,
-    /// A login is out; later challenges go to the client when `relayed`.
-    ExpectVerdict {
-        relayed: bool,
-    },
-    Over,
+/// The response that comes next before the credential.
+#[derive(Clone, Copy, Debug, Default)]
+enum ExpectedResponse {
+    #[default]
+    Greeting,
+    /// The capabilities that a backend sends unasked after the handshake (RFC 5804 section 2.2).
+    Capabilities,
+    Xclient,
+    /// The answer to `NOOP`, which shows that XCLIENT's response has ended.
+    Sync,
 }
 
-// === impl Replay ===
+/// Longest response, literals included, in bytes.
+const MAX_WHOLE: usize = 64 * 1024;
+/// How many lines of one capability block are accepted.
+const MAX_CAPABILITIES: usize = 100;
+/// The argument of `NOOP`, by which its answer is recognised.
+const SYNC: &str = "xclient-taken";
 
-impl Replay {
-    /// A replay before the backend's greeting.
-    #[must_use]
-    pub fn new(context: ReplayContext) -> Self {
-        Self {
-            context,
-            framer: Framer::default(),
-            capabilities: Capabilities::default(),
-            heard: 0,
-            introduced: false,
-            pieces: VecDeque::new(),
-            state: State::ExpectGreeting,
-        }
-    }
+// === impl ManageSieveBackend ===
 
-    fn response(&mut self, frame: &[u8], is_last: bool) -> Step<BackendEvent> {
-        match response::parse(frame) {
-            Response::Status(Status::Bye, _) if !matches!(self.state, State::ExpectGreeting) => {
-                self.broken(Fault::Closed)
-            }
-            Response::Status(status, text) => self.status(status, text, frame, is_last),
-            Response::Strings(challenge, None) if matches!(self.state, State::ExpectVerdict { .. }) => {
-                self.challenge(&challenge)
-            }
-            Response::Strings(name, value) => self.capability(&name, value.as_ref()),
-            Response::Nonsense if matches!(self.state, State::ExpectGreeting) => self.broken(Fault::Greeting),
-            Response::Nonsense => self.broken(Fault::Protocol),
-        }
-    }
+impl BackendGrammar for ManageSieveBackend {
+    type Response = Vec<u8>;
 
-    fn status(&mut self, status: Status, text: &[u8], frame: &[u8], is_last: bool) -> Step<BackendEvent> {
-        let had_block = std::mem::take(&mut self.heard) > 0;
-        match (std::mem::replace(&mut self.state, State::Over), status) {
-            (State::ExpectGreeting, Status::Ok) if had_block => self.introduce(),
-            (State::ExpectGreeting, _) => self.broken(Fault::Greeting),
-            (State::ExpectStartTls, Status::Ok) if is_last => Step::StartTls(Secret::default()),
-            // Bytes behind the OK would be read as the encrypted session's: somebody put them there.
-            (State::ExpectStartTls, Status::Ok) => self.broken(Fault::StartTlsInjected),
-            (State::ExpectStartTls, _) => self.broken(Fault::NoStartTls),
-            (State::ExpectCapabilities, Status::Ok) if had_block => self.introduce(),
-            (State::ExpectXclient, Status::Ok) => self.introduced(had_block),
-            (State::ExpectXclient, _) => self.broken(Fault::Forwarding),
-            // The end of the block that stands behind XCLIENT's OK; `NOOP`'s own answer is to come.
-            (State::ExpectSync, Status::Ok) if had_block && !response::has_tag(text, SYNC.as_bytes()) => {
-                self.state = State::ExpectSync;
-                nothing()
-            }
-            (State::ExpectSync, _) => self.ready(),
-            (State::ExpectVerdict { .. }, status) => self.verdict(status, text, frame),
-            _ => self.broken(Fault::Protocol),
-        }
-    }
+    const ANSWERS_ARE_TAGGED: bool = false;
 
-    fn capability(&mut self, name: &Secret, value: Option<&Secret>) -> Step<BackendEvent> {
-        let is_due = matches!(
-            self.state,
-            State::ExpectGreeting | State::ExpectCapabilities | State::ExpectXclient | State::ExpectSync
-        );
-        if !is_due || self.heard == MAX_CAPABILITIES {
-            return self.broken(Fault::Protocol);
-        }
-        if self.heard == 0 {
-            self.capabilities = Capabilities::default();
-        }
-        self.heard += 1;
-        self.capabilities.add(name.expose(), value.map(Secret::expose));
-        nothing()
-    }
-
-    fn verdict(&mut self, status: Status, text: &[u8], frame: &[u8]) -> Step<BackendEvent> {
-        let line = frame.strip_suffix(b"\n").unwrap_or(frame);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let reply = Reply { before: Vec::new(), last: [line, b"\r\n"].concat() };
-        let all_is_sent = self.pieces.is_empty();
-        self.pieces.clear();
-        match status {
-            Status::Ok if all_is_sent => Step::Event(BackendEvent::Accepted(reply)),
-            // A yes to a credential that was not sent yet is the answer to something else.
-            Status::Ok => self.broken(Fault::Protocol),
-            _ if response::is_not_now(text) => Step::Event(BackendEvent::NotNow(reply)),
-            _ => Step::Event(BackendEvent::Refused(reply)),
-        }
-    }
-
-    fn challenge(&mut self, text: &Secret) -> Step<BackendEvent> {
-        if let Some(piece) = self.pieces.pop_front() {
-            return Step::Write(piece);
-        }
-        match sasl::decode(text.expose()) {
-            Some(challenge) if matches!(self.state, State::ExpectVerdict { relayed: true }) => {
-                Step::Event(BackendEvent::Challenge(challenge.expose().to_vec()))
-            }
-            _ => self.broken(Fault::Protocol),
-        }
-    }
-
-    /// Next step once capabilities are known: encryption first, then XCLIENT.
-    fn introduce(&mut self) -> Step<BackendEvent> {
-        if self.context.starttls {
-            if !self.capabilities.starttls {
-                return self.broken(Fault::NoStartTls);
-            }
-            self.context.starttls = false;
-            return self.send("STARTTLS", State::ExpectStartTls);
-        }
-        let announced = self.capabilities.xclient.as_deref();
-        let attributes = self.context.forward.as_ref().zip(announced).and_then(|(forward, announced)| {
-            xclient::attributes(Style::Bare, announced, forward, &self.context.client_info)
-        });
-        match attributes {
-            Some(attributes) => self.send(&format!("XCLIENT {attributes}"), State::ExpectXclient),
-            None => self.ready(),
-        }
-    }
-
-    /// XCLIENT was taken. Dovecot says `OK` and no more, others send their capabilities again, before that
-    /// `OK` or behind it: unless they came, `NOOP` finds out, since a late `OK` must not be taken for the
-    /// login's.
-    fn introduced(&mut self, had_block: bool) -> Step<BackendEvent> {
-        self.introduced = true;
-        if had_block { self.ready() } else { self.send(&format!("NOOP \"{SYNC}\""), State::ExpectSync) }
-    }
-
-    fn ready(&mut self) -> Step<BackendEvent> {
-        self.state = State::Ready;
-        Step::Event(BackendEvent::Ready { introduced: self.introduced || self.context.forward.is_none() })
-    }
-
-    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
-        self.state = State::Over;
-        self.pieces.clear();
-        Step::Event(BackendEvent::Broken(fault))
-    }
-
-    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
-        self.state = next;
-        Step::Write(Secret::new(format!("{command}\r\n").into_bytes()))
-    }
-
-    /// `AUTHENTICATE`, with the initial response that every server takes (RFC 5804 section 2.1).
-    fn sasl(&mut self, mechanism: &str, initial: Option<&Secret>, relayed: bool) -> Step<BackendEvent> {
-        let mut line = Secret::copy_of(format!("AUTHENTICATE \"{mechanism}\"").as_bytes());
-        match initial {
-            Some(initial) => {
-                line.extend(b" ");
-                line.extend(encoded(initial).expose());
-            }
-            None => line.extend(b"\r\n"),
-        }
-        self.state = State::ExpectVerdict { relayed };
-        Step::Write(line)
-    }
-}
-
-impl Machine for Replay {
-    type Event = BackendEvent;
-
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
-        if matches!(self.state, State::Ready | State::Over) {
-            return Step::NeedMore;
-        }
+    fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
         let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore if !inbox.is_full() => return Step::NeedMore,
+                Framed::NeedMore => return Reading::NeedMore,
                 // A server does not wait for a go-ahead: its octets follow at once.
                 Framed::Announced { .. } => {}
-                Framed::NeedMore | Framed::TooLong => return self.broken(Fault::Protocol),
+                Framed::TooLong => return Reading::Broken(Fault::Protocol),
                 Framed::Whole(length) => {
                     let frame = inbox.unread()[..length].to_vec();
                     inbox.consume(length);
-                    match self.response(&frame, inbox.unread().is_empty()) {
-                        Step::Write(nothing) if nothing.is_empty() => {}
-                        // Behind XCLIENT's OK a block may come, which ends before `NOOP`'s answer.
-                        step if step.is_question()
-                            && !matches!(self.state, State::ExpectSync)
-                            && !inbox.unread().is_empty() =>
-                        {
-                            return self.broken(Fault::Protocol);
-                        }
-                        step => return step,
-                    }
+                    return Reading::Whole(frame);
                 }
             }
         }
     }
 
-    fn secured(&mut self) -> Vec<u8> {
-        self.state = State::ExpectCapabilities;
-        Vec::new()
-    }
-}
-
-impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
-        match LoginMethod::choose(&attempt.credential, &self.capabilities.offered()) {
-            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
-                self.sasl(mechanism.name(), Some(&initial), relayed)
-            }
-            Some(LoginMethod::Prompts { user, password }) => {
-                self.pieces.extend([encoded(&user), encoded(&password)]);
-                self.sasl("LOGIN", None, false)
-            }
-            None | Some(LoginMethod::Native { .. }) => self.broken(Fault::NoMechanism),
+    fn introduce(&mut self, frame: Vec<u8>, context: &ReplayContext) -> Introduction {
+        let is_greeting = matches!(self.expected, ExpectedResponse::Greeting);
+        match response::parse(&frame) {
+            Response::Status(Status::Bye, _) if !is_greeting => Introduction::Broken(Fault::Closed),
+            Response::Status(status, text) => self.introduction_status(status, text, context),
+            Response::Strings(name, value) => self.capability(&name, value.as_ref()),
+            Response::Nonsense if is_greeting => Introduction::Broken(Fault::Greeting),
+            Response::Nonsense => Introduction::Broken(Fault::Protocol),
         }
     }
 
-    fn respond(&mut self, response: Secret) -> Secret {
-        encoded(&response)
+    fn secured(&mut self, _: &ReplayContext) -> Introduction {
+        self.expected = ExpectedResponse::Capabilities;
+        Introduction::Continue
+    }
+
+    fn starttls(&mut self, frame: Vec<u8>) -> StartTlsAnswer {
+        self.capability_lines = 0;
+        match response::parse(&frame) {
+            Response::Status(Status::Bye, _) => StartTlsAnswer::Broken(Fault::Closed),
+            Response::Status(Status::Ok, _) => StartTlsAnswer::Accepted,
+            Response::Status(..) => StartTlsAnswer::Refused,
+            Response::Strings(..) | Response::Nonsense => StartTlsAnswer::Broken(Fault::Protocol),
+        }
+    }
+
+    fn offered(&self) -> Offered {
+        self.capabilities.offered()
+    }
+
+    fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
+        match method {
+            // Every server accepts an initial response (RFC 5804 section 2.1).
+            LoginMethod::Sasl { mechanism, initial, relayed } => {
+                let mut first = Secret::new(format!("AUTHENTICATE \"{mechanism}\" ").into_bytes());
+                first.extend(encoded(&initial).expose());
+                Some(CredentialCommand { first, rest: Vec::new(), relayed })
+            }
+            LoginMethod::Prompts { user, password } => {
+                let first = Secret::new(b"AUTHENTICATE \"LOGIN\"\r\n".to_vec());
+                let rest = vec![encoded(&user), encoded(&password)];
+                Some(CredentialCommand { first, rest, relayed: false })
+            }
+            LoginMethod::Native { .. } => None,
+        }
+    }
+
+    fn judge(&mut self, frame: Vec<u8>) -> Judgement {
+        let (status, text) = match response::parse(&frame) {
+            Response::Status(Status::Bye, _) => return Judgement::Broken(Fault::Closed),
+            Response::Status(status, text) => (status, text),
+            Response::Strings(challenge, None) => {
+                return Judgement::More(Some(challenge.expose().to_vec()));
+            }
+            Response::Strings(..) | Response::Nonsense => return Judgement::Broken(Fault::Protocol),
+        };
+        let line = frame.strip_suffix(b"\n").unwrap_or(&frame);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let reply = Reply { before: Vec::new(), last: [line, b"\r\n"].concat() };
+        match status {
+            Status::Ok => Judgement::Accepted(reply),
+            _ if response::is_not_now(text) => Judgement::NotNow(reply),
+            _ => Judgement::Refused(reply),
+        }
+    }
+
+    fn sasl_message(message: &Secret) -> Secret {
+        encoded(message)
     }
 }
 
-fn nothing() -> Step<BackendEvent> {
-    Step::Write(Secret::default())
+impl ManageSieveBackend {
+    fn introduction_status(&mut self, status: Status, text: &[u8], context: &ReplayContext) -> Introduction {
+        let had_block = std::mem::take(&mut self.capability_lines) > 0;
+        match (self.expected, status) {
+            (ExpectedResponse::Greeting, Status::Ok) if had_block => self.next(context),
+            (ExpectedResponse::Greeting, _) => Introduction::Broken(Fault::Greeting),
+            (ExpectedResponse::Capabilities, Status::Ok) if had_block => self.next(context),
+            (ExpectedResponse::Capabilities, _) => Introduction::Broken(Fault::Protocol),
+            (ExpectedResponse::Xclient, Status::Ok) => self.xclient_accepted(had_block),
+            (ExpectedResponse::Xclient, _) => Introduction::Broken(Fault::Forwarding),
+            // The end of the block that follows XCLIENT's OK; the answer to `NOOP` is still to come.
+            (ExpectedResponse::Sync, Status::Ok)
+                if had_block && !response::has_tag(text, SYNC.as_bytes()) =>
+            {
+                Introduction::Continue
+            }
+            (ExpectedResponse::Sync, _) => self.ready(),
+        }
+    }
+
+    fn capability(&mut self, name: &Secret, value: Option<&Secret>) -> Introduction {
+        if self.capability_lines == MAX_CAPABILITIES {
+            return Introduction::Broken(Fault::Protocol);
+        }
+        if self.capability_lines == 0 {
+            self.capabilities = Capabilities::default();
+        }
+        self.capability_lines += 1;
+        self.capabilities.add(name.expose(), value.map(Secret::expose));
+        Introduction::Continue
+    }
+
+    /// Returns the next step once capabilities are known: encryption first, then XCLIENT.
+    fn next(&mut self, context: &ReplayContext) -> Introduction {
+        if context.starttls {
+            if !self.capabilities.starttls {
+                return Introduction::Broken(Fault::NoStartTls);
+            }
+            return Introduction::StartTls("STARTTLS".to_owned());
+        }
+        let announced = self.capabilities.xclient.as_deref();
+        let attributes = context.forward.as_ref().zip(announced).and_then(|(forward, announced)| {
+            xclient::attributes(Style::Bare, announced, forward, &context.client_info)
+        });
+        match attributes {
+            Some(attributes) => {
+                self.expected = ExpectedResponse::Xclient;
+                Introduction::Send(format!("XCLIENT {attributes}"))
+            }
+            None => self.ready(),
+        }
+    }
+
+    /// Goes on after XCLIENT. Dovecot answers `OK` and no more; others send their capabilities again, before that
+    /// `OK` or after it. Unless they came, `NOOP` finds out, since a late `OK` must not be taken for the login's.
+    fn xclient_accepted(&mut self, had_block: bool) -> Introduction {
+        self.introduced = true;
+        if had_block {
+            return self.ready();
+        }
+        self.expected = ExpectedResponse::Sync;
+        Introduction::SendAmidst(format!("NOOP \"{SYNC}\""))
+    }
+
+    const fn ready(&self) -> Introduction {
+        Introduction::Ready { introduced: self.introduced }
+    }
 }
 
-/// A line of a SASL exchange: a string of base64.
+/// Returns a line of a SASL exchange: a string of base64.
 fn encoded(message: &Secret) -> Secret {
     let mut text = Secret::with_capacity(message.len().div_ceil(3) * 4);
     sasl::encode_into(&mut text, message.expose());

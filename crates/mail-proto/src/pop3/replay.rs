@@ -1,293 +1,227 @@
-//! POP3's client side: greeting, STLS, XCLIENT and the login at a backend.
-//!
-//! The backend is checked as hard as the client is: until it has said what the protocol demands, no
-//! credential leaves.
+//! POP3 towards backends: greeting, STLS, XCLIENT, `CAPA` and the login.
 
-use std::collections::VecDeque;
-
-use super::response::{self, Response};
-use crate::inbox::Inbox;
-use crate::line::{Found, Lines};
-use crate::step::{BackendEvent, Machine, ReplayContext, Step};
-use crate::verdict::Reply;
-use crate::xclient::{self, Style};
-use credentials::attempt::Attempt;
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
 use types::secret::Secret;
 
-/// Longest line of a backend's.
-const MAX_LINE: usize = 64 * 1024;
-/// Lines of a capability list before we take the backend for broken.
-const MAX_CAPABILITIES: usize = 100;
+use super::response::{self, Response};
+use crate::inbox::Inbox;
+use crate::line::{Found, Lines};
+use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
+use crate::step::ReplayContext;
+use crate::verdict::Reply;
+use crate::xclient::{self, Style};
 
-/// The client, as a backend sees it.
+/// POP3's client side at a backend.
+pub type Replay = crate::replay::Replay<Pop3Backend>;
+
+/// POP3 as backends speak it.
 #[derive(Debug)]
-pub struct Replay {
-    context: ReplayContext,
+pub struct Pop3Backend {
     lines: Lines,
-    /// Whether the greeting announced XCLIENT: the only place where it is.
+    /// Whether the greeting announced XCLIENT, which is announced nowhere else.
     takes_xclient: bool,
-    /// Whether XCLIENT was said and taken.
+    /// Whether XCLIENT was sent and accepted.
     introduced: bool,
     offered: Offered,
     /// Whether the capability list has `UTF8`.
     takes_utf8: bool,
-    /// What is sent when the backend asks for more of the login.
-    pieces: VecDeque<Secret>,
-    state: State,
+    /// Whether `USER` is out, so that `+OK` asks for `PASS`.
+    expects_pass: bool,
+    expected: ExpectedResponse,
 }
 
-#[derive(Debug)]
-enum State {
-    ExpectGreeting,
-    ExpectStls,
-    /// The handshake is done.
-    Secured,
-    ExpectXclient,
-    ExpectCapa,
-    /// Within the capability list.
-    ExpectCapability {
-        heard: usize,
-    },
-    ExpectUtf8,
-    Ready,
-    /// `USER` is out; its `PASS` waits.
-    ExpectUser,
-    /// A login is out; later challenges go to the client when `relayed`.
-    ExpectVerdict {
-        relayed: bool,
-    },
-    Over,
+/// The response that comes next before the credential.
+#[derive(Clone, Copy, Debug)]
+enum ExpectedResponse {
+    Greeting,
+    Xclient,
+    Capa,
+    /// A line of the capability list, of which so many were read.
+    Capability(usize),
+    Utf8,
 }
 
-// === impl Replay ===
+/// Longest line of a backend, in bytes.
+const MAX_LINE: usize = 64 * 1024;
+/// How many lines of a capability list are accepted.
+const MAX_CAPABILITIES: usize = 100;
 
-impl Replay {
-    /// A replay before the backend's greeting.
-    #[must_use]
-    pub fn new(context: ReplayContext) -> Self {
+// === impl Pop3Backend ===
+
+impl Default for Pop3Backend {
+    fn default() -> Self {
         Self {
-            context,
             lines: Lines::new(),
             takes_xclient: false,
             introduced: false,
             offered: Offered::default(),
             takes_utf8: false,
-            pieces: VecDeque::new(),
-            state: State::ExpectGreeting,
+            expects_pass: false,
+            expected: ExpectedResponse::Greeting,
+        }
+    }
+}
+
+impl BackendGrammar for Pop3Backend {
+    type Response = Vec<u8>;
+
+    const ANSWERS_ARE_TAGGED: bool = false;
+
+    fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
+        match self.lines.find(inbox.unread(), MAX_LINE) {
+            Found::NeedMore => Reading::NeedMore,
+            Found::TooLong => Reading::Broken(Fault::Protocol),
+            Found::Line(found) => {
+                let line = inbox.unread()[..found.text].to_vec();
+                inbox.consume(found.whole);
+                Reading::Whole(line)
+            }
         }
     }
 
-    fn response(&mut self, line: &[u8], is_last: bool) -> Step<BackendEvent> {
-        if let State::ExpectCapability { heard } = self.state {
-            return self.capability(line, heard);
+    fn introduce(&mut self, line: Vec<u8>, context: &ReplayContext) -> Introduction {
+        if let ExpectedResponse::Capability(read) = self.expected {
+            return self.capability(&line, read, context);
         }
-        match (std::mem::replace(&mut self.state, State::Over), response::parse(line)) {
-            (State::ExpectGreeting, Response::Ok(text)) => {
+        match (self.expected, response::parse(&line)) {
+            (ExpectedResponse::Greeting, Response::Ok(text)) => {
                 let code = response::code(text).unwrap_or_default();
                 self.takes_xclient = code.eq_ignore_ascii_case(b"XCLIENT");
-                self.introduce()
+                self.next(context)
             }
-            (State::ExpectGreeting, _) => self.broken(Fault::Greeting),
-            (State::ExpectStls, Response::Ok(_)) if is_last => Step::StartTls(Secret::default()),
-            // Bytes behind the +OK would be read as the encrypted session's: somebody put them there.
-            (State::ExpectStls, Response::Ok(_)) => self.broken(Fault::StartTlsInjected),
-            (State::ExpectStls, _) => self.broken(Fault::NoStartTls),
-            (State::ExpectXclient, Response::Ok(_)) => {
+            (ExpectedResponse::Greeting, _) => Introduction::Broken(Fault::Greeting),
+            (ExpectedResponse::Xclient, Response::Ok(_)) => {
                 self.introduced = true;
                 self.ask_capa()
             }
-            (State::ExpectXclient, _) => self.broken(Fault::Forwarding),
-            (State::ExpectCapa, Response::Ok(_)) => {
-                self.state = State::ExpectCapability { heard: 0 };
-                nothing()
+            (ExpectedResponse::Xclient, _) => Introduction::Broken(Fault::Forwarding),
+            (ExpectedResponse::Capa, Response::Ok(_)) => {
+                self.expected = ExpectedResponse::Capability(0);
+                Introduction::Continue
             }
-            // Older than RFC 2449: there is USER, and nothing else.
-            (State::ExpectCapa, Response::Err(_)) => {
+            // Older than RFC 2449: it has USER, and nothing else.
+            (ExpectedResponse::Capa, Response::Err(_)) => {
                 self.offered = Offered { sasl: Vec::new(), native: true };
                 self.ready()
             }
             // A refusal leaves the mode that every client reads.
-            (State::ExpectUtf8, Response::Ok(_) | Response::Err(_)) => self.ready(),
-            (State::ExpectUser, Response::Ok(_)) => {
-                self.state = State::ExpectVerdict { relayed: false };
-                Step::Write(self.pieces.pop_front().unwrap_or_default())
-            }
-            (State::ExpectUser, Response::Err(text)) => self.refused(line, text),
-            (State::ExpectVerdict { relayed }, response) => self.verdict(line, response, relayed),
-            _ => self.broken(Fault::Protocol),
+            (ExpectedResponse::Utf8, Response::Ok(_) | Response::Err(_)) => self.ready(),
+            _ => Introduction::Broken(Fault::Protocol),
         }
     }
 
-    fn capability(&mut self, line: &[u8], heard: usize) -> Step<BackendEvent> {
-        if line == b"." {
-            return self.enter_utf8();
+    fn secured(&mut self, context: &ReplayContext) -> Introduction {
+        self.next(context)
+    }
+
+    fn starttls(&mut self, line: Vec<u8>) -> StartTlsAnswer {
+        match response::parse(&line) {
+            Response::Ok(_) => StartTlsAnswer::Accepted,
+            _ => StartTlsAnswer::Refused,
         }
-        if heard == MAX_CAPABILITIES {
-            return self.broken(Fault::Protocol);
+    }
+
+    fn offered(&self) -> Offered {
+        self.offered.clone()
+    }
+
+    fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
+        match method {
+            LoginMethod::Sasl { mechanism, initial, relayed } => {
+                Some(auth(mechanism.name(), vec![sasl::line(&initial)], relayed))
+            }
+            LoginMethod::Prompts { user, password } => {
+                Some(auth("LOGIN", vec![sasl::line(&user), sasl::line(&password)], false))
+            }
+            // `USER` and `PASS`, whose arguments end where the line does: what cannot stand there is not sent.
+            LoginMethod::Native { user, password } => {
+                if !fits_line(&user) || !fits_line(&password) {
+                    return None;
+                }
+                self.expects_pass = true;
+                let rest = vec![command("PASS ", &password)];
+                Some(CredentialCommand { first: command("USER ", &user), rest, relayed: false })
+            }
+        }
+    }
+
+    fn judge(&mut self, line: Vec<u8>) -> Judgement {
+        let expects_pass = std::mem::take(&mut self.expects_pass);
+        match response::parse(&line) {
+            Response::Ok(_) if expects_pass => Judgement::More(None),
+            Response::Ok(_) => Judgement::Accepted(reply(&line)),
+            Response::Err(text) if response::is_not_now(text) => Judgement::NotNow(reply(&line)),
+            Response::Err(_) => Judgement::Refused(reply(&line)),
+            Response::Continue(text) if !expects_pass => Judgement::More(Some(text.to_vec())),
+            Response::Continue(_) | Response::Nonsense => Judgement::Broken(Fault::Protocol),
+        }
+    }
+
+    fn sasl_message(message: &Secret) -> Secret {
+        sasl::line(message)
+    }
+}
+
+impl Pop3Backend {
+    fn capability(&mut self, line: &[u8], read: usize, context: &ReplayContext) -> Introduction {
+        if line == b"." {
+            return self.enter_utf8(context);
+        }
+        if read == MAX_CAPABILITIES {
+            return Introduction::Broken(Fault::Protocol);
         }
         response::add_capability(&mut self.offered, line);
         self.takes_utf8 |= response::is_utf8(line);
-        self.state = State::ExpectCapability { heard: heard + 1 };
-        nothing()
+        self.expected = ExpectedResponse::Capability(read + 1);
+        Introduction::Continue
     }
 
-    fn verdict(&mut self, line: &[u8], response: Response<'_>, relayed: bool) -> Step<BackendEvent> {
-        match response {
-            // A yes to a credential that was not sent yet is the answer to something else.
-            Response::Ok(_) if self.pieces.is_empty() => Step::Event(BackendEvent::Accepted(reply(line))),
-            Response::Err(text) => self.refused(line, text),
-            Response::Continue(text) => {
-                self.state = State::ExpectVerdict { relayed };
-                self.continuation(text, relayed)
+    /// Returns the next step after the greeting and after the handshake: encryption first, then XCLIENT.
+    fn next(&mut self, context: &ReplayContext) -> Introduction {
+        if context.starttls {
+            return Introduction::StartTls("STLS".to_owned());
+        }
+        let forward = context.forward.as_ref().filter(|_| self.takes_xclient);
+        let attributes =
+            forward.and_then(|forward| xclient::attributes(Style::Bare, b"", forward, &context.client_info));
+        match attributes {
+            Some(attributes) => {
+                self.expected = ExpectedResponse::Xclient;
+                Introduction::Send(format!("XCLIENT {attributes}"))
             }
-            Response::Ok(_) | Response::Nonsense => self.broken(Fault::Protocol),
-        }
-    }
-
-    fn refused(&mut self, line: &[u8], text: &[u8]) -> Step<BackendEvent> {
-        self.pieces.clear();
-        let reply = reply(line);
-        Step::Event(if response::is_not_now(text) {
-            BackendEvent::NotNow(reply)
-        } else {
-            BackendEvent::Refused(reply)
-        })
-    }
-
-    fn continuation(&mut self, text: &[u8], relayed: bool) -> Step<BackendEvent> {
-        if let Some(piece) = self.pieces.pop_front() {
-            return Step::Write(piece);
-        }
-        match sasl::decode(text) {
-            Some(challenge) if relayed => Step::Event(BackendEvent::Challenge(challenge.expose().to_vec())),
-            _ => self.broken(Fault::Protocol),
-        }
-    }
-
-    /// Next step behind the greeting and the handshake: encryption first, then XCLIENT.
-    fn introduce(&mut self) -> Step<BackendEvent> {
-        if self.context.starttls {
-            self.context.starttls = false;
-            return self.send("STLS", State::ExpectStls);
-        }
-        let forward = self.context.forward.as_ref().filter(|_| self.takes_xclient);
-        match forward
-            .and_then(|forward| xclient::attributes(Style::Bare, b"", forward, &self.context.client_info))
-        {
-            Some(attributes) => self.send(&format!("XCLIENT {attributes}"), State::ExpectXclient),
             None => self.ask_capa(),
         }
     }
 
-    fn ask_capa(&mut self) -> Step<BackendEvent> {
-        self.send("CAPA", State::ExpectCapa)
+    fn ask_capa(&mut self) -> Introduction {
+        self.expected = ExpectedResponse::Capa;
+        Introduction::Send("CAPA".to_owned())
     }
 
-    /// The mode that the client chose before its backend was known.
-    fn enter_utf8(&mut self) -> Step<BackendEvent> {
-        if self.context.client_info.utf8 && self.takes_utf8 {
-            return self.send("UTF8", State::ExpectUtf8);
+    /// Enters the mode that the client chose before its backend was known.
+    fn enter_utf8(&mut self, context: &ReplayContext) -> Introduction {
+        if context.client_info.utf8 && self.takes_utf8 {
+            self.expected = ExpectedResponse::Utf8;
+            return Introduction::Send("UTF8".to_owned());
         }
         self.ready()
     }
 
-    fn ready(&mut self) -> Step<BackendEvent> {
-        self.state = State::Ready;
-        Step::Event(BackendEvent::Ready { introduced: self.introduced || self.context.forward.is_none() })
-    }
-
-    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
-        self.state = State::Over;
-        self.pieces.clear();
-        Step::Event(BackendEvent::Broken(fault))
-    }
-
-    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
-        self.state = next;
-        Step::Write(Secret::new(format!("{command}\r\n").into_bytes()))
-    }
-
-    /// `AUTH` without an initial response: RFC 5034 section 4 bounds its line at 255 octets, and servers of
-    /// RFC 1734 take none.
-    fn sasl(
-        &mut self,
-        mechanism: &str,
-        pieces: impl IntoIterator<Item = Secret>,
-        relayed: bool,
-    ) -> Step<BackendEvent> {
-        self.pieces.extend(pieces);
-        self.send(&format!("AUTH {mechanism}"), State::ExpectVerdict { relayed })
-    }
-
-    /// `USER` and `PASS`, whose arguments end where the line does: what cannot stand there is not sent.
-    fn login(&mut self, user: &Secret, password: &Secret) -> Step<BackendEvent> {
-        let is_fit = |text: &Secret| !text.expose().iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'));
-        if !is_fit(user) || !is_fit(password) {
-            return self.broken(Fault::NoMechanism);
-        }
-        self.pieces.push_back(command("PASS ", password));
-        self.state = State::ExpectUser;
-        Step::Write(command("USER ", user))
+    const fn ready(&self) -> Introduction {
+        Introduction::Ready { introduced: self.introduced }
     }
 }
 
-impl Machine for Replay {
-    type Event = BackendEvent;
-
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
-        if matches!(self.state, State::Secured) {
-            return self.introduce();
-        }
-        if matches!(self.state, State::Ready | State::Over) {
-            return Step::NeedMore;
-        }
-        loop {
-            let found = match self.lines.find(inbox.unread(), MAX_LINE) {
-                Found::NeedMore if !inbox.is_full() => return Step::NeedMore,
-                Found::NeedMore | Found::TooLong => return self.broken(Fault::Protocol),
-                Found::Line(found) => found,
-            };
-            let line = inbox.unread()[..found.text].to_vec();
-            inbox.consume(found.whole);
-            match self.response(&line, inbox.unread().is_empty()) {
-                Step::Write(nothing) if nothing.is_empty() => {}
-                step if step.is_question() && !inbox.unread().is_empty() => {
-                    return self.broken(Fault::Protocol);
-                }
-                step => return step,
-            }
-        }
-    }
-
-    fn secured(&mut self) -> Vec<u8> {
-        self.state = State::Secured;
-        Vec::new()
-    }
+/// `AUTH` without an initial response: RFC 5034 section 4 bounds its line at 255 octets, and servers of RFC 1734
+/// accept none.
+fn auth(mechanism: &str, rest: Vec<Secret>, relayed: bool) -> CredentialCommand {
+    let first = Secret::new(format!("AUTH {mechanism}\r\n").into_bytes());
+    CredentialCommand { first, rest, relayed }
 }
 
-impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
-        match LoginMethod::choose(&attempt.credential, &self.offered) {
-            None => self.broken(Fault::NoMechanism),
-            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
-                self.sasl(mechanism.name(), [sasl::line(&initial)], relayed)
-            }
-            Some(LoginMethod::Native { user, password }) => self.login(&user, &password),
-            Some(LoginMethod::Prompts { user, password }) => {
-                self.sasl("LOGIN", [sasl::line(&user), sasl::line(&password)], false)
-            }
-        }
-    }
-
-    fn respond(&mut self, response: Secret) -> Secret {
-        sasl::line(&response)
-    }
-}
-
-fn nothing() -> Step<BackendEvent> {
-    Step::Write(Secret::default())
+fn fits_line(text: &Secret) -> bool {
+    !text.expose().iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'))
 }
 
 fn reply(line: &[u8]) -> Reply {

@@ -1,256 +1,219 @@
-//! Submission's client side: greeting, EHLO, STARTTLS, XCLIENT and the login at a backend.
-//!
-//! The backend is checked as hard as the client is: until it has said what the protocol demands, no
-//! credential leaves.
+//! Submission towards backends: greeting, EHLO, STARTTLS, XCLIENT and the login.
 
-use std::collections::VecDeque;
+use credentials::sasl::{self, LoginMethod, Offered};
+use types::fault::Fault;
+use types::secret::Secret;
 
 use super::response::{Gathered, Gatherer, Keywords, Response};
 use crate::inbox::Inbox;
 use crate::line::{Found, Lines};
-use crate::step::{BackendEvent, Machine, ReplayContext, Step};
+use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
+use crate::step::ReplayContext;
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
-use credentials::attempt::Attempt;
-use credentials::sasl::{self, LoginMethod};
-use types::fault::Fault;
-use types::secret::Secret;
 
-/// Longest line of a backend's.
+/// Submission's client side at a backend.
+pub type Replay = crate::replay::Replay<SubmissionBackend>;
+
+/// Submission as backends speak it.
+#[derive(Debug)]
+pub struct SubmissionBackend {
+    lines: Lines,
+    gatherer: Gatherer,
+    /// From the last `EHLO`; what was announced before a handshake or XCLIENT does not count.
+    keywords: Keywords,
+    /// Whether XCLIENT was sent and accepted. It is sent once: Postfix accepts no second one.
+    introduced: bool,
+    expected: ExpectedResponse,
+}
+
+/// The response that comes next before the credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExpectedResponse {
+    Greeting,
+    /// The answer to `EHLO` with our own name.
+    Ehlo,
+    /// The answer to `EHLO` with the client's name.
+    EhloForClient,
+    /// The greeting that starts over after XCLIENT.
+    Xclient,
+}
+
+/// Longest line of a backend, in bytes.
 const MAX_LINE: usize = 64 * 1024;
 /// Longest command line with an initial response (RFC 4954 section 4: the 512 octets of RFC 5321 section
 /// 4.5.3.1.4, line end included); longer ones wait for their 334.
 const MAX_COMMAND: usize = 512;
 
-/// The client, as a backend sees it.
-#[derive(Debug)]
-pub struct Replay {
-    context: ReplayContext,
-    lines: Lines,
-    gatherer: Gatherer,
-    /// From the last `EHLO`; what was said before a handshake or XCLIENT does not count.
-    keywords: Keywords,
-    /// Whether XCLIENT was said and taken. It is said once: Postfix takes no second one.
-    introduced: bool,
-    /// What is sent at the next 334s.
-    pieces: VecDeque<Secret>,
-    state: State,
-}
+// === impl SubmissionBackend ===
 
-#[derive(Debug)]
-enum State {
-    ExpectGreeting,
-    /// `EHLO` was said, in the client's name when `borrowed`.
-    ExpectEhlo {
-        borrowed: bool,
-    },
-    ExpectStartTls,
-    /// The handshake is done.
-    Secured,
-    /// The greeting that starts over.
-    ExpectXclient,
-    Ready,
-    /// A login is out; later challenges go to the client when `relayed`.
-    ExpectVerdict {
-        relayed: bool,
-    },
-    Over,
-}
-
-// === impl Replay ===
-
-impl Replay {
-    /// A replay before the backend's greeting.
-    #[must_use]
-    pub fn new(context: ReplayContext) -> Self {
+impl Default for SubmissionBackend {
+    fn default() -> Self {
         Self {
-            context,
             lines: Lines::new(),
             gatherer: Gatherer::default(),
             keywords: Keywords::default(),
             introduced: false,
-            pieces: VecDeque::new(),
-            state: State::ExpectGreeting,
+            expected: ExpectedResponse::Greeting,
         }
-    }
-
-    fn response(&mut self, response: Response, is_last: bool) -> Step<BackendEvent> {
-        match (std::mem::replace(&mut self.state, State::Over), &response.code) {
-            (State::ExpectGreeting, b"220") => self.say_ehlo(false),
-            (State::ExpectGreeting, _) => self.broken(Fault::Greeting),
-            (State::ExpectVerdict { relayed }, _) => self.verdict(response, relayed),
-            // RFC 5321 section 3.8: the server closes, whatever was asked.
-            (_, b"421") => self.broken(Fault::Closed),
-            (State::ExpectEhlo { .. }, b"250") => {
-                self.keywords = Keywords::parse(&response);
-                self.introduce()
-            }
-            // A name that a client made up must not make the backend look broken.
-            (State::ExpectEhlo { borrowed: true }, [b'5', ..]) => self.say_ehlo(false),
-            (State::ExpectStartTls, b"220") if is_last => Step::StartTls(Secret::default()),
-            // Bytes behind the 220 would be read as the encrypted session's: somebody put them there.
-            (State::ExpectStartTls, b"220") => self.broken(Fault::StartTlsInjected),
-            (State::ExpectStartTls, _) => self.broken(Fault::NoStartTls),
-            (State::ExpectXclient, b"220") => {
-                self.introduced = true;
-                self.say_ehlo(true)
-            }
-            // Perhaps half applied (Postfix).
-            (State::ExpectXclient, _) => self.broken(Fault::Forwarding),
-            _ => self.broken(Fault::Protocol),
-        }
-    }
-
-    fn verdict(&mut self, response: Response, relayed: bool) -> Step<BackendEvent> {
-        let reply = |whole| Reply { before: Vec::new(), last: whole };
-        match &response.code {
-            // A yes to a credential that was not sent yet is the answer to something else.
-            b"235" if self.pieces.is_empty() => Step::Event(BackendEvent::Accepted(reply(response.whole))),
-            b"334" => {
-                self.state = State::ExpectVerdict { relayed };
-                self.continuation(&response, relayed)
-            }
-            // Not of the login: the mechanism is none of its after all, or it wants encryption first.
-            b"504" | b"530" | b"538" => self.broken(Fault::NoMechanism),
-            [b'4', ..] => Step::Event(BackendEvent::NotNow(reply(response.whole))),
-            [b'5', ..] => Step::Event(BackendEvent::Refused(reply(response.whole))),
-            _ => self.broken(Fault::Protocol),
-        }
-    }
-
-    fn continuation(&mut self, response: &Response, relayed: bool) -> Step<BackendEvent> {
-        if let Some(piece) = self.pieces.pop_front() {
-            return Step::Write(piece);
-        }
-        let [text] = &response.texts[..] else {
-            return self.broken(Fault::Protocol);
-        };
-        match sasl::decode(text) {
-            Some(challenge) if relayed => Step::Event(BackendEvent::Challenge(challenge.expose().to_vec())),
-            _ => self.broken(Fault::Protocol),
-        }
-    }
-
-    /// Behind XCLIENT it is the client's session: servers take the name for their `Received` lines from the
-    /// last `EHLO`, whatever XCLIENT said.
-    fn say_ehlo(&mut self, in_the_clients_name: bool) -> Step<BackendEvent> {
-        let borrowed = xclient::helo(&self.context.client_info).filter(|_| in_the_clients_name);
-        let command = format!("EHLO {}", borrowed.unwrap_or(&self.context.hostname));
-        let next = State::ExpectEhlo { borrowed: borrowed.is_some() };
-        self.send(&command, next)
-    }
-
-    /// Next step once the keywords are known: encryption first, then XCLIENT.
-    fn introduce(&mut self) -> Step<BackendEvent> {
-        if self.context.starttls {
-            if !self.keywords.starttls {
-                return self.broken(Fault::NoStartTls);
-            }
-            self.context.starttls = false;
-            return self.send("STARTTLS", State::ExpectStartTls);
-        }
-        match self.attributes() {
-            Some(attributes) => self.send(&format!("XCLIENT {attributes}"), State::ExpectXclient),
-            None => self.ready(),
-        }
-    }
-
-    /// What is still to be told of the client, and can be.
-    fn attributes(&self) -> Option<String> {
-        let forward = self.context.forward.as_ref().filter(|_| !self.introduced)?;
-        let announced = self.keywords.xclient.as_deref()?;
-        xclient::attributes(Style::Smtp, announced, forward, &self.context.client_info)
-    }
-
-    fn ready(&mut self) -> Step<BackendEvent> {
-        self.state = State::Ready;
-        Step::Event(BackendEvent::Ready { introduced: self.introduced || self.context.forward.is_none() })
-    }
-
-    fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
-        self.state = State::Over;
-        self.pieces.clear();
-        Step::Event(BackendEvent::Broken(fault))
-    }
-
-    fn send(&mut self, command: &str, next: State) -> Step<BackendEvent> {
-        self.state = next;
-        Step::Write(Secret::new(format!("{command}\r\n").into_bytes()))
-    }
-
-    fn sasl(&mut self, mechanism: &str, initial: &Secret, relayed: bool) -> Step<BackendEvent> {
-        self.state = State::ExpectVerdict { relayed };
-        let mut line = Secret::with_capacity(MAX_COMMAND);
-        line.extend(format!("AUTH {mechanism}").as_bytes());
-        let length = initial.len().div_ceil(3) * 4;
-        if line.len() + " \r\n".len() + length.max("=".len()) <= MAX_COMMAND {
-            line.extend(b" ");
-            sasl::encode_initial_into(&mut line, initial.expose());
-        } else {
-            self.pieces.push_back(sasl::line(initial));
-        }
-        line.extend(b"\r\n");
-        Step::Write(line)
     }
 }
 
-impl Machine for Replay {
-    type Event = BackendEvent;
+impl BackendGrammar for SubmissionBackend {
+    type Response = Response;
 
-    fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
-        if matches!(self.state, State::Secured) {
-            return self.say_ehlo(false);
-        }
-        if matches!(self.state, State::Ready | State::Over) {
-            return Step::NeedMore;
-        }
-        let nonsense =
-            if matches!(self.state, State::ExpectGreeting) { Fault::Greeting } else { Fault::Protocol };
+    const ANSWERS_ARE_TAGGED: bool = false;
+
+    fn read(&mut self, inbox: &mut Inbox) -> Reading<Response> {
         loop {
             let found = match self.lines.find(inbox.unread(), MAX_LINE) {
-                Found::NeedMore if !inbox.is_full() => return Step::NeedMore,
-                Found::NeedMore | Found::TooLong => return self.broken(Fault::Protocol),
+                Found::NeedMore => return Reading::NeedMore,
+                Found::TooLong => return Reading::Broken(Fault::Protocol),
                 Found::Line(found) => found,
             };
             let gathered = self.gatherer.line(&inbox.unread()[..found.text]);
             inbox.consume(found.whole);
             match gathered {
                 Gathered::NeedMore => {}
-                Gathered::Nonsense => return self.broken(nonsense),
-                Gathered::Whole(response) => {
-                    let is_last = inbox.unread().is_empty();
-                    return match self.response(response, is_last) {
-                        step if step.is_question() && !is_last => self.broken(Fault::Protocol),
-                        step => step,
-                    };
+                Gathered::Whole(response) => return Reading::Whole(response),
+                Gathered::Nonsense if self.expected == ExpectedResponse::Greeting => {
+                    return Reading::Broken(Fault::Greeting);
                 }
+                Gathered::Nonsense => return Reading::Broken(Fault::Protocol),
             }
         }
     }
 
-    fn secured(&mut self) -> Vec<u8> {
-        self.state = State::Secured;
+    fn introduce(&mut self, response: Response, context: &ReplayContext) -> Introduction {
+        match (self.expected, &response.code) {
+            (ExpectedResponse::Greeting, b"220") => self.ehlo(context),
+            (ExpectedResponse::Greeting, _) => Introduction::Broken(Fault::Greeting),
+            // RFC 5321 section 3.8: the server closes, whatever was asked.
+            (_, b"421") => Introduction::Broken(Fault::Closed),
+            (ExpectedResponse::Ehlo | ExpectedResponse::EhloForClient, b"250") => {
+                self.keywords = Keywords::parse(&response);
+                self.next(context)
+            }
+            // A name that a client made up must not make the backend look broken.
+            (ExpectedResponse::EhloForClient, [b'5', ..]) => self.ehlo(context),
+            (ExpectedResponse::Xclient, b"220") => {
+                self.introduced = true;
+                self.ehlo_for_client(context)
+            }
+            // Perhaps half applied (Postfix).
+            (ExpectedResponse::Xclient, _) => Introduction::Broken(Fault::Forwarding),
+            _ => Introduction::Broken(Fault::Protocol),
+        }
+    }
+
+    fn secured(&mut self, context: &ReplayContext) -> Introduction {
         self.keywords = Keywords::default();
-        Vec::new()
+        self.ehlo(context)
+    }
+
+    fn starttls(&mut self, response: Response) -> StartTlsAnswer {
+        match &response.code {
+            b"220" => StartTlsAnswer::Accepted,
+            b"421" => StartTlsAnswer::Broken(Fault::Closed),
+            _ => StartTlsAnswer::Refused,
+        }
+    }
+
+    fn offered(&self) -> Offered {
+        self.keywords.offered.clone()
+    }
+
+    fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
+        match method {
+            LoginMethod::Sasl { mechanism, initial, relayed } => {
+                Some(auth(mechanism.name(), &initial, relayed))
+            }
+            LoginMethod::Prompts { user, password } => {
+                let first = Secret::new(b"AUTH LOGIN\r\n".to_vec());
+                let rest = vec![sasl::line(&user), sasl::line(&password)];
+                Some(CredentialCommand { first, rest, relayed: false })
+            }
+            // SMTP has no login of its own.
+            LoginMethod::Native { .. } => None,
+        }
+    }
+
+    fn judge(&mut self, response: Response) -> Judgement {
+        match &response.code {
+            b"235" => Judgement::Accepted(reply(response)),
+            b"334" => match &response.texts[..] {
+                [text] => Judgement::More(Some(text.clone())),
+                _ => Judgement::More(None),
+            },
+            // Not a verdict on the credential: the mechanism is not available after all, or needs encryption first.
+            b"504" | b"530" | b"538" => Judgement::Broken(Fault::NoMechanism),
+            [b'4', ..] => Judgement::NotNow(reply(response)),
+            [b'5', ..] => Judgement::Refused(reply(response)),
+            _ => Judgement::Broken(Fault::Protocol),
+        }
+    }
+
+    fn sasl_message(message: &Secret) -> Secret {
+        sasl::line(message)
     }
 }
 
-impl crate::step::Replay for Replay {
-    fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
-        match LoginMethod::choose(&attempt.credential, &self.keywords.offered) {
-            // SMTP has no login of its own.
-            None | Some(LoginMethod::Native { .. }) => self.broken(Fault::NoMechanism),
-            Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
-                self.sasl(mechanism.name(), &initial, relayed)
+impl SubmissionBackend {
+    fn ehlo(&mut self, context: &ReplayContext) -> Introduction {
+        self.expected = ExpectedResponse::Ehlo;
+        Introduction::Send(format!("EHLO {}", context.hostname))
+    }
+
+    /// After XCLIENT the session is the client's: servers take the name for their `Received` fields from the last
+    /// `EHLO`, whatever XCLIENT said.
+    fn ehlo_for_client(&mut self, context: &ReplayContext) -> Introduction {
+        let Some(name) = xclient::helo(&context.client_info) else {
+            return self.ehlo(context);
+        };
+        self.expected = ExpectedResponse::EhloForClient;
+        Introduction::Send(format!("EHLO {name}"))
+    }
+
+    /// Returns the next step once the keywords are known: encryption first, then XCLIENT.
+    fn next(&mut self, context: &ReplayContext) -> Introduction {
+        if context.starttls {
+            if !self.keywords.starttls {
+                return Introduction::Broken(Fault::NoStartTls);
             }
-            Some(LoginMethod::Prompts { user, password }) => {
-                self.pieces.extend([sasl::line(&user), sasl::line(&password)]);
-                self.send("AUTH LOGIN", State::ExpectVerdict { relayed: false })
+            return Introduction::StartTls("STARTTLS".to_owned());
+        }
+        match self.attributes(context) {
+            Some(attributes) => {
+                self.expected = ExpectedResponse::Xclient;
+                Introduction::Send(format!("XCLIENT {attributes}"))
             }
+            None => Introduction::Ready { introduced: self.introduced },
         }
     }
 
-    fn respond(&mut self, response: Secret) -> Secret {
-        sasl::line(&response)
+    /// Returns what the backend is still to learn of the client, and accepts.
+    fn attributes(&self, context: &ReplayContext) -> Option<String> {
+        let forward = context.forward.as_ref().filter(|_| !self.introduced)?;
+        let announced = self.keywords.xclient.as_deref()?;
+        xclient::attributes(Style::Smtp, announced, forward, &context.client_info)
     }
+}
+
+fn auth(mechanism: &str, initial: &Secret, relayed: bool) -> CredentialCommand {
+    let mut first = Secret::with_capacity(MAX_COMMAND);
+    first.extend(format!("AUTH {mechanism}").as_bytes());
+    let mut rest = Vec::new();
+    let length = initial.len().div_ceil(3) * 4;
+    if first.len() + " \r\n".len() + length.max("=".len()) <= MAX_COMMAND {
+        first.extend(b" ");
+        sasl::encode_initial_into(&mut first, initial.expose());
+    } else {
+        rest.push(sasl::line(initial));
+    }
+    first.extend(b"\r\n");
+    CredentialCommand { first, rest, relayed }
+}
+
+fn reply(response: Response) -> Reply {
+    Reply { before: Vec::new(), last: response.whole }
 }

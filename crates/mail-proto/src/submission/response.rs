@@ -17,7 +17,7 @@ pub(super) struct Gatherer {
 
 /// A whole reply.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Response {
+pub struct Response {
     /// The three digits.
     pub code: [u8; 3],
     /// The text of each line.
