@@ -1,32 +1,13 @@
-//! What a login is made of, and what becomes of it.
+//! What a login is made of.
 //!
 //! An [`Attempt`] is born in a dialogue, read by `identity`, and lent to a replay. Its one owner is the
 //! session's step that waits for the verdict: when that step ends, the credential is wiped.
 
-use std::fmt;
 use std::net::SocketAddr;
 
 use types::secret::Secret;
 
-/// The SASL mechanisms that can be offered. `-PLUS` is none of them: channel binding cannot pass a proxy
-/// that terminates TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    /// RFC 4616.
-    Plain,
-    /// The two prompts of draft-murchison-sasl-login.
-    Login,
-    /// RFC 7628.
-    OAuthBearer,
-    /// Google's predecessor of OAUTHBEARER.
-    XOAuth2,
-    /// RFC 5802.
-    ScramSha1,
-    /// RFC 7677.
-    ScramSha256,
-    /// draft-melnikov-scram-sha-512.
-    ScramSha512,
-}
+pub use crate::mechanism::Mechanism;
 
 /// One login as the client made it.
 #[derive(Debug)]
@@ -84,54 +65,6 @@ pub struct Front {
     pub ttl: Option<u8>,
 }
 
-// === impl Mechanism ===
-
-impl Mechanism {
-    /// Every mechanism.
-    pub const ALL: [Self; 7] = [
-        Self::Plain,
-        Self::Login,
-        Self::OAuthBearer,
-        Self::XOAuth2,
-        Self::ScramSha1,
-        Self::ScramSha256,
-        Self::ScramSha512,
-    ];
-
-    /// The registered name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-            Self::OAuthBearer => "OAUTHBEARER",
-            Self::XOAuth2 => "XOAUTH2",
-            Self::ScramSha1 => "SCRAM-SHA-1",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-        }
-    }
-
-    /// The mechanism of that name in any case (RFC 4422 section 3.1 writes names in upper case; clients vary).
-    #[must_use]
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
-    }
-
-    /// Whether it shows the password or token itself to whoever can read the connection, and so needs TLS.
-    /// SCRAM does not show it.
-    #[must_use]
-    pub const fn is_cleartext(self) -> bool {
-        matches!(self, Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2)
-    }
-}
-
-impl fmt::Display for Mechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 // === impl Attempt ===
 
 impl Attempt {
@@ -141,6 +74,20 @@ impl Attempt {
         match &self.credential {
             Credential::Password { .. } => Mechanism::Login,
             Credential::Sasl { mechanism, .. } => *mechanism,
+        }
+    }
+}
+
+// === impl Credential ===
+
+impl Credential {
+    /// Returns whether the credential can be replayed a second time, at another backend. A SCRAM exchange, in which
+    /// the client takes part, is good for one backend only.
+    #[must_use]
+    pub const fn can_repeat(&self) -> bool {
+        match self {
+            Self::Password { .. } => true,
+            Self::Sasl { mechanism, .. } => mechanism.can_repeat(),
         }
     }
 }

@@ -5,12 +5,14 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`attempt`] | one login as the client made it; the SASL mechanisms |
+//! | [`attempt`] | one login as the client made it |
+//! | [`mechanism`] | the SASL mechanisms, in one table |
 //! | [`sasl`] | SASL exchanges on both sides |
 //! | [`names`] | the account name that a credential claims |
 //! | [`token`] | the account name inside a bearer token |
 
 pub mod attempt;
+pub mod mechanism;
 pub mod names;
 pub mod sasl;
 pub mod token;

@@ -4,7 +4,8 @@
 //! never happen is that we read one name and the backend another, so a message that can be read in two ways
 //! (a third NUL, a key given twice, an escape that is none) is refused, never guessed at.
 
-use crate::attempt::{Credential, Mechanism};
+use crate::attempt::Credential;
+use crate::mechanism::Family;
 use crate::sasl;
 use types::bad_credential::BadCredential;
 use types::secret::Secret;
@@ -38,13 +39,13 @@ pub fn claimed(credential: &Credential) -> Result<Claimed, BadCredential> {
         }
         Credential::Sasl { mechanism, initial } => {
             let message = initial.expose();
-            match mechanism {
-                Mechanism::Plain => plain(message),
-                Mechanism::OAuthBearer => oauth_bearer(message),
-                Mechanism::XOAuth2 => xoauth2(message),
-                Mechanism::ScramSha1 | Mechanism::ScramSha256 | Mechanism::ScramSha512 => scram(message),
-                // Its prompts are run by `sasl::Exchange`, which makes a `Password` of them.
-                Mechanism::Login => Err(BadCredential::Unknown),
+            match mechanism.family() {
+                Family::Plain => plain(message),
+                Family::OAuthBearer => oauth_bearer(message),
+                Family::XOAuth2 => xoauth2(message),
+                Family::Scram => scram(message),
+                // Its prompts are run by `sasl::Exchange`, which makes a `Password` of the answers.
+                Family::Login => Err(BadCredential::Unknown),
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connection::{Broken, Next};
-use credentials::attempt::{Attempt, Credential, Mechanism};
+use credentials::attempt::Attempt;
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, ClientEvent, Step};
 use mail_proto::verdict::{Reply, Verdict};
@@ -92,7 +92,7 @@ impl Dial for LoginDial<'_> {
     }
 
     fn can_repeat(&self) -> bool {
-        !is_spent(&self.attempt.credential)
+        self.attempt.credential.can_repeat()
     }
 }
 
@@ -158,15 +158,4 @@ impl LoginDial<'_> {
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
         LoginError::unavailable(LoginResult::Unavailable)
     }
-}
-
-/// Returns whether a credential is good for one exchange only.
-const fn is_spent(credential: &Credential) -> bool {
-    matches!(
-        credential,
-        Credential::Sasl {
-            mechanism: Mechanism::ScramSha1 | Mechanism::ScramSha256 | Mechanism::ScramSha512,
-            ..
-        }
-    )
 }

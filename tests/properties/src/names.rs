@@ -15,7 +15,8 @@ pub(crate) fn sasl(bytes: &[u8]) {
     let Some(input) = Input::plain(bytes) else { return };
     let data = &input.data[..];
     canonical(data);
-    let mechanism = Mechanism::ALL[usize::from(input.choice & 7) % Mechanism::ALL.len()];
+    let all: Vec<Mechanism> = Mechanism::all().collect();
+    let mechanism = all[usize::from(input.choice & 7) % all.len()];
     let mut lines = data.split(|&byte| byte == b'\n');
     let initial = if input.has(3) { lines.next().and_then(sasl::decode_initial) } else { None };
     let has_initial = initial.is_some();
@@ -51,7 +52,7 @@ fn canonical(text: &[u8]) {
 fn named(credential: &Credential) {
     let Ok(claimed) = names::claimed(credential) else { return };
     for offered in [
-        Offered { sasl: Mechanism::ALL.to_vec(), native: true },
+        Offered { sasl: Mechanism::all().collect(), native: true },
         Offered { sasl: vec![Mechanism::Login], native: true },
         Offered { sasl: vec![Mechanism::Login], native: false },
     ] {

@@ -97,7 +97,6 @@ fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
 fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
     let mut found: Vec<Mechanism> = Vec::new();
     for at in names {
-        let known = Mechanism::ALL.map(Mechanism::name);
         match Mechanism::from_name(at.value.as_bytes()) {
             Some(mechanism) if found.contains(&mechanism) => {
                 let message = format!("found \"{}\" twice", at.value.escape_debug());
@@ -105,10 +104,11 @@ fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
             }
             Some(mechanism) => found.push(mechanism),
             None => {
-                let help = closest(&at.value.to_ascii_uppercase(), known.into_iter()).map_or_else(
-                    || format!("known are {}", known.join(", ")),
-                    |word| format!("did you mean \"{word}\"?"),
-                );
+                let names: Vec<_> = Mechanism::all().map(Mechanism::name).collect();
+                let help = match closest(&at.value.to_ascii_uppercase(), names.iter().copied()) {
+                    Some(name) => format!("did you mean \"{name}\"?"),
+                    None => format!("expected one of {}", names.join(", ")),
+                };
                 let message = format!("found \"{}\", expected a SASL mechanism", at.value.escape_debug());
                 entry.problems.error(&at.key, at.span.clone(), message, help);
             }

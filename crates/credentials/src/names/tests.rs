@@ -1,5 +1,6 @@
 //! One table per mechanism, then: nothing panics, and nothing prints a token.
 
+use crate::mechanism::Mechanism;
 use proptest::prelude::*;
 
 use super::*;

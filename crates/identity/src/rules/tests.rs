@@ -166,7 +166,7 @@ proptest! {
     #[test]
     fn hostile_credentials_never_panic(message in proptest::collection::vec(any::<u8>(), 0..80)) {
         let rules = rules(true, &["%"]);
-        for mechanism in Mechanism::ALL {
+        for mechanism in Mechanism::all() {
             let _ = rules.identify(&sasl(mechanism, &message));
         }
         let _ = (rules.identify(&password(&message)), rules.authorization(&message), rules.token(&message));
