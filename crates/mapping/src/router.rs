@@ -276,6 +276,7 @@ impl Inner {
         Resolution { destination: Arc::clone(destination), why, cached }
     }
 
+    /// An account that the mapping does not name goes to the default destination, which is the source.
     fn default(&self, parts: &Parts, why: Why, cached: bool) -> Resolution {
         if matches!(why, Why::StoreDown { .. }) {
             self.counters.store_down.fetch_add(1, Ordering::Relaxed);
