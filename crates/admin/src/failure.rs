@@ -4,6 +4,7 @@ use api::{Diagnostic, Problem};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use control::OrderError;
 use mapping::store::{LoadError, StoreError};
 
 use crate::app_handle::ReloadError;
@@ -96,6 +97,19 @@ impl From<StoreError> for Failure {
             }
             StoreError::NotDurable { .. } | StoreError::Io { .. } => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
+        }
+    }
+}
+
+impl From<OrderError> for Failure {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Store(error) => error.into(),
+            OrderError::Load(error) => error.into(),
+            OrderError::Hold(_) => Self::new(StatusCode::CONFLICT, error.to_string()),
+            OrderError::Interrupted => {
+                Self::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, error.to_string())
             }
         }
     }

@@ -64,11 +64,11 @@ pub struct Channel {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
     /// Messages of others that were believed.
-    pub heard: u64,
-    /// Messages that were said.
-    pub said: u64,
-    /// Messages that could not be said.
-    pub unsaid: u64,
+    pub received: u64,
+    /// Messages that were sent.
+    pub sent: u64,
+    /// Messages that could not be sent.
+    pub unsent: u64,
     /// Messages without our signature.
     pub forged: u64,
     /// Times that something may have been missed, so that everything cached was asked anew.

@@ -47,7 +47,7 @@ impl App {
         // In one moment, so that no login is routed by one plan and confirmed by another.
         self.current.replace(Arc::new(active), || {
             left = mapping.adopt(prepared);
-            self.router.set_plan(&mapping.store(), &Settings::of(&plan));
+            self.control().set_plan(&mapping.store(), &Settings::of(&plan));
         });
         mapping.watch(&plan);
         // A mapping that stays in the same store keeps its channel: leaving it would drop the events that wait to be
@@ -55,7 +55,7 @@ impl App {
         if matches!(left, Left::Mapping(_)) {
             mapping.publish(&plan, self.started.admin.as_ref(), &self.control().clone());
         }
-        self.registry.set_limits(limits(&plan));
+        self.control().set_limits(limits(&plan));
         self.throttle.set_longest(plan.limits.auth_delay_max);
         self.api_tls.set(api_acceptor);
         self.set_log_level(&plan);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use admin::{Act, Actor, Audit};
 use config::Report;
+use control::Order;
 use plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -128,7 +129,10 @@ async fn drain(app: &App, listeners: &Listeners, grace: Duration) -> Ended {
     tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
     listeners.close();
     // The last fifth of the grace period is for farewells to slow clients.
-    app.registry().drain(grace.mul_f32(0.8));
+    let drain = Order::Drain { spread: grace.mul_f32(0.8) };
+    if let Err(error) = app.control().execute(drain).await {
+        tracing::error!(%error, "sessions were not signalled to end");
+    }
     match timeout(grace, listeners.drained()).await {
         Ok(()) => {
             tracing::info!("drained");

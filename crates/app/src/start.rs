@@ -84,13 +84,14 @@ impl App {
         tls::provide();
         let plan = Arc::new(plan);
         let mapping = Mapping::open(&plan).await?;
-        let router =
-            Arc::new(Router::new(mapping.store(), Settings::of(&plan), plan.mapping.cache_max_entries));
-        let registry = Registry::new(limits(&plan));
+        let (router, router_control) =
+            Router::new(mapping.store(), Settings::of(&plan), plan.mapping.cache_max_entries);
+        let router = Arc::new(router);
+        let (registry, registry_control) = Registry::new(limits(&plan));
         let throttle = LoginThrottle::new(plan.limits.auth_delay_max);
         let recorder = LoginRecorder::new(throttle.clone(), Arc::new(accounts(&plan)));
         let (bus, subscription) = Bus::new(&node(&plan));
-        let control = Control::new(Arc::clone(&router), registry.clone(), bus);
+        let control = Control::new(router_control, registry_control, bus);
         mapping.publish(&plan, plan.admin.as_ref(), &control);
         tokio::spawn(control.clone().apply_remote(subscription));
 

@@ -1,22 +1,21 @@
-//! Change events between the proxies that share one store.
+//! The signed channel between the proxies that share one store.
 //!
-//! Events are values here: the bus says what another proxy did ([`Heard`]), and whoever holds a router and a
-//! desk does the same. What must never happen: an event that is believed without the signature of somebody who
-//! knows the admin token, or believed twice; a proxy that lost a message and goes on believing its cache; a
+//! This crate carries orders and does not know them: an [`OrderMessage`] is a name and its JSON. Crate `control` writes
+//! and reads them, and carries them out. What must never happen: an order that is believed without the signature of a
+//! proxy that knows the admin token, or believed twice; a proxy that lost a message and goes on believing its cache; a
 //! write that waits long for a proxy that is gone.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `event` | [`Event`]: what is told |
 //! | `message` | what goes over the channel: signed, numbered, dated |
-//! | `peers` | the other proxies: last heard, last number; what is old, missing or of another time |
-//! | `link` | the two loops over a channel: one hears, one speaks |
-//! | `wait` | who has not answered yet |
+//! | `peers` | the other proxies: last message, last number; what is repeated, missing or misdated |
+//! | `link` | the two loops over a channel: one receives, one sends |
+//! | `wait` | the proxies that have not acknowledged a message yet |
 //! | `channel` | [`Channel`]: what a store with a channel offers |
 //!
-//! A lost message is noticed in one of three ways, and each ends in a [`Event::Flush`] for us: the connection
-//! was cut, a sender's numbers have a gap, or our own messages do not come back to us. A kick, hold or delay that
-//! was missed stays missed: [`Bus::publish`] says who did not answer.
+//! A lost message is noticed in one of three ways, each reported as [`Event::Missed`]: the connection was cut, a sender's
+//! numbers have a gap, or our own messages do not come back to us. A kick, hold or delay that was missed stays missed:
+//! [`Bus::publish`] returns the proxies that did not acknowledge it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,21 +28,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 mod channel;
-mod event;
 mod link;
 mod message;
 mod peers;
 mod wait;
 
 pub use self::channel::{Channel, ChannelError, Line, MAX_MESSAGE};
-pub use self::event::{Event, SessionFilter};
-pub use self::message::Key;
+pub use self::message::{Key, MAX_ORDER, OrderMessage};
 pub use self::peers::Node;
 
 use self::link::{Link, Outgoing, Seldom};
 use self::message::{Body, MAX_NODE};
 use self::peers::Peers;
-use self::wait::{Waiting, Waits};
+use self::wait::Waits;
 
 /// This proxy's place among those that share its store. A clone is the same place.
 #[derive(Clone, Debug)]
@@ -51,88 +48,98 @@ pub struct Bus {
     inner: Arc<Inner>,
 }
 
-/// Where what others did is heard.
+/// The receiving end of the bus.
 #[derive(Debug)]
 pub struct Subscription {
-    heard: mpsc::Receiver<Heard>,
+    received: mpsc::Receiver<Event>,
 }
 
-/// Something to be done here too.
+/// Something that the other proxies' messages ask for.
 #[derive(Debug)]
-pub struct Heard {
-    /// What.
-    pub event: Event,
-    /// The run of the sender that it comes from: holds are numbered within it. `None` = from the bus itself,
-    /// which missed something.
-    pub run: Option<u64>,
+pub enum Event {
+    /// Another proxy has carried out an order.
+    Order(ReceivedOrder),
+    /// Messages may have been lost: nothing that is cached can be trusted.
+    Missed,
+}
+
+/// An order of another proxy, to be carried out here too.
+#[derive(Debug)]
+pub struct ReceivedOrder {
+    /// The order.
+    pub message: OrderMessage,
+    /// The run of the sender: holds are numbered within it.
+    pub run: u64,
     /// The sender's name, for the log.
     pub from: Arc<str>,
-    reply: Option<(mpsc::Sender<Outgoing>, Body)>,
+    outbox: mpsc::Sender<Outgoing>,
+    acknowledgement: Body,
 }
 
-/// What became of an event: who has done it too.
+/// The result of a publication.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delivery {
-    /// Proxies that say so.
+    /// Proxies that have carried out the order.
     pub done: Vec<Arc<str>>,
-    /// Proxies that were heard lately and did not answer in time. They may have done it.
+    /// Proxies that were present and did not acknowledge the order in time. They may have carried it out.
     pub silent: Vec<Arc<str>>,
 }
 
-/// The other proxies were not told. What was done here stands; they ask anew once they hear of us again.
+/// The order did not reach the other proxies. What was done here stands; the others flush their caches once they receive
+/// another message of ours.
 #[derive(Clone, Debug, Error)]
 pub enum BusError {
     /// The channel refused, or took too long.
     #[error(
-        "the other proxies could not be told: {0}; they ask the store anew once they hear from this one again"
+        "the order could not be sent to the other proxies: {0}; they look accounts up again once they receive another message of this proxy"
     )]
-    NotSaid(ChannelError),
-    /// So many events wait to be said that this one was not taken.
-    #[error("the other proxies could not be told: too many events wait to be sent")]
+    NotSent(ChannelError),
+    /// Too many messages wait to be sent.
+    #[error("the order could not be sent to the other proxies: too many messages wait to be sent")]
     Full,
 }
 
-/// How a bus is connected.
+/// Whether a bus is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It has no channel; why.
+pub enum BusState {
+    /// It has no channel, for the given reason.
     Alone(Arc<str>),
-    /// It has one that cannot be used at this moment.
-    Cut,
-    /// It hears and is heard.
+    /// Its channel cannot be used at the moment.
+    Disconnected,
+    /// It receives messages.
     Connected,
 }
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages that were said.
-    pub said: u64,
-    /// Messages that could not be said.
-    pub unsaid: u64,
-    /// Messages of others that were believed, signs of life included.
-    pub heard: u64,
-    /// Messages without our signature.
+    /// Messages that were sent.
+    pub sent: u64,
+    /// Messages that could not be sent.
+    pub unsent: u64,
+    /// Messages of other proxies that were accepted, heartbeats included.
+    pub received: u64,
+    /// Messages without a valid signature.
     pub forged: u64,
-    /// Messages that had been heard before.
+    /// Messages that had been received before.
     pub repeated: u64,
     /// Messages whose date was more than a minute from ours.
     pub misdated: u64,
-    /// Times that something may have been missed, so that everything cached was asked anew; connecting counts.
+    /// Times that messages may have been missed, so that the cache was flushed; connecting counts.
     pub missed: u64,
 }
 
-/// How long an event's sender waits for the others.
+/// How long the sender of an order waits for the other proxies.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Without anything else to say, a proxy gives a sign of life this often.
+/// A proxy that has nothing else to send sends a heartbeat this often.
 pub const BEAT: Duration = Duration::from_secs(5);
 
-/// Who was silent for longer is not waited for.
+/// A proxy that was silent for longer is not waited for.
 pub const PRESENT: Duration = Duration::from_secs(15);
 
-/// Events that wait to be done here.
-const MAX_HEARD: usize = 1_024;
+/// Events that wait to be carried out here.
+const MAX_EVENTS: usize = 1_024;
 
 /// What the clones share.
 #[derive(Debug)]
@@ -146,16 +153,16 @@ struct Inner {
     /// Why there is no link.
     alone: ArcSwap<Arc<str>>,
     is_connected: AtomicBool,
-    heard: mpsc::Sender<Heard>,
+    events: mpsc::Sender<Event>,
     counters: Counters,
     complained: Seldom,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
-    said: AtomicU64,
-    unsaid: AtomicU64,
-    heard: AtomicU64,
+    sent: AtomicU64,
+    unsent: AtomicU64,
+    received: AtomicU64,
     forged: AtomicU64,
     repeated: AtomicU64,
     misdated: AtomicU64,
@@ -168,7 +175,7 @@ impl Bus {
     /// A bus without a channel, for the proxy called `node`.
     #[must_use]
     pub fn new(node: &str) -> (Self, Subscription) {
-        let (heard, subscription) = mpsc::channel(MAX_HEARD);
+        let (events, received) = mpsc::channel(MAX_EVENTS);
         let end = node.floor_char_boundary(MAX_NODE);
         let inner = Inner {
             node: if end == 0 { "unnamed".into() } else { node[..end].into() },
@@ -180,11 +187,11 @@ impl Bus {
             link: Mutex::default(),
             alone: ArcSwap::from_pointee("it has not joined a channel yet".into()),
             is_connected: AtomicBool::new(false),
-            heard,
+            events,
             counters: Counters::default(),
             complained: Seldom::default(),
         };
-        (Self { inner: Arc::new(inner) }, Subscription { heard: subscription })
+        (Self { inner: Arc::new(inner) }, Subscription { received })
     }
 
     /// Goes over to `channel`, where messages are signed with `key`. Never fails: a channel that cannot be used
@@ -201,36 +208,34 @@ impl Bus {
         self.inner.alone.store(Arc::new(why.into()));
     }
 
-    /// Tells the others what was done here, and waits until those that were heard within [`PRESENT`] say that
-    /// they did the same, at most for [`MAX_WAIT`]. To be called after the act itself. Without a channel there is
-    /// nobody to tell.
+    /// Sends an order, in as many messages as it takes, and waits until the proxies that were present within [`PRESENT`]
+    /// have acknowledged it, at most for [`MAX_WAIT`]. Call it after the order was carried out here. Without a channel
+    /// there is nothing to do.
     ///
     /// # Errors
-    /// [`BusError`]: nobody, or not everybody, was told. What they have cached is asked anew as soon as they
-    /// hear of us; a kick, hold or delay is not made up for.
-    pub async fn publish(&self, event: Event) -> Result<Delivery, BusError> {
+    /// [`BusError`]: some of the proxies did not get the order. They flush their caches when they receive another message
+    /// of ours; a kick, hold or delay is not made up for.
+    pub async fn publish(&self, messages: Vec<OrderMessage>) -> Result<Delivery, BusError> {
         let Some(outbox) = self.inner.link().as_ref().map(Link::outbox) else {
             return Ok(Delivery::default());
         };
         let deadline = Instant::now() + MAX_WAIT;
-        let mut said = Vec::new();
-        for part in event.parts() {
-            let (told, hears) = oneshot::channel();
-            let outgoing = Outgoing { body: Body::Event(part), told: Some(told) };
+        let mut sending = Vec::new();
+        for message in messages {
+            let (report, sent) = oneshot::channel();
+            let outgoing = Outgoing { body: Body::Order(message), report: Some(report) };
             match timeout_at(deadline, outbox.send(outgoing)).await {
-                Ok(Ok(())) => said.push(hears),
+                Ok(Ok(())) => sending.push(sent),
                 Ok(Err(_)) | Err(_) => return Err(BusError::Full),
             }
         }
         let mut delivery = Delivery::default();
-        for hears in said {
-            let gone = || BusError::NotSaid(ChannelError("the channel was left".into()));
-            let slow = || BusError::NotSaid(ChannelError("it takes too long".into()));
-            let waiting: Waiting = timeout_at(deadline, hears)
-                .await
-                .map_err(|_| slow())?
-                .map_err(|_| gone())?
-                .map_err(BusError::NotSaid)?;
+        for sent in sending {
+            let waiting = match timeout_at(deadline, sent).await {
+                Ok(Ok(sent)) => sent.map_err(BusError::NotSent)?,
+                Ok(Err(_)) => return Err(BusError::NotSent(ChannelError("the channel was left".into()))),
+                Err(_) => return Err(BusError::NotSent(ChannelError("it takes too long".into()))),
+            };
             delivery.add(waiting.until(deadline).await);
         }
         Ok(delivery)
@@ -251,11 +256,11 @@ impl Bus {
 
     /// How it is connected.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> BusState {
         match (self.inner.link().is_some(), self.inner.is_connected.load(Ordering::Relaxed)) {
-            (false, _) => State::Alone(Arc::clone(&self.inner.alone.load())),
-            (true, false) => State::Cut,
-            (true, true) => State::Connected,
+            (false, _) => BusState::Alone(Arc::clone(&self.inner.alone.load())),
+            (true, false) => BusState::Disconnected,
+            (true, true) => BusState::Connected,
         }
     }
 
@@ -265,9 +270,9 @@ impl Bus {
         let counters = &self.inner.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counts {
-            said: read(&counters.said),
-            unsaid: read(&counters.unsaid),
-            heard: read(&counters.heard),
+            sent: read(&counters.sent),
+            unsent: read(&counters.unsent),
+            received: read(&counters.received),
             forged: read(&counters.forged),
             repeated: read(&counters.repeated),
             misdated: read(&counters.misdated),
@@ -287,21 +292,19 @@ impl Bus {
 // === impl Subscription ===
 
 impl Subscription {
-    /// The next thing to be done here; `None` when no bus is left.
-    pub async fn next(&mut self) -> Option<Heard> {
-        self.heard.recv().await
+    /// Returns the next event; `None` when no bus is left.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.received.recv().await
     }
 }
 
-// === impl Heard ===
+// === impl ReceivedOrder ===
 
-impl Heard {
-    /// Tells the sender that it is done. Dropping it instead leaves the sender waiting for its time.
-    pub fn done(self) {
-        if let Some((outbox, body)) = self.reply {
-            // With a full outbox the sender waits for its time, which is what it is for.
-            let _ = outbox.try_send(Outgoing { body, told: None });
-        }
+impl ReceivedOrder {
+    /// Reports to the sender that the order was carried out. Without it the sender waits for its full time.
+    pub fn acknowledge(self) {
+        // With a full outbox the sender waits for its full time, too.
+        let _ = self.outbox.try_send(Outgoing { body: self.acknowledgement, report: None });
     }
 }
 

@@ -14,11 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use super::channel::{Channel, ChannelError, Line};
-use super::event::Event;
 use super::message::{Body, Head, Key, Message};
 use super::peers::{MAX_SKEW, Verdict};
 use super::wait::Waiting;
-use super::{BEAT, Heard, Inner, PRESENT};
+use super::{BEAT, Event, Inner, PRESENT, ReceivedOrder};
 
 /// A joined channel. Dropping it leaves without a word.
 #[derive(Debug)]
@@ -32,8 +31,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) body: Body,
-    /// Told when it is said; then also waits for the others' answers.
-    pub(super) told: Option<oneshot::Sender<Result<Waiting, ChannelError>>>,
+    /// Gets the result of the sending, with the wait for the acknowledgements.
+    pub(super) report: Option<oneshot::Sender<Result<Waiting, ChannelError>>>,
 }
 
 /// Lets something through once a minute.
@@ -74,11 +73,11 @@ impl Link {
     /// Says goodbye.
     pub(super) async fn leave(self) {
         const MAX_GOODBYE: Duration = Duration::from_secs(1);
-        let (told, said) = oneshot::channel();
-        let goodbye = Outgoing { body: Body::Leave, told: Some(told) };
+        let (report, sent) = oneshot::channel();
+        let goodbye = Outgoing { body: Body::Leave, report: Some(report) };
         let _ = timeout(MAX_GOODBYE, async {
             if self.outbox.send(goodbye).await.is_ok() {
-                let _ = said.await;
+                let _ = sent.await;
             }
         })
         .await;
@@ -123,23 +122,25 @@ async fn speak(
         let next = tokio::select! {
             biased;
             next = outgoing.recv() => next,
-            _ = beats.tick() => Some(Outgoing { body: Body::Beat { greets: false }, told: None }),
+            _ = beats.tick() => Some(Outgoing { body: Body::Beat { greets: false }, report: None }),
         };
-        let Some(Outgoing { body, told }) = next else { return };
+        let Some(Outgoing { body, report }) = next else { return };
         let number = 1 + inner.number.fetch_add(1, Ordering::Relaxed);
         let waits_for = match &body {
-            Body::Event(_) => inner.peers().present(Instant::now(), PRESENT),
+            Body::Order(_) => inner.peers().present(Instant::now(), PRESENT),
             Body::Beat { .. } | Body::Leave | Body::Done { .. } => Vec::new(),
         };
-        let waiting = told.is_some().then(|| inner.waits.begin(number, waits_for));
+        let waiting = report.is_some().then(|| inner.waits.begin(number, waits_for));
         let message = Message { head: inner.head(number), body };
-        let said = timeout(MAX_SAY, channel.say(&key.seal(&message))).await;
-        let said = said.unwrap_or_else(|_| Err(ChannelError("it takes too long".into())));
-        let counter = if said.is_ok() { &inner.counters.said } else { &inner.counters.unsaid };
+        let sent = match timeout(MAX_SAY, channel.say(&key.seal(&message))).await {
+            Ok(sent) => sent,
+            Err(_) => Err(ChannelError("it takes too long".into())),
+        };
+        let counter = if sent.is_ok() { &inner.counters.sent } else { &inner.counters.unsent };
         counter.fetch_add(1, Ordering::Relaxed);
-        if let (Some(told), Some(waiting)) = (told, waiting) {
-            // Who no longer waits for it has dropped the other end.
-            let _ = told.send(said.map(|()| waiting));
+        if let (Some(report), Some(waiting)) = (report, waiting) {
+            // A caller that no longer waits has dropped the other end.
+            let _ = report.send(sent.map(|()| waiting));
         }
     }
 }
@@ -158,7 +159,7 @@ async fn listen(inner: Arc<Inner>, channel: Arc<dyn Channel>, key: Arc<Key>, out
                 is_told = false;
                 // What was said while we did not listen is not known.
                 inner.missed().await;
-                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: true }, told: None });
+                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: true }, report: None });
                 let began = Instant::now();
                 let why = hear(&inner, &key, line, &outbox).await;
                 // A line that lives for a moment only is no reason to hurry.
@@ -243,18 +244,24 @@ impl Inner {
                 return;
             }
         }
-        self.counters.heard.fetch_add(1, Ordering::Relaxed);
+        self.counters.received.fetch_add(1, Ordering::Relaxed);
         match body {
             Body::Beat { greets: false } => {}
             Body::Beat { greets: true } => {
-                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: false }, told: None });
+                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: false }, report: None });
             }
             Body::Leave => self.peers().leave(head.run, Instant::now()),
             Body::Done { run, number } if run == self.run => self.waits.answered(number, head.run),
             Body::Done { .. } => {}
-            Body::Event(event) => {
-                let reply = Some((outbox.clone(), Body::Done { run: head.run, number: head.number }));
-                self.publish(Heard { event, run: Some(head.run), from: head.node, reply }).await;
+            Body::Order(message) => {
+                let order = ReceivedOrder {
+                    message,
+                    run: head.run,
+                    from: head.node,
+                    outbox: outbox.clone(),
+                    acknowledgement: Body::Done { run: head.run, number: head.number },
+                };
+                self.report(Event::Order(order)).await;
             }
         }
     }
@@ -262,14 +269,13 @@ impl Inner {
     /// Something may have been missed.
     async fn missed(&self) {
         self.counters.missed.fetch_add(1, Ordering::Relaxed);
-        self.publish(Heard { event: Event::Flush, run: None, from: Arc::clone(&self.node), reply: None })
-            .await;
+        self.report(Event::Missed).await;
     }
 
-    /// Waits while too much is to be done; the line waits with us, and loses nothing.
-    async fn publish(&self, heard: Heard) {
-        // Without ears nobody has a cache that could be wrong.
-        let _ = self.heard.send(heard).await;
+    /// Waits while too many events are pending; the line waits too, and loses nothing.
+    async fn report(&self, event: Event) {
+        // Without a subscription there is no cache that could be wrong.
+        let _ = self.events.send(event).await;
     }
 
     fn count_forged(&self) {

@@ -4,6 +4,7 @@
 //! worth nothing on another, and the token cannot be had from a message. Whoever may write to the channel but
 //! does not know the token can repeat what was said; numbers and dates (`peers`) see to that.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -12,7 +13,6 @@ use serde_json::{Map, Value, json};
 use types::secret::Secret;
 
 use super::channel::{ChannelError, MAX_MESSAGE};
-use super::event::Event;
 
 /// Signs and verifies. Prints nothing of itself.
 pub struct Key(hmac::Key);
@@ -47,11 +47,23 @@ pub(super) enum Body {
     },
     /// I am going: nobody needs to wait for me.
     Leave,
-    /// What you said under that number is done here.
+    /// The order that run `run` sent as its message `number` is carried out here.
     Done { run: u64, number: u64 },
-    /// Do this.
-    Event(Event),
+    /// An order for every proxy.
+    Order(OrderMessage),
 }
+
+/// An order as it travels: its name and contents, which only crate `control` understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderMessage {
+    /// The order's name, a key of the message's JSON.
+    pub name: Cow<'static, str>,
+    /// The value under that key.
+    pub contents: Value,
+}
+
+/// The largest contents of an order, as JSON; the head and the signature have their own room in [`MAX_MESSAGE`].
+pub const MAX_ORDER: usize = 7_400;
 
 /// The longest name of a node; a longer one is cut.
 pub(super) const MAX_NODE: usize = 64;
@@ -116,7 +128,7 @@ impl Message {
             Body::Beat { greets } => ("beat", json!({ "greets": greets })),
             Body::Leave => ("leave", Value::Bool(true)),
             Body::Done { run, number } => ("done", json!({ "run": run, "number": number })),
-            Body::Event(event) => event.write(),
+            Body::Order(order) => (&*order.name, order.contents.clone()),
         };
         let mut object = Map::new();
         object.insert("node".to_owned(), json!(&**node));
@@ -142,7 +154,7 @@ impl Message {
             "done" => {
                 Body::Done { run: contents.get("run")?.as_u64()?, number: contents.get("number")?.as_u64()? }
             }
-            other => Body::Event(Event::read(other, contents)?),
+            name => Body::Order(OrderMessage { name: Cow::Owned(name.to_owned()), contents: contents.clone() }),
         };
         bodies.next().is_none().then_some(Self { head, body })
     }
@@ -165,6 +177,10 @@ mod tests {
         Key::derive(&Secret::copy_of(token.as_bytes()), channel).expect("a key")
     }
 
+    fn order(name: &'static str, contents: Value) -> OrderMessage {
+        OrderMessage { name: name.into(), contents }
+    }
+
     fn message(body: Body) -> Message {
         Message { head: Head { node: "a".into(), run: u64::MAX, number: 1, sent: 1_700_000_000_000 }, body }
     }
@@ -176,8 +192,8 @@ mod tests {
             Body::Beat { greets: true },
             Body::Leave,
             Body::Done { run: 7, number: 8 },
-            Body::Event(Event::Flush),
-            Body::Event(Event::Changed(vec!["ä\"".into()])),
+            Body::Order(order("flush", json!(true))),
+            Body::Order(order("changed", json!(["ä\""]))),
         ] {
             let message = message(body);
             assert_eq!(key.open(&key.seal(&message)), Some(message));
@@ -187,7 +203,7 @@ mod tests {
     #[test]
     fn only_whole_messages_of_the_same_token_and_channel_are_opened() {
         let ours = key("token", "pointsman");
-        let message = message(Body::Event(Event::Flush));
+        let message = message(Body::Order(order("flush", json!(true))));
         let sealed = ours.seal(&message);
         for (sealed, why) in [
             (key("token.", "pointsman").seal(&message), "another token"),
@@ -222,7 +238,6 @@ mod tests {
             "[]",
             &format!("{{{head}}}"),
             &format!("{{{head},\"flush\":true,\"leave\":true}}"),
-            &format!("{{{head},\"unknown\":true}}"),
             r#"{"node":"a","run":1,"number":1,"flush":true}"#,
             r#"{"node":"a","run":-1,"number":1,"sent":1,"flush":true}"#,
             &format!(r#"{{"node":"{long}","run":1,"number":1,"sent":1,"flush":true}}"#),

@@ -1,6 +1,7 @@
 use futures_core::future::BoxFuture;
 use std::sync::atomic::AtomicUsize;
 
+use serde_json::json;
 use tokio::sync::broadcast;
 use types::secret::Secret;
 
@@ -102,66 +103,84 @@ async fn until(condition: impl Fn() -> bool) {
 
 /// Does what is there to be done; whether anything was.
 fn quiet(subscription: &mut Subscription) -> bool {
-    let mut was = false;
-    while let Ok(heard) = subscription.heard.try_recv() {
-        heard.done();
-        was = true;
+    let mut has_received = false;
+    while let Ok(event) = subscription.received.try_recv() {
+        if let Event::Order(order) = event {
+            order.acknowledge();
+        }
+        has_received = true;
     }
-    was
+    has_received
 }
 
-async fn next(subscription: &mut Subscription) -> Heard {
+async fn next(subscription: &mut Subscription) -> Event {
     tokio::time::timeout(Duration::from_secs(60), subscription.next())
         .await
-        .expect("something is heard")
+        .expect("an event is received")
         .unwrap()
 }
 
-fn changed(account: &str) -> Event {
-    Event::Changed(vec![account.into()])
+async fn next_order(subscription: &mut Subscription) -> ReceivedOrder {
+    match next(subscription).await {
+        Event::Order(order) => order,
+        Event::Missed => panic!("an order was expected"),
+    }
+}
+
+fn order(name: &'static str, contents: serde_json::Value) -> OrderMessage {
+    OrderMessage { name: name.into(), contents }
+}
+
+fn changed(account: &str) -> Vec<OrderMessage> {
+    vec![order("changed", json!([account]))]
+}
+
+fn flush() -> Vec<OrderMessage> {
+    vec![order("flush", json!(true))]
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_one_says_the_other_does_and_says_so() {
     let hub = Hub::new();
-    let ((a, mut a_ears), (b, mut b_ears)) = hub.pair().await;
+    let ((a, mut a_events), (b, mut b_events)) = hub.pair().await;
     let publishing = tokio::spawn({
         let a = a.clone();
         async move { a.publish(changed("alice")).await }
     });
-    let heard = next(&mut b_ears).await;
-    assert_eq!((&heard.event, &*heard.from, heard.run), (&changed("alice"), "a", Some(a.inner.run)));
-    heard.done();
+    let received = next_order(&mut b_events).await;
+    assert_eq!((&received.message, &*received.from), (&changed("alice")[0], "a"));
+    assert_eq!(received.run, a.inner.run);
+    received.acknowledge();
     let delivery = publishing.await.unwrap().unwrap();
     assert_eq!(delivery, Delivery { done: vec!["b".into()], silent: vec![] });
-    assert!(!quiet(&mut a_ears), "nobody hears its own events");
-    assert_eq!((a.state(), b.state()), (State::Connected, State::Connected));
+    assert!(!quiet(&mut a_events), "nobody hears its own events");
+    assert_eq!((a.state(), b.state()), (BusState::Connected, BusState::Connected));
     assert_eq!(b.nodes().iter().map(|node| &*node.name).collect::<Vec<_>>(), ["b", "a"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_does_not_answer_is_named_and_who_has_left_is_not_waited_for() {
     let hub = Hub::new();
-    let ((a, _a_ears), (b, _b_ears)) = hub.pair().await;
+    let ((a, _a_events), (b, _b_events)) = hub.pair().await;
     let began = Instant::now();
-    let delivery = a.publish(Event::Flush).await.unwrap();
+    let delivery = a.publish(flush()).await.unwrap();
     assert_eq!(delivery, Delivery { done: vec![], silent: vec!["b".into()] });
     assert_eq!(began.elapsed(), MAX_WAIT);
     b.leave().await;
     until(|| a.nodes().len() == 1).await;
     let began = Instant::now();
-    assert_eq!(a.publish(Event::Flush).await.unwrap(), Delivery::default());
+    assert_eq!(a.publish(flush()).await.unwrap(), Delivery::default());
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_proxy_that_died_is_waited_for_only_so_long() {
     let hub = Hub::new();
-    let ((a, _a_ears), (b, b_ears)) = hub.pair().await;
-    drop((b.inner.link().take(), b_ears));
+    let ((a, _a_events), (b, b_events)) = hub.pair().await;
+    drop((b.inner.link().take(), b_events));
     tokio::time::sleep(PRESENT + Duration::from_millis(1)).await;
     let began = Instant::now();
-    assert_eq!(a.publish(Event::Flush).await.unwrap(), Delivery::default());
+    assert_eq!(a.publish(flush()).await.unwrap(), Delivery::default());
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(a.nodes().len(), 2, "it stays on the list for a while");
 }
@@ -169,16 +188,16 @@ async fn a_proxy_that_died_is_waited_for_only_so_long() {
 #[tokio::test(start_paused = true)]
 async fn forged_and_repeated_messages_are_ignored_and_counted() {
     let hub = Hub::new();
-    let ((a, _a_ears), (b, mut b_ears)) = hub.pair().await;
+    let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.put("kick everybody");
     hub.put(&key("another token").seal(&message::Message {
         head: message::Head { node: "a".into(), run: a.inner.run, number: 1_000, sent: u64::MAX },
-        body: Body::Event(Event::Kick(SessionFilter::default())),
+        body: Body::Order(order("kick", json!({}))),
     }));
     until(|| b.counts().forged == 2).await;
-    assert!(!quiet(&mut b_ears));
+    assert!(!quiet(&mut b_events));
     let mut tap = hub.tap();
-    let delivery = tokio::join!(a.publish(changed("alice")), async { next(&mut b_ears).await.done() }).0;
+    let delivery = tokio::join!(a.publish(changed("alice")), async { next_order(&mut b_events).await.acknowledge() }).0;
     assert_eq!(delivery.unwrap().done.len(), 1);
     // Taken off the tap first: what is put back comes out of it again.
     let said: Vec<String> = std::iter::from_fn(|| tap.try_recv().ok()).collect();
@@ -189,62 +208,60 @@ async fn forged_and_repeated_messages_are_ignored_and_counted() {
     }
     assert!(repeated > 0);
     until(|| b.counts().repeated == repeated).await;
-    assert!(!quiet(&mut b_ears), "nothing is done twice");
+    assert!(!quiet(&mut b_events), "nothing is done twice");
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_another_time_are_ignored_and_counted() {
     let hub = Hub::new();
-    let (b, mut b_ears) = hub.join("b");
-    until(|| b.state() == State::Connected).await;
-    quiet(&mut b_ears);
+    let (b, mut b_events) = hub.join("b");
+    until(|| b.state() == BusState::Connected).await;
+    quiet(&mut b_events);
     let old = message::Message {
         head: message::Head { node: "a".into(), run: 1, number: 1, sent: 1_700_000_000_000 },
-        body: Body::Event(Event::Kick(SessionFilter::default())),
+        body: Body::Order(order("kick", json!({}))),
     };
     hub.put(&key("a token").seal(&old));
     until(|| b.counts().misdated == 1).await;
-    assert!(!quiet(&mut b_ears));
+    assert!(!quiet(&mut b_events));
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_cut_everything_is_asked_anew() {
     let hub = Hub::new();
-    let ((a, _a_ears), (b, mut b_ears)) = hub.pair().await;
+    let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.is_closed.store(true, Ordering::SeqCst);
     hub.cut();
-    until(|| b.state() == State::Cut).await;
-    assert!(!quiet(&mut b_ears));
+    until(|| b.state() == BusState::Disconnected).await;
+    assert!(!quiet(&mut b_events));
     hub.is_closed.store(false, Ordering::SeqCst);
-    let heard = next(&mut b_ears).await;
-    assert_eq!((heard.event, heard.run), (Event::Flush, None));
-    until(|| a.state() == State::Connected && b.state() == State::Connected).await;
+    assert!(matches!(next(&mut b_events).await, Event::Missed));
+    until(|| a.state() == BusState::Connected && b.state() == BusState::Connected).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_did_not_get_through_is_noticed_with_the_next() {
     let hub = Hub::new();
-    let ((a, _a_ears), (b, mut b_ears)) = hub.pair().await;
+    let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.is_mute.store(true, Ordering::SeqCst);
     let error = a.publish(changed("alice")).await.unwrap_err();
     assert!(error.to_string().contains("connection reset"), "{error}");
-    assert!(!quiet(&mut b_ears));
+    assert!(!quiet(&mut b_events));
     hub.is_mute.store(false, Ordering::SeqCst);
     // The next sign of life is enough.
-    let heard = next(&mut b_ears).await;
-    assert_eq!((heard.event, heard.run), (Event::Flush, None));
-    assert_eq!((a.counts().unsaid, hub.listens.load(Ordering::SeqCst)), (1, 2), "the lines were not cut");
-    assert_eq!(b.state(), State::Connected);
+    assert!(matches!(next(&mut b_events).await, Event::Missed));
+    assert_eq!((a.counts().unsent, hub.listens.load(Ordering::SeqCst)), (1, 2), "the lines were not cut");
+    assert_eq!(b.state(), BusState::Connected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_says_nothing_is_cut() {
     let hub = Hub::new();
-    let ((a, _a_ears), (_b, _b_ears)) = hub.pair().await;
+    let ((a, _a_events), (_b, _b_events)) = hub.pair().await;
     hub.is_mute.store(true, Ordering::SeqCst);
-    until(|| a.state() == State::Cut).await;
+    until(|| a.state() == BusState::Disconnected).await;
     hub.is_mute.store(false, Ordering::SeqCst);
-    until(|| a.state() == State::Connected).await;
+    until(|| a.state() == BusState::Connected).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,30 +280,29 @@ async fn attempts_to_connect_become_rare() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_hold_is_done_when_all_of_it_is() {
+async fn an_order_in_parts_is_done_when_all_of_them_are() {
     let hub = Hub::new();
-    let ((a, _a_ears), (_b, mut b_ears)) = hub.pair().await;
-    let accounts: Vec<Arc<str>> = (0..100).map(|number| format!("{number:0300}").into()).collect();
-    let hold = Event::Hold { hold: 3, accounts: accounts.clone(), lasts: Duration::from_secs(60) };
-    let publishing = tokio::spawn(async move { a.publish(hold).await });
-    let mut held = Vec::new();
-    while held.len() < accounts.len() {
-        let heard = next(&mut b_ears).await;
-        let Event::Hold { hold: 3, accounts, .. } = &heard.event else { panic!("{heard:?}") };
-        held.extend(accounts.clone());
+    let ((a, _a_events), (_b, mut b_events)) = hub.pair().await;
+    let parts: Vec<_> = (0..100).map(|number| order("hold", json!({ "hold": 3, "part": number }))).collect();
+    let sent = parts.clone();
+    let publishing = tokio::spawn(async move { a.publish(sent).await });
+    let mut received = Vec::new();
+    while received.len() < parts.len() {
+        let part = next_order(&mut b_events).await;
+        received.push(part.message.clone());
         assert!(!publishing.is_finished());
-        heard.done();
+        part.acknowledge();
     }
-    assert_eq!(held, accounts);
+    assert_eq!(received, parts);
     assert_eq!(publishing.await.unwrap().unwrap().done, [Arc::from("b")]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn alone_there_is_nobody_to_tell() {
-    let (bus, _ears) = Bus::new(&"é".repeat(60));
+    let (bus, _events) = Bus::new(&"é".repeat(60));
     bus.stay_alone("the mapping is a file");
-    assert_eq!(bus.publish(Event::Flush).await.unwrap(), Delivery::default());
-    assert_eq!(bus.state(), State::Alone("the mapping is a file".into()));
+    assert_eq!(bus.publish(flush()).await.unwrap(), Delivery::default());
+    assert_eq!(bus.state(), BusState::Alone("the mapping is a file".into()));
     assert_eq!(bus.nodes().len(), 1);
     assert_eq!(bus.nodes()[0].name.len(), MAX_NODE, "a long name is cut");
 }

@@ -1,21 +1,30 @@
-//! The points: every order that changes where accounts go, or sends their sessions away.
+//! Every order that changes where accounts go, or ends their sessions.
 //!
-//! The room exists so that an order is carried out in one order: the store, then the cache, then the logins
-//! under way. Whoever writes a mapping past it leaves a login that was looked up a moment before to end on the
-//! server that its account has just left. What must never happen here: an order that is answered before it
-//! acts; an order that stops half-way because whoever gave it is gone; a name that is looked for as it was
-//! typed and not as it is kept.
+//! The crate exists so that there is one way to change a mapping, a hold or a session: [`Control::execute`]. It carries an
+//! [`Order`] out in full (the store, then the cache, then the logins under way, then the other proxies), whether or not
+//! its caller still waits. [`mapping::RouterControl`] and [`sessions::RegistryControl`], which can change things, are owned
+//! here and cannot be had elsewhere. What must never happen here: an order that is answered before it has taken effect;
+//! an order that stops half-way because its caller is gone; an account that is looked for in another spelling than the
+//! one under which it is kept.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `orders` | [`Control`]: apply, reload, invalidate, kick, delay, hold |
-//! | `others` | the other proxies: told, and obeyed |
+//! | `order` | [`Order`], [`Executed`], [`OrderError`]: what can be asked for, and what comes of it |
+//! | `execute` | [`Control`]: an order's effect on this proxy |
+//! | `cluster_sync` | the other proxies: orders are published to them and applied from them |
+//! | `hold` | [`HeldAccounts`]: a group of accounts whose logins wait |
+//! | `wire` | an order as JSON |
 
-mod orders;
-mod others;
+mod cluster_sync;
+mod execute;
+mod hold;
+mod order;
+mod wire;
 
-pub use cluster::SessionFilter;
-pub use orders::Control;
+pub use execute::Control;
+pub use hold::HeldAccounts;
+pub use order::{Executed, HoldNumber, KickedSessions, Order, OrderError};
+pub use sessions::SessionFilter;
 
 #[cfg(test)]
 mod tests;

@@ -62,16 +62,12 @@ fn settings() -> Settings {
     }
 }
 
-fn house() -> (Control, Registry, Arc<Router>, Arc<Memory>) {
+fn fixture() -> (Control, Registry, Router, Arc<Memory>) {
     let store = Arc::new(Memory::default());
-    let router = Arc::new(Router::new(Arc::clone(&store) as Arc<dyn Store>, settings(), 1_000));
-    let registry = Registry::new(Limits::default());
-    (
-        Control::new(Arc::clone(&router), registry.clone(), cluster::Bus::new("test").0),
-        registry,
-        router,
-        store,
-    )
+    let (router, router_control) = Router::new(Arc::clone(&store) as Arc<dyn Store>, settings(), 1_000);
+    let (registry, registry_control) = Registry::new(Limits::default());
+    let control = Control::new(router_control, registry_control, cluster::Bus::new("test").0);
+    (control, registry, router, store)
 }
 
 /// A login that has been looked up and waits for its backend's yes.
@@ -105,13 +101,13 @@ async fn a_change_catches_the_logins_that_it_concerns_and_no_others() {
         (Change::remove("@b.example"), &everyone[2..3]),
         (Change::set("@example", "new"), &[]),
     ] {
-        let (control, registry, router, _) = house();
+        let (control, registry, router, _) = fixture();
         let there = session(&registry, &router, "alice@a.example").await;
         let mut logins = Vec::new();
         for identifier in everyone {
             logins.push((identifier, looked_up(&registry, &router, identifier).await));
         }
-        control.apply(vec![change.clone()]).await.unwrap();
+        control.execute(Order::Change(vec![change.clone()])).await.unwrap();
         let found: Vec<_> =
             logins.into_iter().filter_map(|(name, it)| is_outdated(it).then_some(name)).collect();
         assert_eq!(found, caught, "{change:?}");
@@ -121,25 +117,25 @@ async fn a_change_catches_the_logins_that_it_concerns_and_no_others() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_may_have_changed_catches_logins_too() {
-    let (control, registry, router, store) = house();
+    let (control, registry, router, store) = fixture();
     let login = looked_up(&registry, &router, "alice").await;
-    control.invalidate("Alice");
+    control.execute(Order::Invalidate(vec!["Alice".into()])).await.unwrap();
     assert!(is_outdated(login));
     for order in ["flush", "reload", "import"] {
         let login = looked_up(&registry, &router, "alice").await;
         match order {
-            "flush" => control.flush(),
-            "reload" => assert_eq!(control.reload().await.unwrap(), None),
+            "flush" => drop(control.execute(Order::Flush).await.unwrap()),
+            "reload" => assert_eq!(control.execute(Order::Reload).await.unwrap().loaded(), None),
             _ => {
                 let many = (0..=1_000).map(|number| Change::set(format!("user{number}"), "new"));
-                control.apply(many.collect()).await.unwrap();
+                control.execute(Order::Change(many.collect())).await.unwrap();
             }
         }
         assert!(is_outdated(login), "{order}");
     }
     let login = looked_up(&registry, &router, "alice").await;
     store.fails.store(true, Ordering::SeqCst);
-    assert!(control.apply(vec![Change::set("alice", "new")]).await.is_err());
+    assert!(control.execute(Order::set("alice", "new")).await.is_err());
     assert!(is_outdated(login), "a write whose answer was lost may have been made");
 }
 
@@ -149,9 +145,10 @@ async fn an_edit_by_hand_catches_the_logins_that_it_concerns() {
     let path = folder.path().join("mapping");
     std::fs::write(&path, "alice old\nbob old\n").unwrap();
     let store = FileStore::open(&path, settings().rules).unwrap();
-    let registry = Registry::new(Limits::default());
-    let router = Arc::new(Router::new(Arc::new(store.clone()), settings(), 1_000));
-    Control::new(Arc::clone(&router), registry.clone(), cluster::Bus::new("test").0).follow(&store);
+    let (registry, registry_control) = Registry::new(Limits::default());
+    let (router, router_control) = Router::new(Arc::new(store.clone()), settings(), 1_000);
+    let control = Control::new(router_control, registry_control, cluster::Bus::new("test").0);
+    control.follow(&store);
     let (alice, bob) =
         (looked_up(&registry, &router, "alice").await, looked_up(&registry, &router, "bob").await);
     std::fs::write(&path, "alice new\nbob old\n").unwrap();
@@ -161,9 +158,9 @@ async fn an_edit_by_hand_catches_the_logins_that_it_concerns() {
 
 #[tokio::test(start_paused = true)]
 async fn an_order_whose_giver_leaves_is_carried_out() {
-    let (control, registry, router, _) = house();
+    let (control, registry, router, _) = fixture();
     let login = looked_up(&registry, &router, "alice").await;
-    assert!(timeout(Duration::ZERO, control.apply(vec![Change::set("alice", "new")])).await.is_err());
+    assert!(timeout(Duration::ZERO, control.execute(Order::set("alice", "new"))).await.is_err());
     while &*router.resolve("alice").await.destination == "old" {
         tokio::task::yield_now().await;
     }
@@ -187,24 +184,28 @@ async fn a_kick_ends_what_fits_and_nobody_when_nobody_is_named() {
             "alice@a.example bob@a.example dora@ab.example",
         ),
         (
-            SessionFilter { client: Some(CLIENT), destination: Some("new".into()), account: None },
+            SessionFilter {
+                client: Some("192.0.2.7".parse().unwrap()),
+                destination: Some("new".into()),
+                ..SessionFilter::default()
+            },
             "carol@b.example",
         ),
         (
             SessionFilter {
-                client: Some(Ipv4Addr::LOCALHOST.into()),
+                client: Some("127.0.0.1".parse().unwrap()),
                 ..SessionFilter::account("*@a.example")
             },
             "",
         ),
     ] {
-        let (control, registry, router, _) = house();
-        control.apply(vec![Change::set("carol@b.example", "new")]).await.unwrap();
+        let (control, registry, router, _) = fixture();
+        control.execute(Order::set("carol@b.example", "new")).await.unwrap();
         let mut sessions = Vec::new();
         for identifier in ["alice@a.example", "bob@a.example", "carol@b.example", "dora@ab.example"] {
             sessions.push((identifier, session(&registry, &router, identifier).await));
         }
-        let kicked = control.kick(&filter);
+        let kicked = control.execute(Order::Kick(filter.clone())).await.unwrap().kicked().counts;
         let mut found = Vec::new();
         for (identifier, session) in &sessions {
             if told_to_end(session).await == Some(EndReason::Kick) {
@@ -218,17 +219,20 @@ async fn a_kick_ends_what_fits_and_nobody_when_nobody_is_named() {
 
 #[tokio::test(start_paused = true)]
 async fn holds_and_delays_find_the_account_in_any_spelling() {
-    let (control, registry, router, _) = house();
-    let hold = control.hold(&["Alice", "ALICE"], Instant::now() + Duration::from_secs(60)).unwrap();
+    let (control, registry, router, _) = fixture();
+    let accounts = vec!["Alice".into(), "ALICE".into()];
+    let order = Order::hold(accounts, Duration::from_secs(60));
+    let hold = control.execute(order).await.unwrap().held().unwrap();
     assert_eq!(hold.accounts().len(), 1);
     let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
     assert!(timeout(Duration::from_secs(1), login.wait_released()).await.is_err(), "held");
-    control.apply(vec![Change::set("alice", "new")]).await.unwrap();
-    hold.release();
+    control.execute(Order::set("alice", "new")).await.unwrap();
+    hold.release().await.unwrap();
     login.wait_released().await.unwrap();
     assert_eq!(&*router.resolve("alice").await.destination, "new");
 
-    control.delay("BOB", Duration::from_secs(5));
+    let delay = Duration::from_secs(5);
+    control.execute(Order::Delay { account: "BOB".into(), delay }).await.unwrap();
     let began = Instant::now();
     registry.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_released().await.unwrap();
     assert_eq!(began.elapsed(), Duration::from_secs(5));
@@ -239,11 +243,11 @@ async fn holds_and_delays_find_the_account_in_any_spelling() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn after_a_change_and_a_kick_nobody_is_left_behind() {
     const ROUNDS: usize = 2_000;
-    let (control, registry, router, _) = house();
+    let (control, registry, router, _) = fixture();
     let is_over = Arc::new(AtomicBool::new(false));
     let logins: Vec<_> = (0..4)
         .map(|_| {
-            let (registry, router, is_over) = (registry.clone(), Arc::clone(&router), Arc::clone(&is_over));
+            let (registry, router, is_over) = (registry.clone(), router.clone(), Arc::clone(&is_over));
             tokio::spawn(async move {
                 let mut confirmed = 0_usize;
                 while !is_over.load(Ordering::SeqCst) {
@@ -260,9 +264,9 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
         .collect();
     for round in 0..ROUNDS {
         let destination = if round % 2 == 0 { "new" } else { "old" };
-        control.apply(vec![Change::set("alice", destination)]).await.unwrap();
+        control.execute(Order::set("alice", destination)).await.unwrap();
         let before: Vec<_> = registry.sessions().iter().map(|session| session.id).collect();
-        control.kick(&SessionFilter::account("alice"));
+        control.execute(Order::Kick(SessionFilter::account("alice"))).await.unwrap();
         let wrong = |session: &sessions::SessionInfo| {
             !before.contains(&session.id) && &*session.destination != destination
         };
@@ -278,7 +282,7 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
     }
     is_over.store(true, Ordering::SeqCst);
     while logins.iter().any(|login| !login.is_finished()) {
-        control.kick(&SessionFilter::account("alice"));
+        control.execute(Order::Kick(SessionFilter::account("alice"))).await.unwrap();
         tokio::task::yield_now().await;
     }
     let mut confirmed = 0;
@@ -286,4 +290,31 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
         confirmed += login.await.unwrap();
     }
     assert!(confirmed > ROUNDS / 4, "{confirmed} logins were confirmed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_hold_releases_and_an_expired_one_does_not() {
+    let (control, registry, ..) = fixture();
+    let order = Order::hold(vec!["alice".into()], Duration::from_secs(60));
+    let hold = control.execute(order).await.unwrap().held().unwrap();
+    assert_eq!(hold.sessions_left(), 0);
+    tokio::time::advance(Duration::from_secs(61)).await;
+    // Another hold clears expired ones away, but only those of other proxies.
+    let other = Order::hold(vec!["bob".into()], Duration::from_secs(60));
+    let other = control.execute(other).await.unwrap().held().unwrap();
+    let again = Order::hold(vec!["alice".into()], Duration::from_secs(60));
+    assert!(matches!(control.execute(again.clone()).await, Err(OrderError::Hold(_))), "still held");
+    let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
+    assert!(login.wait_released().await.is_err(), "a login does not pass an expired hold");
+    drop(hold);
+    login.wait_released().await.unwrap();
+    drop((control.execute(again).await.unwrap(), other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_every_session() {
+    let (control, registry, router, _) = fixture();
+    let session = session(&registry, &router, "alice").await;
+    control.execute(Order::Drain { spread: Duration::ZERO }).await.unwrap();
+    assert_eq!(told_to_end(&session).await, Some(EndReason::Drain));
 }

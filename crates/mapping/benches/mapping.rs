@@ -119,7 +119,7 @@ async fn cached(store: FileStore) {
         negative_ttl: hour,
         lookup_timeout: hour,
     };
-    let router = Router::new(Arc::new(store), settings, LOOKUPS);
+    let (router, _control) = Router::new(Arc::new(store), settings, LOOKUPS);
     let names = names();
     for pass in ["login, asked for the first time", "login, answered from the cache"] {
         let began = Instant::now();

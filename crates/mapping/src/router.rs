@@ -3,7 +3,6 @@
 //! An exact entry wins over its domain's, the domain's over the default. A store that cannot be asked never
 //! makes a login fail: what is still in memory counts, then the default.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,12 +15,14 @@ use self::stats::Counters;
 use crate::cache::{Answer, Cache, Looked, Terms};
 use crate::rules::{Rules, domain_key};
 use crate::shown::shown;
-use crate::store::{Applied, Change, Listing, LoadError, Loaded, Store, StoreError};
+use crate::store::{Listing, Store, StoreError};
 
+mod control;
 mod latency;
 mod stats;
 mod why;
 
+pub use self::control::RouterControl;
 pub use self::latency::Latency;
 pub use self::stats::Stats;
 pub use self::why::{Resolution, Why};
@@ -66,32 +67,25 @@ struct Parts {
     base: u64,
 }
 
-/// Between the bases of two plans; more than flushes and epochs ever come to.
-const PLAN_STEP: u64 = 1 << 40;
-
 // === impl Router ===
 
 impl Router {
-    /// A router over `store`, with a cache of at most `cache_max_entries` answers.
+    /// Makes a router over `store`, with a cache of at most `cache_max_entries` answers, and the one right to change it.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, settings: Settings, cache_max_entries: usize) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        cache_max_entries: usize,
+    ) -> (Self, RouterControl) {
         let inner = Inner {
             parts: ArcSwap::from_pointee(Parts { store, settings, base: 0 }),
             cache: Cache::new(cache_max_entries),
             counters: Counters::default(),
             is_store_down: AtomicBool::new(false),
         };
-        Self { inner: Arc::new(inner) }
-    }
-
-    /// Routes by another plan and another store (or the same) from now on. What is cached is asked anew, and
-    /// kept for an outage.
-    pub fn set_plan(&self, store: &Arc<dyn Store>, settings: &Settings) {
-        self.inner.parts.rcu(|parts| Parts {
-            store: Arc::clone(store),
-            settings: settings.clone(),
-            base: parts.base + PLAN_STEP,
-        });
+        let router = Self { inner: Arc::new(inner) };
+        let control = RouterControl::new(router.clone());
+        (router, control)
     }
 
     /// Where the account `identifier` (normalised) is. Never fails; waits for the store at most twice
@@ -134,29 +128,6 @@ impl Router {
         self.inner.parts.load().settings.rules.key(identifier).into_owned()
     }
 
-    /// Changes entries, all or none, and forgets what was cached of them. Goes on when the caller no longer
-    /// waits, so that no write is left without its invalidation. Logins under way that have had their answer
-    /// are not caught here: call `control::Points::apply`.
-    ///
-    /// # Errors
-    /// The store's; what is cached of these identifiers is asked anew then too.
-    pub async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
-        let inner = Arc::clone(&self.inner);
-        let task = tokio::spawn(async move { inner.apply(changes).await });
-        task.await.unwrap_or(Err(StoreError::Busy("the write was interrupted")))
-    }
-
-    /// Has the store read everything again, where it is read as a whole, and flushes the cache.
-    ///
-    /// # Errors
-    /// Why what is there was not taken over; the entries are as they were then.
-    pub async fn reload(&self) -> Result<Option<Loaded>, LoadError> {
-        let store = Arc::clone(&self.inner.parts.load().store);
-        let loaded = store.reload().await?;
-        self.flush();
-        Ok(loaded)
-    }
-
     /// A page of the store's entries; see [`Store::list`].
     ///
     /// # Errors
@@ -170,17 +141,6 @@ impl Router {
     #[must_use]
     pub fn census(&self) -> Option<Vec<(Name, usize)>> {
         self.inner.parts.load().store.census()
-    }
-
-    /// The cached answer for `identifier` (normalised) is asked anew. Takes the same time however much is
-    /// cached.
-    pub fn invalidate(&self, identifier: &str) {
-        self.inner.cache.invalidate(identifier);
-    }
-
-    /// Every cached answer is asked anew. Takes the same time however much is cached.
-    pub fn flush(&self) {
-        self.inner.cache.flush();
     }
 
     /// The counters at this moment.
@@ -246,23 +206,6 @@ impl Inner {
                 Err(error)
             }
         }
-    }
-
-    async fn apply(&self, mut changes: Vec<Change>) -> Result<Applied, StoreError> {
-        let parts = self.parts.load_full();
-        for change in &mut changes {
-            if let Cow::Owned(key) = parts.settings.rules.key(&change.identifier) {
-                change.identifier = key.into();
-            }
-        }
-        let applied = parts.store.apply(changes.clone()).await;
-        for change in &changes {
-            match &applied {
-                Ok(_) => self.cache.learn(&change.identifier, change.destination.as_ref()),
-                Err(_) => self.cache.invalidate(&change.identifier),
-            }
-        }
-        applied
     }
 
     fn found(&self, parts: &Parts, name: &Name, why: Why, cached: bool) -> Resolution {

@@ -55,13 +55,14 @@ async fn writer() {
         negative_ttl: day,
         lookup_timeout: day,
     };
-    let router = Router::new(store, settings, 10);
+    let (_, control) = Router::new(store, settings, 10);
+    let control = Arc::new(control);
     say("begun");
     let mut writes = tokio::task::JoinSet::new();
     for number in first..first + WRITES {
-        let router = router.clone();
+        let control = Arc::clone(&control);
         writes.spawn(async move {
-            router.apply(vec![Change::set(format!("user{number}"), "new")]).await.unwrap();
+            control.apply(vec![Change::set(format!("user{number}"), "new")]).await.unwrap();
             say(&format!("acknowledged {number}"));
         });
         if number % 16 == 0 {

@@ -45,28 +45,26 @@ pub struct HoldStats {
     longest_ms: AtomicU64,
 }
 
-// === impl Registry ===
+// === impl Hold ===
 
-impl Registry {
-    /// Holds a group (normalised identifiers; repeated ones count once). From the return on, no login of the
-    /// group is confirmed: those under way, already looked up or not, wait for the release, at most until
-    /// `until`.
-    ///
-    /// # Errors
-    /// [`HoldError`]; then nothing is held.
-    pub fn hold(&self, identifiers: &[&str], until: Instant) -> Result<Hold, HoldError> {
+impl Hold {
+    /// Accounts in one hold: an account's names, not a batch.
+    pub const MAX_GROUP: usize = 1_000;
+
+    /// See `RegistryControl::hold`.
+    pub(crate) fn begin(registry: &Registry, identifiers: &[&str], until: Instant) -> Result<Self, HoldError> {
         if identifiers.is_empty() {
             return Err(HoldError::Nobody);
         }
         if identifiers.len() > Hold::MAX_GROUP {
             return Err(HoldError::TooMany(identifiers.len()));
         }
-        let id = self.next_hold();
-        let mut hold = Hold { registry: self.clone(), accounts: Vec::new(), stats: Arc::default() };
+        let id = registry.next_hold();
+        let mut hold = Hold { registry: registry.clone(), accounts: Vec::new(), stats: Arc::default() };
         for identifier in identifiers {
             let name: Arc<str> = Arc::from(*identifier);
-            let mut shard = self.shard_of(&name);
-            let account = self.entry(&mut shard, &name);
+            let mut shard = registry.shard_of(&name);
+            let account = registry.entry(&mut shard, &name);
             match &account.held {
                 Some(held) if held.id == id => continue,
                 // What is held so far is released by dropping it.
@@ -74,7 +72,7 @@ impl Registry {
                 None => {}
             }
             account.held = Some(Held { id, until, stats: Arc::clone(&hold.stats) });
-            account.generation = self.next_generation();
+            account.generation = registry.next_generation();
             // Logins that wait for a delay wait for the hold from now on.
             account.wake();
             drop(shard);
@@ -82,13 +80,6 @@ impl Registry {
         }
         Ok(hold)
     }
-}
-
-// === impl Hold ===
-
-impl Hold {
-    /// Accounts in one hold: an account's names, not a batch.
-    pub const MAX_GROUP: usize = 1_000;
 
     /// The held accounts.
     #[must_use]

@@ -9,8 +9,9 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `table` | [`Registry`]: the sharded table, limits, listing |
-//! | `order` | kick, delay, drain: orders from outside |
+//! | `registry` | [`Registry`]: the sharded table, limits, listing |
+//! | `control` | [`RegistryControl`]: kick, hold, delay, drain; owned by crate `control` |
+//! | `filter` | [`SessionFilter`]: which sessions are meant |
 //! | `account` | what is known of one account, and the rules that hold under its lock |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
@@ -26,16 +27,19 @@
 //! ```
 
 mod account;
+mod control;
+mod filter;
 mod hold;
 mod live;
-mod order;
 mod registry;
 mod throttle;
 mod ticket;
 
+pub use control::{Kicked, MAX_DELAY, RegistryControl};
+pub use filter::SessionFilter;
 pub use hold::{Hold, HoldError, HoldStats};
 pub use live::{EndReason, Ending, SessionInfo, Traffic};
-pub use order::{Kicked, MAX_DELAY};
+
 pub use registry::{Busy, Counts, Limits, Registry};
 pub use throttle::LoginThrottle;
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use types::protocol::Protocol;
 
 use crate::account::Account;
-use crate::live::{Live, SessionInfo};
-use crate::order::Drain;
+use crate::live::{EndReason, Ending, Live, SessionInfo};
+use crate::control::{Drain, RegistryControl};
 use crate::ticket::LoginTicket;
 
 /// The live state of all accounts. A clone is the same desk.
@@ -85,9 +85,9 @@ pub(crate) struct Shard {
 // === impl Registry ===
 
 impl Registry {
-    /// An empty desk.
+    /// Makes an empty registry, and the one right to change it.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> (Self, RegistryControl) {
         let registry = Self {
             inner: Arc::new(Inner {
                 shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -101,11 +101,11 @@ impl Registry {
             }),
         };
         registry.set_limits(limits);
-        registry
+        let control = RegistryControl::new(registry.clone());
+        (registry, control)
     }
 
-    /// Changes the bounds for what comes from now on; nothing that is there is ended.
-    pub fn set_limits(&self, limits: Limits) {
+    pub(crate) fn set_limits(&self, limits: Limits) {
         self.inner.logins_in_flight.store(limits.logins_in_flight, Ordering::Relaxed);
         self.inner.connections.store(limits.connections, Ordering::Relaxed);
     }
@@ -158,6 +158,20 @@ impl Registry {
             found.extend(infos.take(limit - found.len()).cloned());
         }
         found
+    }
+
+    /// Returns the sessions that `matches`, were kicked, and have not left yet. `matches` is called under a lock and
+    /// must not call the registry.
+    #[must_use]
+    pub fn ending(&self, matches: impl Fn(&SessionInfo) -> bool) -> Ending {
+        let mut ending = Ending::default();
+        for shard in self.shards() {
+            let kicked = shard.live().filter(|live| live.bell.heard() == Some(EndReason::Kick));
+            for live in kicked.filter(|live| matches(&live.info)) {
+                ending.push(Arc::clone(&live.bell));
+            }
+        }
+        ending
     }
 
     /// How full the desk is. The shards are counted one after the other, so the sum may be of no one instant.

@@ -13,8 +13,8 @@ use super::*;
 
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-fn registry() -> Registry {
-    Registry::new(Limits { logins_in_flight: 3, connections: 2 })
+fn registry() -> RegistryControl {
+    Registry::new(Limits { logins_in_flight: 3, connections: 2 }).1
 }
 
 fn begin(registry: &Registry, identifier: &str) -> LoginTicket {
@@ -119,9 +119,9 @@ async fn a_kick_ends_sessions_and_catches_logins_under_way() {
     let session = session(&registry, "alice", "old");
     let mut login = begin(&registry, "alice");
     login.wait_released().await.unwrap();
-    assert_eq!(registry.kick("alice"), Kicked { sessions: 1, logins: 1 });
-    assert_eq!(registry.kick("alice"), Kicked { sessions: 0, logins: 1 }, "told already");
-    assert_eq!(registry.kick("bob"), Kicked::default());
+    assert_eq!(registry.kick_account("alice"), Kicked { sessions: 1, logins: 1 });
+    assert_eq!(registry.kick_account("alice"), Kicked { sessions: 0, logins: 1 }, "told already");
+    assert_eq!(registry.kick_account("bob"), Kicked::default());
     assert_eq!(session.ended().await, EndReason::Kick);
     let Err(Unconfirmed::Outdated(mut login)) = login.confirm("old".into()) else { panic!("not caught") };
     assert_eq!(counts(&registry), (1, 1, 1));
@@ -281,7 +281,7 @@ fn groups_have_bounds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_spreads_and_a_kick_does_not_wait_for_it() {
-    let registry = Registry::new(Limits::default());
+    let registry = Registry::new(Limits::default()).1;
     let sessions: Vec<_> =
         (0..200).map(|number| session(&registry, &format!("user{number}"), "old")).collect();
     let login = begin(&registry, "late");
@@ -289,7 +289,7 @@ async fn a_drain_spreads_and_a_kick_does_not_wait_for_it() {
     registry.drain(Duration::from_secs(100));
     registry.drain(Duration::ZERO);
     let late = login.confirm("old".into()).unwrap();
-    assert_eq!(registry.kick("user7"), Kicked { sessions: 1, logins: 0 });
+    assert_eq!(registry.kick_account("user7"), Kicked { sessions: 1, logins: 0 });
     assert_eq!((sessions[7].ended().await, began.elapsed()), (EndReason::Kick, Duration::ZERO));
 
     let mut by_quarter = [0; 4];
@@ -343,7 +343,7 @@ async fn no_session_is_ever_on_the_server_that_its_account_has_left() {
     const LOGINS: usize = 8;
     const ROUNDS: usize = 300;
     const CAUGHT: usize = 20;
-    let registry = Registry::new(Limits::default());
+    let registry = Registry::new(Limits::default()).1;
     let (mapping, is_over, outdated) = (Arc::default(), Arc::default(), Arc::default());
     let log_in = || {
         let (mapping, is_over) = (Arc::clone(&mapping), Arc::clone(&is_over));
@@ -379,7 +379,7 @@ async fn no_session_is_ever_on_the_server_that_its_account_has_left() {
 }
 
 /// Waits for a task whose last session may have been confirmed after the last hold.
-async fn end(registry: &Registry, mut task: tokio::task::JoinHandle<()>) {
+async fn end(registry: &RegistryControl, mut task: tokio::task::JoinHandle<()>) {
     loop {
         tokio::select! {
             ended = &mut task => return ended.unwrap(),
@@ -394,14 +394,14 @@ async fn end(registry: &Registry, mut task: tokio::task::JoinHandle<()>) {
 /// kick is a session that was not told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_login_slips_through_a_kick() {
-    let registry = Registry::new(Limits::default());
+    let registry = Arc::new(Registry::new(Limits::default()).1);
     for round in 0..500 {
         let mut login = begin(&registry, "alice");
         login.wait_released().await.unwrap();
         let confirm = tokio::spawn(async move { login.confirm("old".into()) });
         let kicked = tokio::spawn({
-            let registry = registry.clone();
-            async move { registry.kick("alice") }
+            let registry = Arc::clone(&registry);
+            async move { registry.kick_account("alice") }
         });
         let (confirmed, kicked) = (confirm.await.unwrap(), kicked.await.unwrap());
         assert_eq!(kicked.sessions + kicked.logins, 1, "round {round}");
@@ -419,7 +419,7 @@ async fn no_login_slips_through_a_kick() {
 async fn the_end_of_what_was_kicked_can_be_awaited() {
     let registry = registry();
     let (first, bystander) = (session(&registry, "alice", "old"), session(&registry, "bob", "old"));
-    assert_eq!(registry.kick("alice").sessions, 1);
+    assert_eq!(registry.kick_account("alice").sessions, 1);
     let later = session(&registry, "alice", "new");
     let ending = registry.ending(|info| &*info.destination == "old");
     assert_eq!(ending.count(), 1, "bob was not kicked");

@@ -1,4 +1,4 @@
-//! Who is connected; sending them home; making them wait.
+//! Lists and disconnects sessions; delays logins.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, BinaryHeap};
@@ -10,67 +10,56 @@ use api::parameters::{CLIENT, DESTINATION, FROM, IDENTIFIER, LIMIT, MAX_DELAY_SE
 use api::state::{Connection, Connections};
 use axum::Json;
 use axum::extract::State;
-use cluster::Event;
+use control::{Control, Order, SessionFilter};
 use sessions::{Registry, SessionInfo};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::filter::Filter;
+use super::filter;
 use crate::audit::Act;
 use crate::failure::{Answer, Failure};
 use crate::parameters::Parameters;
 use crate::shared::{Caller, Shared};
 
-/// How long a kick waits for what it has kicked: a session ends at the end of a line, within two seconds, and its
-/// client has five to hear why.
+/// How long a kick waits for the sessions it ended: a session ends at the end of a line, within two seconds, and its client
+/// has five seconds to read the reason.
 const KICK_WAIT: Duration = Duration::from_secs(8);
 
 /// `GET /connections`.
 pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Connections>> {
     let parameters = parameters.only(&[IDENTIFIER, DESTINATION, CLIENT, PROTOCOL, FROM, LIMIT])?;
-    let filter = Filter::of(&shared, &parameters)?;
+    let filter = filter::session_filter(&shared, &parameters)?;
     let (from, limit) = parameters.page()?;
-    Ok(Json(page(&shared.registry(), from.unwrap_or(0), limit, |info| filter.matches(info))))
+    Ok(Json(page(&shared.registry(), from.unwrap_or(0), limit, |session| filter.lists(session))))
 }
 
-/// `POST /connections/kick`: from the answer on, no session that was meant is on its old destination (or
-/// `ending` says how many still say goodbye), and no login that was under way lands there.
+/// `POST /connections/kick`: from the answer on, no session that matched is on its old destination (or `ending` says how
+/// many are still closing), and no login that was under way ends up there.
 pub(crate) async fn kick(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
 ) -> Answer<Json<Kicked>> {
     let parameters = parameters.only(&[IDENTIFIER, DESTINATION, CLIENT])?;
-    let filter = Filter::of(&shared, &parameters)?;
+    let filter = filter::session_filter(&shared, &parameters)?;
     if filter.is_empty() {
-        let detail = "name whom to kick: identifier (one account, or *@example.org), destination, client";
+        let detail = "no condition: give at least one of identifier (one account, or *@example.org), destination, client";
         return Err(Failure::bad_request(detail));
     }
-    // Here and at the other proxies at once.
-    let others = async {
-        match filter.everywhere() {
-            Some(filter) => shared.control().publish(Event::Kick(filter)).await,
-            None => tracing::warn!("a kick by network concerns this proxy's own sessions only"),
-        }
-    };
-    let registry = shared.registry();
-    let (told, ()) = tokio::join!(send_home(&registry, &filter), others);
+    let kicked = kick_and_wait(&shared.control(), filter).await?;
     let act =
-        Act::to_account("connections.kick", subject(&parameters)).after(format!("{} kicked", told.kicked));
-    let outcome = Ok(Json(told));
+        Act::to_account("connections.kick", subject(&parameters)).after(format!("{} kicked", kicked.kicked));
+    let outcome = Ok(Json(kicked));
     shared.record(&caller, act, &outcome).await;
     outcome
 }
 
-/// Tells those who are meant, and waits for them to leave.
-async fn send_home(registry: &Registry, filter: &Filter) -> Kicked {
-    let kicked = match filter.only_account() {
-        Some(account) => registry.kick(account),
-        None => registry.kick_where(|info| filter.matches(info)),
-    };
-    let ending = registry.ending(|info| filter.matches(info));
-    // Whether they have all left is told by the count.
-    let _ = timeout(KICK_WAIT, ending.gone()).await;
-    Kicked { kicked: kicked.sessions, logins: kicked.logins, ending: ending.count() }
+/// Kicks, and waits for the sessions to end.
+async fn kick_and_wait(control: &Control, filter: SessionFilter) -> Answer<Kicked> {
+    let deadline = Instant::now() + KICK_WAIT;
+    let kicked = control.execute(Order::Kick(filter)).await?.kicked();
+    // The count below says whether all of them have left.
+    let _ = timeout_at(deadline, kicked.ending.gone()).await;
+    Ok(Kicked { kicked: kicked.counts.sessions, logins: kicked.counts.logins, ending: kicked.ending.count() })
 }
 
 /// `POST /connections/delay`.
@@ -83,9 +72,8 @@ pub(crate) async fn delay(
     let identifier = parameters.required(IDENTIFIER)?;
     let seconds = clamped(parameters.required(SECONDS)?)?;
     let normalized = shared.account(identifier)?;
-    let (control, delay) = (shared.control(), Duration::from_secs(seconds));
-    control.delay(&normalized, delay);
-    control.publish(Event::Delay { account: normalized.as_str().into(), delay }).await;
+    let delay = Duration::from_secs(seconds);
+    shared.control().execute(Order::Delay { account: normalized.as_str().into(), delay }).await?;
     let act = Act::to_account("connections.delay", normalized.as_str()).after(format!("{seconds} seconds"));
     let outcome = Ok(Json(Delayed { identifier: identifier.to_owned(), normalized, seconds }));
     shared.record(&caller, act, &outcome).await;

@@ -1,9 +1,8 @@
-//! Which sessions a call means.
+//! Reads which sessions a call selects.
 
 use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
-use cluster::SessionFilter;
+use control::SessionFilter;
 use plan::network::Network;
-use sessions::SessionInfo;
 use types::protocol::Protocol;
 
 use super::destinations::undeclared;
@@ -11,89 +10,29 @@ use crate::failure::{Answer, Failure};
 use crate::parameters::Parameters;
 use crate::shared::Shared;
 
-/// Every given condition has to hold.
-#[derive(Debug, Default)]
-pub(super) struct Filter {
-    account: Option<Account>,
-    destination: Option<String>,
-    client: Option<Network>,
-    protocol: Option<Protocol>,
+/// Reads the sessions that the parameters select.
+pub(super) fn session_filter(shared: &Shared, parameters: &Parameters) -> Answer<SessionFilter> {
+    let mut filter = SessionFilter::default();
+    if let Some(identifier) = parameters.optional(IDENTIFIER) {
+        filter.account = Some(account(shared, identifier)?.into());
+    }
+    if let Some(name) = parameters.optional(DESTINATION) {
+        filter.destination = Some(destination(shared, name)?.into());
+    }
+    if let Some(text) = parameters.optional(CLIENT) {
+        filter.client = Some(network(text)?);
+    }
+    if let Some(name) = parameters.optional(PROTOCOL) {
+        filter.protocol = Some(protocol(name)?);
+    }
+    Ok(filter)
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Account {
-    /// This one.
-    One(String),
-    /// Every one whose name ends so: `@example.org`.
-    OfDomain(String),
-}
-
-// === impl Filter ===
-
-impl Filter {
-    pub(super) fn of(shared: &Shared, parameters: &Parameters) -> Answer<Self> {
-        let account = match parameters.optional(IDENTIFIER) {
-            None => None,
-            Some(pattern) => Some(match pattern.strip_prefix('*') {
-                None => Account::One(shared.account(pattern)?),
-                Some(domain) => Account::OfDomain(of_domain(shared, domain)?),
-            }),
-        };
-        let destination =
-            parameters.optional(DESTINATION).map(|name| destination(shared, name)).transpose()?;
-        let client = parameters.optional(CLIENT).map(network).transpose()?;
-        let protocol = parameters.optional(PROTOCOL).map(protocol).transpose()?;
-        Ok(Self { account, destination, client, protocol })
-    }
-
-    /// One account, whose name is normalised.
-    #[cfg(test)]
-    pub(super) fn of_account(name: &str) -> Self {
-        Self { account: Some(Account::One(name.to_owned())), ..Self::default() }
-    }
-
-    /// The one account, when that is the only condition.
-    pub(super) fn only_account(&self) -> Option<&str> {
-        let is_only = self.destination.is_none() && self.client.is_none() && self.protocol.is_none();
-        match &self.account {
-            Some(Account::One(name)) if is_only => Some(name),
-            _ => None,
-        }
-    }
-
-    /// The same for the other proxies; `None` when it cannot be told in their words.
-    pub(super) fn everywhere(&self) -> Option<SessionFilter> {
-        let client = match self.client {
-            None => None,
-            Some(network) => Some(network.single()?),
-        };
-        let account = self.account.as_ref().map(|account| match account {
-            Account::One(name) => name.as_str().into(),
-            Account::OfDomain(domain) => format!("*{domain}").into(),
-        });
-        let destination = self.destination.as_deref().map(Into::into);
-        self.protocol.is_none().then_some(SessionFilter { account, destination, client })
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.account.is_none()
-            && self.destination.is_none()
-            && self.client.is_none()
-            && self.protocol.is_none()
-    }
-
-    pub(super) fn matches(&self, info: &SessionInfo) -> bool {
-        let has_account = match &self.account {
-            None => true,
-            Some(Account::One(name)) => info.account.as_deref() == Some(name),
-            Some(Account::OfDomain(domain)) => {
-                info.account.as_deref().is_some_and(|account| account.ends_with(domain))
-            }
-        };
-        has_account
-            && self.destination.as_deref().is_none_or(|name| *info.destination == *name)
-            && self.client.is_none_or(|network| network.contains(info.client))
-            && self.protocol.is_none_or(|protocol| info.protocol == protocol)
+/// One account, or every account of a domain.
+fn account(shared: &Shared, identifier: &str) -> Answer<String> {
+    match identifier.strip_prefix('*') {
+        None => shared.account(identifier),
+        Some(domain) => Ok(format!("*{}", of_domain(shared, domain)?)),
     }
 }
 
@@ -105,8 +44,8 @@ fn of_domain(shared: &Shared, domain: &str) -> Answer<String> {
     shared.normalized(domain)
 }
 
-/// A declared one, or one that a reload has taken away and sessions are still on. Of a misspelt one, "nobody was
-/// there" would be the wrong thing to believe.
+/// A declared destination, or one that a reload has removed while sessions are still on it. For a misspelt one, "no
+/// sessions" would be a misleading answer.
 fn destination(shared: &Shared, name: &str) -> Answer<String> {
     let active = shared.plan();
     let is_in_use = || !shared.registry().sessions_where(1, |info| *info.destination == *name).is_empty();

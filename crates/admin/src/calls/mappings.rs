@@ -7,8 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use cluster::Event;
-use mapping::Change;
+use control::Order;
 
 use super::transfer;
 use crate::audit::Act;
@@ -58,14 +57,13 @@ pub(crate) async fn set(
     let normalized = shared.normalized(identifier)?;
     may_be_a_domain(&shared, &normalized)?;
     let previous = shared.router().resolve(&normalized).await.destination.to_string();
-    let change = Change::set(normalized.as_str(), destination);
-    let outcome = match shared.control().apply(vec![change]).await {
-        Ok(applied) => Ok(Json(Stored {
+    let outcome = match shared.control().execute(Order::set(&normalized, destination)).await {
+        Ok(executed) => Ok(Json(Stored {
             identifier: identifier.to_owned(),
             normalized: normalized.clone(),
             destination: destination.to_owned(),
             previous: previous.clone(),
-            changed: applied.changed > 0,
+            changed: executed.changed() > 0,
         })),
         Err(error) => Err(Failure::from(error)),
     };
@@ -84,14 +82,13 @@ pub(crate) async fn remove(
     let identifier = parameters.required(IDENTIFIER)?;
     let normalized = shared.normalized(identifier)?;
     let previous = shared.router().resolve(&normalized).await.destination.to_string();
-    let change = Change::remove(normalized.as_str());
-    let applied = shared.control().apply(vec![change]).await;
+    let executed = shared.control().execute(Order::remove(&normalized)).await;
     let destination = shared.router().resolve(&normalized).await.destination.to_string();
-    let outcome = match applied {
-        Ok(applied) => Ok(Json(Removed {
+    let outcome = match executed {
+        Ok(executed) => Ok(Json(Removed {
             identifier: identifier.to_owned(),
             normalized: normalized.clone(),
-            removed: applied.changed > 0,
+            removed: executed.changed() > 0,
             destination: destination.clone(),
             previous: previous.clone(),
         })),
@@ -109,8 +106,9 @@ pub(crate) async fn reload(
     parameters: Parameters,
 ) -> Answer<Json<Reloaded>> {
     parameters.only(&[])?;
-    let outcome = match shared.control().reload().await {
-        Ok(loaded) => {
+    let outcome = match shared.control().execute(Order::Reload).await {
+        Ok(executed) => {
+            let loaded = executed.loaded();
             let entries = loaded.map(|loaded| loaded.entries);
             Ok(Json(Reloaded { entries, domains: loaded.map(|loaded| loaded.domains) }))
         }
@@ -127,20 +125,23 @@ pub(crate) async fn invalidate(
     parameters: Parameters,
 ) -> Answer<Json<Invalidated>> {
     let parameters = parameters.only(&[IDENTIFIER])?;
-    let control = shared.control();
-    let (normalized, act) = match parameters.optional(IDENTIFIER) {
-        Some(identifier) => {
-            let normalized = shared.normalized(identifier)?;
-            control.invalidate(&normalized);
-            control.publish(Event::Changed(vec![normalized.as_str().into()])).await;
-            (Some(normalized.clone()), Act::to_account("cache.invalidate", normalized))
+    let normalized = match parameters.optional(IDENTIFIER) {
+        Some(identifier) => Some(shared.normalized(identifier)?),
+        None => None,
+    };
+    let order;
+    let act;
+    match &normalized {
+        Some(key) => {
+            order = Order::Invalidate(vec![key.as_str().into()]);
+            act = Act::to_account("cache.invalidate", key.clone());
         }
         None => {
-            control.flush();
-            control.publish(Event::Flush).await;
-            (None, Act::to("cache.invalidate", "all"))
+            order = Order::Flush;
+            act = Act::to("cache.invalidate", "all");
         }
-    };
+    }
+    shared.control().execute(order).await?;
     let outcome = Ok(Json(Invalidated { normalized }));
     shared.record(&caller, act, &outcome).await;
     outcome

@@ -51,16 +51,16 @@ fn node(node: &cluster::Node) -> Node {
 fn channel(from: &Bus) -> Channel {
     let counts = from.counts();
     let (state, reason) = match from.state() {
-        cluster::State::Alone(why) => ("none", Some(why.to_string())),
-        cluster::State::Cut => ("cut", None),
-        cluster::State::Connected => ("connected", None),
+        cluster::BusState::Alone(why) => ("none", Some(why.to_string())),
+        cluster::BusState::Disconnected => ("cut", None),
+        cluster::BusState::Connected => ("connected", None),
     };
     Channel {
         state: state.to_owned(),
         reason,
-        heard: counts.heard,
-        said: counts.said,
-        unsaid: counts.unsaid,
+        received: counts.received,
+        sent: counts.sent,
+        unsent: counts.unsent,
         forged: counts.forged,
         missed: counts.missed,
     }

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use control::Order;
 use http_body_util::channel::{Channel, Sender};
 use mapping::store::MAX_PAGE;
 use mapping::table::Table;
@@ -110,9 +111,8 @@ pub(crate) async fn import(
         let changed = entries - same(&shared.router(), &table).await?;
         return Ok(Json(Imported { entries, changed, dry_run: true }));
     }
-    let applied = shared.control().apply(changes(&table)).await;
-    let outcome = match applied {
-        Ok(applied) => Ok(Json(Imported { entries, changed: applied.changed, dry_run: false })),
+    let outcome = match shared.control().execute(Order::Change(changes(&table))).await {
+        Ok(executed) => Ok(Json(Imported { entries, changed: executed.changed(), dry_run: false })),
         Err(error) => Err(Failure::from(error)),
     };
     let mut act = Act::to("mapping.import", format!("{entries} entries"));

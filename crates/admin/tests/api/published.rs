@@ -37,7 +37,7 @@ async fn statistics() {
             "by_protocol": {"imap": 1}, "by_destination": {"new": 1},
             "nodes": [{"node": "test", "this": true, "silent_seconds": 0}],
             "channel": {
-                "state": "none", "reason": "it has not joined a channel yet", "heard": 0, "said": 0, "unsaid": 0,
+                "state": "none", "reason": "it has not joined a channel yet", "received": 0, "sent": 0, "unsent": 0,
                 "forged": 0, "missed": 0,
             },
             "uptime_seconds": stats["uptime_seconds"], "version": env!("CARGO_PKG_VERSION"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use cluster::Bus;
 use control::Control;
-use mapping::{FileStore, Router, Rules, Settings};
+use mapping::{FileStore, Router, RouterControl, Rules, Settings};
 use observe::Accounts;
 use plan::{Name, Plan};
 use runtime::{ActivePlan, TlsMaterial};
@@ -41,6 +41,7 @@ pub(crate) struct Fake {
     plan: Arc<ActivePlan>,
     registry: Registry,
     router: Arc<Router>,
+    control: Control,
     acceptor: Acceptor,
     pub(crate) is_draining: AtomicBool,
     /// What the next reload comes to.
@@ -80,14 +81,17 @@ impl Api {
         std::fs::write(folder.path().join("mapping"), "# moved\nalice@example.org\tnew\n").expect("a file");
         let plan = Arc::new(plan(&folder, mapping));
         let active = Arc::new(active(&plan));
-        let router = Arc::new(router(&plan, &folder));
+        let (router, router_control) = router(&plan, &folder);
+        let (registry, registry_control) = Registry::new(Limits::default());
+        let control = Control::new(router_control, registry_control, Bus::new("test").0);
         let own = Certificates::self_signed(&["localhost".to_owned()]).expect("a certificate");
         let tickets = Tickets::new().expect("randomness");
         let acceptor = Acceptor::new(&plan.tls, &own, &tickets, &[b"http/1.1"]).expect("TLS");
         let app_handle = Arc::new(Fake {
             plan: active,
-            registry: Registry::new(Limits::default()),
-            router,
+            registry,
+            router: Arc::new(router),
+            control,
             acceptor,
             is_draining: AtomicBool::new(false),
             reload: Mutex::new(None),
@@ -179,7 +183,7 @@ fn plan(folder: &tempfile::TempDir, mapping: &str) -> Plan {
     plan
 }
 
-fn router(plan: &Plan, folder: &tempfile::TempDir) -> Router {
+fn router(plan: &Plan, folder: &tempfile::TempDir) -> (Router, RouterControl) {
     let store = FileStore::open(folder.path().join("mapping"), Rules::of(plan)).expect("a mapping");
     Router::new(Arc::new(store), Settings::of(plan), 1_000)
 }
@@ -204,8 +208,7 @@ impl Fake {
 
 impl AppHandle for Fake {
     fn control(&self) -> Control {
-        let (bus, _ears) = Bus::new("test");
-        Control::new(Arc::clone(&self.router), self.registry.clone(), bus)
+        self.control.clone()
     }
 
     fn plan(&self) -> Arc<ActivePlan> {

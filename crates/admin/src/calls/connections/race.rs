@@ -7,16 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cluster::Bus;
-use control::Control;
+use control::{Control, Order, SessionFilter};
 use mapping::store::{Applied, Listing, StoreError};
-use mapping::{Change, Router, Rules, Settings, Store};
+use mapping::{Change, Router, RouterControl, Rules, Settings, Store};
 use plan::Name;
 use sessions::{Limits, Registry, Unconfirmed};
 use tokio::time::timeout;
 use types::protocol::Protocol;
 
-use super::super::filter::Filter;
-use super::send_home;
+use super::kick_and_wait;
 
 const ALICE: &str = "alice@example.org";
 const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -54,7 +53,7 @@ impl Store for Memory {
     }
 }
 
-fn router() -> Arc<Router> {
+fn router() -> (Router, RouterControl) {
     let long = Duration::from_secs(600);
     let settings = Settings {
         rules: Rules::new(["new", "old"].map(Name::from), true, false),
@@ -63,7 +62,7 @@ fn router() -> Arc<Router> {
         negative_ttl: long,
         lookup_timeout: long,
     };
-    Arc::new(Router::new(Arc::new(Memory::default()), settings, 100))
+    Router::new(Arc::new(Memory::default()), settings, 100)
 }
 
 /// Where the sessions of one account are at this moment, by destination.
@@ -76,7 +75,7 @@ fn places(registry: &Registry) -> BTreeMap<String, usize> {
 }
 
 /// Logs in over and over, as the session room does: wait, route, ask a backend, confirm, bridge.
-async fn log_in_for_ever(registry: Registry, router: Arc<Router>, is_over: Arc<AtomicBool>) -> usize {
+async fn log_in_for_ever(registry: Registry, router: Router, is_over: Arc<AtomicBool>) -> usize {
     let mut sessions = 0;
     'login: while !is_over.load(Ordering::Relaxed) {
         let Ok(mut login) = registry.begin(ALICE, Protocol::Imap, CLIENT) else { continue };
@@ -114,18 +113,19 @@ async fn others_run(turns: usize) {
 async fn after_a_kick_nobody_is_on_the_old_destination() {
     const ROUNDS: usize = 10_000;
     const LOGINS: usize = 4;
-    let (registry, router) = (Registry::new(Limits::default()), router());
-    let control = Control::new(Arc::clone(&router), registry.clone(), Bus::new("race").0);
-    let filter = Filter::of_account(ALICE);
+    let (registry, registry_control) = Registry::new(Limits::default());
+    let (router, router_control) = router();
+    let control = Control::new(router_control, registry_control, Bus::new("race").0);
+    let filter = SessionFilter::account(ALICE);
     let is_over = Arc::new(AtomicBool::new(false));
     let logins: Vec<_> = (0..LOGINS)
-        .map(|_| tokio::spawn(log_in_for_ever(registry.clone(), Arc::clone(&router), Arc::clone(&is_over))))
+        .map(|_| tokio::spawn(log_in_for_ever(registry.clone(), router.clone(), Arc::clone(&is_over))))
         .collect();
     let (began, mut kicked, mut caught) = (Instant::now(), 0, 0);
     for round in 0..ROUNDS {
         let (old, new) = if round % 2 == 0 { ("old", "new") } else { ("new", "old") };
-        control.apply(vec![Change::set(ALICE, new)]).await.expect("a store that takes it");
-        let told = send_home(&registry, &filter).await;
+        control.execute(Order::set(ALICE, new)).await.expect("a store that takes it");
+        let told = kick_and_wait(&control, filter.clone()).await.expect("a kick cannot fail");
         (kicked, caught) = (kicked + told.kicked, caught + told.logins);
         assert_eq!(told.ending, 0, "round {round}");
         for _ in 0..12 {
@@ -142,7 +142,7 @@ async fn after_a_kick_nobody_is_on_the_old_destination() {
                 tokio::select! {
                     ended = &mut login => return ended.expect("no panic"),
                     () = tokio::task::yield_now() => {
-                        registry.kick(ALICE);
+                        control.execute(Order::Kick(filter.clone())).await.expect("a kick cannot fail");
                     },
                 }
             }

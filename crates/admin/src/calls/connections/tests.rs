@@ -32,7 +32,7 @@ fn any_integer_is_a_delay() {
 
 #[test]
 fn pages_are_in_order_and_complete() {
-    let registry = Registry::new(Limits::default());
+    let (registry, _control) = Registry::new(Limits::default());
     let client = IpAddr::from([192, 0, 2, 1]);
     let tickets: Vec<_> = (0..250)
         .map(|n| {

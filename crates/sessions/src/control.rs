@@ -1,0 +1,155 @@
+//! Changes from outside: kick, route afresh, delay, drain, limits.
+//!
+//! [`RegistryControl`] is a type of its own so that only its owner, crate `control`, can change what is here: a
+//! handler that kicked a session by itself would leave the other proxies of the cluster with theirs. What must never
+//! happen here: a call that waits for the sessions it concerns. It signals them, under their account's lock, and returns.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::filter::SessionFilter;
+use crate::hold::{Hold, HoldError};
+use crate::live::{EndReason, SessionInfo};
+use crate::registry::{Limits, Registry};
+
+/// The right to change the registry. There is one for each registry, and no way to clone it; everything that can be
+/// read is read from the [`Registry`] that it dereferences to.
+#[derive(Debug)]
+pub struct RegistryControl {
+    registry: Registry,
+}
+
+/// What a kick met.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kicked {
+    /// Sessions that were signalled to end.
+    pub sessions: usize,
+    /// Logins under way, which are routed afresh.
+    pub logins: usize,
+}
+
+/// The longest delay of new logins that can be asked for.
+pub const MAX_DELAY: Duration = Duration::from_secs(120);
+
+/// Set once, when the proxy begins to drain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drain {
+    pub(crate) began: Instant,
+    pub(crate) spread: Duration,
+}
+
+// === impl RegistryControl ===
+
+impl RegistryControl {
+    pub(crate) const fn new(registry: Registry) -> Self {
+        Self { registry }
+    }
+
+    /// Changes the limits for new logins and sessions; none that exist are ended.
+    pub fn set_limits(&self, limits: Limits) {
+        self.registry.set_limits(limits);
+    }
+
+    /// Holds a group of accounts (normalised identifiers; repeated ones count once). From the return on, no login of
+    /// the group is confirmed: those under way, already looked up or not, wait for the release, at most until `until`.
+    ///
+    /// # Errors
+    /// [`HoldError`]; then nothing is held.
+    pub fn hold(&self, identifiers: &[&str], until: Instant) -> Result<Hold, HoldError> {
+        Hold::begin(&self.registry, identifiers, until)
+    }
+
+    /// Ends the sessions that match, and has logins under way routed afresh: those of the account when the filter names
+    /// one account and nothing else, otherwise all of them, since their destination is not known yet and routing a
+    /// login twice does no harm.
+    pub fn kick(&self, filter: &SessionFilter) -> Kicked {
+        if filter.is_empty() {
+            return Kicked::default();
+        }
+        match filter.only_account() {
+            Some(account) => self.kick_account(account),
+            None => self.kick_where(|session| filter.matches(session)),
+        }
+    }
+
+    /// Ends every session of an account and has its logins under way routed afresh.
+    pub(crate) fn kick_account(&self, identifier: &str) -> Kicked {
+        let mut shard = self.shard_of(identifier);
+        let generation = self.next_generation();
+        let Some(account) = shard.accounts.get_mut(identifier) else {
+            return Kicked::default();
+        };
+        account.generation = generation;
+        Kicked { sessions: account.ring_all(EndReason::Kick), logins: account.logins }
+    }
+
+    /// Ends every session that `matches`, and has every login under way routed afresh. `matches` is called under a lock
+    /// and must not call the registry.
+    pub(crate) fn kick_where(&self, matches: impl Fn(&SessionInfo) -> bool) -> Kicked {
+        let mut kicked = Kicked::default();
+        for mut shard in self.shards() {
+            for account in shard.accounts.values_mut().filter(|account| account.logins > 0) {
+                account.generation = self.next_generation();
+                kicked.logins += account.logins;
+            }
+            let met = shard.live().filter(|live| matches(&live.info));
+            kicked.sessions += met.filter(|live| live.bell.ring(EndReason::Kick)).count();
+        }
+        kicked
+    }
+
+    /// Has the account's logins under way routed afresh: call it after the account's mapping has changed.
+    pub fn bump(&self, identifier: &str) {
+        let mut shard = self.shard_of(identifier);
+        if let Some(account) = shard.accounts.get_mut(identifier) {
+            account.generation = self.next_generation();
+        }
+    }
+
+    /// Does the same for every account that `matches`, which is called under a lock and must not call the registry.
+    pub fn bump_where(&self, matches: impl Fn(&str) -> bool) {
+        for mut shard in self.shards() {
+            let under_way = shard.accounts.iter_mut().filter(|(_, account)| account.logins > 0);
+            for (_, account) in under_way.filter(|(identifier, _)| matches(identifier)) {
+                account.generation = self.next_generation();
+            }
+        }
+    }
+
+    /// Makes new logins of the account wait for `delay` (at most [`MAX_DELAY`]); they are looked up after that. The last
+    /// call counts; zero ends a delay.
+    pub fn delay(&self, identifier: &str, delay: Duration) {
+        let now = Instant::now();
+        let mut shard = self.shard_of(identifier);
+        // Nothing else removes entries that only an expired delay has kept.
+        shard.accounts.retain(|_, account| !account.is_idle(now));
+        let account = self.entry(&mut shard, &Arc::from(identifier));
+        account.delayed_until = Some(now + delay.min(MAX_DELAY));
+        account.wake();
+        self.tidy(&mut shard, identifier);
+    }
+
+    /// Signals every session, and every one that is confirmed later, to end: each at its own moment within `spread` from
+    /// now, so that their clients do not all reconnect at once. Later calls change nothing.
+    pub fn drain(&self, spread: Duration) {
+        if self.inner.drain.set(Drain { began: Instant::now(), spread }).is_err() {
+            return;
+        }
+        for shard in self.shards() {
+            for live in shard.live() {
+                live.bell.ring(EndReason::Drain);
+            }
+        }
+    }
+}
+
+impl Deref for RegistryControl {
+    type Target = Registry;
+
+    fn deref(&self) -> &Registry {
+        &self.registry
+    }
+}
