@@ -154,7 +154,9 @@ impl Message {
             "done" => {
                 Body::Done { run: contents.get("run")?.as_u64()?, number: contents.get("number")?.as_u64()? }
             }
-            name => Body::Order(OrderMessage { name: Cow::Owned(name.to_owned()), contents: contents.clone() }),
+            name => {
+                Body::Order(OrderMessage { name: Cow::Owned(name.to_owned()), contents: contents.clone() })
+            }
         };
         bodies.next().is_none().then_some(Self { head, body })
     }

@@ -197,7 +197,8 @@ async fn forged_and_repeated_messages_are_ignored_and_counted() {
     until(|| b.counts().forged == 2).await;
     assert!(!quiet(&mut b_events));
     let mut tap = hub.tap();
-    let delivery = tokio::join!(a.publish(changed("alice")), async { next_order(&mut b_events).await.acknowledge() }).0;
+    let delivery =
+        tokio::join!(a.publish(changed("alice")), async { next_order(&mut b_events).await.acknowledge() }).0;
     assert_eq!(delivery.unwrap().done.len(), 1);
     // Taken off the tap first: what is put back comes out of it again.
     let said: Vec<String> = std::iter::from_fn(|| tap.try_recv().ok()).collect();

@@ -26,7 +26,9 @@ impl Control {
                 tracing::warn!(order = order.label(), silent = ?delivery.silent,
                     "other proxies did not acknowledge the order: they may not have carried it out");
             }
-            Err(error) => tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies"),
+            Err(error) => {
+                tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies")
+            }
         }
     }
 
@@ -54,7 +56,9 @@ impl Control {
                 tracing::info!(%from, sessions = kicked.counts.sessions, "sessions kicked by an order of another proxy");
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%from, order = label, %error, "an order of another proxy had no effect here"),
+            Err(error) => {
+                tracing::warn!(%from, order = label, %error, "an order of another proxy had no effect here")
+            }
         }
         received.acknowledge();
     }

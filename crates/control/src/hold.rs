@@ -69,7 +69,10 @@ impl Control {
         let mut holds = self.inner.holds.lock();
         drop_expired(&mut holds);
         if holds.len() >= MAX_HOLDS && origin != Origin::ThisProxy {
-            tracing::warn!(limit = MAX_HOLDS, "a hold of another proxy was ignored: too many holds are in force");
+            tracing::warn!(
+                limit = MAX_HOLDS,
+                "a hold of another proxy was ignored: too many holds are in force"
+            );
             return Ok(Executed::Done);
         }
         if let Some(groups) = holds.get_mut(&id) {

@@ -70,22 +70,14 @@ struct Parts {
 // === impl Router ===
 
 impl Router {
-    /// Makes a router over `store`, with a cache of at most `cache_max_entries` answers, and the one right to change it.
-    #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        settings: Settings,
-        cache_max_entries: usize,
-    ) -> (Self, RouterControl) {
+    fn build(store: Arc<dyn Store>, settings: Settings, cache_max_entries: usize) -> Self {
         let inner = Inner {
             parts: ArcSwap::from_pointee(Parts { store, settings, base: 0 }),
             cache: Cache::new(cache_max_entries),
             counters: Counters::default(),
             is_store_down: AtomicBool::new(false),
         };
-        let router = Self { inner: Arc::new(inner) };
-        let control = RouterControl::new(router.clone());
-        (router, control)
+        Self { inner: Arc::new(inner) }
     }
 
     /// Where the account `identifier` (normalised) is. Never fails; waits for the store at most twice

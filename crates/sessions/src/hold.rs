@@ -52,7 +52,11 @@ impl Hold {
     pub const MAX_GROUP: usize = 1_000;
 
     /// See `RegistryControl::hold`.
-    pub(crate) fn begin(registry: &Registry, identifiers: &[&str], until: Instant) -> Result<Self, HoldError> {
+    pub(crate) fn begin(
+        registry: &Registry,
+        identifiers: &[&str],
+        until: Instant,
+    ) -> Result<Self, HoldError> {
         if identifiers.is_empty() {
             return Err(HoldError::Nobody);
         }

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use types::protocol::Protocol;
 
 use crate::account::Account;
-use crate::live::{EndReason, Ending, Live, SessionInfo};
 use crate::control::{Drain, RegistryControl};
+use crate::live::{EndReason, Ending, Live, SessionInfo};
 use crate::ticket::LoginTicket;
 
 /// The live state of all accounts. A clone is the same desk.

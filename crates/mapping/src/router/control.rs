@@ -20,13 +20,20 @@ pub struct RouterControl {
 /// The distance between the bases of two plans; flushes and epochs never add up to as much.
 const PLAN_STEP: u64 = 1 << 40;
 
+// === impl Router ===
+
+impl Router {
+    /// Makes a router over `store`, with a cache of at most `cache_max_entries` answers, and the one right to change it.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, settings: Settings, cache_max_entries: usize) -> (Self, RouterControl) {
+        let router = Self::build(store, settings, cache_max_entries);
+        (router.clone(), RouterControl { router })
+    }
+}
+
 // === impl RouterControl ===
 
 impl RouterControl {
-    pub(super) const fn new(router: Router) -> Self {
-        Self { router }
-    }
-
     /// Routes by another plan and another store (or the same) from now on. Cached answers are looked up again, and kept
     /// for an outage of the store.
     pub fn set_plan(&self, store: &Arc<dyn Store>, settings: &Settings) {
