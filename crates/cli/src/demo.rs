@@ -32,7 +32,7 @@ fn run() -> Result<(), String> {
     let path = folder
         .write_configuration(&configuration(&folder, old.endpoints(), new.endpoints(), ports))
         .map_err(text)?;
-    token::new(Some(&folder.token())).map_err(|failure| failure.to_string())?;
+    token::new(Some(&folder.token())).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().unwrap_or_else(|_| "pointsman".into());
     let loaded = config::load(&path).map_err(|report| report.render(false))?;
     let guide =
