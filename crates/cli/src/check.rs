@@ -11,11 +11,12 @@ use crate::api_client::CommandError;
 use crate::format::{count, escaped};
 use crate::print::{print_bytes, print_json, print_line};
 use crate::probe::{self, ProbeReport};
-use crate::run::{find, stderr_has_colours};
+use crate::run::{find, not_found_text, stderr_has_colours};
 
 /// Checks a configuration and its mapping file and, with `is_probing`, the servers that they name.
 pub(crate) fn check(named: Option<&Path>, is_probing: bool, is_json: bool) -> Result<ExitCode, CommandError> {
     let Some(path) = find(named) else {
+        eprintln!("pointsman: {}", not_found_text());
         return Ok(ExitCode::FAILURE);
     };
     let (report, mapping, plan) = match config::load(&path) {
@@ -35,7 +36,7 @@ pub(crate) fn check(named: Option<&Path>, is_probing: bool, is_json: bool) -> Re
         show(&report, &mapping, probed.as_ref())?;
         let warnings = report.diagnostics.len() - report.errors();
         print_line(&format!(
-            "{}: {}: {}, {}",
+            "{} {}: {}, {}",
             path.display(),
             verdict(errors, is_usable),
             count(errors, "error", "errors"),

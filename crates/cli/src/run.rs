@@ -30,7 +30,17 @@ pub(crate) fn run(named: Option<&Path>) -> ExitCode {
 
 /// Loads a configuration, and prints its errors to standard error.
 fn load(named: Option<&Path>) -> Option<Loaded> {
-    let path = find(named)?;
+    let Some(path) = find(named) else {
+        eprintln!("pointsman: {}", not_found_text());
+        return None;
+    };
+    if is_mistyped_command(&path) {
+        let path = path.display();
+        eprintln!(
+            "pointsman: `{path}` is neither a command nor a file: run `pointsman --help` to see the commands"
+        );
+        return None;
+    }
     match config::load(&path) {
         Ok(loaded) => Some(loaded),
         Err(report) => {
@@ -42,9 +52,13 @@ fn load(named: Option<&Path>) -> Option<Loaded> {
     }
 }
 
+/// `pointsman FILE` runs the proxy, so a mistyped command looks like a file that does not exist.
+fn is_mistyped_command(path: &Path) -> bool {
+    let is_word = path.as_os_str().as_encoded_bytes().iter().all(u8::is_ascii_alphabetic);
+    is_word && !path.exists()
+}
+
 /// Returns the configuration's path: the named one, the environment's, or the first default that exists.
-///
-/// Prints a message if there is none.
 pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
     if let Some(path) = named {
         return Some(path.to_owned());
@@ -54,15 +68,13 @@ pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
             return Some(value.into());
         }
     }
-    let found = DEFAULT_PATHS.into_iter().map(PathBuf::from).find(|path| path.exists());
-    if found.is_none() {
-        eprintln!(
-            "pointsman: no configuration found: name a file, set {}, or create {}",
-            VARIABLES[0],
-            DEFAULT_PATHS.join(" or ")
-        );
-    }
-    found
+    DEFAULT_PATHS.into_iter().map(PathBuf::from).find(|path| path.exists())
+}
+
+/// Returns the error message for a configuration that [`find`] does not find.
+pub(crate) fn not_found_text() -> String {
+    let paths = DEFAULT_PATHS.join(" or ");
+    format!("no configuration found: name a file, set {}, or create {paths}", VARIABLES[0])
 }
 
 /// Returns whether standard error gets colours: only a terminal does.

@@ -23,7 +23,7 @@ use crate::api_client::{CommandError, block_on, connectable, load_plan};
 use crate::arguments::VerifyOptions;
 use crate::print::{Table, print_json};
 use crate::progress::with_progress;
-use crate::run::find;
+use crate::run::{find, not_found_text};
 use login::Account;
 use result::{ListenerResult, TestResult};
 
@@ -44,7 +44,7 @@ const EXTRA_TIME: Duration = Duration::from_secs(20);
 /// Tests every listener of the configuration.
 pub(crate) fn verify(options: &VerifyOptions) -> Result<ExitCode, CommandError> {
     let Some(path) = find(options.config.as_deref()) else {
-        return Err(CommandError::Usage("verify needs the configuration of the proxy".to_owned()));
+        return Err(CommandError::Usage(not_found_text()));
     };
     let plan = load_plan(&path)?;
     let verify = certificate_rule(options)?;

@@ -15,7 +15,7 @@ use types::secret::Secret;
 use super::error::CommandError;
 use crate::arguments::ApiOptions;
 use crate::format::count;
-use crate::run::find;
+use crate::run::{find, not_found_text};
 
 /// The management API of one proxy.
 pub(crate) struct ApiEndpoint {
@@ -60,7 +60,10 @@ impl ApiEndpoint {
 
     fn of_configuration(named: Option<&Path>, pin: Option<[u8; 32]>) -> Result<Self, CommandError> {
         let Some(path) = find(named) else {
-            return Err(CommandError::Usage("or pass the address of the API with --url".to_owned()));
+            return Err(CommandError::Usage(format!(
+                "{}; or pass the address of the API with --url",
+                not_found_text()
+            )));
         };
         let plan = load_plan(&path)?;
         let admin = plan.admin.as_ref().and_then(|admin| Some((admin, admin.bind.first()?)));
