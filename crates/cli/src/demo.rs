@@ -39,7 +39,7 @@ fn run() -> Result<(), String> {
         Guide { program: &program, folder: &folder, ports, accounts: &accounts, servers: [&old, &new] }
             .to_string();
     let on_ready = move || {
-        // Whoever closed the pipe does not want to read it.
+        // A closed pipe means that the guide is not wanted.
         let _ = writeln!(io::stdout(), "{guide}");
     };
     let options = Options { on_ready: Some(Box::new(on_ready)), keep_log: false, ..Options::default() };
