@@ -1,4 +1,7 @@
-//! The command line.
+//! The command line: every command, option and help text.
+//!
+//! Help texts are read at 80 columns, so no line that is printed as it stands (the examples) is longer than that.
+//! A secret must never be an argument: arguments are visible in every process list.
 
 mod client;
 
@@ -7,152 +10,141 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use client::{MapCommand, Reach, SessionsCommand, Whose};
+pub(crate) use client::{ApiOptions, FilterOptions, MapCommand, SessionsCommand, TopOptions};
 
-/// Stands in front of an old and a new mail server, and leads every account to the one that holds it.
+/// Mail-migration proxy: routes every account to the mail server that holds it.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// Configuration file: `pointsman CONFIG` is `pointsman run CONFIG`.
+    /// Configuration file: `pointsman FILE` means `pointsman run FILE`
+    #[arg(value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the proxy.
+    /// Run the proxy
     #[command(after_help = RUN)]
     Run {
-        /// Configuration file [default: $POINTSMAN_CONFIG, $PROXY_CONFIG, ./pointsman.toml, /etc/pointsman/config.toml]
+        /// Configuration file [default: see `pointsman --help`]
+        #[arg(value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Validate a configuration: every problem in one run, with file, line and column.
+    /// Check a configuration and, with --probe, the servers it names
     #[command(after_help = CHECK)]
     Check {
-        /// Configuration file [default: as for `run`]
+        /// Configuration file [default: see `pointsman --help`]
+        #[arg(value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Also connect to every host of every destination, as far as a login goes without a credential
+        /// Also connect to every backend and the mapping store
         #[arg(long)]
         probe: bool,
-        /// Print the problems as JSON
+        /// Print the result as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Log in at every listener of the running proxy as one account, and send it a message through port 25.
+    /// Test a running proxy: log in at every listener, send a message
     #[command(after_help = VERIFY)]
-    Verify(Verify),
-    /// Print the JSON Schema of the configuration, for editors.
+    Verify(VerifyOptions),
+    /// Print the JSON Schema of the configuration
     #[command(after_help = SCHEMA)]
     Schema {
-        /// Print every key as a Markdown page instead
+        /// Print a Markdown page of all keys instead
         #[arg(long)]
         reference: bool,
     },
-    /// See and change which destination holds an account.
-    #[command(after_help = STATUSES)]
+    /// Show and change which destination holds an account
+    #[command(after_help = MAP)]
     Map {
         #[command(flatten)]
-        reach: Reach,
+        api: ApiOptions,
         #[command(subcommand)]
         command: MapCommand,
     },
-    /// See who is connected, and send them home.
-    #[command(after_help = STATUSES)]
+    /// List and disconnect sessions
+    #[command(after_help = SESSIONS)]
     Sessions {
         #[command(flatten)]
-        reach: Reach,
+        api: ApiOptions,
         #[command(subcommand)]
         command: SessionsCommand,
     },
-    /// Say how the proxy and its destinations are.
+    /// Show the state of the proxy and its destinations
     #[command(after_help = STATUS)]
     Status {
         #[command(flatten)]
-        reach: Reach,
+        api: ApiOptions,
     },
-    /// Watch the proxy at work: logins a second, destinations, the busiest sessions.
+    /// Watch logins, destinations and the busiest sessions
     #[command(after_help = TOP)]
     Top {
+        // First, because a flattened help heading extends to the arguments after it.
         #[command(flatten)]
-        reach: Reach,
+        top: TopOptions,
         #[command(flatten)]
-        top: Watch,
+        api: ApiOptions,
     },
-    /// Make a token for the management API.
+    /// Create a token for the management API
     Token {
         #[command(subcommand)]
         command: TokenCommand,
     },
-    /// Print the completions of a shell.
+    /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
-        /// For which shell
+        /// bash, elvish, fish, powershell or zsh
+        #[arg(hide_possible_values = true)]
         shell: Shell,
     },
-    /// Print the manual page, or write it and those of all commands into a folder.
+    /// Print the manual page, or write one page per command
     #[command(after_help = MAN)]
     Man {
-        /// Write pointsman.1, pointsman-map.1 and so on here
-        #[arg(long, value_name = "FOLDER")]
+        /// Write pointsman.1, pointsman-map.1, … here
+        #[arg(long, value_name = "DIRECTORY")]
         out: Option<PathBuf>,
     },
-    /// See the main job with nothing installed: two small mail servers and a proxy in front.
+    /// Try the proxy with two built-in mail servers
     #[command(after_help = DEMO)]
     Demo,
 }
 
-/// What `verify` is told.
+/// The arguments of `verify`.
 #[derive(Debug, Args)]
-pub(crate) struct Verify {
-    /// Configuration file [default: as for `run`]
+pub(crate) struct VerifyOptions {
+    /// Configuration file [default: see `pointsman --help`]
+    #[arg(value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The account
+    /// Account to log in with
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) user: String,
-    /// File that holds its password [default: $POINTSMAN_VERIFY_PASSWORD, else it is asked for]
+    /// Read the password from this file
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Name that the certificates must be for [default: server.hostname, else the first certificate's]
+    /// Name that the certificates must be valid for
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Certificates of the authorities to trust, in PEM, in place of this host's
+    /// Trust the CAs in this PEM file, not the system's
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     pub(crate) ca: Option<PathBuf>,
-    /// Take any certificate: the password goes to whoever answers
+    /// Accept any certificate (exposes the password)
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Send no message
+    /// Do not send a message
     #[arg(long)]
     pub(crate) no_message: bool,
-    /// Print the outcomes as JSON
+    /// Print the results as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What `top` is told.
-#[derive(Debug, Args)]
-pub(crate) struct Watch {
-    /// Sessions of whom; destinations and logins are always everybody's
-    #[command(flatten)]
-    pub(crate) whose: Whose,
-    /// Only sessions of this protocol
-    #[arg(long)]
-    pub(crate) protocol: Option<String>,
-    /// Seconds from one look to the next
-    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(crate) interval: u64,
-    /// End after so many looks
-    #[arg(long, value_name = "LOOKS")]
-    pub(crate) count: Option<u64>,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a new random token: 64 hexadecimal digits, 256 bits.
+    /// Create a random token: 64 hexadecimal digits (256 bits)
     #[command(after_help = TOKEN)]
     New {
-        /// Write it here, readable by the owner only, in place of standard output. An existing file is not touched
+        /// Write the token to this new file (mode 0600)
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
@@ -160,17 +152,22 @@ pub(crate) enum TokenCommand {
 
 const EXAMPLES: &str = "\
 Examples:
-  pointsman demo                              see what it does
-  pointsman check /etc/pointsman/config.toml  find every mistake in a configuration
+  pointsman demo                              try it without a configuration
+  pointsman check /etc/pointsman/config.toml  find all configuration errors
   pointsman run /etc/pointsman/config.toml    run the proxy
-  pointsman status                            how is it?
-  pointsman map set alice@example.org new     send an account to its new server
+  pointsman status                            show the state of a running proxy
+  pointsman map set alice@example.org new     move an account to `new`
+
+Configuration file, when none is given (the first of these):
+  $POINTSMAN_CONFIG, $PROXY_CONFIG, ./pointsman.toml,
+  /etc/pointsman/config.toml
 
 Environment:
-  POINTSMAN_CONFIG, PROXY_CONFIG   the configuration file, when none is named (in this order)
-  NO_COLOR                         no colours, whatever the terminal
+  POINTSMAN_CONFIG, PROXY_CONFIG   path of the configuration file
+  NO_COLOR                         do not use colours
 
-Exit status: 0 done, 1 no or failed, 2 not understood or, for a client's command, the proxy could not be asked.";
+Exit status: 0 success; 1 failure; 2 invalid arguments or, for commands that
+use the management API, no answer from the proxy.";
 
 const RUN: &str = "\
 Examples:
@@ -178,10 +175,10 @@ Examples:
   POINTSMAN_CONFIG=/etc/pointsman/config.toml pointsman run
 
 Signals:
-  SIGHUP            reload configuration, mapping and certificates
-  SIGINT, SIGTERM   drain and exit; a second one exits at once
+  SIGHUP            reload the configuration, the mapping and the certificates
+  SIGINT, SIGTERM   drain, then exit; a second signal exits at once
 
-Exit status: 0 after a drain, 1 when it cannot start.";
+Exit status: 0 after a drain; 1 if the proxy cannot start.";
 
 const CHECK: &str = "\
 Examples:
@@ -189,13 +186,35 @@ Examples:
   pointsman check --json pointsman.toml | jq '.[].key'
   pointsman check --probe pointsman.toml
 
-With --probe: TLS with its certificate, greeting, capabilities and forwarding, by the way of a session. No credential is sent.
-A host has backend_timeout; eight are probed at once. --json then prints {\"problems\": [...], \"probe\": [...]}.
+All errors are reported in one run, with file, line and column. Errors in the
+mapping file are reported too.
 
-Exit status: 0 valid, 1 not valid, or a destination would not serve a login.";
+--probe connects to every host of every destination the way a session does, up
+to the point where a password would be sent: TLS and certificate, greeting,
+capabilities, forwarding of the client's address. No credential is sent. It
+also queries the mapping store. Up to eight hosts are probed at the same time;
+each has `server.backend_timeout`.
 
-const STATUSES: &str = "\
-Exit status: 0 done, 1 the proxy said no (or there was no such entry), 2 it could not be asked.";
+--json prints a list of problems; with --probe, an object with the members
+`problems`, `probe` and `store`.
+
+Exit status: 0 valid; 1 not valid, or logins would fail at a probed server.";
+
+const MAP: &str = "\
+Examples:
+  pointsman map get alice@example.org
+  pointsman map set alice@example.org new
+
+Exit status: 0 success; 1 the proxy refused the request, or `rm` found no
+entry; 2 no answer from the proxy, or invalid arguments.";
+
+const SESSIONS: &str = "\
+Examples:
+  pointsman sessions list --destination old
+  pointsman sessions kick --user alice@example.org
+
+Exit status: 0 success; 1 the proxy refused the request, or a kicked session
+has not ended yet; 2 no answer from the proxy, or invalid arguments.";
 
 const STATUS: &str = "\
 Examples:
@@ -203,7 +222,8 @@ Examples:
   pointsman status --json | jq .ready
   pointsman status --url https://mail.example.org:9443 --token-file admin.token
 
-Exit status: 0 all is well, 1 not ready or a destination is down, 2 the proxy could not be asked.";
+Exit status: 0 ready and every destination up; 1 not ready, or a destination is
+down; 2 no answer from the proxy.";
 
 const TOP: &str = "\
 Examples:
@@ -211,32 +231,41 @@ Examples:
   pointsman top --destination old --interval 5
   pointsman top --json --count 2 | tail -n 1 | jq .logins_per_second
 
-Keys: s another order of the sessions, p hold the picture, q end.
-With --json a line for each look; rates are there from the second on.
+Keys: s changes the order of the sessions, p pauses, q quits.
 
-Exit status: 0 ended, 1 the proxy said no, 2 it could not be asked, or there is no terminal to draw on.";
+--json prints one line per update. Rates need two updates: they are null in the
+first one.
+
+Exit status: 0 ended by the user or by --count; 1 the proxy refused the request;
+2 no answer from the proxy, or no terminal to draw on.";
 
 const SCHEMA: &str = "\
 Examples:
   pointsman schema > pointsman.schema.json
   pointsman schema --reference | less
 
-Exit status: 0 done, 2 it cannot be written.";
+Editors with a TOML language server use the schema to complete and check keys.
+
+Exit status: 0 success; 2 standard output cannot be written.";
 
 const DEMO: &str = "\
 Example:
-  pointsman demo      then do what it prints; Ctrl-C ends it
+  pointsman demo      then follow the steps that it prints; Ctrl-C ends it
 
-Exit status: 0 when it was ended, 1 when it cannot run.";
+Runs an old and a new mail server and the proxy in front of them, on this host
+only. Everything is deleted when it ends.
+
+Exit status: 0 ended by the user; 1 the demo cannot run.";
 
 const TOKEN: &str = "\
 Examples:
   pointsman token new --out /etc/pointsman/admin.token
   pointsman token new
 
-A running proxy takes a new token at its next start.
+Without --out the token is printed. An existing file is never overwritten.
+A running proxy reads its token at the start only: restart it to use a new one.
 
-Exit status: 0 done, 2 the file cannot be written, or is there already.";
+Exit status: 0 success; 2 the file exists or cannot be written.";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -244,24 +273,35 @@ Examples:
   pointsman completions zsh > ~/.zfunc/_pointsman
   pointsman completions fish > ~/.config/fish/completions/pointsman.fish
 
-Exit status: 0 done, 2 no such shell.";
+Exit status: 0 success; 2 unknown shell, or standard output cannot be written.";
 
 const MAN: &str = "\
 Examples:
   pointsman man | man -l -
   pointsman man --out /usr/local/share/man/man1
 
-Exit status: 0 done, 2 a file cannot be written.";
+Exit status: 0 success; 2 a file cannot be written.";
 
 const VERIFY: &str = "\
 Examples:
   pointsman verify /etc/pointsman/config.toml --user test@example.org
   pointsman verify --user test@example.org --password-file test.password --json
 
-Use an account made for tests: a message is left in its inbox. Listeners without TLS are passed over, since no password is sent
-in the clear, and so are those that demand a PROXY header.
+Logs in at every IMAP, POP3, ManageSieve, submission and HTTP listener, sends a
+message through each SMTP listener, and looks for the message by IMAP. Use a
+test account: the message stays in its inbox.
 
-Exit status: 0 everything that was tried is well, 1 something is not (or nothing could be tried), 2 it could not begin.";
+The password is read from --password-file, else from the environment variable
+POINTSMAN_VERIFY_PASSWORD, else from the terminal.
+
+Certificates must be valid for --name, else for `server.hostname`, else for the
+first name in the configured certificates.
+
+Skipped: listeners without TLS, because no password is sent in the clear, and
+listeners that require a PROXY header.
+
+Exit status: 0 every test that ran passed; 1 a test failed, or none ran; 2 the
+tests could not be started.";
 
 #[cfg(test)]
 mod tests {
@@ -272,5 +312,19 @@ mod tests {
     #[test]
     fn the_definition_does_not_contradict_itself() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        assert_fits(&mut Arguments::command());
+    }
+
+    fn assert_fits(command: &mut clap::Command) {
+        for line in command.render_help().to_string().lines() {
+            assert!(line.chars().count() <= 80, "{}: {line:?}", command.get_name());
+        }
+        for subcommand in command.get_subcommands_mut() {
+            assert_fits(subcommand);
+        }
     }
 }

@@ -5,94 +5,91 @@ use std::process::ExitCode;
 
 use api::Diagnostic;
 use config::Report;
+use serde_json::json;
 
-use crate::client::Failure;
-use crate::print::{self, escaped, line};
-use crate::probe::{self, Row, StoreRow};
-use crate::run::{colours, find};
+use crate::api_client::CommandError;
+use crate::format::{count, escaped};
+use crate::print::{print_bytes, print_json, print_line};
+use crate::probe::{self, ProbeReport};
+use crate::run::{find, not_found_text, stderr_has_colours};
 
-/// What a probe found, beyond the file.
-struct Probed {
-    probe: Vec<Row>,
-    /// `None` where mappings are in a file.
-    store: Option<StoreRow>,
-}
-
-/// Validates a configuration and its mapping file; with `is_probing` also what they lead to.
-pub(crate) fn check(named: Option<&Path>, is_probing: bool, json: bool) -> ExitCode {
+/// Checks a configuration and its mapping file and, with `is_probing`, the servers that they name.
+pub(crate) fn check(named: Option<&Path>, is_probing: bool, is_json: bool) -> Result<ExitCode, CommandError> {
     let Some(path) = find(named) else {
-        return ExitCode::FAILURE;
+        eprintln!("pointsman: {}", not_found_text());
+        return Ok(ExitCode::FAILURE);
     };
     let (report, mapping, plan) = match config::load(&path) {
         Ok(loaded) => (loaded.warnings, app::check_mapping(&loaded.plan), Some(loaded.plan)),
         Err(report) => (report, Vec::new(), None),
     };
+    // There is nothing to probe if the configuration is not valid.
+    let probed = match plan {
+        Some(plan) if is_probing => Some(probe::probe(plan)?),
+        _ => None,
+    };
     let errors = report.errors() + mapping.len();
-    let warnings = report.diagnostics.len() - report.errors();
-    let probed = plan.filter(|_| is_probing).map(|plan| {
-        let (probe, store) = probe::probe(plan)?;
-        Ok::<_, Failure>(Probed { probe, store })
-    });
-    let probed = match probed.transpose() {
-        Ok(probed) => probed,
-        Err(failure) => return failure.tell(),
-    };
-    let serves = probed.as_ref().is_none_or(|Probed { probe, store }| {
-        probe.iter().all(Row::serves) && store.as_ref().is_none_or(StoreRow::serves)
-    });
-    let shown = if json {
-        show_json(&report, &mapping, is_probing, probed.as_ref())
+    let is_usable = probed.as_ref().is_none_or(ProbeReport::is_usable);
+    if is_json {
+        show_json(&report, &mapping, is_probing, probed.as_ref())?;
     } else {
-        let verdict = match (errors, serves) {
-            (0, true) => "is valid",
-            (0, false) => "is valid, but something that it leads to would not serve",
-            _ => "is not valid",
-        };
-        let (path, errors, warnings) = (path.display(), count(errors, "error"), count(warnings, "warning"));
-        let verdict = format!("{path}: {verdict}: {errors}, {warnings}");
-        show(&report, &mapping, probed.as_ref()).and_then(|()| line(&verdict))
-    };
-    if let Err(failure) = shown {
-        return failure.tell();
+        show(&report, &mapping, probed.as_ref())?;
+        let warnings = report.diagnostics.len() - report.errors();
+        print_line(&format!(
+            "{} {}: {}, {}",
+            path.display(),
+            verdict(errors, is_usable),
+            count(errors, "error", "errors"),
+            count(warnings, "warning", "warnings")
+        ))?;
     }
-    if errors == 0 && serves { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if errors == 0 && is_usable { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+const fn verdict(errors: usize, is_usable: bool) -> &'static str {
+    match (errors, is_usable) {
+        (0, true) => "is valid",
+        (0, false) => "is valid, but the probe failed (see above)",
+        _ => "is not valid",
+    }
 }
 
 fn show_json(
     report: &Report,
     mapping: &[Diagnostic],
     is_probing: bool,
-    probed: Option<&Probed>,
-) -> Result<(), Failure> {
+    probed: Option<&ProbeReport>,
+) -> Result<(), CommandError> {
     let mut problems = report.to_json();
     if let Some(problems) = problems.as_array_mut() {
-        problems.extend(mapping.iter().map(|remark| serde_json::json!(remark)));
+        problems.extend(mapping.iter().map(|diagnostic| json!(diagnostic)));
     }
-    match (is_probing, probed) {
-        (false, _) => print::json(&problems),
-        (true, None) => print::json(&serde_json::json!({ "problems": problems, "probe": [] })),
-        (true, Some(Probed { probe, store })) => {
-            print::json(&serde_json::json!({ "problems": problems, "probe": probe, "store": store }))
-        }
+    match probed {
+        Some(probed) => print_json(&json!({
+            "problems": problems,
+            "probe": probed.backends,
+            "store": probed.store,
+        })),
+        None if is_probing => print_json(&json!({ "problems": problems, "probe": [] })),
+        None => print_json(&problems),
     }
 }
 
-fn show(report: &Report, mapping: &[Diagnostic], probed: Option<&Probed>) -> Result<(), Failure> {
+fn show(report: &Report, mapping: &[Diagnostic], probed: Option<&ProbeReport>) -> Result<(), CommandError> {
     if !report.diagnostics.is_empty() {
-        eprintln!("{}\n", report.render(colours()));
+        eprintln!("{}\n", report.render(stderr_has_colours()));
     }
     for Diagnostic { file, line, message, .. } in mapping {
         eprintln!("error: {}:{line}: {}", escaped(file), escaped(message));
     }
-    probed.map_or(Ok(()), |Probed { probe, store }| probe::show(probe, store.as_ref()))
+    match probed {
+        Some(probed) => probed.print(),
+        None => Ok(()),
+    }
 }
 
-/// Prints the JSON Schema, or the reference page.
-pub(crate) fn schema(reference: bool) -> Result<(), Failure> {
-    let text = if reference { config::reference() } else { format!("{:#}\n", config::schema()) };
-    print::out(text.as_bytes())
+/// Prints the JSON Schema of the configuration, or the page of all keys.
+pub(crate) fn schema(is_reference: bool) -> Result<(), CommandError> {
+    let text = if is_reference { config::reference() } else { format!("{:#}\n", config::schema()) };
+    print_bytes(text.as_bytes())
 }

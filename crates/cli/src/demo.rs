@@ -32,14 +32,14 @@ fn run() -> Result<(), String> {
     let path = folder
         .write_configuration(&configuration(&folder, old.endpoints(), new.endpoints(), ports))
         .map_err(text)?;
-    token::new(Some(&folder.token())).map_err(|failure| failure.to_string())?;
+    token::new(Some(&folder.token())).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().unwrap_or_else(|_| "pointsman".into());
     let loaded = config::load(&path).map_err(|report| report.render(false))?;
     let guide =
         Guide { program: &program, folder: &folder, ports, accounts: &accounts, servers: [&old, &new] }
             .to_string();
     let on_ready = move || {
-        // Whoever closed the pipe does not want to read it.
+        // A closed pipe means that the guide is not wanted.
         let _ = writeln!(io::stdout(), "{guide}");
     };
     let options = Options { on_ready: Some(Box::new(on_ready)), keep_log: false, ..Options::default() };

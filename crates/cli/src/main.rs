@@ -1,9 +1,10 @@
-//! `pointsman`: the one binary.
+//! `pointsman`: the only program of the workspace.
 
+mod api_client;
 mod arguments;
 mod check;
-mod client;
 mod demo;
+mod format;
 mod manual;
 mod map;
 mod print;
@@ -18,53 +19,66 @@ mod verify;
 
 use std::process::ExitCode;
 
-use arguments::{Arguments, Command, Reach, TokenCommand};
+use api_client::{ApiClient, ApiEndpoint, CommandError, block_on};
+use arguments::{ApiOptions, Arguments, Command, TokenCommand};
 use clap::Parser;
-use client::{Client, Failure, Target, block_on};
 
 fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
-    match (command, config) {
-        (Some(Command::Run { config }), _) => run::run(config.as_deref()),
-        (Some(Command::Check { config, probe, json }), _) => check::check(config.as_deref(), probe, json),
-        (Some(Command::Schema { reference }), _) => ended(check::schema(reference)),
-        (Some(Command::Map { reach, command }), _) => {
-            asking(&reach, async |client| map::map(client, command, reach.json).await)
+    let Some(command) = command else {
+        return run::run(config.as_deref());
+    };
+    match command {
+        Command::Run { config } => run::run(config.as_deref()),
+        Command::Check { config, probe, json } => exit_code(check::check(config.as_deref(), probe, json)),
+        Command::Schema { reference } => finish(check::schema(reference)),
+        Command::Map { api, command } => {
+            call_api(&api, async |client| map::map(client, command, api.json).await)
         }
-        (Some(Command::Sessions { reach, command }), _) => {
-            asking(&reach, async |client| sessions::sessions(client, command, reach.json).await)
+        Command::Sessions { api, command } => {
+            call_api(&api, async |client| sessions::sessions(client, command, api.json).await)
         }
-        (Some(Command::Status { reach }), _) => {
-            asking(&reach, async |client| status::status(client, reach.json).await)
-        }
-        (Some(Command::Top { reach, top }), _) => {
-            asking(&reach, async |client| top::top(client, &top, reach.json).await)
-        }
-        (Some(Command::Verify(arguments)), _) => {
-            verify::verify(&arguments).unwrap_or_else(|failure| failure.tell())
-        }
-        (Some(Command::Token { command: TokenCommand::New { out } }), _) => ended(token::new(out.as_deref())),
-        (Some(Command::Completions { shell }), _) => ended(manual::completions(shell)),
-        (Some(Command::Man { out }), _) => ended(manual::pages(out.as_deref())),
-        (Some(Command::Demo), _) => demo::demo(),
-        (None, config) => run::run(config.as_deref()),
+        Command::Status { api } => call_api(&api, async |client| status::status(client, api.json).await),
+        Command::Top { api, top } => call_api(&api, async |client| top::top(client, &top, api.json).await),
+        Command::Verify(options) => exit_code(verify::verify(&options)),
+        Command::Token { command: TokenCommand::New { out } } => finish(token::new(out.as_deref())),
+        Command::Completions { shell } => finish(manual::completions(shell)),
+        Command::Man { out } => finish(manual::pages(out.as_deref())),
+        Command::Demo => demo::demo(),
     }
 }
 
-/// Runs a command of the API's client. With `--json` the API's answer is printed, a no too.
-fn asking(reach: &Reach, command: impl AsyncFnOnce(&Client) -> Result<ExitCode, Failure>) -> ExitCode {
-    let asked = Target::of(reach).map(Client::new).and_then(|client| block_on(command(&client)));
-    asked.unwrap_or_else(|failure| {
-        if let Failure::Refused(problem) = &failure
-            && reach.json
-        {
-            // The exit status tells of the refusal, whatever became of standard output.
-            let _ = print::json(problem);
-        }
-        failure.tell()
-    })
+/// Runs a command that uses the management API. With `--json`, a refusal of the API is printed as JSON too.
+fn call_api(
+    options: &ApiOptions,
+    command: impl AsyncFnOnce(&ApiClient) -> Result<ExitCode, CommandError>,
+) -> ExitCode {
+    let client = match ApiEndpoint::of(options) {
+        Ok(endpoint) => ApiClient::new(endpoint),
+        Err(error) => return error.report(),
+    };
+    let result = block_on(command(&client));
+    if let Err(CommandError::Refused(problem)) = &result
+        && options.json
+    {
+        // The exit status reports the refusal even if standard output is closed.
+        let _ = print::print_json(problem);
+    }
+    exit_code(result)
 }
 
-fn ended(outcome: Result<(), Failure>) -> ExitCode {
-    outcome.map_or_else(|failure| failure.tell(), |()| ExitCode::SUCCESS)
+/// Returns the exit status of a command that chooses it on success.
+fn exit_code(result: Result<ExitCode, CommandError>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}
+
+/// Returns the exit status of a command that either succeeds or fails.
+fn finish(result: Result<(), CommandError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
 }

@@ -1,34 +1,32 @@
-//! `pointsman completions` and `pointsman man`: made from the arguments themselves, so that they cannot
-//! tell anything else.
+//! `pointsman completions` and `pointsman man`: generated from the definition of the arguments, so that they always
+//! agree with the program.
 
-use std::io;
 use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::api_client::CommandError;
 use crate::arguments::Arguments;
-use crate::client::Failure;
-use crate::print::out;
+use crate::print::print_bytes;
 
-/// Prints the completions for `shell`.
-pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
+/// Prints the completion script for `shell`.
+pub(crate) fn completions(shell: Shell) -> Result<(), CommandError> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "pointsman", &mut text);
-    out(&text)
+    print_bytes(&text)
 }
 
-/// Prints the manual page of the program, or writes every page into `folder`.
-pub(crate) fn pages(folder: Option<&Path>) -> Result<(), Failure> {
-    match folder {
-        Some(folder) => clap_mangen::generate_to(Arguments::command(), folder)
-            .map_err(|error| Failure::File(folder.display().to_string(), error)),
-        None => {
-            let mut text = Vec::new();
-            let rendered: io::Result<()> = Man::new(Arguments::command()).render(&mut text);
-            rendered.map_err(|error| Failure::File("the manual page".to_owned(), error))?;
-            out(&text)
-        }
+/// Prints the manual page of the program, or writes the page of every command to `directory`.
+pub(crate) fn pages(directory: Option<&Path>) -> Result<(), CommandError> {
+    if let Some(directory) = directory {
+        return clap_mangen::generate_to(Arguments::command(), directory)
+            .map_err(|error| CommandError::File(directory.display().to_string(), error));
     }
+    let mut text = Vec::new();
+    Man::new(Arguments::command())
+        .render(&mut text)
+        .map_err(|error| CommandError::File("the manual page".to_owned(), error))?;
+    print_bytes(&text)
 }

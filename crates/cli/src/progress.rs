@@ -1,6 +1,7 @@
-//! Word that it goes on, for somebody at a terminal who has waited for two seconds.
+//! A progress line for people at a terminal who have waited for two seconds.
 //!
-//! It is on standard error and gone before the result is printed: nothing that is piped or kept has it.
+//! It is written to standard error, and only to a terminal, and is erased before the result is printed: it never
+//! appears in a pipe or a file.
 
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
@@ -9,25 +10,25 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval_at};
 
-use crate::print::escaped;
+use crate::format::escaped;
 
-/// Until the first word, and between two of them.
-const SILENCE: Duration = Duration::from_secs(2);
+/// Time until the line appears, and between two updates of it.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Does `work`, and tells with `say` how far it is.
-pub(crate) async fn telling<T>(say: impl Fn() -> String, work: impl Future<Output = T>) -> T {
+/// Runs `work` and shows what `message` returns while it runs.
+pub(crate) async fn with_progress<T>(message: impl Fn() -> String, work: impl Future<Output = T>) -> T {
     if !io::stderr().is_terminal() {
         return work.await;
     }
     let mut work = pin!(work);
-    let mut ticks = interval_at(Instant::now() + SILENCE, SILENCE);
+    let mut ticks = interval_at(Instant::now() + UPDATE_INTERVAL, UPDATE_INTERVAL);
     let mut is_shown = false;
-    let done = loop {
+    let output = loop {
         tokio::select! {
-            done = &mut work => break done,
+            output = &mut work => break output,
             _ = ticks.tick() => {
-                // Its own line, written anew each time.
-                eprint!("\r{}\x1b[K", escaped(&say()));
+                // Overwrites the line, then erases what is left of a longer one.
+                eprint!("\r{}\x1b[K", escaped(&message()));
                 let _ = io::stderr().flush();
                 is_shown = true;
             }
@@ -36,11 +37,11 @@ pub(crate) async fn telling<T>(say: impl Fn() -> String, work: impl Future<Outpu
     if is_shown {
         eprint!("\r\x1b[K");
     }
-    done
+    output
 }
 
-/// What there is to say of a call whose progress cannot be seen.
-pub(crate) fn waiting(what: &'static str) -> impl Fn() -> String {
-    let began = Instant::now();
-    move || format!("{what}, {} seconds so far", began.elapsed().as_secs())
+/// Returns the message of a call that reports no progress of its own.
+pub(crate) fn elapsed(activity: &'static str) -> impl Fn() -> String {
+    let started = Instant::now();
+    move || format!("{activity}: {} seconds so far", started.elapsed().as_secs())
 }

@@ -1,4 +1,4 @@
-//! `pointsman run`.
+//! `pointsman run`, and how every command finds its configuration.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,14 @@ use std::process::ExitCode;
 
 use config::Loaded;
 
-/// Where a configuration is looked for when none is named.
-const PLACES: [&str; 2] = ["pointsman.toml", "/etc/pointsman/config.toml"];
+use crate::format::count;
 
-/// Runs the proxy with the named configuration, or the one that is found.
+/// Where a configuration is looked for when neither an argument nor the environment names one.
+const DEFAULT_PATHS: [&str; 2] = ["pointsman.toml", "/etc/pointsman/config.toml"];
+/// Environment variables that name a configuration; the first that is set wins.
+const VARIABLES: [&str; 2] = ["POINTSMAN_CONFIG", "PROXY_CONFIG"];
+
+/// Runs the proxy with the named configuration, or the one that [`find`] finds.
 pub(crate) fn run(named: Option<&Path>) -> ExitCode {
     let Some(Loaded { plan, warnings }) = load(named) else {
         return ExitCode::FAILURE;
@@ -24,42 +28,61 @@ pub(crate) fn run(named: Option<&Path>) -> ExitCode {
     }
 }
 
-/// Loads a configuration; its problems go to standard error.
+/// Loads a configuration, and prints its errors to standard error.
 fn load(named: Option<&Path>) -> Option<Loaded> {
-    let path = find(named)?;
+    let Some(path) = find(named) else {
+        eprintln!("pointsman: {}", not_found_text());
+        return None;
+    };
+    if is_mistyped_command(&path) {
+        let path = path.display();
+        eprintln!(
+            "pointsman: `{path}` is neither a command nor a file: run `pointsman --help` to see the commands"
+        );
+        return None;
+    }
     match config::load(&path) {
         Ok(loaded) => Some(loaded),
         Err(report) => {
-            eprintln!("{}\n", report.render(colours()));
-            eprintln!("pointsman: {} has {} errors; nothing was started", path.display(), report.errors());
+            let errors = count(report.errors(), "error", "errors");
+            eprintln!("{}\n", report.render(stderr_has_colours()));
+            eprintln!("pointsman: {} has {errors}: the proxy was not started", path.display());
             None
         }
     }
 }
 
-/// The configuration's path: the named one, the environment's, or one of the usual places.
-pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
-    let from_environment = || {
-        let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        of("POINTSMAN_CONFIG").or_else(|| of("PROXY_CONFIG"))
-    };
-    let usual = || PLACES.into_iter().map(PathBuf::from).find(|path| path.exists());
-    let found = named.map(Path::to_owned).or_else(from_environment).or_else(usual);
-    if found.is_none() {
-        eprintln!(
-            "pointsman: no configuration: name one (`pointsman run CONFIG`), set POINTSMAN_CONFIG, or put one at {}",
-            PLACES.join(" or ")
-        );
-    }
-    found
+/// `pointsman FILE` runs the proxy, so a mistyped command looks like a file that does not exist.
+fn is_mistyped_command(path: &Path) -> bool {
+    let is_word = path.as_os_str().as_encoded_bytes().iter().all(u8::is_ascii_alphabetic);
+    is_word && !path.exists()
 }
 
-/// Whether standard error gets colours: only a terminal does.
-pub(crate) fn colours() -> bool {
+/// Returns the configuration's path: the named one, the environment's, or the first default that exists.
+pub(crate) fn find(named: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = named {
+        return Some(path.to_owned());
+    }
+    for variable in VARIABLES {
+        if let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) {
+            return Some(value.into());
+        }
+    }
+    DEFAULT_PATHS.into_iter().map(PathBuf::from).find(|path| path.exists())
+}
+
+/// Returns the error message for a configuration that [`find`] does not find.
+pub(crate) fn not_found_text() -> String {
+    let paths = DEFAULT_PATHS.join(" or ");
+    format!("no configuration found: name a file, set {}, or create {paths}", VARIABLES[0])
+}
+
+/// Returns whether standard error gets colours: only a terminal does.
+pub(crate) fn stderr_has_colours() -> bool {
     std::io::stderr().is_terminal() && colours_are_wanted()
 }
 
-/// Whether the user has nothing against colours (<https://no-color.org>).
+/// Returns whether the user allows colours (<https://no-color.org>).
 pub(crate) fn colours_are_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -4,78 +4,98 @@ use std::process::ExitCode;
 
 use api::paths;
 use api::state::{Destinations, Leg, Stats};
-use hyper::Method;
 use serde::Serialize;
 
-use crate::client::{Call, Client, Failure};
-use crate::print::{Table, json, line};
-use crate::sessions::span;
+use crate::api_client::{ApiCall, ApiClient, CommandError};
+use crate::format::{count, duration, or_dash};
+use crate::print::{Table, print_json, print_line};
 
-/// For machines.
+/// The result of `--json`.
 #[derive(Serialize)]
-struct Status {
+struct ProxyStatus {
     ready: bool,
     stats: Stats,
     #[serde(flatten)]
     destinations: Destinations,
 }
 
-/// What the proxy is doing; exit status 1 when it is not ready or a destination is down.
-pub(crate) async fn status(client: &Client, is_json: bool) -> Result<ExitCode, Failure> {
-    let stats: Stats = client.ask(Call::new(Method::GET, paths::STATS)).await?;
-    let destinations: Destinations = client.ask(Call::new(Method::GET, paths::DESTINATIONS)).await?;
-    let ready = client.status(Call::new(Method::GET, paths::READYZ)).await?.is_success();
-    let is_well = ready && !destinations.destinations.iter().any(|destination| destination.down);
-    let status = Status { ready, stats, destinations };
+/// Prints the state of the proxy. The exit status is 1 if it is not ready or a destination is down.
+pub(crate) async fn status(client: &ApiClient, is_json: bool) -> Result<ExitCode, CommandError> {
+    let stats: Stats = client.json(ApiCall::get(paths::STATS)).await?;
+    let destinations: Destinations = client.json(ApiCall::get(paths::DESTINATIONS)).await?;
+    let ready = client.status(ApiCall::get(paths::READYZ)).await?.is_success();
+    let is_healthy = ready && !destinations.destinations.iter().any(|destination| destination.down);
+    let status = ProxyStatus { ready, stats, destinations };
     if is_json {
-        json(&status)?;
+        print_json(&status)?;
     } else {
-        show(&status)?;
+        print_summary(&status.stats, status.ready)?;
+        print_line("")?;
+        print_destinations(&status.destinations)?;
     }
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn show(status: &Status) -> Result<(), Failure> {
-    let Status { ready, stats, destinations } = status;
-    let state = state(stats, *ready);
-    line(&format!("pointsman {}: {state}, up {}", stats.version, span(stats.uptime_seconds)))?;
-    line(&format!(
-        "{} connections, {} sessions, {} logins under way",
-        stats.active_connections, stats.sessions, stats.logins
-    ))?;
+fn print_summary(stats: &Stats, is_ready: bool) -> Result<(), CommandError> {
+    let state = proxy_state(stats, is_ready);
+    print_line(&format!("pointsman {}: {state}, up {}", stats.version, duration(stats.uptime_seconds)))?;
+    print_line(&activity(stats))?;
     if let Some(mapped) = &stats.mapped {
         let mapped: Vec<String> =
             mapped.iter().map(|(name, entries)| format!("{entries} to {name}")).collect();
-        line(&format!("entries of the mapping: {}", mapped.join(", ")))?;
+        print_line(&format!("mapping entries: {}", mapped.join(", ")))?;
     }
-    line(&format!(
-        "mapping: {} answers in memory, {:.1} % of lookups from there, {} errors of the store",
-        stats.cache_entries, stats.hit_rate_pct, stats.store_errors
-    ))?;
-    line("")?;
+    print_line(&format!(
+        "mapping lookups: {:.1} % answered from the cache ({}), {}",
+        stats.hit_rate_pct,
+        count(stats.cache_entries, "answer", "answers"),
+        store_errors(stats)
+    ))
+}
+
+fn print_destinations(destinations: &Destinations) -> Result<(), CommandError> {
     let mut table =
         Table::new(&["DESTINATION", "PROTOCOL", "PORT", "STATE", "FAILURES", "LATENCY", "SESSIONS"]);
     for destination in &destinations.destinations {
-        let name = &destination.destination;
-        let name = if destination.is_default { format!("{name} (default)") } else { name.clone() };
-        for (index, (protocol, leg)) in destination.protocols.iter().enumerate() {
-            let is_first = index == 0;
+        // Name and sessions belong to the destination: they stand in the row of its first leg only.
+        let mut name = destination.destination.clone();
+        if destination.is_default {
+            name.push_str(" (default)");
+        }
+        let mut sessions = destination.sessions.to_string();
+        for (protocol, leg) in &destination.protocols {
             table.row([
-                if is_first { name.clone() } else { String::new() },
+                std::mem::take(&mut name),
                 protocol.clone(),
                 leg.port.to_string(),
-                health(leg),
+                leg_state(leg),
                 leg.consecutive_failures.to_string(),
-                leg.latency_ms.map_or_else(|| "-".to_owned(), |latency| format!("{latency} ms")),
-                if is_first { destination.sessions.to_string() } else { String::new() },
+                or_dash(leg.latency_ms.map(|latency| format!("{latency} ms"))),
+                std::mem::take(&mut sessions),
             ]);
         }
     }
     table.print()
 }
 
-/// The proxy's state in a word or two.
-pub(crate) const fn state(stats: &Stats, is_ready: bool) -> &'static str {
+/// Returns what the proxy is doing at the moment.
+pub(crate) fn activity(stats: &Stats) -> String {
+    format!(
+        "{}, {}, {} in progress",
+        count(stats.active_connections, "connection", "connections"),
+        count(stats.sessions, "session", "sessions"),
+        count(stats.logins, "login", "logins")
+    )
+}
+
+/// Returns how often the mapping store failed.
+pub(crate) fn store_errors(stats: &Stats) -> String {
+    let plural = if stats.store_errors == 1 { "error" } else { "errors" };
+    format!("{} store {plural}", stats.store_errors)
+}
+
+/// Returns the proxy's state in a word or two.
+pub(crate) const fn proxy_state(stats: &Stats, is_ready: bool) -> &'static str {
     match (stats.draining, is_ready) {
         (true, _) => "draining",
         (false, true) => "ready",
@@ -83,8 +103,8 @@ pub(crate) const fn state(stats: &Stats, is_ready: bool) -> &'static str {
     }
 }
 
-/// A leg's state in a few words.
-pub(crate) fn health(leg: &Leg) -> String {
+/// Returns a leg's state in a few words.
+pub(crate) fn leg_state(leg: &Leg) -> String {
     match (leg.down, &leg.last_error, leg.last_success) {
         (true, Some(error), _) => format!("DOWN: {error}"),
         (true, None, _) => "DOWN".to_owned(),

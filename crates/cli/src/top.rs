@@ -1,12 +1,13 @@
-//! `pointsman top`: the proxy at work, looked at every few seconds.
+//! `pointsman top`: the proxy at work, read over the management API every few seconds.
 //!
-//! What must never happen here: a terminal that is left in a state in which nothing can be typed; a stranger's
-//! text that moves the cursor; a proxy that is slowed down because somebody watches it.
+//! What must never happen here: the terminal is left without echo or with a hidden cursor; text from outside moves
+//! the cursor; watching slows the proxy down.
 
 mod counters;
-mod frame;
 mod keys;
-mod view;
+mod rate;
+mod screen;
+mod snapshot;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -14,131 +15,158 @@ use std::time::{Duration, Instant};
 
 use api::parameters::{LIMIT, MAX_LIMIT, PROTOCOL};
 use api::paths;
-use hyper::Method;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::arguments::Watch;
-use crate::client::{Call, Client, Failure};
-use crate::print::out;
-use crate::sessions::named;
+use crate::api_client::{ApiCall, ApiClient, CommandError};
+use crate::arguments::TopOptions;
+use crate::print::print_json_line;
+use crate::sessions::filtered;
 use counters::Counters;
-use frame::{Frame, Look, Order};
-use keys::{Key, Keys};
-use view::{Screen, Shown};
+use keys::{KeyCommand, KeyReader};
+use screen::{Screen, View};
+use snapshot::{Reading, SessionOrder, Snapshot};
 
-/// Sessions of a line of JSON; a screen shows as many as it has lines.
+/// Sessions in a line of JSON. A screen shows as many as it has lines.
 const JSON_SESSIONS: usize = 20;
 
-/// Looks until it is told to end.
-pub(crate) async fn top(client: &Client, arguments: &Watch, is_json: bool) -> Result<ExitCode, Failure> {
+/// The signals that end the program; the terminal is restored first.
+struct EndSignals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+/// Shows the proxy until the user, a signal or `--count` ends it.
+pub(crate) async fn top(
+    client: &ApiClient,
+    options: &TopOptions,
+    is_json: bool,
+) -> Result<ExitCode, CommandError> {
     if is_json {
-        lines(client, arguments).await?;
+        print_updates(client, options).await?;
     } else if io::stdout().is_terminal() && io::stdin().is_terminal() {
-        watch(client, arguments).await?;
+        draw_updates(client, options).await?;
     } else {
-        let why = "top draws on a terminal, and there is none: give --json, or see `pointsman status`";
-        return Err(Failure::Usage(why.to_owned()));
+        let reason = "top needs a terminal, and standard input or output is not one: use --json, or `pointsman status`";
+        return Err(CommandError::Usage(reason.to_owned()));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line of JSON for each look.
-async fn lines(client: &Client, arguments: &Watch) -> Result<(), Failure> {
-    let mut looks = interval(Duration::from_secs(arguments.interval));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut before, mut left) = (None, arguments.count);
-    while left != Some(0) {
-        looks.tick().await;
-        let now = look(client, arguments).await?;
-        let (mut frame, now) = Frame::of(now, before.as_ref(), Order::Traffic);
-        frame.has_more |= frame.sessions.len() > JSON_SESSIONS;
-        frame.sessions.truncate(JSON_SESSIONS);
-        let text = serde_json::to_string(&frame)
-            .map_err(|error| Failure::File("standard output".to_owned(), io::Error::other(error)))?;
-        out(format!("{text}\n").as_bytes())?;
+/// Prints a line of JSON for each update.
+async fn print_updates(client: &ApiClient, options: &TopOptions) -> Result<(), CommandError> {
+    let mut ticks = update_ticks(options);
+    let mut before = None;
+    let mut remaining = options.count;
+    while remaining != Some(0) {
+        ticks.tick().await;
+        let now = fetch(client, options).await?;
+        let mut snapshot = Snapshot::new(&now, before.as_ref(), SessionOrder::Traffic);
+        snapshot.has_more |= snapshot.sessions.len() > JSON_SESSIONS;
+        snapshot.sessions.truncate(JSON_SESSIONS);
+        print_json_line(&snapshot)?;
         before = Some(now);
-        left = left.map(|left| left - 1);
+        remaining = remaining.map(|remaining| remaining - 1);
     }
     Ok(())
 }
 
-/// Draws until a key or a signal ends it. A proxy that cannot be asked at first is an error; later it is shown
-/// beside what was seen last, and asked again.
-async fn watch(client: &Client, arguments: &Watch) -> Result<(), Failure> {
-    let mut before = None;
-    let first = look(client, arguments).await?;
-    let broken = |error| Failure::File("the terminal".to_owned(), error);
-    let (mut interrupt, mut terminate, mut hangup) = (
-        signal(SignalKind::interrupt()).map_err(broken)?,
-        signal(SignalKind::terminate()).map_err(broken)?,
-        signal(SignalKind::hangup()).map_err(broken)?,
-    );
-    let mut screen = Screen::open().map_err(broken)?;
-    let mut keys = Keys::listen();
-    let mut shown = Shown { authority: client.authority(), ..Shown::default() };
+/// Draws each update. If the proxy cannot be read at the start, that is an error; later the error is shown above the
+/// last update, and the proxy is read again.
+async fn draw_updates(client: &ApiClient, options: &TopOptions) -> Result<(), CommandError> {
+    let terminal_error = |error| CommandError::File("the terminal".to_owned(), error);
+    let first = fetch(client, options).await?;
+    let mut signals = EndSignals::new().map_err(terminal_error)?;
+    let mut screen = Screen::open().map_err(terminal_error)?;
+    let mut keys = KeyReader::start();
+    let mut view = View { authority: client.authority(), ..View::default() };
+    let mut before: Option<Reading> = None;
     let mut next = Some(first);
-    let mut looks = interval(Duration::from_secs(arguments.interval));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first look has been taken.
-    looks.tick().await;
-    let mut left = arguments.count;
+    let mut remaining = options.count;
+    let mut ticks = update_ticks(options);
+    // The first tick completes at once, and the first reading has been taken.
+    ticks.tick().await;
     loop {
         if let Some(now) = next.take() {
-            let (frame, now) = Frame::of(now, before.as_ref(), shown.order);
-            (shown.frame, shown.trouble, before) = (Some(frame), None, Some(now));
-            left = left.map(|left| left - 1);
+            view.snapshot = Some(Snapshot::new(&now, before.as_ref(), view.order));
+            view.error = None;
+            before = Some(now);
+            remaining = remaining.map(|remaining| remaining - 1);
         }
-        screen.draw(&shown).map_err(broken)?;
-        if left == Some(0) {
+        screen.draw(&view).map_err(terminal_error)?;
+        if remaining == Some(0) {
             return Ok(());
         }
-        let key = tokio::select! {
-            key = keys.next() => key,
-            _ = interrupt.recv() => Key::End,
-            _ = terminate.recv() => Key::End,
-            _ = hangup.recv() => Key::End,
-            _ = looks.tick(), if !shown.is_held => {
-                // A key ends the wait for an answer that does not come.
+        let command = tokio::select! {
+            command = keys.next() => command,
+            () = signals.next() => KeyCommand::Quit,
+            _ = ticks.tick(), if !view.is_paused => {
+                // A key also ends the wait for a proxy that does not answer.
                 tokio::select! {
-                    looked = look(client, arguments) => {
-                        match looked {
+                    reading = fetch(client, options) => {
+                        match reading {
                             Ok(now) => next = Some(now),
-                            Err(failure) => shown.trouble = Some(failure.to_string()),
+                            Err(error) => view.error = Some(error.to_string()),
                         }
                         continue;
                     }
-                    key = keys.next() => key,
+                    command = keys.next() => command,
                 }
             }
         };
-        match key {
-            Key::End => return Ok(()),
-            Key::Order => {
-                shown.order = shown.order.next();
-                shown.frame.iter_mut().for_each(|frame| shown.order.sort(&mut frame.sessions));
-            }
-            Key::Hold => shown.is_held = !shown.is_held,
-            Key::Redraw => {}
+        match command {
+            KeyCommand::Quit => return Ok(()),
+            KeyCommand::NextOrder => view.next_order(),
+            KeyCommand::Pause => view.is_paused = !view.is_paused,
+            KeyCommand::Redraw => {}
         }
     }
 }
 
-/// Asks for all that is shown.
-async fn look(client: &Client, arguments: &Watch) -> Result<Look, Failure> {
-    let get = |path| Call::new(Method::GET, path);
-    let connections = named(get(paths::CONNECTIONS), &arguments.whose)
-        .with_some(PROTOCOL, arguments.protocol.as_deref())
+/// Ticks at once, then once per interval; an update that takes longer delays the next one.
+fn update_ticks(options: &TopOptions) -> Interval {
+    let mut ticks = interval(Duration::from_secs(options.interval));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Reads everything that is shown.
+async fn fetch(client: &ApiClient, options: &TopOptions) -> Result<Reading, CommandError> {
+    let connections = filtered(ApiCall::get(paths::CONNECTIONS), &options.filter)
+        .with_some(PROTOCOL, options.protocol.as_deref())
         .with(LIMIT, &MAX_LIMIT.to_string());
-    let metrics = client.body(get(paths::METRICS).accepting("text/plain")).await?;
-    let connections = client.ask(connections).await?;
-    let taken = Instant::now();
-    Ok(Look {
-        taken,
-        is_ready: client.status(get(paths::READYZ)).await?.is_success(),
-        stats: client.ask(get(paths::STATS)).await?,
-        destinations: client.ask(get(paths::DESTINATIONS)).await?,
+    let metrics = client.body(ApiCall::get(paths::METRICS).accepting("text/plain")).await?;
+    let connections = client.json(connections).await?;
+    // Right after what the rates are computed from.
+    let taken_at = Instant::now();
+    Ok(Reading {
+        taken_at,
+        is_ready: client.status(ApiCall::get(paths::READYZ)).await?.is_success(),
+        stats: client.json(ApiCall::get(paths::STATS)).await?,
+        destinations: client.json(ApiCall::get(paths::DESTINATIONS)).await?,
         connections,
         counters: Counters::of(&String::from_utf8_lossy(&metrics)),
     })
+}
+
+// === impl EndSignals ===
+
+impl EndSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one of the signals.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
 }

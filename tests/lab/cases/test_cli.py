@@ -59,7 +59,7 @@ class Probe(Case):
 
     def test_certificates_that_end(self):
         host = self.lab.block.host(SCRIPTED_HOST)
-        for number, (days, state, words) in enumerate(((-1, "failed", "expired 24 hours ago"), (10, "warning", "its certificate ends in "), (60, "warning", ""))):
+        for number, (days, state, words) in enumerate(((-1, "failed", "expired 24 hours ago"), (10, "warning", "its certificate expires in "), (60, "warning", ""))):
             with self.subTest(days=days):
                 pair = self.lab.old.authority.issue(f"ending-{number}", [self.old.hostname], [host], days)
                 backend = Scripted(host, self.old.port("imaps"), greet, pair)

@@ -64,8 +64,8 @@ class Verify(Web):
 
     def test_what_can_be_wrong(self):
         wrong = base.secret("not-that-of-jmap").decode()
-        for account, password, word in ((layout.account("old-jmap"), wrong, "is the password right"),
-                                        (layout.account("old-none"), None, "no JMAP session"),
+        for account, password, word in ((layout.account("old-jmap"), wrong, "check the password"),
+                                        (layout.account("old-none"), None, "not a JMAP session"),
                                         (layout.account("gone"), None, "502|503")):
             with self.subTest(account=account):
                 status, outcomes = self.verify(account, password)

@@ -1,20 +1,27 @@
-//! What `top` reads out of the metrics page: counters, whose growth between two looks is a rate.
+//! The counters that `top` reads from the metrics page. Their growth between two readings is a rate.
 
 use std::collections::BTreeMap;
 
-/// The counters of one look.
+/// The counters of one reading.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Counters {
     /// Logins by result.
     pub(super) logins: BTreeMap<String, f64>,
-    /// Bytes by destination: to the backend, to the client.
-    pub(super) bytes: BTreeMap<String, [f64; 2]>,
+    /// Bytes by destination.
+    pub(super) traffic: BTreeMap<String, Traffic>,
+}
+
+/// Bytes of all sessions at a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Traffic {
+    pub(super) to_backend: f64,
+    pub(super) to_client: f64,
 }
 
 // === impl Counters ===
 
 impl Counters {
-    /// Out of a page in the text format of Prometheus. Lines of other metrics are passed over.
+    /// Reads a page in Prometheus' text format. Other metrics are ignored.
     pub(super) fn of(page: &str) -> Self {
         let mut counters = Self::default();
         for line in page.lines() {
@@ -26,13 +33,16 @@ impl Counters {
                     }
                 }
                 "pointsman_bytes_total" => {
-                    let index = match label(labels, "direction") {
-                        Some("to_backend") => 0,
-                        Some("to_client") => 1,
-                        _ => continue,
-                    };
                     let destination = label(labels, "destination").unwrap_or_default().to_owned();
-                    counters.bytes.entry(destination).or_default()[index] += value;
+                    match label(labels, "direction") {
+                        Some("to_backend") => {
+                            counters.traffic.entry(destination).or_default().to_backend += value;
+                        }
+                        Some("to_client") => {
+                            counters.traffic.entry(destination).or_default().to_client += value;
+                        }
+                        _ => {}
+                    }
                 }
                 _ => {}
             }
@@ -41,24 +51,24 @@ impl Counters {
     }
 }
 
-/// Name, labels and value of a line with labels.
+/// Splits a line with labels into name, labels and value.
 fn sample(line: &str) -> Option<(&str, &str, f64)> {
-    let (name, rest) = line.split_once('{')?;
-    let (labels, value) = rest.rsplit_once('}')?;
+    let (name, after_name) = line.split_once('{')?;
+    let (labels, value) = after_name.rsplit_once('}')?;
     Some((name, labels, value.split_whitespace().next()?.parse().ok()?))
 }
 
-/// The value of a label. Ours are names of the configuration and the program's own words: none of them holds what
-/// the format would have to escape.
+/// Returns the value of a label. The labels read here are names from the configuration and fixed words, so no value
+/// contains a character that the format escapes.
 fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = labels;
+    let mut remaining = labels;
     loop {
-        let (found, after) = rest.split_once("=\"")?;
-        let (value, after) = after.split_once('"')?;
+        let (found, quoted) = remaining.split_once("=\"")?;
+        let (value, next) = quoted.split_once('"')?;
         if found == name {
             return Some(value);
         }
-        rest = after.strip_prefix(',').unwrap_or(after);
+        remaining = next.strip_prefix(',').unwrap_or(next);
     }
 }
 
@@ -67,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_of_a_page() {
+    fn counters_are_read_from_a_page() {
         let page = r#"# TYPE pointsman_logins counter
 pointsman_logins_total{protocol="imap",mechanism="PLAIN",destination="new",result="accepted"} 4
 pointsman_logins_total{protocol="pop3",mechanism="PLAIN",destination="old",result="accepted"} 3.0
@@ -83,7 +93,7 @@ pointsman_accounts 9
         let counters = Counters::of(page);
         let logins: Vec<_> = counters.logins.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         assert_eq!(logins, [("accepted", 7.0), ("rejected", 1.0)]);
-        assert_eq!(counters.bytes["old"], [7.0, 111.0]);
-        assert_eq!(counters.bytes.len(), 1);
+        assert_eq!(counters.traffic["old"], Traffic { to_backend: 7.0, to_client: 111.0 });
+        assert_eq!(counters.traffic.len(), 1);
     }
 }

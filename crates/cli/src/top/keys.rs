@@ -1,59 +1,61 @@
-//! Keys, read on a thread of their own: the terminal knows no other way to wait for them.
+//! The keys of `top`, read on a thread of their own, because reading a terminal blocks.
 
 use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, read};
 use tokio::sync::mpsc::{Receiver, channel};
 
-/// What a key means.
+/// The command that a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
-    /// It is over.
-    End,
-    /// Another order of the sessions.
-    Order,
-    /// Hold the picture, or go on.
-    Hold,
-    /// The window has another size.
+pub(super) enum KeyCommand {
+    /// End the program.
+    Quit,
+    /// Show the sessions in the next order.
+    NextOrder,
+    /// Stop updating, or go on.
+    Pause,
+    /// Draw again: the window changed its size.
     Redraw,
 }
 
-/// Keys as they come.
-pub(super) struct Keys(Receiver<Key>);
+/// Receives the commands in the order in which keys are pressed.
+pub(super) struct KeyReader {
+    commands: Receiver<KeyCommand>,
+}
 
-// === impl Keys ===
+// === impl KeyReader ===
 
-impl Keys {
-    pub(super) fn listen() -> Self {
-        let (sender, keys) = channel(16);
-        // Ends with the process: a read of the terminal cannot be called back.
+impl KeyReader {
+    pub(super) fn start() -> Self {
+        let (sender, commands) = channel(16);
+        // A blocking read cannot be cancelled: the thread ends with the process.
         std::thread::spawn(move || {
             while let Ok(event) = read() {
-                if let Some(key) = meant(&event)
-                    && sender.blocking_send(key).is_err()
+                if let Some(command) = command_of(&event)
+                    && sender.blocking_send(command).is_err()
                 {
                     break;
                 }
             }
         });
-        Self(keys)
+        Self { commands }
     }
 
-    /// The next one. A terminal that has gone away is the end.
-    pub(super) async fn next(&mut self) -> Key {
-        self.0.recv().await.unwrap_or(Key::End)
+    /// Waits for the next command. The loss of the terminal is `Quit`.
+    pub(super) async fn next(&mut self) -> KeyCommand {
+        self.commands.recv().await.unwrap_or(KeyCommand::Quit)
     }
 }
 
-fn meant(event: &Event) -> Option<Key> {
+fn command_of(event: &Event) -> Option<KeyCommand> {
     let key = match event {
-        Event::Resize(..) => return Some(Key::Redraw),
+        Event::Resize(..) => return Some(KeyCommand::Redraw),
         Event::Key(key) if key.kind == KeyEventKind::Press => key,
         _ => return None,
     };
     match key.code {
-        KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Key::End),
-        KeyCode::Char('q') | KeyCode::Esc => Some(Key::End),
-        KeyCode::Char('s') => Some(Key::Order),
-        KeyCode::Char('p' | ' ') => Some(Key::Hold),
+        KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(KeyCommand::Quit),
+        KeyCode::Char('q') | KeyCode::Esc => Some(KeyCommand::Quit),
+        KeyCode::Char('s') => Some(KeyCommand::NextOrder),
+        KeyCode::Char('p' | ' ') => Some(KeyCommand::Pause),
         _ => None,
     }
 }
@@ -65,20 +67,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_keys_mean() {
+    fn keys_stand_for_commands() {
         let plain = |code| Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
         let control = |code| Event::Key(KeyEvent::new(code, KeyModifiers::CONTROL));
-        for (event, key) in [
-            (plain(KeyCode::Char('q')), Some(Key::End)),
-            (plain(KeyCode::Esc), Some(Key::End)),
-            (control(KeyCode::Char('c')), Some(Key::End)),
+        for (event, command) in [
+            (plain(KeyCode::Char('q')), Some(KeyCommand::Quit)),
+            (plain(KeyCode::Esc), Some(KeyCommand::Quit)),
+            (control(KeyCode::Char('c')), Some(KeyCommand::Quit)),
             (plain(KeyCode::Char('c')), None),
-            (plain(KeyCode::Char('s')), Some(Key::Order)),
-            (plain(KeyCode::Char('p')), Some(Key::Hold)),
-            (Event::Resize(80, 24), Some(Key::Redraw)),
+            (plain(KeyCode::Char('s')), Some(KeyCommand::NextOrder)),
+            (plain(KeyCode::Char('p')), Some(KeyCommand::Pause)),
+            (Event::Resize(80, 24), Some(KeyCommand::Redraw)),
             (Event::FocusGained, None),
         ] {
-            assert_eq!(meant(&event), key, "{event:?}");
+            assert_eq!(command_of(&event), command, "{event:?}");
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The JMAP session of an account, as a client finds it (RFC 8620 section 2.2).
+//! The JMAP session of an account, found the way a client finds it (RFC 8620 section 2.2).
+//!
+//! What must never happen here: the password follows a redirect to another server.
 
 use credentials::sasl;
 use http_body_util::{BodyExt, Empty, Limited};
@@ -14,87 +16,89 @@ use types::protocol::Protocol;
 use types::secret::Secret;
 use upstream::Backend;
 
-use super::Ended;
-use super::login::{Account, HOSTNAME, client_identity, reason};
-use crate::probe::words;
+use super::login::{Account, HOSTNAME, client_identity, explain};
+use super::result::TestResult;
+use crate::probe::fault_text::describe;
 
-/// Where every JMAP server has an answer, if only that the session is elsewhere.
+/// Every JMAP server responds here, if only with a redirect to its session.
 const WELL_KNOWN: &str = "/.well-known/jmap";
-/// Answers on the way that point elsewhere.
 const MAX_REDIRECTS: usize = 3;
-/// Bytes of a session: far more than any has.
+/// Bytes of a session object: far more than any server sends.
 const MAX_SESSION: usize = 1 << 20;
 
-/// What tells a session from any other page.
+/// The members that tell a JMAP session from any other page.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Session {
+struct JmapSession {
     username: String,
     api_url: String,
 }
 
-/// Asks for the session, and follows where the answer points to.
-pub(super) async fn session(backend: &Backend, account: &Account<'_>) -> Ended {
+/// Requests the session, and follows redirects on the same server.
+pub(super) async fn test_session(backend: &Backend, account: &Account<'_>) -> TestResult {
     let deadline = Instant::now() + backend.timeout();
     let mut path = WELL_KNOWN.to_owned();
     for _ in 0..=MAX_REDIRECTS {
-        let answer = match timeout_at(deadline, Box::pin(get(backend, account, &path, deadline))).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(why)) => return Ended::Failed(why),
-            Err(_) => return Ended::Failed(words::of(Fault::TimedOut).to_owned()),
+        // Boxed for clippy::large_futures, as everything below that contains a TLS handshake.
+        let response = match timeout_at(deadline, Box::pin(get(backend, account, &path, deadline))).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(reason)) => return TestResult::Failed(reason),
+            Err(_) => return TestResult::Failed(describe(Fault::TimedOut).to_owned()),
         };
-        let status = answer.status();
-        if !status.is_redirection() {
-            return judged(&path, answer, deadline).await;
+        // A redirect is sent without authentication too: only the session shows that the login was accepted.
+        if !response.status().is_redirection() {
+            return match read_session(&path, response, deadline).await {
+                Ok(JmapSession { username, api_url }) => {
+                    TestResult::Passed(format!("found the session of {username}; its API is at {api_url}"))
+                }
+                Err(reason) => TestResult::Failed(reason),
+            };
         }
-        // A redirect is given to anybody: only the session itself shows that the login was right.
-        match answer.headers().get(LOCATION).and_then(|place| path_of(place, name(backend))) {
+        let status = response.status();
+        let location = response.headers().get(LOCATION);
+        match location.and_then(|location| local_path(location, server_name(backend))) {
             Some(next) => path = next,
             None => {
-                let place =
-                    answer.headers().get(LOCATION).map(|place| format!("{place:?}")).unwrap_or_default();
-                return Ended::Failed(format!(
-                    "{path}: {status} to {place}, which is not this server: clients would leave the proxy"
-                ));
+                let target = match location {
+                    Some(location) => {
+                        format!("{location:?}, which is another server: clients would bypass the proxy")
+                    }
+                    None => "nowhere: the Location field is missing".to_owned(),
+                };
+                return TestResult::Failed(format!("{path}: {status} redirects to {target}"));
             }
         }
     }
-    Ended::Failed(format!("{path}: more than {MAX_REDIRECTS} redirects: do they go round in a circle?"))
+    TestResult::Failed(format!("{path}: more than {MAX_REDIRECTS} redirects: check for a redirect loop"))
 }
 
-async fn judged(path: &str, answer: Response<Incoming>, deadline: Instant) -> Ended {
-    let status = answer.status();
-    match status {
-        StatusCode::OK => {}
+async fn read_session(
+    path: &str,
+    response: Response<Incoming>,
+    deadline: Instant,
+) -> Result<JmapSession, String> {
+    let status = response.status();
+    let advice = match status {
+        StatusCode::OK => None,
         StatusCode::UNAUTHORIZED => {
-            return Ended::Failed(format!(
-                "{path}: {status}: is the password right, and does the destination take Basic?"
-            ));
+            Some("check the password, and whether the destination accepts Basic authentication")
         }
-        StatusCode::NOT_FOUND => {
-            return Ended::Failed(format!("{path}: {status}: the account's destination has no JMAP there"));
-        }
-        _ => {
-            return Ended::Failed(format!(
-                "{path}: {status}: see the log of the proxy and of the destination"
-            ));
-        }
+        StatusCode::NOT_FOUND => Some("the account's destination has no JMAP at this path"),
+        _ => Some("see the logs of the proxy and of the destination"),
+    };
+    if let Some(advice) = advice {
+        return Err(format!("{path}: {status}: {advice}"));
     }
-    match timeout_at(deadline, Limited::new(answer.into_body(), MAX_SESSION).collect()).await {
-        Ok(Ok(body)) => match serde_json::from_slice::<Session>(&body.to_bytes()) {
-            Ok(Session { username, api_url }) => {
-                Ended::Ok(format!("the session of {username}; its API is at {api_url}"))
-            }
-            Err(_) => Ended::Failed(format!(
-                "{path}: {status}, and the answer is no JMAP session: which rule of [http] does it follow?"
-            )),
-        },
-        Ok(Err(_)) => Ended::Failed(words::of(Fault::Closed).to_owned()),
-        Err(_) => Ended::Failed(words::of(Fault::TimedOut).to_owned()),
+    match timeout_at(deadline, Limited::new(response.into_body(), MAX_SESSION).collect()).await {
+        Ok(Ok(body)) => serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+            format!("{path}: {status}, but the response is not a JMAP session: check which rule of [http] matches the path")
+        }),
+        Ok(Err(_)) => Err(describe(Fault::Closed).to_owned()),
+        Err(_) => Err(describe(Fault::TimedOut).to_owned()),
     }
 }
 
-/// One request, on a connection of its own.
+/// Sends one request on a new connection.
 async fn get(
     backend: &Backend,
     account: &Account<'_>,
@@ -103,32 +107,31 @@ async fn get(
 ) -> Result<Response<Incoming>, String> {
     let stream = match Box::pin(backend.connect(Protocol::Http, &client_identity(), deadline)).await {
         Ok(connected) => connected.stream,
-        Err(fault) => return Err(reason(backend, Protocol::Http, fault).await),
+        Err(fault) => return Err(explain(backend, Protocol::Http, fault).await),
     };
-    let broken = |error: hyper::Error| format!("{path}: {error}");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // Ends with the answer's body; its errors are the body's.
+    let connection_error = |error: hyper::Error| format!("{path}: {error}");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(connection_error)?;
+    // The task ends when the body has been read. Its errors are reported by the body too.
     tokio::spawn(connection);
     let request = Request::get(path)
-        .header(HOST, name(backend))
+        .header(HOST, server_name(backend))
         .header(CONNECTION, "close")
         .header(AUTHORIZATION, basic(account)?)
         .body(Empty::<Bytes>::new())
         .map_err(|error| format!("{path}: {error}"))?;
-    sender.send_request(request).await.map_err(broken)
+    sender.send_request(request).await.map_err(connection_error)
 }
 
-/// What the server is called.
-fn name(backend: &Backend) -> &str {
+fn server_name(backend: &Backend) -> &str {
     backend.destination().tls_server_name.as_deref().unwrap_or(HOSTNAME)
 }
 
-/// RFC 7617.
+/// Returns the value of `Authorization` (RFC 7617).
 fn basic(account: &Account<'_>) -> Result<HeaderValue, String> {
     let mut pair = Secret::with_capacity(account.user.len() + account.password.len() + 1);
-    for part in [account.user.as_bytes(), b":", account.password.expose()] {
-        pair.extend(part);
-    }
+    pair.extend(account.user.as_bytes());
+    pair.extend(b":");
+    pair.extend(account.password.expose());
     let mut value = Secret::with_capacity(pair.len() * 2 + 16);
     value.extend(b"Basic ");
     sasl::encode_into(&mut value, pair.expose());
@@ -138,15 +141,19 @@ fn basic(account: &Account<'_>) -> Result<HeaderValue, String> {
     Ok(value)
 }
 
-/// The path on this server that a `Location` names: a path, or a URL of `name`'s.
-fn path_of(place: &HeaderValue, name: &str) -> Option<String> {
-    let place = place.to_str().ok()?;
-    if place.starts_with('/') && !place.starts_with("//") {
-        return Some(place.to_owned());
+/// Returns the path that a `Location` names if it is on the server `name`.
+fn local_path(location: &HeaderValue, name: &str) -> Option<String> {
+    let location = location.to_str().ok()?;
+    // "//host/path" names another server.
+    if location.starts_with('/') && !location.starts_with("//") {
+        return Some(location.to_owned());
     }
-    let rest = place.strip_prefix("https://")?;
-    let (authority, path) = rest.split_at(rest.find('/')?);
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let address = location.strip_prefix("https://")?;
+    let (authority, path) = address.split_at(address.find('/')?);
+    let host = match authority.rsplit_once(':') {
+        Some((host, _)) => host,
+        None => authority,
+    };
     host.eq_ignore_ascii_case(name).then(|| path.to_owned())
 }
 
@@ -155,8 +162,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_goes_to_this_server_alone() {
-        for (place, path) in [
+    fn redirects_to_other_servers_are_refused() {
+        for (location, path) in [
             ("/jmap/", Some("/jmap/")),
             ("https://mail.example.org/jmap/session", Some("/jmap/session")),
             ("https://MAIL.example.org:443/jmap", Some("/jmap")),
@@ -168,8 +175,8 @@ mod tests {
             ("https://mail.example.org", None),
             ("jmap", None),
         ] {
-            let found = path_of(&HeaderValue::from_static(place), "mail.example.org");
-            assert_eq!(found.as_deref(), path, "{place}");
+            let found = local_path(&HeaderValue::from_static(location), "mail.example.org");
+            assert_eq!(found.as_deref(), path, "{location}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! IMAP before the bridge.
+//! IMAP up to the bridge.
 
 mod faults;
 mod life;

@@ -1,4 +1,4 @@
-//! The binary as a black box: bytes over sockets, against backends that misbehave as no real one does.
+//! The program as a black box: bytes over sockets, against backends that misbehave in ways real servers do not.
 
 mod imap;
 mod protocols;

@@ -1,4 +1,4 @@
-//! POP3, ManageSieve and submission before the bridge: what is the same in all three, as one table.
+//! POP3, ManageSieve and submission up to the bridge: one table of what all three have in common.
 
 mod injection;
 mod limits;
@@ -9,26 +9,26 @@ mod xclient;
 
 use crate::support::{Backend, Options, Proxy};
 
-/// One protocol, as the matrices of this folder need it. Scripts as in `support`.
+/// One protocol, as the tests of this directory need it. Scripts are written as in `support`.
 pub(crate) struct Protocol {
     pub(crate) name: &'static str,
-    /// From the connection to the prompt.
+    /// The dialogue from the connection to the point where the client can log in.
     pub(crate) hello: &'static str,
-    /// A command that does nothing, and its answer.
+    /// A command that does nothing, and its reply.
     pub(crate) noop: &'static str,
-    /// The command behind which a login by PLAIN follows; see [`Protocol::login`].
+    /// The command that starts a login by PLAIN; see [`Protocol::login`].
     auth: &'static str,
-    /// How a yes, a no of ours and "not now" begin.
+    /// How success, the proxy's refusal and "not now" begin.
     pub(crate) accepted: &'static str,
     pub(crate) refused: &'static str,
     pub(crate) unavailable: &'static str,
-    /// STARTTLS, by its name.
+    /// The name of the STARTTLS command.
     pub(crate) starttls: &'static str,
-    /// A backend from its greeting to the point where it takes a login.
+    /// A backend's script from its greeting to the point where it accepts a login.
     pub(crate) backend: &'static str,
     /// The backend's side of a login by PLAIN, up to its verdict.
     pub(crate) asked: &'static str,
-    /// A yes and a no of the backend's.
+    /// The backend's success and refusal.
     pub(crate) yes: &'static str,
     pub(crate) no: &'static str,
 }
@@ -87,7 +87,7 @@ pub(crate) const SUBMISSION: Protocol = Protocol {
 // === impl Protocol ===
 
 impl Protocol {
-    /// The line of a login with `message`, which is base64.
+    /// Returns the login command with `message`, which is base64.
     pub(crate) fn login(&self, message: &str) -> String {
         self.auth.replace("{}", message)
     }
@@ -96,23 +96,23 @@ impl Protocol {
         Options { protocol: Some(self.name), ..Options::default() }
     }
 
-    /// A backend that lets everybody in, and says what it hears from then on.
+    /// Returns a backend that accepts every login, and then echoes what it receives.
     pub(crate) fn friendly(&self) -> Backend {
         self.playing(&format!("{}\n{}\nS: {}\nECHO", self.backend, self.asked, self.yes))
     }
 
-    /// A backend that lets nobody in.
+    /// Returns a backend that refuses every login.
     pub(crate) fn refusing(&self) -> Backend {
         self.playing(&format!("{}\n{}\nS: {}\nWAIT", self.backend, self.asked, self.no))
     }
 
-    /// A backend that plays `script` for this protocol.
+    /// Returns a backend that plays `script` for this protocol.
     pub(crate) fn playing(&self, script: &str) -> Backend {
         let script = script.to_owned();
         Backend::serving(move |stream, client_info| crate::support::play(stream, &script, client_info))
     }
 
-    /// A proxy in front of two backends that let everybody in.
+    /// Starts a proxy in front of two backends that accept every login.
     pub(crate) fn proxy(&self, options: &Options<'_>) -> (Proxy, Backend, Backend) {
         let (old, new) = (self.friendly(), self.friendly());
         (Proxy::start(old.address, new.address, options), old, new)

@@ -1,4 +1,4 @@
-//! A proxy as a process, a backend that knows no protocol, and a client that reads lines.
+//! A proxy as a process, a backend without protocol knowledge, and a client that reads lines.
 
 mod talk;
 
@@ -11,23 +11,23 @@ use std::time::Duration;
 
 pub(crate) use talk::{Client, play};
 
-/// Nothing in these tests takes longer, unless it is broken.
+/// No step of these tests takes longer unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running proxy; ends with the test.
 pub(crate) struct Proxy {
     child: Child,
-    /// Where its one listener is.
+    /// The address of its only listener.
     pub(crate) address: SocketAddr,
     lines: Receiver<String>,
     folder: tempfile::TempDir,
 }
 
 /// A backend that plays a script to each connection: `S: ` lines are sent, `S| ` raw; for each `C: ` line one is
-/// received, whatever it says, and told to the test.
+/// received, whatever it contains, and reported to the test.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
-    /// What each connection saw, in order.
+    /// What each connection received, in order.
     pub(crate) seen: Receiver<String>,
 }
 
@@ -40,7 +40,7 @@ impl Proxy {
         Self::start_as(old, new, options, "plain")
     }
 
-    /// As [`Proxy::start`], with STARTTLS offered to clients.
+    /// Does the same as [`Proxy::start`], with STARTTLS offered to clients.
     pub(crate) fn start_with_starttls(old: SocketAddr, new: SocketAddr, options: &Options<'_>) -> Self {
         Self::start_as(old, new, options, "starttls")
     }
@@ -75,7 +75,7 @@ impl Proxy {
         self.logged_before(word, None)
     }
 
-    /// As [`Proxy::logged`]; no line before it may contain `unwanted`.
+    /// Does the same as [`Proxy::logged`]; no line before it may contain `unwanted`.
     pub(crate) fn logged_before(&self, word: &str, unwanted: Option<&str>) -> String {
         loop {
             let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {word:?}"));
@@ -90,7 +90,7 @@ impl Proxy {
         Client::connect(self.address)
     }
 
-    /// Writes the mapping file anew and waits until it was read.
+    /// Replaces the mapping file and waits until the proxy has read it.
     pub(crate) fn map(&self, text: &str) {
         std::fs::write(self.folder.path().join("mapping"), text).expect("mapping");
         self.logged("mapping file read");
@@ -110,7 +110,7 @@ impl Proxy {
         assert!(status.expect("kill").success());
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.child.wait().expect("its end").code()
     }
@@ -126,12 +126,12 @@ impl Drop for Proxy {
 /// What a test changes about the proxy.
 #[derive(Default, Clone)]
 pub(crate) struct Options<'a> {
-    /// `imap` unless set.
+    /// The default is `imap`.
     pub(crate) protocol: Option<&'a str>,
     pub(crate) server: &'a str,
     pub(crate) listener: &'a str,
     pub(crate) destination: &'a str,
-    /// `plain` unless set.
+    /// The default is `plain`.
     pub(crate) backend_tls: Option<&'a str>,
 }
 
@@ -170,7 +170,7 @@ impl Backend {
         Self::serving(move |stream, client_info| play(stream, script, client_info))
     }
 
-    /// Gives every connection to `serve`.
+    /// Passes every connection to `serve`.
     pub(crate) fn serving(serve: impl Fn(TcpStream, &dyn Fn(String)) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("address");
@@ -183,24 +183,24 @@ impl Backend {
         Self { address, seen }
     }
 
-    /// An address where nothing listens.
+    /// Returns an address where nothing listens.
     pub(crate) fn nowhere() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         listener.local_addr().expect("address")
     }
 
-    /// Everything that one connection saw, up to its end, of a script that ends with `WAIT`.
+    /// Returns everything that one connection received, for a script that ends with `WAIT`.
     pub(crate) fn saw_all(&self) -> Vec<String> {
         std::iter::from_fn(|| Some(self.saw())).take_while(|line| line != "gone").collect()
     }
 
-    /// The next thing that a connection saw.
+    /// Returns the next thing that a connection received.
     pub(crate) fn saw(&self) -> String {
         self.seen.recv_timeout(PATIENCE).expect("something is seen")
     }
 }
 
-/// One IMAP server that lets everybody in and says its name.
+/// Returns an IMAP server that accepts every login and shows its name.
 pub(crate) const FRIENDLY: &str = "S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello
 C: 
 S: P1 OK [CAPABILITY IMAP4rev1] in

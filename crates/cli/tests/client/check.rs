@@ -1,4 +1,4 @@
-//! `pointsman check`: the configuration, the mapping file, and the store behind them.
+//! `pointsman check`: the configuration, the mapping file and the mapping store.
 
 use std::ffi::OsStr;
 
@@ -23,7 +23,7 @@ const FILE: &str = "[mapping]\nsource = \"file\"\n[mapping.file]\npath = \"mappi
 const REDIS: &str =
     "[mapping]\nsource = \"redis\"\n[mapping.redis]\nurl = \"redis://who:hunter2@127.0.0.1:1/\"\n";
 
-/// Checks a configuration with this part about the mapping, and this mapping file.
+/// Checks a configuration with these sections on the mapping, and this mapping file.
 fn check(mapping: &str, lines: Option<&str>, arguments: &[&str]) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("c.toml"), format!("{CONFIGURATION}{mapping}")).expect("a file");
@@ -35,7 +35,7 @@ fn check(mapping: &str, lines: Option<&str>, arguments: &[&str]) -> Outcome {
 }
 
 #[test]
-fn the_mapping_file_is_judged_with_the_configuration() {
+fn the_mapping_file_is_checked_with_the_configuration() {
     for (lines, code, problems) in [
         (Some("alice old\n"), 0, vec![]),
         (Some("alice nowhere\nbob old\ncarol\n"), 1, vec![1, 3]),
@@ -57,7 +57,7 @@ fn the_mapping_file_is_judged_with_the_configuration() {
 }
 
 #[test]
-fn a_probe_asks_the_store_too() {
+fn a_probe_queries_the_mapping_store() {
     let output = check(REDIS, None, &["--probe", "--json"]);
     assert_eq!(output.code, 1, "{output:?}");
     let found: serde_json::Value = serde_json::from_str(&output.out).expect("JSON");
@@ -69,8 +69,8 @@ fn a_probe_asks_the_store_too() {
         "{}",
         output.out
     );
-    assert!(output.out.contains("would not serve"), "{}", output.out);
-    assert_eq!(check(REDIS, None, &[]).code, 0, "nobody is asked without --probe");
+    assert!(output.out.contains("is valid, but the probe failed"), "{}", output.out);
+    assert_eq!(check(REDIS, None, &[]).code, 0, "nothing is probed without --probe");
     let file = check(FILE, Some("alice old\n"), &["--probe", "--json"]);
     let found: serde_json::Value = serde_json::from_str(&file.out).expect("JSON");
     assert_eq!(found["store"], json!(null));

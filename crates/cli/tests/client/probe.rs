@@ -1,4 +1,4 @@
-//! `pointsman check --probe` against backends that say what a table says.
+//! `pointsman check --probe` against scripted backends.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Outcome, pointsman};
 
-/// Greets, answers each command with the next answer, and tells what it was asked.
+/// Sends the greeting, answers each command with the next answer, and passes on the commands.
 pub(crate) fn backend(
     greeting: &'static str,
     answers: &'static [&'static str],
@@ -72,7 +72,7 @@ const PLAIN: &str = "proxy_protocol = false\nforwarding = \"none\"";
 const XCLIENT: &str = "proxy_protocol = false\nforwarding = \"xclient\"";
 
 #[test]
-fn what_a_backend_says_is_judged() {
+fn every_backend_gets_its_verdict() {
     for (protocol, leg, greeting, answers, state, word) in [
         ("imap", PLAIN, "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n", &[][..], "ok", ""),
         ("imap", PLAIN, "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n", &[], "failed", "no passwords"),
@@ -108,17 +108,17 @@ fn what_a_backend_says_is_judged() {
         assert_eq!(outcome.code, i32::from(state == "failed"), "{protocol} {greeting}");
         let words = format!("{}{}", row["problems"], row["remarks"]);
         assert!(words.contains(word), "{protocol} {greeting}: {words}");
-        // Nothing that could be a credential was said.
+        // No command could have carried a credential.
         for line in seen.try_iter() {
             let line = line.to_ascii_uppercase();
             let is_login = ["LOGIN ", "AUTH", "USER ", "PASS "].iter().any(|word| line.contains(word));
-            assert!(!is_login, "{protocol} was output {line}");
+            assert!(!is_login, "{protocol} was sent {line}");
         }
     }
 }
 
 #[test]
-fn a_server_that_is_not_there_is_found_and_told_in_a_table() {
+fn an_unreachable_server_is_shown_in_a_table() {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("an address");
     let outcome = probe("imap", address, PLAIN, &[]);
     assert_eq!(outcome.code, 1, "{outcome:?}");
@@ -127,7 +127,7 @@ fn a_server_that_is_not_there_is_found_and_told_in_a_table() {
 }
 
 #[test]
-fn words_of_a_backend_move_no_cursor() {
+fn text_of_a_backend_moves_no_cursor() {
     let (address, _seen) = backend("* OK [CAPABILITY IMAP4rev1 AUTH=\x1b[2J] hi\r\n", &[]);
     let outcome = probe("imap", address, PLAIN, &[]);
     assert!(!outcome.out.contains('\x1b') && outcome.out.contains("\\u{1b}"), "{outcome:?}");

@@ -9,7 +9,7 @@ use crate::probe::backend;
 use crate::support::Proxy;
 
 #[test]
-fn the_proxy_says_how_it_is() {
+fn status_shows_the_proxy_and_its_destinations() {
     let proxy = Proxy::start();
     let status = proxy.run(&["status"]).ok();
     assert!(status.starts_with(concat!("pointsman ", env!("CARGO_PKG_VERSION"), ": ready, up ")), "{status}");
@@ -21,22 +21,22 @@ fn the_proxy_says_how_it_is() {
 }
 
 #[test]
-fn nobody_is_connected() {
+fn without_sessions_there_is_a_header_only() {
     let proxy = Proxy::start();
     let listed = proxy.run(&["sessions", "list"]).ok();
-    assert_eq!(listed, "ID  ACCOUNT  PROTOCOL  CLIENT  DESTINATION  FOR  SENT  RECEIVED\n");
+    assert_eq!(listed, "ID  ACCOUNT  PROTOCOL  CLIENT  DESTINATION  AGE  TO BACKEND  TO CLIENT\n");
     let listed = proxy.run(&["sessions", "list", "--user", "*@example.org", "--protocol", "imap", "--json"]);
     assert_eq!(listed.json(), json!({"connections": []}));
     let kicked = proxy.run(&["sessions", "kick", "--user", "alice+x@example.org"]).ok();
-    assert_eq!(kicked, "0 sessions kicked, 0 logins under way routed afresh, 0 still ending\n");
-    // The record says who sat at the keyboard.
+    assert_eq!(kicked, "0 sessions kicked, 0 logins in progress routed again, 0 sessions still ending\n");
+    // The audit log names the local user.
     let audit = std::fs::read_dir(proxy.path("state")).expect("a folder").flatten();
     let audit: String = audit.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
     assert!(audit.contains("\"operator\"") && audit.contains("alice+x@example.org"), "{audit}");
 }
 
 #[test]
-fn everybody_is_never_kicked_by_an_omission() {
+fn a_kick_without_a_filter_is_refused() {
     let proxy = Proxy::start();
     let output = proxy.run(&["sessions", "kick"]);
     assert_eq!((output.code, output.out.as_str()), (2, ""), "{output:?}");
@@ -44,7 +44,7 @@ fn everybody_is_never_kicked_by_an_omission() {
 }
 
 #[test]
-fn who_is_connected_is_seen_and_sent_home() {
+fn sessions_are_listed_and_kicked() {
     let (address, _seen) = backend(
         "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n",
         &["TAG OK [CAPABILITY IMAP4rev1] in\r\n"],
@@ -69,9 +69,9 @@ fn who_is_connected_is_seen_and_sent_home() {
     );
     assert_eq!(proxy.run(&["sessions", "list", "--destination", "old"]).ok().lines().count(), 1);
     let kicked = proxy.run(&["sessions", "kick", "--user", "*@example.org"]).ok();
-    assert!(kicked.starts_with("1 sessions kicked, "), "{kicked}");
-    let mut rest = String::new();
-    // It ends, with a word of goodbye or without.
-    while client.read_line(&mut rest).is_ok_and(|read| read > 0) {}
+    assert!(kicked.starts_with("1 session kicked, "), "{kicked}");
+    let mut goodbye = String::new();
+    // The connection ends, with or without a BYE.
+    while client.read_line(&mut goodbye).is_ok_and(|read| read > 0) {}
     assert_eq!(proxy.run(&["sessions", "list"]).ok().lines().count(), 1);
 }

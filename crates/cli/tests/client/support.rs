@@ -10,24 +10,24 @@ use std::time::Duration;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// Nothing in these tests takes longer, unless it is broken.
+/// No step of these tests takes longer unless it is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running proxy; ends with the test. alice@example.org is on new, everybody else on old; neither is there.
+/// A running proxy; ends with the test. alice@example.org is at new, all others at old; neither server exists.
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) folder: tempfile::TempDir,
-    /// Of the API.
+    /// The address of the API.
     pub(crate) address: SocketAddr,
-    /// Of the IMAP listener.
+    /// The address of the IMAP listener.
     pub(crate) imap: SocketAddr,
-    /// Of its certificate.
+    /// The SHA-256 of the API's certificate.
     pub(crate) pin: String,
-    /// What it logs further; a pipe nobody reads would stop it.
+    /// Later log lines: a full pipe would stop the proxy.
     _lines: Receiver<String>,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) code: i32,
@@ -42,7 +42,7 @@ impl Proxy {
         Self::start_before(1)
     }
 
-    /// With both destinations' IMAP on a port of 127.0.0.1.
+    /// Starts a proxy whose destinations both have IMAP on this port of 127.0.0.1.
     pub(crate) fn start_before(port: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("mapping"), "alice@example.org\tnew\n").expect("a file");
@@ -57,7 +57,7 @@ impl Proxy {
             .expect("the proxy starts");
         let (output, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().expect("its standard error"));
-        // Reads on when nobody listens any more.
+        // Keeps reading after the receiver is dropped.
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| {
                 let _ = output.send(line);
@@ -68,18 +68,18 @@ impl Proxy {
         let imap = imap.parse().expect("an address in the log");
         logged(&lines, "ready");
         let address: SocketAddr = address.parse().expect("an address in the log");
-        // The port is known only now: this is what a client is given.
+        // The API's port is known only now: clients use this file.
         std::fs::write(folder.path().join("client.toml"), configuration(&address.to_string(), port))
             .expect("a file");
         Self { child, folder, address, imap, pin, _lines: lines }
     }
 
-    /// Runs a command that is output whom to ask by --url.
+    /// Runs a command that finds the API by --url.
     pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
         self.run_with(arguments, "")
     }
 
-    /// As [`Proxy::run`], with something on standard input.
+    /// Does the same as [`Proxy::run`], with `input` on standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Outcome {
         let (url, token) = (format!("https://{}", self.address), self.path("token"));
         let reach: [&OsStr; 6] = [
@@ -94,7 +94,7 @@ impl Proxy {
         pointsman(&arguments.collect::<Vec<_>>(), self.folder.path(), input)
     }
 
-    /// Runs a command with nothing added.
+    /// Runs a command without adding arguments.
     pub(crate) fn run_bare(&self, arguments: &[&str]) -> Outcome {
         pointsman(&arguments.iter().map(OsStr::new).collect::<Vec<_>>(), self.folder.path(), "")
     }
@@ -114,7 +114,7 @@ impl Drop for Proxy {
 // === impl Outcome ===
 
 impl Outcome {
-    /// Of a command that must have succeeded.
+    /// Returns the output of a command that must have succeeded.
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.out
@@ -139,7 +139,7 @@ pub(crate) fn pointsman(arguments: &[&OsStr], folder: &Path, input: &str) -> Out
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    // A command that reads nothing has closed it.
+    // A command that reads nothing may have closed it.
     let _ = child.stdin.take().expect("its standard input").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("its end");
     let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -168,7 +168,7 @@ fn configuration(api: &str, port: u16) -> String {
     )
 }
 
-/// Where IMAP and the API are; the log may tell either first.
+/// Returns the addresses of IMAP and the API, which are logged in any order.
 fn addresses(lines: &Receiver<String>) -> (String, String) {
     let (mut imap, mut api) = (None, None);
     loop {
@@ -194,7 +194,7 @@ fn logged(lines: &Receiver<String>, word: &str) -> String {
     }
 }
 
-/// The value of a field in a log line.
+/// Returns the value of a field in a log line.
 fn value(line: &str, field: &str) -> String {
     let rest = line.split(field).nth(1).unwrap_or_else(|| panic!("no {field} in {line}"));
     rest.split_whitespace().next().expect("a value").trim_matches('"').to_owned()

@@ -1,25 +1,25 @@
-//! Whom the client trusts, and what it says when it does not.
+//! Which certificates and tokens the client accepts, and its errors for the others.
 
 use crate::support::{Proxy, TOKEN};
 
 #[test]
-fn a_configuration_tells_whom_to_ask() {
+fn the_api_is_found_through_the_configuration() {
     let proxy = Proxy::start();
     let status = proxy.run_bare(&["status", "--config", "client.toml", "--pin", &proxy.pin]);
     assert!(status.ok().contains("ready"));
-    let named_nothing = proxy.run_bare(&["status", "--config", "missing.toml"]);
-    assert_eq!(named_nothing.code, 2, "{named_nothing:?}");
-    // The certificate that the proxy has made for itself is found through the configuration too.
+    let missing_file = proxy.run_bare(&["status", "--config", "missing.toml"]);
+    assert_eq!(missing_file.code, 2, "{missing_file:?}");
+    // The proxy's self-signed certificate is found through the configuration too.
     assert!(proxy.run_bare(&["status", "--config", "client.toml"]).ok().contains("ready"));
     std::fs::remove_file(proxy.path("state").join("admin.crt")).expect("it is there");
-    // ./pointsman.toml is found; what it lacks is a pin.
+    // ./pointsman.toml is found, but there is no pin any more.
     let no_pin = proxy.run_bare(&["status"]);
     assert_eq!(no_pin.code, 2, "{no_pin:?}");
     assert!(no_pin.err.contains("--pin"), "{}", no_pin.err);
 }
 
 #[test]
-fn a_certificate_of_another_proxy_in_the_state_folder_is_none() {
+fn another_proxys_certificate_in_the_state_directory_is_refused() {
     let (proxy, other) = (Proxy::start(), Proxy::start());
     let copied = std::fs::copy(other.path("state").join("admin.crt"), proxy.path("state").join("admin.crt"));
     copied.expect("a file");
@@ -32,9 +32,9 @@ fn a_certificate_of_another_proxy_in_the_state_folder_is_none() {
     );
 }
 
-/// Three wrong tokens lock an address out, so a token that reached the server would show.
+/// Three wrong tokens lock an address out, so a token that had reached the server would be noticed.
 #[test]
-fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
+fn the_token_is_never_sent_to_an_unknown_certificate() {
     let proxy = Proxy::start();
     let (url, pin) = (format!("https://{}", proxy.address), "00".repeat(32));
     std::fs::write(proxy.path("wrong"), TOKEN.replace('0', "f")).expect("a file");
@@ -47,7 +47,7 @@ fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
         assert!(output.err.contains("the token was not sent"), "{}", output.err);
         assert!(
             output.err.contains("--pin") && !output.err.contains("tls_"),
-            "no key of a file: {}",
+            "names a configuration key: {}",
             output.err
         );
     }
@@ -55,7 +55,7 @@ fn the_token_is_never_sent_to_a_certificate_that_is_not_known() {
 }
 
 #[test]
-fn a_wrong_token_is_told() {
+fn a_wrong_token_is_reported_without_showing_it() {
     let proxy = Proxy::start();
     std::fs::write(proxy.path("token"), TOKEN.replace('0', "f")).expect("a file");
     let output = proxy.run(&["status"]);
@@ -64,7 +64,7 @@ fn a_wrong_token_is_told() {
 }
 
 #[test]
-fn arguments_that_cannot_be_meant_exit_2() {
+fn contradictory_arguments_exit_2() {
     let proxy = Proxy::start();
     for arguments in [
         &["status", "--url", "http://127.0.0.1:1", "--token-file", "token"][..],
@@ -72,7 +72,7 @@ fn arguments_that_cannot_be_meant_exit_2() {
         &["status", "--url", "https://127.0.0.1:1", "--token-file", "missing"],
         &["status", "--url", "https://127.0.0.1:1", "--token-file", "token", "--pin", "12"],
         &["status", "--url", "https://127.0.0.1:1", "--config", "client.toml"],
-        // The file has a token of its own: the one that is named would be passed over without a word.
+        // The configuration has its own token file: --token-file would be ignored silently.
         &["status", "--config", "client.toml", "--token-file", "token"],
         &["map"],
         &["map", "get"],
@@ -84,7 +84,7 @@ fn arguments_that_cannot_be_meant_exit_2() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_told() {
+fn an_unreachable_proxy_is_reported() {
     let proxy = Proxy::start();
     let pin = "00".repeat(32);
     let output =

@@ -1,4 +1,4 @@
-//! Backends that fail: the client hears "unavailable", in time, and stays at our prompt.
+//! Backends that fail: the client gets "unavailable" in time, and can log in again on the same connection.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -36,7 +36,7 @@ fn refused() {
 
 #[test]
 fn blackholed() {
-    // A backlog that is full answers no SYN: the connection hangs as behind a firewall that drops.
+    // A full backlog answers no SYN: the connection hangs, as with a firewall that drops packets.
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("address");
     listener.bind(&any.into()).expect("bind");

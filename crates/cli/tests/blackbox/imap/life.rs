@@ -1,4 +1,4 @@
-//! Limits, time-outs, reload, drain, and a start that is refused.
+//! Limits, time-outs, reload, drain, and a failed start.
 
 use std::process::Command;
 
@@ -25,7 +25,7 @@ fn dripping_bytes_do_not_extend_the_time_to_log_in() {
 }
 
 #[test]
-fn a_full_house_says_so() {
+fn a_client_over_the_connection_limit_gets_a_reason() {
     let (proxy, _new) = proxy(&Options { listener: "max_connections = 2", ..Options::default() });
     let mut first = proxy.client();
     let mut second = proxy.client();
@@ -35,13 +35,13 @@ fn a_full_house_says_so() {
     first.plays("C: a LOGOUT\nS: * BYE …\nS: a OK …\nEND");
     drop(first);
     proxy.logged("client left without a login");
-    // The place is free once its session has ended, which may be a moment after the line.
+    // The permit is free once the session has ended, which may be a moment after the line.
     let greeting = (0..1000).map(|_| proxy.client().line()).find(|line| line.starts_with("* OK"));
     assert!(greeting.is_some(), "a place is free again");
 }
 
 #[test]
-fn one_address_does_not_take_the_whole_house() {
+fn one_address_cannot_take_all_connections() {
     let (proxy, _new) = proxy(&Options { listener: "max_connections_per_ip = 1", ..Options::default() });
     let mut first = proxy.client();
     first.plays("S: * OK …");
@@ -67,7 +67,7 @@ fn a_drain_says_goodbye_and_exits_with_0() {
 }
 
 #[test]
-fn a_reload_is_whole_or_not_at_all() {
+fn a_reload_applies_all_or_nothing() {
     let (proxy, new) = proxy(&Options::default());
     let good = std::fs::read_to_string(proxy.configuration()).expect("configuration");
     std::fs::write(proxy.configuration(), good.replace("default_destination", "default_destinatoin"))
@@ -101,10 +101,10 @@ fn an_address_that_is_taken_stops_the_start() {
 }
 
 #[test]
-fn an_account_with_too_many_logins_under_way_is_turned_away_and_nobody_banned() {
+fn too_many_concurrent_logins_of_an_account_are_refused_without_a_ban() {
     let old = Backend::playing("S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] slow\nC: \nWAIT");
     let new = Backend::playing(FRIENDLY);
-    // The section that follows: `server` is the last key of its own.
+    // Starts the next section: `server` is the last key of the one before.
     let options = Options { server: "[limits]\nlogins_in_flight_per_account = 1", ..Options::default() };
     let proxy = Proxy::start(old.address, new.address, &options);
     let mut waiting = proxy.client();

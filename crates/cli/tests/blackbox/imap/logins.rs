@@ -1,4 +1,4 @@
-//! Logins that are refused, pipelined, split, or made behind STARTTLS that was tampered with.
+//! Logins that are refused, pipelined, split, or made after a tampered STARTTLS.
 
 use crate::support::{Backend, Client, FRIENDLY, Options, Proxy};
 
@@ -8,7 +8,7 @@ S: P1 NO [AUTHENTICATIONFAILED] Not you.
 WAIT";
 
 #[test]
-fn a_refused_login_leaves_the_client_at_our_prompt() {
+fn a_client_can_log_in_again_after_a_refusal() {
     let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays(
@@ -27,7 +27,7 @@ fn a_refused_login_leaves_the_client_at_our_prompt() {
 }
 
 #[test]
-fn the_backends_words_can_be_hidden() {
+fn the_backends_reply_can_be_hidden() {
     let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
     let options = Options { destination: "hide_auth_errors = true", ..Options::default() };
     Proxy::start(old.address, new.address, &options).client().plays(
@@ -57,7 +57,7 @@ fn three_failures_close_the_connection() {
 }
 
 #[test]
-fn guesses_wait_and_the_owner_does_not() {
+fn failed_logins_are_delayed_and_the_owners_are_not() {
     use std::io::{BufRead, BufReader, Write};
     let old = Backend::serving(|mut stream, client_info| {
         let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n");
@@ -67,7 +67,7 @@ fn guesses_wait_and_the_owner_does_not() {
         client_info(heard);
         let _ = stream.write_all(if is_owner { b"P1 OK in\r\n" } else { b"P1 NO not you\r\n" });
     });
-    // Longer than the test is patient: what waits that should not is found out.
+    // Longer than the test waits: a delay where there must be none fails the test.
     let options = Options {
         server: "[limits]\nauth_delay_max = \"10m\"",
         listener: "preauth_timeout = \"10m\"",
@@ -136,7 +136,7 @@ fn a_literal_login_may_be_split_anywhere() {
         let mut client = proxy.client();
         client.plays("S: * OK …");
         client.send(&whole[..split]);
-        // A round trip of another connection: the first half has been read by then.
+        // After a round trip of another connection, the first half has been read.
         proxy.client().plays("S: * OK …\nC: x NOOP\nS: x OK …");
         client.send(&whole[split..]);
         client.plays("S: a OK …");
@@ -145,7 +145,7 @@ fn a_literal_login_may_be_split_anywhere() {
 }
 
 #[test]
-fn commands_behind_starttls_end_the_connection() {
+fn commands_pipelined_after_starttls_end_the_connection() {
     let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
     let options = Options { listener: "max_connections = 10", ..Options::default() };
     let proxy = Proxy::start_with_starttls(old.address, new.address, &options);
@@ -159,7 +159,7 @@ fn commands_behind_starttls_end_the_connection() {
 }
 
 #[test]
-fn an_account_moves_while_a_session_lives() {
+fn an_account_moves_during_a_session() {
     let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays("S: * OK …\nC: a LOGIN carol@example.org pw\nS: a OK …");
@@ -175,7 +175,7 @@ fn an_account_moves_while_a_session_lives() {
 }
 
 #[test]
-fn a_login_that_is_overtaken_by_a_move_ends_on_the_new_server() {
+fn a_login_during_a_move_ends_on_the_new_server() {
     use std::io::{BufRead, BufReader, Write};
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let old = Backend::serving(move |mut stream, client_info| {

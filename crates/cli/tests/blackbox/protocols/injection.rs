@@ -1,4 +1,4 @@
-//! Bytes of a client's that would end a line or begin another command never do so at a backend.
+//! Bytes from a client never end a line or start another command at a backend.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ fn in_front_of(backend: &Backend, options: &Options<'_>) -> Proxy {
 }
 
 #[test]
-fn a_user_name_that_would_end_a_line_is_refused_before_any_backend_is_asked() {
+fn a_user_name_with_a_line_end_is_refused_before_a_backend_is_contacted() {
     for protocol in ALL {
         let (proxy, old, new) = protocol.proxy(&Options {
             listener: "max_auth_attempts = 100",
@@ -39,7 +39,7 @@ fn a_user_name_that_would_end_a_line_is_refused_before_any_backend_is_asked() {
             let message = encoded(&[b"\0", user, b"\0secret"].concat());
             client.plays(&format!("C: {}\nS: {} …", protocol.login(&message), protocol.refused));
         }
-        // A NUL makes it a message of another form; `authzid` is judged as the user name is.
+        // A NUL makes it a message of another form; `authzid` is checked like the user name.
         for message in [&b"\0ali\0ce\0secret"[..], b"al\r\nice\0alice\0secret", b"alice"] {
             let message = encoded(message);
             client.plays(&format!("C: {}\nS: {} …", protocol.login(&message), protocol.refused));
@@ -48,7 +48,7 @@ fn a_user_name_that_would_end_a_line_is_refused_before_any_backend_is_asked() {
     }
 }
 
-/// A password is bytes, line ends too: in base64 it harms nobody, and where it would stand bare it is not sent.
+/// A password may contain line ends: in base64 they are harmless, and a password that would be sent bare is not sent.
 #[test]
 fn a_password_with_line_ends_stays_in_its_line() {
     const HOSTILE: &[u8] = b"se\r\nQUIT\r\ncret";
@@ -77,7 +77,7 @@ fn a_password_with_line_ends_stays_in_its_line() {
         assert!(!seen.iter().any(|line| line.contains("QUIT")), "{seen:?}");
     }
 
-    // A backend whose only way in is a bare line.
+    // A backend that accepts logins only as a bare line.
     let backend = POP3.playing("S: +OK hello\nC: CAPA\nS: +OK\nS: USER\nS: .\nWAIT");
     let proxy = in_front_of(&backend, &POP3.options());
     for message in [&b"\0alice@example.org\0se\r\nQUIT"[..], b"\0alice@example.org\0se\rcret"] {
@@ -91,7 +91,7 @@ fn a_password_with_line_ends_stays_in_its_line() {
 #[test]
 fn what_is_no_base64_never_leaves() {
     for protocol in ALL {
-        // The backend's own challenge is passed on; what answers it must be base64 too.
+        // The backend's own challenge is passed on; the response must be base64 too.
         let (challenge, shown, cancelled) = match protocol.name {
             "pop3" => ("+ e30=", "+ e30=", "-ERR …"),
             "managesieve" => ("\"e30=\"", "\"e30=\"", "NO …"),
@@ -115,14 +115,14 @@ fn what_is_no_base64_never_leaves() {
             let seen = backend.saw_all();
             assert!(
                 seen.last().is_some_and(|line| line.len() > 40),
-                "the login, and nothing behind it: {seen:?}"
+                "the login, and nothing after it: {seen:?}"
             );
         }
     }
 }
 
 #[test]
-fn sieve_literals_and_strings_end_where_they_say() {
+fn sieve_literals_and_strings_end_at_their_length() {
     let backend = MANAGESIEVE.refusing();
     let proxy = in_front_of(&backend, &MANAGESIEVE.options());
     proxy.client().plays(
@@ -145,7 +145,7 @@ fn sieve_literals_and_strings_end_where_they_say() {
 }
 
 #[test]
-fn a_helo_name_is_told_to_nobody_who_would_read_it_otherwise() {
+fn a_helo_name_is_not_forwarded_where_it_would_be_misread() {
     const BACKEND: &str = "S: 220 old ESMTP
 C: EHLO
 S: 250-old

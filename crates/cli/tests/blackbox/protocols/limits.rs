@@ -1,10 +1,10 @@
-//! Limits and time-outs, in each protocol's own words.
+//! Limits and time-outs, with each protocol's own replies.
 
 use super::{ALICE, ALL, MANAGESIEVE, POP3, SUBMISSION};
 use crate::support::{Backend, Options, Proxy};
 
 #[test]
-fn time_to_log_in_ends_with_a_goodbye() {
+fn the_login_timeout_ends_with_a_goodbye() {
     for (protocol, goodbye) in [
         (&POP3, "-ERR Login took too long"),
         (&MANAGESIEVE, "BYE \"Login took too long\""),
@@ -25,7 +25,7 @@ fn time_to_log_in_ends_with_a_goodbye() {
 }
 
 #[test]
-fn a_full_house_says_so() {
+fn a_client_over_the_connection_limit_gets_a_reason() {
     for (protocol, busy) in [
         (&POP3, "-ERR [SYS/TEMP] Too many connections, try again later"),
         (&MANAGESIEVE, "BYE (TRYLATER) \"Too many connections, try again later\""),
@@ -49,11 +49,11 @@ fn three_failures_close_the_connection() {
         (&SUBMISSION, "421 4.7.0 Too many failed logins"),
     ] {
         let old = protocol.refusing();
-        // No verdict waits: it is not the brake that is tested.
+        // No verdict is delayed: this test is not about the login throttle.
         let options = Options { server: "[limits]\nauth_delay_max = \"0s\"", ..protocol.options() };
         let proxy = Proxy::start(old.address, Backend::nowhere(), &options);
         let failure = format!("C: {}\nS: {}\n", protocol.login(ALICE), protocol.no).repeat(3);
-        // Giving up is no failure, however often.
+        // A cancelled login is not a failed one, however often it happens.
         let cancelled = match protocol.name {
             "managesieve" => "C: AUTHENTICATE \"PLAIN\"\nS: \"\"\nC: \"*\"\nS: NO …\n",
             "pop3" => "C: AUTH PLAIN\nS: + \nC: *\nS: -ERR …\n",
@@ -68,7 +68,7 @@ fn three_failures_close_the_connection() {
 }
 
 #[test]
-fn a_backend_that_is_not_there_is_no_failed_login() {
+fn an_unreachable_backend_is_not_a_failed_login() {
     for protocol in ALL {
         let options = Options { listener: "max_auth_attempts = 1", ..protocol.options() };
         let proxy = Proxy::start(Backend::nowhere(), Backend::nowhere(), &options);

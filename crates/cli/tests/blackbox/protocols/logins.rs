@@ -1,4 +1,4 @@
-//! Logins that are refused and tried again, and what is pipelined behind them.
+//! Logins that are refused and tried again, and commands pipelined after them.
 
 use super::{ALICE, ALL, BOB};
 use crate::support::{Options, Proxy};
@@ -17,7 +17,7 @@ fn a_second_login_goes_where_its_account_is() {
             protocol.login(BOB),
             protocol.yes
         ));
-        // Each server heard of its own account, and of no other.
+        // Each server received its own account's login and no other.
         let heard = |backend: &crate::support::Backend, count: usize| -> Vec<String> {
             (0..count).map(|_| backend.saw()).collect()
         };
@@ -31,7 +31,7 @@ fn a_second_login_goes_where_its_account_is() {
 }
 
 #[test]
-fn what_is_pipelined_behind_a_login_reaches_the_backend_once_and_in_order() {
+fn commands_pipelined_after_a_login_reach_the_backend_once_and_in_order() {
     for protocol in ALL {
         let (proxy, old, _new) = protocol.proxy(&protocol.options());
         let mut client = proxy.client();
@@ -46,7 +46,7 @@ fn what_is_pipelined_behind_a_login_reaches_the_backend_once_and_in_order() {
 }
 
 #[test]
-fn the_backends_words_can_be_hidden() {
+fn the_backends_reply_can_be_hidden() {
     for protocol in ALL {
         let old = protocol.refusing();
         let options = Options { destination: "hide_auth_errors = true", ..protocol.options() };

@@ -1,10 +1,10 @@
-//! Somebody on the line puts words into a peer's mouth: behind STARTTLS, and before or behind an answer.
+//! An attacker on the network injects bytes: after STARTTLS, and before or after a reply.
 
 use super::{ALICE, ALL, MANAGESIEVE, POP3, Protocol, SUBMISSION};
 use crate::support::{Options, Proxy};
 
 #[test]
-fn commands_behind_a_clients_starttls_end_the_connection() {
+fn commands_pipelined_after_starttls_end_the_connection() {
     for protocol in ALL {
         let (old, new) = (protocol.friendly(), protocol.friendly());
         let proxy = Proxy::start_with_starttls(old.address, new.address, &protocol.options());
@@ -18,7 +18,7 @@ fn commands_behind_a_clients_starttls_end_the_connection() {
     }
 }
 
-/// A backend whose leg says STARTTLS: no credential is sent, and the fault is told.
+/// Plays `script` to a leg that uses STARTTLS: no credential is sent, and the fault is logged.
 fn broken_starttls(protocol: &Protocol, script: &str, fault: &str) -> Vec<String> {
     let backend = protocol.playing(script);
     let options = Options {
@@ -32,7 +32,7 @@ fn broken_starttls(protocol: &Protocol, script: &str, fault: &str) -> Vec<String
     backend.saw_all()
 }
 
-/// The client hears "unavailable", and stays at our prompt.
+/// Expects "unavailable", after which the client can log in again.
 fn unavailable(protocol: &Protocol, proxy: &Proxy) {
     proxy.client().plays(&format!(
         "{}\nC: {}\nS: {} …\n{}",
@@ -83,16 +83,16 @@ fn a_backends_starttls_that_is_stripped_refused_or_injected() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_get_no_credential() {
+fn unrequested_replies_get_no_credential() {
     for (protocol, script) in [
         // Everything at once.
         (&POP3, "S| +OK hello\\r\\n+OK list\\r\\nUSER\\r\\n.\\r\\n+OK\\r\\n+OK in\\r\\n\nWAIT"),
         (&MANAGESIEVE, "S| \"SASL\" \"PLAIN\"\\r\\nOK\\r\\nOK \"in\"\\r\\n\nWAIT"),
         (&SUBMISSION, "S| 220 old\\r\\n250-old\\r\\n250 AUTH PLAIN\\r\\n235 in\\r\\n\nWAIT"),
-        // A yes before the login.
+        // Success before the login.
         (&POP3, "S: +OK hello\nC: CAPA\nS| +OK list\\r\\nSASL PLAIN\\r\\n.\\r\\n+OK in\\r\\n\nWAIT"),
         (&SUBMISSION, "S: 220 old\nC: EHLO\nS| 250-old\\r\\n250 AUTH PLAIN\\r\\n235 in\\r\\n\nWAIT"),
-        // A yes before the credential.
+        // Success before the credential.
         (&POP3, "S: +OK hello\nC: CAPA\nS: +OK list\nS: SASL PLAIN\nS: .\nC: AUTH\nS: +OK in\nWAIT"),
         (&MANAGESIEVE, "S: \"SASL\" \"LOGIN\"\nS: OK\nC: AUTHENTICATE\nS: OK \"in\"\nWAIT"),
         (&SUBMISSION, "S: 220 old\nC: EHLO\nS: 250-old\nS: 250 AUTH LOGIN\nC: AUTH\nS: 235 in\nWAIT"),
@@ -107,7 +107,7 @@ fn answers_that_nobody_asked_for_get_no_credential() {
 }
 
 #[test]
-fn words_that_are_no_verdict_are_no_verdict() {
+fn other_replies_are_not_taken_for_a_verdict() {
     for (protocol, words) in [
         (&POP3, "* OK in"),
         (&POP3, "OK"),
@@ -126,7 +126,7 @@ fn words_that_are_no_verdict_are_no_verdict() {
 }
 
 #[test]
-fn what_a_backend_says_behind_its_yes_reaches_the_client() {
+fn bytes_after_the_backends_success_reach_the_client() {
     for protocol in ALL {
         let backend = protocol.playing(&format!(
             "{}\n{}\nS| {}\\r\\nalert one\\r\\nalert two\\r\\n\nWAIT",
@@ -141,9 +141,9 @@ fn what_a_backend_says_behind_its_yes_reaches_the_client() {
     }
 }
 
-/// No word of a refused login but the refusal itself: the client is at our prompt, not at the backend's.
+/// Only the refusal itself reaches the client, which talks to the proxy again and not to the backend.
 #[test]
-fn what_a_backend_says_behind_its_no_is_thrown_away() {
+fn bytes_after_the_backends_refusal_are_discarded() {
     for (protocol, no) in
         [(&POP3, POP3.no), (&MANAGESIEVE, MANAGESIEVE.no), (&SUBMISSION, "535-a\\r\\n535 b")]
     {
@@ -159,7 +159,7 @@ fn what_a_backend_says_behind_its_no_is_thrown_away() {
         let login = protocol.login(ALICE);
         proxy.client().plays(&format!("{}\nC: {login}\nS: {shown}\n{}", protocol.hello, protocol.noop));
 
-        // Hidden, not one of its lines is shown.
+        // When the reply is hidden, none of its lines is shown.
         let backend = protocol.playing(&script(no));
         let options = Options { destination: "hide_auth_errors = true", ..protocol.options() };
         let proxy = Proxy::start(backend.address, backend.address, &options);

@@ -1,8 +1,8 @@
-//! What a client is told, byte for byte: wrong order, unknown commands, lines that are too long.
+//! The replies to clients, byte for byte: wrong order, unknown commands, lines that are too long.
 
 use super::{MANAGESIEVE, POP3, Protocol, SUBMISSION};
 
-/// Plays each script on a connection of its own; no backend may hear of any.
+/// Plays each script on a connection of its own; none may reach a backend.
 fn play(protocol: &Protocol, scripts: &[&str]) {
     let (proxy, old, new) = protocol.proxy(&protocol.options());
     for script in scripts {
@@ -126,7 +126,7 @@ fn submission() {
              C: QUIT
              S: 221 2.0.0 Goodbye
              END",
-            // What follows is a message's: nothing of it is read.
+            // The bytes that follow belong to a message: none of them is read as a command.
             "S: 220 …
              C| BDAT 19 LAST\\r\\nQUIT\\r\\nQUIT\\r\\nQUIT\\r\\n
              S: 530 5.7.0 Log in first
@@ -144,7 +144,7 @@ fn submission() {
 }
 
 #[test]
-fn ten_unknown_commands_are_no_mail_client() {
+fn ten_unknown_commands_end_the_connection() {
     for (protocol, answer, last) in [
         (&POP3, "-ERR Unknown command", "-ERR Too many unknown commands"),
         (&MANAGESIEVE, "NO \"Unknown command\"", "BYE \"Too many unknown commands\""),
@@ -165,7 +165,7 @@ fn lines_that_are_too_long_end_the_connection() {
         let (proxy, old, new) = protocol.proxy(&protocol.options());
         let mut client = proxy.client();
         client.plays(protocol.hello);
-        // No line end ever comes: it is the bytes that count.
+        // The line never ends: the number of bytes counts.
         client.send(&[b'x'; 8 * 1024 + 1]);
         client.plays(&format!("S: {command}\nEND"));
 

@@ -1,9 +1,9 @@
-//! XCLIENT as a backend hears it: what it announced, and nothing else.
+//! XCLIENT as a backend receives it: the attributes that it announced, and no others.
 
 use super::{ALICE, MANAGESIEVE, POP3, Protocol, SUBMISSION};
 use crate::support::{Options, Proxy};
 
-/// Logs in at a backend of `script`; the client's port, ours, and what the backend heard.
+/// Logs in at a backend that plays `script`. Returns the client's port, the proxy's, and what the backend received.
 fn heard(protocol: &Protocol, script: &str) -> (u16, u16, Vec<String>) {
     let backend = protocol.playing(&format!("{script}\nS: {}\nWAIT", protocol.no));
     let options = Options { destination: "forwarding = \"xclient\"", ..protocol.options() };
@@ -18,7 +18,7 @@ fn names(line: &str) -> Vec<&str> {
 }
 
 #[test]
-fn submission_is_told_what_it_lists_and_greets_again() {
+fn submission_gets_the_attributes_that_it_lists_and_greets_again() {
     let script = |list: &str| {
         format!(
             "S: 220 old ESMTP\nC: EHLO\nS: 250-old\nS: 250-XCLIENT {list}\nS: 250 AUTH PLAIN\nC: XCLIENT\n\
@@ -42,12 +42,12 @@ fn submission_is_told_what_it_lists_and_greets_again() {
 }
 
 #[test]
-fn nothing_is_said_to_a_backend_that_announces_nothing() {
+fn a_backend_that_announces_nothing_gets_nothing() {
     for protocol in [&POP3, &MANAGESIEVE, &SUBMISSION] {
         let (_, _, seen) = heard(protocol, &format!("{}\n{}", protocol.backend, protocol.asked));
         assert!(!seen.iter().any(|line| line.contains("XCLIENT")), "{seen:?}");
     }
-    // Only a list of attributes that we have nothing for.
+    // A list of attributes that the proxy has no values for.
     let script =
         "S: 220 old ESMTP\nC: EHLO\nS: 250-old\nS: 250-XCLIENT LOGIN NAME\nS: 250 AUTH PLAIN\nC: AUTH";
     let (_, _, seen) = heard(&SUBMISSION, script);
@@ -69,7 +69,7 @@ fn pop3_is_told_when_its_greeting_trusts_us() {
 }
 
 #[test]
-fn managesieve_is_told_what_it_lists() {
+fn managesieve_gets_the_attributes_that_it_lists() {
     let block = "S: \"SASL\" \"PLAIN\"\nS: \"XCLIENT\" \"ADDR PORT LOGIN\"\nS: OK";
     let script = format!("{block}\nC: XCLIENT\n{block}\nC: AUTHENTICATE");
     let (client, _, seen) = heard(&MANAGESIEVE, &script);
@@ -78,7 +78,7 @@ fn managesieve_is_told_what_it_lists() {
 }
 
 #[test]
-fn a_refusal_gives_the_connection_up() {
+fn a_refusal_ends_the_connection() {
     for (protocol, script) in [
         (&POP3, "S: +OK [XCLIENT] hello\nC: XCLIENT\nS: -ERR no\nWAIT"),
         (&MANAGESIEVE, "S: \"SASL\" \"PLAIN\"\nS: \"XCLIENT\" \"ADDR\"\nS: OK\nC: XCLIENT\nS: NO\nWAIT"),

@@ -1,4 +1,4 @@
-//! Who talks to the proxy: a client that reads lines, and a backend that plays a script.
+//! The proxy's peers: a client that reads lines, and a backend that plays a script.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -48,7 +48,7 @@ impl Client {
         }
     }
 
-    /// Its own port, as the proxy sees it.
+    /// Returns its own port, as the proxy sees it.
     pub(crate) fn port(&self) -> u16 {
         self.stream.get_ref().local_addr().expect("address").port()
     }
@@ -65,7 +65,7 @@ impl Client {
     }
 }
 
-/// Plays a backend's side of a connection; `client_info` hears what came.
+/// Plays a backend's side of a connection; `client_info` gets what was received.
 pub(crate) fn play(stream: TcpStream, script: &str, client_info: &dyn Fn(String)) {
     let mut writer = stream.try_clone().expect("clone");
     let mut reader = BufReader::new(stream);
@@ -80,7 +80,7 @@ pub(crate) fn play(stream: TcpStream, script: &str, client_info: &dyn Fn(String)
             let _ = reader.read_line(&mut heard);
             client_info(heard.trim_end().to_owned());
         } else if line == "ECHO" {
-            // What comes is told and sent back, tag and all.
+            // Each line is reported and echoed, with its tag.
             let mut heard = String::new();
             while reader.read_line(&mut heard).is_ok_and(|n| n > 0) {
                 client_info(heard.trim_end().to_owned());
@@ -88,7 +88,7 @@ pub(crate) fn play(stream: TcpStream, script: &str, client_info: &dyn Fn(String)
                 heard.clear();
             }
         } else if line == "WAIT" {
-            // Until the other side is gone.
+            // Until the other side closes the connection.
             let _ = reader.read_to_end(&mut Vec::new());
             client_info("gone".to_owned());
         }

@@ -1,4 +1,4 @@
-//! `pointsman token new`, `completions`, `man`, and what the help says.
+//! `pointsman token new`, `completions`, `man`, and the help texts.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ fn run(arguments: &[&str], folder: &Path) -> Outcome {
 }
 
 #[test]
-fn tokens_are_random_and_kept_from_others() {
+fn tokens_are_random_and_readable_by_their_owner_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let is_token = |text: &str| text.len() == 65 && text.trim_end().bytes().all(|b| b.is_ascii_hexdigit());
     let (one, other) =
@@ -26,7 +26,7 @@ fn tokens_are_random_and_kept_from_others() {
     assert!(is_token(&written), "{written}");
     let mode = std::fs::metadata(&path).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    // The one that a running proxy has is not lost.
+    // The token of a running proxy is not overwritten.
     let again = run(&["token", "new", "--out", "admin.token"], folder.path());
     assert_eq!((again.code, again.out.as_str()), (2, ""), "{again:?}");
     assert!(again.err.contains("remove it first"), "{again:?}");
@@ -35,7 +35,7 @@ fn tokens_are_random_and_kept_from_others() {
 
 /// `pointsman schema | head`.
 #[test]
-fn whoever_reads_no_further_is_told_nothing() {
+fn a_closed_pipe_is_not_an_error_message() {
     for arguments in [&["schema"][..], &["schema", "--reference"], &["man"], &["completions", "bash"]] {
         let (reader, output) = UnixStream::pair().expect("a pair");
         drop(reader);
@@ -49,7 +49,7 @@ fn whoever_reads_no_further_is_told_nothing() {
 }
 
 #[test]
-fn every_shell_has_its_completions() {
+fn every_shell_has_completions() {
     let folder = tempfile::tempdir().expect("a folder");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = run(&["completions", shell], folder.path()).ok();
@@ -68,7 +68,7 @@ fn every_command_has_a_page_with_an_example_and_its_exit_status() {
     let pages: Vec<String> = names
         .filter_map(|name| Some(name.strip_prefix("pointsman-")?.strip_suffix(".1")?.replace('-', " ")))
         .collect();
-    // A group has no work of its own: its commands have.
+    // A group such as `map` does nothing by itself: its commands have the examples.
     let is_group = |name: &str| pages.iter().any(|other| other.starts_with(&format!("{name} ")));
     let commands: Vec<&String> = pages.iter().filter(|name| !is_group(name)).collect();
     assert!(commands.len() >= 19, "{commands:?}");

@@ -1,0 +1,128 @@
+//! Turns what a probe found into what it means for logins there.
+
+use ::probe::{Failure, Findings};
+use plan::{Capabilities, Forwarding, TlsMode, Verify};
+use tls::certificate::Leaf;
+use types::protocol::Protocol;
+use upstream::Backend;
+
+use super::report::{BackendRow, CertificateRow};
+use super::{capabilities, fault_text};
+use crate::format::unix_time;
+
+/// The host of a backend that was probed, and the protocol it was probed with.
+#[derive(Clone, Copy)]
+pub(super) struct ProbedHost<'a> {
+    pub(super) protocol: Protocol,
+    pub(super) host: &'a str,
+}
+
+/// A certificate that expires within this number of days is a warning.
+const EXPIRY_WARNING_DAYS: i64 = 21;
+
+/// Returns the row for what was found at `probed`, where clients are offered `offered`.
+pub(super) fn judge(
+    backend: &Backend,
+    offered: &Capabilities,
+    probed: ProbedHost<'_>,
+    findings: &Findings,
+) -> BackendRow {
+    let destination = backend.destination();
+    let protocol = probed.protocol;
+    let mut row = BackendRow {
+        destination: destination.name.to_string(),
+        protocol: protocol.name().to_owned(),
+        host: probed.host.to_owned(),
+        greeting: String::from_utf8_lossy(&findings.greeting).trim().to_owned(),
+        tls: findings.tls.as_ref().map(|info| info.version.to_owned()),
+        ..BackendRow::default()
+    };
+    let Some(leg) = destination.leg(protocol) else { return row };
+    row.port = leg.port;
+    judge_certificate(&mut row, findings);
+    match &findings.failure {
+        Some(Failure::Tls(error)) => row.problems.push(error.to_string()),
+        Some(Failure::Fault(fault)) => row.problems.push(fault_text::describe(*fault).to_owned()),
+        None => {}
+    }
+    judge_capabilities(&mut row, offered, protocol, findings);
+    row.forwarding = forwarding_text(leg.forwarding, findings).to_owned();
+    if findings.failure.is_none() && !findings.introduced {
+        row.warnings.push(
+            "the server accepts neither XCLIENT nor ID from the proxy, so it sees the proxy's address instead of the \
+             client's: add the proxy to its trusted networks, or set forwarding = \"none\""
+                .to_owned(),
+        );
+    }
+    if leg.tls != TlsMode::Plain && destination.verify == Verify::Nothing {
+        row.warnings.push(
+            "its certificate is not verified (tls_allow_invalid_certs): pin the certificate instead"
+                .to_owned(),
+        );
+    }
+    row.state = match (row.problems.is_empty(), row.warnings.is_empty()) {
+        (false, _) => "failed",
+        (true, false) => "warning",
+        (true, true) => "ok",
+    };
+    row
+}
+
+fn judge_capabilities(row: &mut BackendRow, offered: &Capabilities, protocol: Protocol, findings: &Findings) {
+    if !matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve | Protocol::Submission) {
+        return;
+    }
+    row.capabilities = capabilities::announced(protocol, &findings.received);
+    row.mechanisms = capabilities::mechanisms(protocol, &row.capabilities);
+    if findings.failure.is_some() || row.capabilities.is_empty() {
+        return;
+    }
+    let missing = capabilities::missing(offered, protocol, &row.capabilities, &row.mechanisms);
+    if !missing.is_empty() {
+        row.warnings.push(format!(
+            "clients are offered {}, which the server lacks: remove it from [capabilities.{protocol}], or enable it on \
+             the server",
+            missing.join(", ")
+        ));
+    }
+    if !capabilities::accepts_passwords(protocol, &row.capabilities, &row.mechanisms) {
+        row.problems.push(
+            "the server accepts no passwords on this connection (neither PLAIN nor LOGIN): allow them for the proxy's \
+             address, or use TLS"
+                .to_owned(),
+        );
+    }
+}
+
+const fn forwarding_text(forwarding: Forwarding, findings: &Findings) -> &'static str {
+    match (forwarding, findings.failure.is_none(), findings.introduced) {
+        (Forwarding::None, ..) => "none",
+        (Forwarding::Proxy, true, _) => "PROXY taken",
+        (Forwarding::Proxy, false, _) => "PROXY ?",
+        (Forwarding::Xclient, true, true) => "XCLIENT/ID taken",
+        (Forwarding::Xclient, true, false) => "XCLIENT/ID not taken",
+        (Forwarding::Xclient, false, _) => "XCLIENT/ID ?",
+    }
+}
+
+fn judge_certificate(row: &mut BackendRow, findings: &Findings) {
+    let Some(der) = &findings.certificate else { return };
+    let Ok(leaf) = Leaf::of(&der.as_slice().into()) else { return };
+    let seconds_left = leaf.not_after.saturating_sub(i64::try_from(unix_time()).unwrap_or(i64::MAX));
+    let days_left = seconds_left.div_euclid(86_400);
+    if seconds_left < 0 {
+        row.warnings.push(
+            "its certificate has expired, which only the configured verification accepts: renew it on the server"
+                .to_owned(),
+        );
+    } else if days_left < EXPIRY_WARNING_DAYS {
+        let days = if days_left == 1 { "1 day".to_owned() } else { format!("{days_left} days") };
+        row.warnings.push(format!("its certificate expires in {days}: renew it on the server"));
+    }
+    row.certificate = Some(CertificateRow {
+        sha256: leaf.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        names: leaf.subjects,
+        not_after: leaf.not_after,
+        days_left,
+    });
+}
