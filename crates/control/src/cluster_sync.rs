@@ -1,37 +1,16 @@
-//! The other proxies in front of the same store: orders carried out here are published to them, and theirs are applied
-//! here.
+//! Applies the orders of the other proxies in front of the same store.
+//!
+//! What must never happen here: an order that is published again, which would travel between the proxies for ever.
 
 use cluster::{Event, ReceivedOrder, Subscription};
 
-use crate::execute::Control;
+use crate::execute::{Control, Executed};
 use crate::hold::Origin;
-use crate::order::{Executed, Order};
+use crate::order::Order;
 
 // === impl Control ===
 
 impl Control {
-    /// Publishes an order, and waits until the other proxies have carried it out, for two seconds at most. A proxy that
-    /// could not be reached flushes its cache when it receives another message of ours.
-    pub(crate) async fn publish(&self, order: &Order) {
-        let Some(messages) = order.write() else {
-            tracing::warn!(
-                order = order.label(),
-                "the order concerns this proxy only: other proxies understand a single client address, and no protocol"
-            );
-            return;
-        };
-        match self.inner.bus.publish(messages).await {
-            Ok(delivery) if delivery.silent.is_empty() => {}
-            Ok(delivery) => {
-                tracing::warn!(order = order.label(), silent = ?delivery.silent,
-                    "other proxies did not acknowledge the order: they may not have carried it out");
-            }
-            Err(error) => {
-                tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies")
-            }
-        }
-    }
-
     /// Applies the orders of other proxies, for as long as there is a bus.
     pub async fn apply_remote(self, mut subscription: Subscription) {
         while let Some(event) = subscription.next().await {

@@ -1,15 +1,20 @@
-//! An order's effect on this proxy.
+//! An order's effect on this proxy, and its results.
+//!
+//! Moving a group of accounts builds on this: `execute(Order::Hold)`, wait until [`HeldAccounts::emptied`], flip the group
+//! with one `execute(Order::Change)`, release.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use cluster::Bus;
 use mapping::rules::domain_key;
-use mapping::{FileStore, RouterControl, Settings, Store};
-use sessions::{Limits, RegistryControl};
+use mapping::store::Applied;
+use mapping::{FileStore, Loaded, RouterControl, Settings, Store};
+use sessions::{Ending, Hold, Kicked, Limits, RegistryControl};
 
-use crate::hold::{HoldTable, Origin};
-use crate::order::{Executed, KickedSessions, Order, OrderError};
+use crate::hold::{HoldId, HoldTable, Origin};
+use crate::order::{HoldNumber, Order, OrderError};
+use crate::publish::publish;
 
 /// Carries out orders. A clone carries them out on the same router and the same registry.
 #[derive(Clone, Debug)]
@@ -24,6 +29,39 @@ pub(crate) struct Inner {
     pub(crate) registry: RegistryControl,
     pub(crate) bus: Bus,
     pub(crate) holds: HoldTable,
+}
+
+/// What came of an order.
+#[derive(Debug)]
+pub enum Executed {
+    /// Mappings were written.
+    Changed(Applied),
+    /// The store was read; what it holds, where it is read as a whole.
+    Reloaded(Option<Loaded>),
+    /// Sessions were signalled to end.
+    Kicked(KickedSessions),
+    /// Accounts are held until the handle is released or dropped.
+    Held(HeldAccounts),
+    /// An order without a result of its own.
+    Done,
+}
+
+/// The sessions that a kick met, and their end.
+#[derive(Debug, Default)]
+pub struct KickedSessions {
+    /// How many sessions and logins.
+    pub counts: Kicked,
+    /// The sessions that have not left yet.
+    pub ending: Ending,
+}
+
+/// A group of accounts that this proxy holds. Dropping it releases them, here at once and at the other proxies in the
+/// background.
+#[derive(Debug)]
+#[must_use = "dropping the handle releases its accounts"]
+pub struct HeldAccounts {
+    control: Control,
+    number: HoldNumber,
 }
 
 /// With more changes than this, every login under way is routed afresh: finding those of so many accounts takes longer
@@ -88,7 +126,7 @@ impl Control {
         if let Some(order) = for_others
             && (result.is_ok() || publishes_failure)
         {
-            self.publish(&order).await;
+            publish(&self.inner.bus, &order).await;
         }
         result
     }
@@ -129,9 +167,12 @@ impl Control {
             }
             Order::Delay { account, delay } => registry.delay(&account, delay),
             Order::Hold { number, accounts, lasts } => {
-                return self.hold(origin, number, &accounts, lasts);
+                holds.hold(HoldId { origin, number }, &accounts, lasts, registry)?;
+                if origin == Origin::ThisProxy {
+                    return Ok(Executed::Held(HeldAccounts { control: self.clone(), number }));
+                }
             }
-            Order::Release { number } => holds.release(origin, number),
+            Order::Release { number } => holds.release(HoldId { origin, number }),
             Order::Drain { spread } => registry.drain(spread),
         }
         Ok(Executed::Done)
@@ -153,6 +194,105 @@ impl Control {
         }
         if !domains.is_empty() {
             registry.bump_where(|account| domain_key(account).is_some_and(|key| domains.contains(key)));
+        }
+    }
+}
+
+// === impl Executed ===
+
+impl Executed {
+    /// Returns how many mappings were changed.
+    #[must_use]
+    pub const fn changed(&self) -> usize {
+        match self {
+            Self::Changed(applied) => applied.changed,
+            Self::Reloaded(_) | Self::Kicked(_) | Self::Held(_) | Self::Done => 0,
+        }
+    }
+
+    /// Returns what a reload found, where the store is read as a whole.
+    #[must_use]
+    pub const fn loaded(&self) -> Option<Loaded> {
+        match self {
+            Self::Reloaded(loaded) => *loaded,
+            Self::Changed(_) | Self::Kicked(_) | Self::Held(_) | Self::Done => None,
+        }
+    }
+
+    /// Returns the sessions that a kick met.
+    #[must_use]
+    pub fn kicked(self) -> KickedSessions {
+        match self {
+            Self::Kicked(kicked) => kicked,
+            Self::Changed(_) | Self::Reloaded(_) | Self::Held(_) | Self::Done => KickedSessions::default(),
+        }
+    }
+
+    /// Returns the handle of a hold.
+    #[must_use]
+    pub fn held(self) -> Option<HeldAccounts> {
+        match self {
+            Self::Held(held) => Some(held),
+            Self::Changed(_) | Self::Reloaded(_) | Self::Kicked(_) | Self::Done => None,
+        }
+    }
+}
+
+// === impl HeldAccounts ===
+
+impl HeldAccounts {
+    /// Returns the held accounts, normalised, each once.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<Arc<str>> {
+        self.holds().iter().flat_map(|hold| hold.accounts().to_vec()).collect()
+    }
+
+    /// Signals every session of the group on this proxy to end; returns how many were signalled.
+    pub fn end_sessions(&self) -> usize {
+        self.holds().iter().map(|hold| hold.end_sessions()).sum()
+    }
+
+    /// Returns how many sessions of the group are left on this proxy. While the hold lasts, this only falls.
+    #[must_use]
+    pub fn sessions_left(&self) -> usize {
+        self.holds().iter().map(|hold| hold.sessions()).sum()
+    }
+
+    /// Resolves when the group has no session left on this proxy. The caller bounds the wait.
+    pub async fn emptied(&self) {
+        for hold in self.holds() {
+            hold.emptied().await;
+        }
+    }
+
+    /// Lets the group's logins go on, to where the mapping says now, and waits until the other proxies do the same.
+    ///
+    /// # Errors
+    /// [`OrderError::Interrupted`]; the accounts are released here all the same.
+    pub async fn release(self) -> Result<(), OrderError> {
+        self.control.execute(Order::Release { number: self.number }).await.map(drop)
+    }
+
+    const fn id(&self) -> HoldId {
+        HoldId { origin: Origin::ThisProxy, number: self.number }
+    }
+
+    fn holds(&self) -> Vec<Arc<Hold>> {
+        self.control.inner.holds.groups(self.id())
+    }
+}
+
+impl Drop for HeldAccounts {
+    fn drop(&mut self) {
+        if self.holds().is_empty() {
+            return;
+        }
+        self.control.inner.holds.release(self.id());
+        // Outside a runtime the other proxies drop the hold when its time is over.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let control = self.control.clone();
+            let number = self.number;
+            runtime.spawn(async move { control.execute(Order::Release { number }).await.map(drop) });
         }
     }
 }

@@ -9,21 +9,22 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `order` | [`Order`], [`Executed`], [`OrderError`]: what can be asked for, and what comes of it |
-//! | `execute` | [`Control`]: an order's effect on this proxy |
-//! | `cluster_sync` | the other proxies: orders are published to them and applied from them |
-//! | `hold` | [`HeldAccounts`]: a group of accounts whose logins wait |
+//! | `order` | [`Order`], [`OrderError`]: what can be asked for, and why it can fail |
+//! | `execute` | [`Control`], [`Executed`], [`HeldAccounts`]: an order's effect on this proxy, and its results |
+//! | `publish` | sends orders to the other proxies |
+//! | `cluster_sync` | applies the orders of the other proxies |
+//! | `hold` | the holds in force, of this proxy and of others |
 //! | `wire` | an order as JSON |
 
 mod cluster_sync;
 mod execute;
 mod hold;
 mod order;
+mod publish;
 mod wire;
 
-pub use execute::Control;
-pub use hold::HeldAccounts;
-pub use order::{Executed, HoldNumber, KickedSessions, Order, OrderError};
+pub use execute::{Control, Executed, HeldAccounts, KickedSessions};
+pub use order::{HoldNumber, Order, OrderError};
 pub use sessions::SessionFilter;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can be asked for, and what comes of it.
+//! What can be asked for, and why it can fail.
 //!
 //! One closed enum, so that a new order does not compile before it has a local effect and a decision on whether the other
 //! proxies get it.
@@ -7,12 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mapping::store::{Applied, LoadError, StoreError};
-use mapping::{Change, Loaded};
-use sessions::{Ending, HoldError, Kicked, SessionFilter};
+use mapping::Change;
+use mapping::store::{LoadError, StoreError};
+use sessions::{HoldError, SessionFilter};
 use thiserror::Error;
-
-use crate::hold::HeldAccounts;
 
 /// A change of a mapping, of the cache, or of live sessions. Accounts may be given in any spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,30 +57,6 @@ pub enum Order {
 /// The number of a hold, unique while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HoldNumber(pub(crate) u64);
-
-/// What came of an order.
-#[derive(Debug)]
-pub enum Executed {
-    /// Mappings were written.
-    Changed(Applied),
-    /// The store was read; what it holds, where it is read as a whole.
-    Reloaded(Option<Loaded>),
-    /// Sessions were signalled to end.
-    Kicked(KickedSessions),
-    /// Accounts are held until the handle is released or dropped.
-    Held(HeldAccounts),
-    /// An order without a result of its own.
-    Done,
-}
-
-/// The sessions that a kick met, and their end.
-#[derive(Debug, Default)]
-pub struct KickedSessions {
-    /// How many sessions and logins.
-    pub counts: Kicked,
-    /// The sessions that have not left yet.
-    pub ending: Ending,
-}
 
 /// Why an order had no effect, or may have had only a part of it.
 #[derive(Debug, Error)]
@@ -186,45 +160,5 @@ impl HoldNumber {
     fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-// === impl Executed ===
-
-impl Executed {
-    /// Returns how many mappings were changed.
-    #[must_use]
-    pub const fn changed(&self) -> usize {
-        match self {
-            Self::Changed(applied) => applied.changed,
-            Self::Reloaded(_) | Self::Kicked(_) | Self::Held(_) | Self::Done => 0,
-        }
-    }
-
-    /// Returns what a reload found, where the store is read as a whole.
-    #[must_use]
-    pub const fn loaded(&self) -> Option<Loaded> {
-        match self {
-            Self::Reloaded(loaded) => *loaded,
-            Self::Changed(_) | Self::Kicked(_) | Self::Held(_) | Self::Done => None,
-        }
-    }
-
-    /// Returns the sessions that a kick met.
-    #[must_use]
-    pub fn kicked(self) -> KickedSessions {
-        match self {
-            Self::Kicked(kicked) => kicked,
-            Self::Changed(_) | Self::Reloaded(_) | Self::Held(_) | Self::Done => KickedSessions::default(),
-        }
-    }
-
-    /// Returns the handle of a hold.
-    #[must_use]
-    pub fn held(self) -> Option<HeldAccounts> {
-        match self {
-            Self::Held(held) => Some(held),
-            Self::Changed(_) | Self::Reloaded(_) | Self::Kicked(_) | Self::Done => None,
-        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::filter::SessionFilter;
 use crate::hold::{Hold, HoldError};
 use crate::live::{EndReason, SessionInfo};
-use crate::registry::{Limits, Registry};
+use crate::registry::{Drain, Limits, Registry};
 
 /// The right to change the registry. There is one for each registry, and no way to clone it; everything that can be
 /// read is read from the [`Registry`] that it dereferences to.
@@ -34,20 +34,21 @@ pub struct Kicked {
 /// The longest delay of new logins that can be asked for.
 pub const MAX_DELAY: Duration = Duration::from_secs(120);
 
-/// Set once, when the proxy begins to drain.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Drain {
-    pub(crate) began: Instant,
-    pub(crate) spread: Duration,
+// === impl Registry ===
+
+impl Registry {
+    /// Makes an empty registry, and the one right to change it.
+    #[must_use]
+    pub fn new(limits: Limits) -> (Self, RegistryControl) {
+        let registry = Self::empty(limits);
+        let control = RegistryControl { registry: registry.clone() };
+        (registry, control)
+    }
 }
 
 // === impl RegistryControl ===
 
 impl RegistryControl {
-    pub(crate) const fn new(registry: Registry) -> Self {
-        Self { registry }
-    }
-
     /// Changes the limits for new logins and sessions; none that exist are ended.
     pub fn set_limits(&self, limits: Limits) {
         self.registry.set_limits(limits);

@@ -9,13 +9,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
 use types::protocol::Protocol;
 
 use crate::account::Account;
-use crate::control::{Drain, RegistryControl};
 use crate::live::{EndReason, Ending, Live, SessionInfo};
 use crate::ticket::LoginTicket;
 
@@ -82,12 +82,17 @@ pub(crate) struct Shard {
     pub(crate) anonymous_logins: usize,
 }
 
+/// Set once, when the proxy begins to drain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drain {
+    pub(crate) began: Instant,
+    pub(crate) spread: Duration,
+}
+
 // === impl Registry ===
 
 impl Registry {
-    /// Makes an empty registry, and the one right to change it.
-    #[must_use]
-    pub fn new(limits: Limits) -> (Self, RegistryControl) {
+    pub(crate) fn empty(limits: Limits) -> Self {
         let registry = Self {
             inner: Arc::new(Inner {
                 shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -101,8 +106,7 @@ impl Registry {
             }),
         };
         registry.set_limits(limits);
-        let control = RegistryControl::new(registry.clone());
-        (registry, control)
+        registry
     }
 
     pub(crate) fn set_limits(&self, limits: Limits) {

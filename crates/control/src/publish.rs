@@ -1,0 +1,30 @@
+//! Publishes orders to the other proxies in front of the same store.
+//!
+//! What must never happen here: a caller that waits long for a proxy that is gone, or an order that silently reaches only
+//! some of them.
+
+use cluster::Bus;
+
+use crate::order::Order;
+
+/// Publishes an order, and waits until the other proxies have carried it out, for two seconds at most. A proxy that
+/// could not be reached flushes its cache when it receives another message of ours.
+pub(crate) async fn publish(bus: &Bus, order: &Order) {
+    let Some(messages) = order.write() else {
+        tracing::warn!(
+            order = order.label(),
+            "the order concerns this proxy only: other proxies understand a single client address, and no protocol"
+        );
+        return;
+    };
+    match bus.publish(messages).await {
+        Ok(delivery) if delivery.silent.is_empty() => {}
+        Ok(delivery) => {
+            tracing::warn!(order = order.label(), silent = ?delivery.silent,
+                "other proxies did not acknowledge the order: they may not have carried it out");
+        }
+        Err(error) => {
+            tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies")
+        }
+    }
+}
