@@ -203,19 +203,12 @@ impl Inner {
     /// Makes room for a new file; the oldest goes.
     fn rotate(&self) -> io::Result<()> {
         for number in (1..OLDER_FILES).rev() {
-            rename_if_there(&older(&self.path, number), &older(&self.path, number + 1))?;
+            rename_if_there(&read::older(&self.path, number), &read::older(&self.path, number + 1))?;
         }
-        std::fs::rename(&self.path, older(&self.path, 1))?;
+        std::fs::rename(&self.path, read::older(&self.path, 1))?;
         // The names must survive what the lines survive.
         self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
-}
-
-/// The `number`th older file.
-fn older(path: &Path, number: usize) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    name.into()
 }
 
 fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {

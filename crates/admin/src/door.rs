@@ -7,7 +7,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Extension;
@@ -25,6 +24,7 @@ use crate::app_handle::AppHandle;
 use crate::audit::Audit;
 use crate::gate::Gate;
 use crate::patience::Patient;
+use crate::penalty::Penalty;
 use crate::routes;
 use crate::shared::{Peer, Shared};
 
@@ -33,10 +33,6 @@ pub struct Server {
     shared: Shared,
     doors: Vec<BoundListener>,
 }
-
-/// Whether a connection's place stays taken for a while. A clone is the same connection's.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Penalty(Arc<AtomicBool>);
 
 /// Connections at once.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
@@ -88,18 +84,6 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
         self.doors.iter().map(|door| door.address).collect()
-    }
-}
-
-// === impl Penalty ===
-
-impl Penalty {
-    pub(crate) fn deserve(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_deserved(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }
 

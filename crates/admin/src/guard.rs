@@ -9,9 +9,9 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
 use crate::dashboard;
-use crate::door::Penalty;
 use crate::failure::{Answer, Failure};
 use crate::gate::Verdict;
+use crate::penalty::Penalty;
 use crate::shared::{Peer, Shared};
 use crate::strikes::Rule;
 

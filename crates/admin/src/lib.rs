@@ -8,7 +8,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`app_handle`] | what the program lends to the API |
-//! | `door`, `patience` | connections: their number, their speed, TLS |
+//! | `door`, `patience`, `penalty` | connections: their number, their speed, TLS |
 //! | `gate`, `strikes` | the token, and who has shown a wrong one too often |
 //! | `routes`, `guard` | which call is where; what happens around every call |
 //! | `parameters`, `failure` | what a call was given; what it answers when it cannot |
@@ -39,6 +39,7 @@ mod guard;
 mod openapi;
 mod parameters;
 mod patience;
+mod penalty;
 mod routes;
 mod shared;
 mod strikes;

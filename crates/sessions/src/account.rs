@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::hold::HoldStats;
+use crate::hold_stats::HoldStats;
 use crate::live::{EndReason, Live};
 
 /// One account's entry. It exists while something of it is in use ([`Account::is_idle`]).

@@ -5,13 +5,12 @@
 //! the hold's time is over while its owner still copies (such a login fails for now).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::account::Held;
+use crate::hold_stats::HoldStats;
 use crate::live::EndReason;
 use crate::registry::Registry;
 
@@ -36,13 +35,6 @@ pub enum HoldError {
     /// More than [`Hold::MAX_GROUP`].
     #[error("{0} accounts in one hold; at most {max} can be held at once", max = Hold::MAX_GROUP)]
     TooMany(usize),
-}
-
-/// What a hold cost those who waited for it.
-#[derive(Debug, Default)]
-pub struct HoldStats {
-    logins: AtomicUsize,
-    longest_ms: AtomicU64,
 }
 
 // === impl Hold ===
@@ -152,27 +144,5 @@ impl Drop for Hold {
             account.wake();
             self.registry.tidy(&mut shard, name);
         }
-    }
-}
-
-// === impl HoldStats ===
-
-impl HoldStats {
-    /// Logins that waited and then went on.
-    #[must_use]
-    pub fn logins(&self) -> usize {
-        self.logins.load(Ordering::Relaxed)
-    }
-
-    /// The longest wait of one of them, in whole milliseconds.
-    #[must_use]
-    pub fn longest(&self) -> Duration {
-        Duration::from_millis(self.longest_ms.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn note(&self, waited: Duration) {
-        self.logins.fetch_add(1, Ordering::Relaxed);
-        let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-        self.longest_ms.fetch_max(millis, Ordering::Relaxed);
     }
 }

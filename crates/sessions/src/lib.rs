@@ -30,6 +30,7 @@ mod account;
 mod control;
 mod filter;
 mod hold;
+mod hold_stats;
 mod live;
 mod registry;
 mod throttle;
@@ -37,7 +38,8 @@ mod ticket;
 
 pub use control::{Kicked, MAX_DELAY, RegistryControl};
 pub use filter::SessionFilter;
-pub use hold::{Hold, HoldError, HoldStats};
+pub use hold::{Hold, HoldError};
+pub use hold_stats::HoldStats;
 pub use live::{EndReason, Ending, SessionInfo, Traffic};
 
 pub use registry::{Busy, Counts, Limits, Registry};

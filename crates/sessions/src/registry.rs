@@ -17,7 +17,6 @@ use types::protocol::Protocol;
 
 use crate::account::Account;
 use crate::live::{EndReason, Ending, Live, SessionInfo};
-use crate::ticket::LoginTicket;
 
 /// The live state of all accounts. A clone is the same desk.
 #[derive(Clone, Debug)]
@@ -114,39 +113,6 @@ impl Registry {
         self.inner.connections.store(limits.connections, Ordering::Relaxed);
     }
 
-    /// Begins a login of the account `identifier` (normalised). The ticket counts as a login under way until
-    /// it is confirmed or dropped.
-    ///
-    /// # Errors
-    /// [`Busy`] when the account has as many logins under way, or sessions, as it may have.
-    pub fn begin(&self, identifier: &str, protocol: Protocol, client: IpAddr) -> Result<LoginTicket, Busy> {
-        let mut shard = self.shard_of(identifier);
-        let entry = shard.accounts.get_key_value(identifier);
-        let (logins, sessions) = entry.map_or((0, 0), |(_, account)| (account.logins, account.live.len()));
-        if is_bounded(protocol) && is_reached(&self.inner.logins_in_flight, logins) {
-            return Err(Busy::Logins);
-        }
-        if is_bounded(protocol) && is_reached(&self.inner.connections, sessions) {
-            return Err(Busy::Connections);
-        }
-        let name = entry.map_or_else(|| Arc::from(identifier), |(name, _)| Arc::clone(name));
-        let account = self.entry(&mut shard, &name);
-        account.logins += 1;
-        let generation = account.generation;
-        drop(shard);
-        Ok(LoginTicket::new(self.clone(), Some(name), protocol, client, generation))
-    }
-
-    /// Begins a login, or a passed-through connection, whose account is not known: listed and counted, but
-    /// under no account's rules.
-    pub fn begin_anonymous(&self, protocol: Protocol, client: IpAddr) -> LoginTicket {
-        // By address, so that the shards share them.
-        let mut shard = self.shard_at(self.inner.hasher.hash_one(client));
-        shard.anonymous_logins += 1;
-        drop(shard);
-        LoginTicket::new(self.clone(), None, protocol, client, 0)
-    }
-
     /// Every session, in no order.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
@@ -239,8 +205,14 @@ impl Registry {
         self.inner.next_hold.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn has_room_for_session(&self, account: &Account, protocol: Protocol) -> bool {
-        !is_bounded(protocol) || !is_reached(&self.inner.connections, account.live.len())
+    /// Returns whether the account may have another login under way.
+    pub(crate) fn has_room_for_login(&self, logins: usize, protocol: Protocol) -> bool {
+        !is_bounded(protocol) || !is_reached(&self.inner.logins_in_flight, logins)
+    }
+
+    /// Returns whether the account may have another session.
+    pub(crate) fn has_room_for_session(&self, sessions: usize, protocol: Protocol) -> bool {
+        !is_bounded(protocol) || !is_reached(&self.inner.connections, sessions)
     }
 }
 

@@ -58,6 +58,51 @@ pub enum Unconfirmed {
     Busy(#[from] Busy),
 }
 
+// === impl Registry ===
+
+impl Registry {
+    /// Begins a login of the account `identifier` (normalised). The ticket counts as a login under way until
+    /// it is confirmed or dropped.
+    ///
+    /// # Errors
+    /// [`Busy`] when the account has as many logins under way, or sessions, as it may have.
+    pub fn begin(&self, identifier: &str, protocol: Protocol, client: IpAddr) -> Result<LoginTicket, Busy> {
+        let mut shard = self.shard_of(identifier);
+        let entry = shard.accounts.get_key_value(identifier);
+        let mut logins = 0;
+        let mut sessions = 0;
+        if let Some((_, account)) = entry {
+            logins = account.logins;
+            sessions = account.live.len();
+        }
+        if !self.has_room_for_login(logins, protocol) {
+            return Err(Busy::Logins);
+        }
+        if !self.has_room_for_session(sessions, protocol) {
+            return Err(Busy::Connections);
+        }
+        let name = match entry {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(identifier),
+        };
+        let account = self.entry(&mut shard, &name);
+        account.logins += 1;
+        let generation = account.generation;
+        drop(shard);
+        Ok(LoginTicket::new(self.clone(), Some(name), protocol, client, generation))
+    }
+
+    /// Begins a login, or a passed-through connection, whose account is not known: listed and counted, but
+    /// under no account's rules.
+    pub fn begin_anonymous(&self, protocol: Protocol, client: IpAddr) -> LoginTicket {
+        // By address, so that the shards share them.
+        let mut shard = self.shard_for(None, client);
+        shard.anonymous_logins += 1;
+        drop(shard);
+        LoginTicket::new(self.clone(), None, protocol, client, 0)
+    }
+}
+
 // === impl LoginTicket ===
 
 impl LoginTicket {
@@ -135,7 +180,7 @@ impl LoginTicket {
                 drop(guard);
                 return Err(Unconfirmed::Outdated(self));
             }
-            if !registry.has_room_for_session(account, self.protocol) {
+            if !registry.has_room_for_session(account.live.len(), self.protocol) {
                 drop(guard);
                 return Err(Busy::Connections.into());
             }

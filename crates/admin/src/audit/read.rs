@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 
 use api::audit::{Page, Record};
 
-use super::older;
-
 /// At most `limit` records with a number up to `from`.
 pub(super) fn page(path: &Path, older_files: usize, from: Option<u64>, limit: usize) -> io::Result<Page> {
     let mut page = Page::default();
@@ -39,6 +37,13 @@ pub(super) fn ends_whole(path: &Path) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
+}
+
+/// Returns the path of the `number`th older file.
+pub(super) fn older(path: &Path, number: usize) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 fn files(path: &Path, older_files: usize) -> impl Iterator<Item = PathBuf> {
