@@ -36,7 +36,7 @@ impl Control {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::warn!(%from, order = label, %error, "an order of another proxy had no effect here")
+                tracing::warn!(%from, order = label, %error, "an order of another proxy had no effect here");
             }
         }
         received.acknowledge();

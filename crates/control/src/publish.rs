@@ -24,7 +24,7 @@ pub(crate) async fn publish(bus: &Bus, order: &Order) {
                 "other proxies did not acknowledge the order: they may not have carried it out");
         }
         Err(error) => {
-            tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies")
+            tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies");
         }
     }
 }

@@ -52,11 +52,11 @@ impl Hold {
         if identifiers.is_empty() {
             return Err(HoldError::Nobody);
         }
-        if identifiers.len() > Hold::MAX_GROUP {
+        if identifiers.len() > Self::MAX_GROUP {
             return Err(HoldError::TooMany(identifiers.len()));
         }
         let id = registry.next_hold();
-        let mut hold = Hold { registry: registry.clone(), accounts: Vec::new(), stats: Arc::default() };
+        let mut hold = Self { registry: registry.clone(), accounts: Vec::new(), stats: Arc::default() };
         for identifier in identifiers {
             let name: Arc<str> = Arc::from(*identifier);
             let mut shard = registry.shard_of(&name);
