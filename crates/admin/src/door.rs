@@ -97,7 +97,8 @@ async fn accept(shared: Shared, door: BoundListener, limiter: ConnectionLimiter,
             sleep(PAUSE).await;
             continue;
         };
-        let (service, acceptor) = (service.clone(), shared.app_handle.acceptor());
+        let service = service.clone();
+        let acceptor = shared.app_handle.acceptor();
         tasks.spawn(async move {
             let penalty = Penalty::default();
             let handshake = Box::pin(Stream::plain(stream, Vec::new()).accept(&acceptor));

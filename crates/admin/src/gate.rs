@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn a_locked_address_may_show_what_it_likes() {
-        let (gate, now) = (gate(), Instant::now());
+        let gate = gate();
+        let now = Instant::now();
         let judge = |header| gate.judge(ADDRESS, Some(header), RULE, now);
         assert_eq!(judge(b"Bearer wrong"), Verdict::WrongToken);
         assert_eq!(judge(b"Bearer correct-horse"), Verdict::Welcome);

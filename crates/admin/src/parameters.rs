@@ -210,7 +210,8 @@ fn decode(text: &str) -> Answer<String> {
             b'+' => b' ',
             b'%' => {
                 let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-                let (high, low) = (digit(rest.next()), digit(rest.next()));
+                let high = digit(rest.next());
+                let low = digit(rest.next());
                 let code = high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
                 code.ok_or_else(|| Failure::bad_request("the query has a % that no two hex digits follow"))?
             }

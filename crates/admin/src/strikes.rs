@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn the_threshold_locks_for_the_duration() {
-        let (strikes, now) = (Strikes::default(), Instant::now());
+        let strikes = Strikes::default();
+        let now = Instant::now();
         let address = ip("127.0.0.1");
         assert!(!strikes.failed(address, RULE, now));
         assert!(!strikes.failed(address, RULE, now));
@@ -129,7 +130,8 @@ mod tests {
 
     #[test]
     fn failures_that_are_far_apart_and_failures_before_a_success_do_not_add_up() {
-        let (strikes, now) = (Strikes::default(), Instant::now());
+        let strikes = Strikes::default();
+        let now = Instant::now();
         let address = ip("192.0.2.1");
         for n in 0..10 {
             assert!(!strikes.failed(address, RULE, now + RULE.duration * n), "{n}");
@@ -144,7 +146,8 @@ mod tests {
 
     #[test]
     fn one_ipv6_network_is_one_address_and_mapped_ipv4_is_ipv4() {
-        let (strikes, now) = (Strikes::default(), Instant::now());
+        let strikes = Strikes::default();
+        let now = Instant::now();
         for host in 1..=3 {
             strikes.failed(ip(&format!("2001:db8::{host}")), RULE, now);
             strikes.failed(ip("::ffff:192.0.2.1"), RULE, now);
@@ -156,7 +159,8 @@ mod tests {
 
     #[test]
     fn the_table_has_a_bound_and_locks_outlast_first_failures() {
-        let (strikes, now) = (Strikes::default(), Instant::now());
+        let strikes = Strikes::default();
+        let now = Instant::now();
         let address = ip("192.0.2.1");
         for _ in 0..RULE.threshold {
             strikes.failed(address, RULE, now);

@@ -186,7 +186,8 @@ impl Left {
 impl File {
     async fn open(plan: &Plan, path: &Path, watches: bool) -> Result<Self, LoadError> {
         let path = path.to_owned();
-        let (rules, opened) = (Rules::of(plan), path.clone());
+        let rules = Rules::of(plan);
+        let opened = path.clone();
         let task = tokio::task::spawn_blocking(move || FileStore::open(opened, rules));
         let store = match task.await {
             Ok(opened) => opened?,

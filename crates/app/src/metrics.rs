@@ -17,7 +17,8 @@ impl App {
     #[must_use]
     pub fn metrics(&self) -> String {
         let plan = self.plan();
-        let (counts, stats) = (self.registry().counts(), self.router().stats());
+        let counts = self.registry().counts();
+        let stats = self.router().stats();
         let facts = Facts {
             version: env!("CARGO_PKG_VERSION"),
             started: self.reloads.started(),

@@ -6,7 +6,9 @@ use config::{Report, Severity};
 pub(crate) fn log(report: &Report) {
     for problem in &report.diagnostics {
         let (line, column) = report.position(problem);
-        let (key, help, message) = (&*problem.key, &*problem.help, &*problem.message);
+        let key = &*problem.key;
+        let help = &*problem.help;
+        let message = &*problem.message;
         match problem.severity {
             Severity::Error => {
                 tracing::error!(key, problem = message, help, line, column, "the configuration is not valid");

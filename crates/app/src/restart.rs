@@ -13,7 +13,8 @@ pub(crate) fn required(started: &Plan, new: &Plan) -> Vec<String> {
             keys.push(key.to_owned());
         }
     };
-    let (old, now) = (&started.server, &new.server);
+    let old = &started.server;
+    let now = &new.server;
     differs("server.threads", old.threads != now.threads);
     differs("server.log_format", old.log_format != now.log_format);
     differs("server.log_identifiers", old.log_identifiers != now.log_identifiers);

@@ -65,7 +65,8 @@ async fn app(folder: &Path) -> Arc<App> {
 async fn door(app: &Arc<App>) -> SocketAddr {
     let door = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = door.local_addr().expect("address");
-    let (app, places) = (Arc::clone(app), ConnectionLimiter::new());
+    let app = Arc::clone(app);
+    let places = ConnectionLimiter::new();
     tokio::spawn(async move {
         while let Ok((stream, peer)) = door.accept().await {
             let plan = app.plan();

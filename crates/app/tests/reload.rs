@@ -181,7 +181,8 @@ async fn a_client_at_the_prompt_logs_in_by_what_is_in_force() {
 #[tokio::test]
 async fn a_login_under_way_does_not_end_where_it_leads_no_longer() {
     let app_handle = AppHandle::new().await;
-    let (old, new) = (&app_handle.old, &app_handle.new);
+    let old = &app_handle.old;
+    let new = &app_handle.new;
     let both = [("old", old), ("new", new)];
     for (name, text, mapping) in [
         ("gone", plan(&[("new", new)], "new"), "bob@example.org new\n"),

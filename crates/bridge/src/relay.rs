@@ -109,9 +109,11 @@ where
             self.ending = Some(Ending { value, by: after(Instant::now(), BOUNDARY_WAIT) });
             alarm.as_mut().reset(self.deadline());
         }
-        let (up, down) = (self.up.given(), self.down.given());
+        let up = self.up.given();
+        let down = self.down.given();
         let polled = self.poll_flows(cx);
-        let (up, down) = (self.up.given() - up, self.down.given() - down);
+        let up = self.up.given() - up;
+        let down = self.down.given() - down;
         if up + down != 0 {
             self.last_byte = Instant::now();
             self.watch.moved(up, down);

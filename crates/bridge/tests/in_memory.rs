@@ -231,7 +231,8 @@ async fn buffering_streams_are_flushed() {
     let (mut client, at_client) = duplex(64);
     let (mut backend, at_backend) = duplex(64);
     tokio::spawn(async move {
-        let (mut client, mut backend) = (BufWriter::new(at_client), BufWriter::new(at_backend));
+        let mut client = BufWriter::new(at_client);
+        let mut backend = BufWriter::new(at_backend);
         run(&mut client, &mut backend, Opening::default(), LIMITS, (), pending::<()>()).await
     });
     client.write_all(b"a NOOP\r\n").await.unwrap();

@@ -77,7 +77,9 @@ async fn begin(way: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinHa
     let (client, mut at_client) = pair().await;
     let (backend, mut at_backend) = pair().await;
     let bridge = tokio::spawn(async move {
-        let (client, backend, end) = (&mut at_client, &mut at_backend, pending());
+        let client = &mut at_client;
+        let backend = &mut at_backend;
+        let end = pending();
         match way {
             FastPath::Copied => run(client, backend, opening, LIMITS, (), end).await,
             FastPath::Spliced => run_tcp(client, backend, opening, LIMITS, (), end).await,
@@ -118,7 +120,8 @@ async fn exchange(mut stream: TcpStream, sent: Vec<u8>) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_megabytes_both_ways() {
     const LENGTH: usize = 50_000_000;
-    let (up, down) = (pattern(LENGTH, 1), pattern(LENGTH, 2));
+    let up = pattern(LENGTH, 1);
+    let down = pattern(LENGTH, 2);
     for way in WAYS {
         let opening = Opening { to_backend: up[..1000].to_vec(), to_client: down[..999].to_vec() };
         let (client, backend, bridge) = begin(way, opening).await;
@@ -139,7 +142,9 @@ async fn what_moves_is_told_while_it_passes_and_adds_up_to_the_outcome() {
         let (backend, mut at_backend) = pair().await;
         let (tell, mut told) = mpsc::unbounded_channel();
         let bridge = tokio::spawn(async move {
-            let (client, backend, watch) = (&mut at_client, &mut at_backend, Told(tell));
+            let client = &mut at_client;
+            let backend = &mut at_backend;
+            let watch = Told(tell);
             let opening = Opening { to_backend: Vec::new(), to_client: b"in\r\n".to_vec() };
             if spliced {
                 run_tcp(client, backend, opening, LIMITS, watch, pending::<()>()).await
@@ -257,7 +262,8 @@ async fn many_sessions_share_one_worker() {
     let mut sessions = Vec::new();
     for session in 0..50 {
         let (client, backend, bridge) = begin(FastPath::Spliced, Opening::default()).await;
-        let (up, down) = (pattern(300_000, session), pattern(400_000, !session));
+        let up = pattern(300_000, session);
+        let down = pattern(400_000, !session);
         let client = tokio::spawn(exchange(client, up.clone()));
         let backend = tokio::spawn(exchange(backend, down.clone()));
         sessions.push((client, backend, bridge, up, down));

@@ -186,7 +186,8 @@ async fn hear(
     mut line: Box<dyn Line>,
     outbox: &mpsc::Sender<Outgoing>,
 ) -> ChannelError {
-    let (mut heard_ourselves, mut our_last) = (Instant::now(), 0);
+    let mut heard_ourselves = Instant::now();
+    let mut our_last = 0;
     loop {
         let Ok(next) = timeout_at(heard_ourselves + MAX_SILENCE, line.hear()).await else {
             return ChannelError("our own messages do not come back".into());

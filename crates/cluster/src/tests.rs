@@ -51,7 +51,8 @@ impl Hub {
 
     /// Two proxies that know each other, with nothing left to hear.
     async fn pair(&self) -> ((Bus, Subscription), (Bus, Subscription)) {
-        let (mut a, mut b) = (self.join("a"), self.join("b"));
+        let mut a = self.join("a");
+        let mut b = self.join("b");
         until(|| a.0.nodes().len() == 2 && b.0.nodes().len() == 2).await;
         quiet(&mut a.1);
         quiet(&mut b.1);

@@ -247,7 +247,9 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
     let is_over = Arc::new(AtomicBool::new(false));
     let logins: Vec<_> = (0..4)
         .map(|_| {
-            let (registry, router, is_over) = (registry.clone(), router.clone(), Arc::clone(&is_over));
+            let registry = registry.clone();
+            let router = router.clone();
+            let is_over = Arc::clone(&is_over);
             tokio::spawn(async move {
                 let mut confirmed = 0_usize;
                 while !is_over.load(Ordering::SeqCst) {

@@ -166,7 +166,8 @@ impl LoginMethod {
     }
 
     fn without_plain(user: &[u8], password: &[u8], offered: &Offered) -> Option<Self> {
-        let (user, password) = (Secret::copy_of(user), Secret::copy_of(password));
+        let user = Secret::copy_of(user);
+        let password = Secret::copy_of(password);
         if offered.native {
             Some(Self::Native { user, password })
         } else if offered.sasl.contains(&Mechanism::Login) {
@@ -180,7 +181,9 @@ impl LoginMethod {
 /// User and password of a PLAIN message that names no other authorization identity.
 fn split_plain(message: &Secret) -> Option<(&[u8], &[u8])> {
     let mut parts = message.expose().split(|&byte| byte == 0);
-    let (authzid, authcid, password) = (parts.next()?, parts.next()?, parts.next()?);
+    let authzid = parts.next()?;
+    let authcid = parts.next()?;
+    let password = parts.next()?;
     let is_simple = parts.next().is_none() && (authzid.is_empty() || authzid == authcid);
     is_simple.then_some((authcid, password))
 }

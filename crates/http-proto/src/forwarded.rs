@@ -54,7 +54,8 @@ fn chain(fields: &mut Fields, name: &str, written: &'static str, element: &[u8])
 
 /// Whether `value` ends within a quoted string (RFC 9110 section 5.6.4).
 fn is_open(value: &[u8]) -> bool {
-    let (mut is_open, mut bytes) = (false, value.iter());
+    let mut is_open = false;
+    let mut bytes = value.iter();
     while let Some(byte) = bytes.next() {
         match byte {
             b'"' => is_open = !is_open,

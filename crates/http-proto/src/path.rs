@@ -64,7 +64,9 @@ pub fn normalize(target: &[u8]) -> Result<Path, BadPath> {
 /// that the path ends with a slash.
 fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
     let mut kept: Vec<&str> = Vec::new();
-    let (mut has_empty, mut has_parent, mut is_folder) = (false, false, false);
+    let mut has_empty = false;
+    let mut has_parent = false;
+    let mut is_folder = false;
     let mut rest = path.split('/').skip(1).peekable();
     while let Some(segment) = rest.next() {
         let is_last = rest.peek().is_none();

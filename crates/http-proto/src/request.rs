@@ -30,7 +30,8 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     };
     judge_method(method.as_bytes())?;
     judge_target(method.as_bytes(), target.as_bytes())?;
-    let (method, target) = (head.slice_ref(method.as_bytes()), head.slice_ref(target.as_bytes()));
+    let method = head.slice_ref(method.as_bytes());
+    let target = head.slice_ref(target.as_bytes());
     let fields = parse::fields(&head, parsed.headers)?;
     let host = host(&fields, version)?;
     let (authority, target) = reduce(&method, &target, host, version)?;
@@ -153,7 +154,8 @@ fn reduce(
         .ok_or(BadHead::Malformed("a target that is neither a path nor a URL"))?;
     let rest = target.slice(scheme.len()..);
     let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
-    let (named, path) = (rest.slice(..end), rest.slice(end..));
+    let named = rest.slice(..end);
+    let path = rest.slice(end..);
     authority::judge(&named)?;
     match host {
         Some(host) if !host.eq_ignore_ascii_case(&named) => {

@@ -138,7 +138,8 @@ mod tests {
         client.write_all(sent).await.expect("write");
         client.shutdown().await.expect("shutdown");
         let (mut stream, _) = bound.accept().await.expect("accept");
-        let (peer, local) = ("127.0.0.1:1".parse().expect("peer"), "127.0.0.1:2".parse().expect("local"));
+        let peer = "127.0.0.1:1".parse().expect("peer");
+        let local = "127.0.0.1:2".parse().expect("local");
         let found = origin(&mut stream, listener, peer, local).await?;
         Ok(format!("{} {} {}", found.client, found.local, found.rest.escape_ascii()))
     }
@@ -148,7 +149,8 @@ mod tests {
         const V1: &[u8] = b"PROXY TCP4 203.0.113.7 198.51.100.1 4711 993\r\nNOOP";
         let named = Ok("203.0.113.7:4711 198.51.100.1:993 NOOP".to_owned());
         let own = |rest: &str| Ok(format!("127.0.0.1:1 127.0.0.1:2 {rest}"));
-        let (us, them) = ("127.0.0.0/8", "10.0.0.0/8");
+        let us = "127.0.0.0/8";
+        let them = "10.0.0.0/8";
         use ProxyIn::{Off, Optional, Required};
         for (mode, trusted, sent, expected) in [
             (Off, us, V1, own("")),

@@ -75,7 +75,8 @@ mod tests {
         let reserve = FdReserve::of(2);
         let held = || reserve.0.held.lock().unwrap().len();
         assert_eq!(held(), 2);
-        let (first, second) = (reserve.give(), reserve.give());
+        let first = reserve.give();
+        let second = reserve.give();
         assert!(first.is_some() && second.is_some() && reserve.give().is_none());
         drop(first);
         assert_eq!(held(), 2, "whatever is free is taken back");

@@ -101,7 +101,8 @@ async fn writes(store: &FileStore) {
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..=CHANGES {
-        let (store, change) = (store.clone(), set(number * 997 % ENTRIES, "old"));
+        let store = store.clone();
+        let change = set(number * 997 % ENTRIES, "old");
         tasks.spawn(async move { store.apply(vec![change]).await.expect("written") });
     }
     while tasks.join_next().await.is_some() {}

@@ -103,7 +103,8 @@ impl Cache {
     #[must_use]
     pub fn new(max_entries: usize) -> Self {
         let bound = u64::try_from(max_entries).unwrap_or(u64::MAX);
-        let (hasher, lifecycle) = (RandomState::new(), DefaultLifecycle::default());
+        let hasher = RandomState::new();
+        let lifecycle = DefaultLifecycle::default();
         Self {
             kept: quick_cache::sync::Cache::with(max_entries, bound, UnitWeighter, hasher, lifecycle),
             flights: (0..PARTS).map(|_| Mutex::default()).collect(),

@@ -162,7 +162,8 @@ impl FileStore {
     /// # Errors
     /// Why the file is not valid by them.
     pub async fn prepare(&self, rules: Rules) -> Result<Prepared, LoadError> {
-        let (inner, turn) = (Arc::clone(&self.inner), self.turn().await);
+        let inner = Arc::clone(&self.inner);
+        let turn = self.turn().await;
         let task = spawn_blocking(move || {
             let state = inner.read(Arc::new(rules))?;
             Ok(Prepared { inner, state, turn })

@@ -130,7 +130,8 @@ impl Store for SqlStore {
     fn apply(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Applied, StoreError>> {
         Box::pin(async move {
             let missing = |key: &str| StoreError::ReadOnly(format!("mapping.sql.{key} is not set").into());
-            let (upsert, delete) = (self.statements.upsert.as_deref(), self.statements.delete.as_deref());
+            let upsert = self.statements.upsert.as_deref();
+            let delete = self.statements.delete.as_deref();
             let mut statements = Vec::with_capacity(changes.len());
             for change in &changes {
                 let statement = match &change.destination {

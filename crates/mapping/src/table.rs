@@ -130,7 +130,8 @@ impl Table {
         self.arena.extend_from_slice(&destination.to_le_bytes());
         self.arena.extend_from_slice(&length.to_le_bytes());
         self.arena.extend_from_slice(key.as_bytes());
-        let (arena, hasher) = (&self.arena, &self.hasher);
+        let arena = &self.arena;
+        let hasher = &self.hasher;
         let rehash = |place: &u32| hasher.hash_one(key_at(arena, index(*place)));
         self.index.insert_unique(self.hasher.hash_one(key.as_bytes()), place, rehash);
         self.domains += usize::from(key.starts_with('@'));
@@ -174,7 +175,8 @@ impl Table {
     /// Gives back what was reserved and not needed.
     pub(crate) fn shrink(&mut self) {
         self.arena.shrink_to_fit();
-        let (arena, hasher) = (&self.arena, &self.hasher);
+        let arena = &self.arena;
+        let hasher = &self.hasher;
         self.index.shrink_to_fit(|place| hasher.hash_one(key_at(arena, index(*place))));
     }
 

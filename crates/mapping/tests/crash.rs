@@ -112,7 +112,9 @@ fn no_acknowledged_write_is_lost() {
     let path = folder.path().join("mapping");
     let untouched = untouched();
     std::fs::write(&path, untouched.join("\n") + "\n").unwrap();
-    let (mut kept, mut count_all, mut cut_short) = (BTreeSet::new(), 0, 0);
+    let mut kept = BTreeSet::new();
+    let mut count_all = 0;
+    let mut cut_short = 0;
     for round in 0..ROUNDS {
         // Wherever the writer is then: in its first rewrite, or in a later one.
         let count = [0, 1, 2, 7, 40, 130, 300][round % 7];

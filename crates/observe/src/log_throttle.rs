@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn a_flood_is_a_few_lines_and_a_count() {
-        let (log_throttle, began) = (LogThrottle::default(), Instant::now());
+        let log_throttle = LogThrottle::default();
+        let began = Instant::now();
         let flood = |seconds| {
             (0..1000)
                 .filter_map(|_| log_throttle.may_say_at(began + Duration::from_secs(seconds)))

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn ids_differ_and_read_back() {
-        let (one, other) = (SessionId::new(), SessionId::new());
+        let one = SessionId::new();
+        let other = SessionId::new();
         assert_ne!(one, other);
         assert_eq!(SessionId::parse(one.as_str()), Some(one));
         assert_eq!((one.to_string().len(), format!("{one:?}")), (16, one.to_string()));

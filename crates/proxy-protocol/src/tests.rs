@@ -396,7 +396,8 @@ proptest! {
             is_encrypted: true, is_verified: false, version: Some(version), cipher: Some(cipher), common_name: None,
         });
         let tlvs = Box::new(Tlvs { alpn, authority, unique_id: unique_id.map(String::into_bytes), ssl });
-        let (source, destination) = (canonical(source), canonical(destination));
+        let source = canonical(source);
+        let destination = canonical(destination);
         let header = Header::Proxy { source, destination, tlvs };
         prop_assert_eq!(parse(&bytes), Parsed::Header { header, length: bytes.len() });
         for end in 0..bytes.len() {

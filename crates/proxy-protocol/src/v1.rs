@@ -46,8 +46,10 @@ fn line(fields: &[u8]) -> Result<Header, &'static str> {
         _ => return Err("version 1: neither TCP4, TCP6 nor UNKNOWN"),
     };
     let mut text = || fields.next().and_then(|field| str::from_utf8(field).ok());
-    let (source, destination) = (text().and_then(address), text().and_then(address));
-    let (source_port, destination_port) = (text().and_then(port), text().and_then(port));
+    let source = text().and_then(address);
+    let destination = text().and_then(address);
+    let source_port = text().and_then(port);
+    let destination_port = text().and_then(port);
     if fields.next().is_some() {
         return Err("version 1: more than six fields");
     }

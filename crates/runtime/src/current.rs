@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn a_reader_never_sees_half_a_replacement() {
         const ROUNDS: u32 = 20_000;
-        let (current, mapping) = (Current::new(Arc::new(0)), AtomicU32::new(0));
+        let current = Current::new(Arc::new(0));
+        let mapping = AtomicU32::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 1..=ROUNDS {

@@ -134,7 +134,8 @@ async fn a_kick_ends_sessions_and_catches_logins_under_way() {
 async fn a_bump_has_logins_routed_afresh_and_lets_sessions_be() {
     let registry = registry();
     let session = session(&registry, "alice", "old");
-    let (login, other) = (begin(&registry, "alice"), begin(&registry, "bob"));
+    let login = begin(&registry, "alice");
+    let other = begin(&registry, "bob");
     registry.bump("alice");
     registry.bump("nobody");
     assert!(matches!(login.confirm("old".into()), Err(Unconfirmed::Outdated(_))));
@@ -146,7 +147,8 @@ async fn a_bump_has_logins_routed_afresh_and_lets_sessions_be() {
 #[tokio::test(start_paused = true)]
 async fn a_kick_by_pattern_ends_what_matches() {
     let registry = registry();
-    let (alice, bob) = (session(&registry, "alice@a", "old"), session(&registry, "bob@b", "new"));
+    let alice = session(&registry, "alice@a", "old");
+    let bob = session(&registry, "bob@b", "new");
     let login = begin(&registry, "carol@c");
     let kicked =
         registry.kick_where(|info| info.account.as_deref().is_some_and(|account| account.ends_with("@a")));
@@ -344,9 +346,12 @@ async fn no_session_is_ever_on_the_server_that_its_account_has_left() {
     const ROUNDS: usize = 300;
     const CAUGHT: usize = 20;
     let registry = Registry::new(Limits::default()).1;
-    let (mapping, is_over, outdated) = (Arc::default(), Arc::default(), Arc::default());
+    let mapping = Arc::default();
+    let is_over = Arc::default();
+    let outdated = Arc::default();
     let log_in = || {
-        let (mapping, is_over) = (Arc::clone(&mapping), Arc::clone(&is_over));
+        let mapping = Arc::clone(&mapping);
+        let is_over = Arc::clone(&is_over);
         tokio::spawn(log_in_until(registry.clone(), mapping, is_over, Arc::clone(&outdated)))
     };
     let logins: Vec<_> = (0..LOGINS).map(|_| log_in()).collect();
@@ -403,7 +408,8 @@ async fn no_login_slips_through_a_kick() {
             let registry = Arc::clone(&registry);
             async move { registry.kick_account("alice") }
         });
-        let (confirmed, kicked) = (confirm.await.unwrap(), kicked.await.unwrap());
+        let confirmed = confirm.await.unwrap();
+        let kicked = kicked.await.unwrap();
         assert_eq!(kicked.sessions + kicked.logins, 1, "round {round}");
         match confirmed {
             Ok(session) => assert_eq!(session.ended().await, EndReason::Kick, "round {round}"),
@@ -418,7 +424,8 @@ async fn no_login_slips_through_a_kick() {
 #[tokio::test]
 async fn the_end_of_what_was_kicked_can_be_awaited() {
     let registry = registry();
-    let (first, bystander) = (session(&registry, "alice", "old"), session(&registry, "bob", "old"));
+    let first = session(&registry, "alice", "old");
+    let bystander = session(&registry, "bob", "old");
     assert_eq!(registry.kick_account("alice").sessions, 1);
     let later = session(&registry, "alice", "new");
     let ending = registry.ending(|info| &*info.destination == "old");

@@ -254,7 +254,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_success_takes_one_failure_back_from_the_account_alone() {
         let throttle = LoginThrottle::new(LONGEST);
-        let (client, alice) = (ip("192.0.2.1"), Some("alice"));
+        let client = ip("192.0.2.1");
+        let alice = Some("alice");
         fail(&throttle, client, alice, 10);
         assert_eq!(throttle.delay_for(None, alice), LONGEST);
         for _ in 0..7 {

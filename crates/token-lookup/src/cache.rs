@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn two_caches_know_a_token_by_two_names() {
-        let (one, other) = (Cache::new(1).expect("randomness"), Cache::new(1).expect("randomness"));
+        let one = Cache::new(1).expect("randomness");
+        let other = Cache::new(1).expect("randomness");
         assert_ne!(one.digest(b"token"), other.digest(b"token"));
     }
 }

@@ -43,7 +43,8 @@ impl Url {
             },
         };
         let port = port.map_or(Some(default), |port| port.parse().ok())?;
-        let (host, authority) = (host.to_owned(), authority.to_owned());
+        let host = host.to_owned();
+        let authority = authority.to_owned();
         (!host.is_empty()).then_some(Self { https, host, port, authority, target })
     }
 }

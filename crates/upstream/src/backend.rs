@@ -175,7 +175,8 @@ impl Backend {
     /// Returns whether `other`, of a later plan, is the same destination with the same hosts and legs.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let (one, two) = (&*self.destination, &*other.destination);
+        let one = &*self.destination;
+        let two = &*other.destination;
         std::ptr::eq(one, two) || (&one.name, &one.hosts, &one.legs) == (&two.name, &two.hosts, &two.legs)
     }
 

@@ -62,7 +62,9 @@ impl HttpConnection {
         client: &mut C,
         last: bool,
     ) -> After {
-        let (mut connection, mut prefix, method) = (Cow::Borrowed(self), Vec::new(), head.method.clone());
+        let mut connection = Cow::Borrowed(self);
+        let mut prefix = Vec::new();
+        let method = head.method.clone();
         let mut found = Err(NoRoute::Outdated);
         for _ in 0..MAX_RULES {
             let decision = match connection.decide(&head, source, client, &mut prefix).await {
@@ -199,7 +201,8 @@ impl Exchange<'_> {
         let plan = &self.connection.plan;
         let session_guard = plan.meters.route(&self.connection.listener.name, &route.destination).begin();
         let account = route.ticket.account().cloned();
-        let (destination, this) = (Name::clone(&route.destination), &*self);
+        let destination = Name::clone(&route.destination);
+        let this = &*self;
         let verdict = |status| match status {
             401 if this.has_credentials => this.refused(account.as_deref(), &destination),
             _ => Duration::ZERO,

@@ -27,7 +27,8 @@ impl HttpConnection {
     /// Serves a connection to its end. The first head has until `deadline`.
     pub(crate) async fn serve_h1(mut self, stream: Stream, deadline: Instant, draining: CancellationToken) {
         let http = &self.plan.plan.http;
-        let (max_head, max_requests) = (http.max_head_size, http.max_keepalive_requests);
+        let max_head = http.max_head_size;
+        let max_requests = http.max_keepalive_requests;
         let keepalive = http.keepalive_timeout;
         let (reader, mut writer) = split(stream);
         let mut reader = Reader::new(reader);

@@ -175,7 +175,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_serves_only_whom_it_was_announced_for() {
-        let (listener, pool) = (listener().await, Pool::new());
+        let listener = listener().await;
+        let pool = Pool::new();
         let (ours, _theirs) = connection(&listener).await;
         pool.put(&key(Some(1)), ours);
         assert!(pool.take(&key(Some(2))).is_none());
@@ -186,7 +187,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_closed_or_says_something_unasked_is_not_used() {
-        let (listener, pool) = (listener().await, Pool::new());
+        let listener = listener().await;
+        let pool = Pool::new();
         let (closed, theirs) = connection(&listener).await;
         drop(theirs);
         pool.put(&key(None), closed);
@@ -198,7 +200,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_wait_than_may() {
-        let (listener, pool) = (listener().await, Pool::new());
+        let listener = listener().await;
+        let pool = Pool::new();
         let mut theirs = Vec::new();
         for (key, room) in [(key(Some(2)), MAX_OF_CLIENT), (key(None), MAX_SHARED)] {
             let before = pool.lock().count;
@@ -217,7 +220,8 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_for_long() {
-        let (listener, pool) = (listener().await, Pool::new());
+        let listener = listener().await;
+        let pool = Pool::new();
         let (first, _theirs) = connection(&listener).await;
         let (second, _theirs) = connection(&listener).await;
         pool.put(&key(None), first);

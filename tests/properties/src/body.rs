@@ -31,7 +31,8 @@ pub(crate) fn chunked(bytes: &[u8]) {
     let End::Whole(trailers, length) = &read.end else { return };
     assert_eq!(plainly(&input.data[..*length]), read.content, "other content");
     let mut written = Vec::new();
-    let (mut sizes, mut at) = (input.sizes(), 0);
+    let mut sizes = input.sizes();
+    let mut at = 0;
     while at < read.content.len() {
         let size = sizes.next(read.content.len() - at);
         write_chunk_header(&mut written, size);
@@ -45,8 +46,10 @@ pub(crate) fn chunked(bytes: &[u8]) {
 }
 
 fn decode(data: &[u8], mut sizes: Sizes) -> Read {
-    let (mut decoder, mut content) = (ChunkDecoder::default(), Vec::new());
-    let (mut start, mut at) = (0, 0);
+    let mut decoder = ChunkDecoder::default();
+    let mut content = Vec::new();
+    let mut start = 0;
+    let mut at = 0;
     loop {
         match decoder.consume(&data[start..at]) {
             Err(bad) => return Read { content, end: End::Bad(bad) },
@@ -76,7 +79,8 @@ fn decode(data: &[u8], mut sizes: Sizes) -> Read {
 
 /// RFC 9112 section 7.1.3, word for word; panics where the coding is not kept to.
 fn plainly(body: &[u8]) -> Vec<u8> {
-    let (mut rest, mut content) = (body, Vec::new());
+    let mut rest = body;
+    let mut content = Vec::new();
     loop {
         let end = rest.windows(2).position(|pair| pair == b"\r\n").expect("CRLF behind a size");
         let digits = rest[..end].split(|&byte| byte == b';').next().expect("a size");

@@ -139,7 +139,8 @@ impl<'a> Conversation<'a> {
     fn play(kind: &Kind, input: &'a Input, sizes: Sizes) -> Vec<Happened> {
         let opening = opening(kind, input);
         let dialogue = (kind.make)(opening.clone());
-        let (inbox, happened) = (Inbox::new(INBOX), Vec::new());
+        let inbox = Inbox::new(INBOX);
+        let happened = Vec::new();
         let mut conversation = Self { dialogue, opening, input, inbox, at: 0, attempts: 0, happened };
         let greeting = conversation.dialogue.greet();
         conversation.say(greeting);

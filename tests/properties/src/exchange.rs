@@ -168,7 +168,8 @@ impl Wires {
             _ => (Box::new(submission::Replay::new(context)), Box::new(submission::Dialogue::new(opening))),
         };
         let yes = [&b"OK\r\n"[..], b"+OK\r\n", b"OK\r\n", b"235 2.7.0 OK\r\n"][usize::from(input.choice & 3)];
-        let (to_client, to_server) = (Pipe::new(input.sizes()), Pipe::new(input.sizes()));
+        let to_client = Pipe::new(input.sizes());
+        let to_server = Pipe::new(input.sizes());
         Self { client, server, to_client, to_server, attempt, yes, introduced: false, received: None }
     }
 

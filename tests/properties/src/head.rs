@@ -62,7 +62,10 @@ pub(crate) fn h2(bytes: &[u8]) {
     let mut lines = input.data.split(|&byte| byte == b'\n');
     let mut words = lines.next().unwrap_or_default().split(|&byte| byte == b' ');
     let mut word = || Bytes::copy_from_slice(words.next().unwrap_or_default());
-    let (method, scheme, authority, target) = (word(), word(), word(), word());
+    let method = word();
+    let scheme = word();
+    let authority = word();
+    let target = word();
     let field = |line: &[u8]| {
         let colon = line.iter().position(|&byte| byte == b':')?;
         Some((Bytes::copy_from_slice(&line[..colon]), Bytes::copy_from_slice(line[colon + 1..].trim_ascii())))
@@ -76,7 +79,8 @@ pub(crate) fn h2(bytes: &[u8]) {
         let status = u16::from(input.choice) * 3;
         if status >= 200 && check_h2_response(status, &fields).is_ok() {
             let version = Version::Http2;
-            let (reason, upgrade) = (Bytes::new(), None);
+            let reason = Bytes::new();
+            let upgrade = None;
             answers(
                 ResponseHead { version, status, reason, fields, framing, keeps_alive: true, upgrade },
                 b"GET",
@@ -106,7 +110,8 @@ fn head_of(input: &Input) -> Option<Bytes> {
     let data = &input.data[..];
     let whole = head_end(data, 0);
     for mut sizes in [input.sizes(), Sizes::dripped(data)] {
-        let (mut at, mut found) = (0, None);
+        let mut at = 0;
+        let mut found = None;
         while at < data.len() && found.is_none() {
             let before = at;
             at += sizes.next(data.len() - at);
@@ -175,7 +180,8 @@ impl<'a> Plain<'a> {
         let start = lines.next().expect("a start line");
         let fields = lines.map(|line| {
             let colon = line.iter().position(|&byte| byte == b':').expect("a colon");
-            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+            let name = &line[..colon];
+            let value = line[colon + 1..].trim_ascii();
             let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
             assert!(!name.is_empty() && name.iter().all(is_token), "{}", line.escape_ascii());
             assert!(
@@ -200,7 +206,8 @@ impl<'a> Plain<'a> {
 
     /// RFC 9112 section 6.3; panics where it leaves a doubt.
     fn framing(&self) -> Option<Framing> {
-        let (lengths, codings) = (self.values("content-length"), self.values("transfer-encoding"));
+        let lengths = self.values("content-length");
+        let codings = self.values("transfer-encoding");
         match (&lengths[..], &codings[..]) {
             ([], []) => None,
             ([first, rest @ ..], []) => {

@@ -61,7 +61,8 @@ fn without_dots(path: &[u8]) -> Vec<Vec<u8>> {
 /// Every `%XX` as its byte; a path that was judged has no other `%`.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
-    let (mut bytes, mut rest) = (Vec::new(), text);
+    let mut bytes = Vec::new();
+    let mut rest = text;
     while let Some((&first, behind)) = rest.split_first() {
         let escaped = if first == b'%' { behind.split_first_chunk::<2>() } else { None };
         bytes.push(escaped.map_or(first, |(digits, _)| hex(digits).expect("two digits")));
@@ -140,7 +141,9 @@ fn ours(hop: &Hop<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
 /// RFC 7239 section 4: elements between commas, pairs between semicolons; both count outside of quotes only.
 fn elements(value: &[u8]) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut elements = vec![Vec::new()];
-    let (mut name, mut text, mut is_quoted) = (None, Vec::new(), false);
+    let mut name = None;
+    let mut text = Vec::new();
+    let mut is_quoted = false;
     let mut rest = value.iter().copied().chain([b',']);
     while let Some(byte) = rest.next() {
         match byte {

@@ -142,7 +142,8 @@ impl<'a> Leg<'a> {
         mut sizes: Sizes,
     ) -> Vec<Happened> {
         let replay = make(context(input));
-        let (inbox, happened) = (Inbox::new(INBOX), Vec::new());
+        let inbox = Inbox::new(INBOX);
+        let happened = Vec::new();
         let mut leg = Self { replay, input, inbox, at: 0, logs_in, is_ready: false, happened };
         let mut steps_left = 16 + 4 * input.data.len();
         loop {

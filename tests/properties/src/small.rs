@@ -49,7 +49,8 @@ pub(crate) fn proxy(bytes: &[u8]) {
     said_again(&outgoing);
     let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
     if source.is_ipv4() == destination.is_ipv4() {
-        let (from, to) = (source.ip(), destination.ip());
+        let from = source.ip();
+        let to = destination.ip();
         let line = format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port());
         let plain = Header::Proxy { source: *source, destination: *destination, tlvs: Box::default() };
         assert_eq!(
@@ -129,7 +130,9 @@ pub(crate) fn imap_boundary(bytes: &[u8]) {
     if data.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 20) {
         return;
     }
-    let (mut sizes, mut pieces, mut at) = (input.sizes(), Boundary::default(), 0);
+    let mut sizes = input.sizes();
+    let mut pieces = Boundary::default();
+    let mut at = 0;
     while at < data.len() {
         let size = sizes.next(data.len() - at);
         pieces.feed(&data[at..at + size]);
@@ -144,7 +147,8 @@ pub(crate) fn imap_boundary(bytes: &[u8]) {
             data[..at].escape_ascii()
         );
     }
-    let (mut skipping, mut at) = (Boundary::default(), 0);
+    let mut skipping = Boundary::default();
+    let mut at = 0;
     while at < data.len() {
         let passed = usize::try_from(skipping.unseen()).unwrap_or(usize::MAX).min(data.len() - at);
         skipping.skip(passed as u64);

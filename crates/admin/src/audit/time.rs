@@ -5,9 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// `2026-11-25T09:44:00.123Z`. A clock before 1970 shows 1970.
 pub(super) fn rfc3339(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let days = since.as_secs() / 86_400;
+    let seconds = since.as_secs() % 86_400;
     let (year, month, day) = date(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let hour = seconds / 3600;
+    let minute = seconds / 60 % 60;
+    let second = seconds % 60;
     let millis = since.subsec_millis();
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
@@ -18,7 +21,8 @@ fn date(days: u64) -> (u64, u64, u64) {
     /// From 0000-03-01 to 1970-01-01.
     const DAYS_BEFORE: u64 = 719_468;
     let days = days + DAYS_BEFORE;
-    let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let era = days / DAYS_OF_400_YEARS;
+    let day = days % DAYS_OF_400_YEARS;
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;

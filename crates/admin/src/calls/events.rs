@@ -100,7 +100,8 @@ impl Known {
         }
         let down = down(active);
         let event = |(destination, protocol): &(String, &str), down, last_error: Option<&String>| {
-            let (destination, protocol) = (destination.clone(), (*protocol).to_owned());
+            let destination = destination.clone();
+            let protocol = (*protocol).to_owned();
             Event::Health(Health { destination, protocol, down, last_error: last_error.cloned() })
         };
         news.extend(

@@ -16,7 +16,8 @@ use crate::shared::Shared;
 /// `GET /stats`.
 pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Stats>> {
     parameters.only(&[])?;
-    let (router, registry) = (shared.router().stats(), shared.registry());
+    let router = shared.router().stats();
+    let registry = shared.registry();
     let census = Census::take(&registry);
     let bus = shared.control().bus().clone();
     let by_listener: std::collections::BTreeMap<_, _> =

@@ -125,7 +125,8 @@ pub(crate) async fn import(
 
 /// Entries of `table` that the store has as they are.
 async fn same(router: &Router, table: &Table) -> Answer<usize> {
-    let (mut same, mut from) = (0, 0);
+    let mut same = 0;
+    let mut from = 0;
     loop {
         let listing = router.list(from, MAX_PAGE).await?;
         let is_same =

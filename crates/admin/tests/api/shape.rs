@@ -127,7 +127,8 @@ async fn mappings_come_out_and_go_in_whole() {
     lines.insert(0, "alice@example.org\tnew\n".to_owned());
     assert_eq!(answer.body, lines.concat());
 
-    let (mut target, mut seen) = ("GET /mappings?limit=10000".to_owned(), 0);
+    let mut target = "GET /mappings?limit=10000".to_owned();
+    let mut seen = 0;
     loop {
         let page: api::mapping::Page = serde_json::from_value(api.ask(&target).await.json()).expect("a page");
         seen += page.mappings.len();

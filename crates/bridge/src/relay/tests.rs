@@ -19,7 +19,8 @@ async fn a_waiting_session_is_small() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (one, other) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
-    let (mut one, mut other) = (one.unwrap(), other.unwrap().0);
+    let mut one = one.unwrap();
+    let mut other = other.unwrap().0;
     let size = size_of_val(&run_tcp(&mut one, &mut other, Opening::default(), LIMITS, (), pending::<()>()));
     assert!(size <= 960, "{size} bytes");
 }

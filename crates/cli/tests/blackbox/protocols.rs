@@ -114,7 +114,8 @@ impl Protocol {
 
     /// Starts a proxy in front of two backends that accept every login.
     pub(crate) fn proxy(&self, options: &Options<'_>) -> (Proxy, Backend, Backend) {
-        let (old, new) = (self.friendly(), self.friendly());
+        let old = self.friendly();
+        let new = self.friendly();
         (Proxy::start(old.address, new.address, options), old, new)
     }
 }

@@ -170,7 +170,8 @@ fn configuration(api: &str, port: u16) -> String {
 
 /// Returns the addresses of IMAP and the API, which are logged in any order.
 fn addresses(lines: &Receiver<String>) -> (String, String) {
-    let (mut imap, mut api) = (None, None);
+    let mut imap = None;
+    let mut api = None;
     loop {
         let line = logged(lines, "listening");
         let place = if line.contains("management API") { &mut api } else { &mut imap };

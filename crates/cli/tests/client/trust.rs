@@ -20,7 +20,8 @@ fn the_api_is_found_through_the_configuration() {
 
 #[test]
 fn another_proxys_certificate_in_the_state_directory_is_refused() {
-    let (proxy, other) = (Proxy::start(), Proxy::start());
+    let proxy = Proxy::start();
+    let other = Proxy::start();
     let copied = std::fs::copy(other.path("state").join("admin.crt"), proxy.path("state").join("admin.crt"));
     copied.expect("a file");
     let output = proxy.run_bare(&["status", "--config", "client.toml"]);

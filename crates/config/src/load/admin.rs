@@ -76,7 +76,8 @@ pub(super) fn read(
 
 /// The token: the environment's, else the file's, else the one written here.
 fn token(table: &Table<'_>, folder: &Path, min_len: usize) -> Option<Secret> {
-    let (file, inline) = (table.string("bearer_token_file"), table.secret("bearer_token", folder));
+    let file = table.string("bearer_token_file");
+    let inline = table.secret("bearer_token", folder);
     if let (Some(file), true) = (&file, table.has("bearer_token")) {
         let message = "there is a token written here as well: the file's is used";
         let help = "remove bearer_token: a file can have permissions of its own";

@@ -47,7 +47,8 @@ fn is_header(line: &str) -> bool {
 /// From the header above a broken line to the next one below it. A header right behind it may be what was meant
 /// to be its value (`bind =`, and the list on a line of its own): then to the one after that.
 fn section(text: &str, broken: &Range<usize>) -> Range<usize> {
-    let (mut start, mut at) = (0, 0);
+    let mut start = 0;
+    let mut at = 0;
     for line in text.split_inclusive('\n') {
         if is_header(line) && at <= broken.start {
             start = at;

@@ -229,7 +229,8 @@ fn pin(entry: &Table<'_>, at: &At<String>) -> Option<[u8; 32]> {
 }
 
 fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertificate> {
-    let (cert, key) = (entry.string("tls_client_cert"), entry.string("tls_client_key"));
+    let cert = entry.string("tls_client_cert");
+    let key = entry.string("tls_client_key");
     let (cert, key) = match (cert, key) {
         (Some(cert), Some(key)) => (cert, key),
         (None, None) => return None,
@@ -239,7 +240,8 @@ fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertific
             return None;
         }
     };
-    let (cert_path, key_path) = (folder.join(&cert.value), value::key_path(&key.value, folder));
+    let cert_path = folder.join(&cert.value);
+    let key_path = value::key_path(&key.value, folder);
     // The pair is judged as a listener's is; a plan keeps it in the form that a connector takes.
     let read = certificate::read_pair(&cert_path, &key_path)
         .and_then(|_| Ok((certificate::read_chain(&cert_path)?, certificate::read_key(&key_path)?)));

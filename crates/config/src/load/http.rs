@@ -115,7 +115,9 @@ fn extract_from(entry: &Table<'_>) -> Option<ExtractFrom> {
     if !entry.has("from") {
         entry.missing("from", "write \"authorization\", \"query\", \"header\" or \"body\"");
     }
-    let (param, header, regex) = (entry.string("param"), entry.string("header"), entry.string("regex"));
+    let param = entry.string("param");
+    let header = entry.string("header");
+    let regex = entry.string("regex");
     let needed = |key: &str, found: Option<At<String>>| {
         if found.is_none() && !entry.has(key) {
             entry.missing(key, "the place is named by this key");

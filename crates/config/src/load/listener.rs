@@ -78,7 +78,8 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
     let max_auth_attempts = u32::try_from(entry.integer("max_auth_attempts", 3, 1..=1000)).unwrap_or(3);
     let trusted_fronts = networks(entry, "trusted_fronts");
     let forwarded = entry.word("forwarded", &[("off", false), ("trust", true)]);
-    let (protocol, tls) = (protocol?, tls?);
+    let protocol = protocol?;
+    let tls = tls?;
     let listener = Listener {
         name: name.into(),
         protocol: protocol.value,

@@ -43,7 +43,8 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> (Tls, Vec<String>) {
 }
 
 fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
-    let (cert, key) = (entry.string("cert"), entry.string("key"));
+    let cert = entry.string("cert");
+    let key = entry.string("key");
     let subjects = entry.strings("subjects");
     let is_default = entry.boolean("default", false);
     for (missing, at) in [("cert", &cert), ("key", &key)] {
@@ -51,8 +52,10 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
             entry.missing(missing, "give the path of a PEM file");
         }
     }
-    let (cert, key) = (cert?, key?);
-    let (cert_path, key_path) = (folder.join(&cert.value), value::key_path(&key.value, folder));
+    let cert = cert?;
+    let key = key?;
+    let cert_path = folder.join(&cert.value);
+    let key_path = value::key_path(&key.value, folder);
     let (pair, leaf) = match certificate::read_pair(&cert_path, &key_path) {
         Ok(read) => read,
         Err(why) => {

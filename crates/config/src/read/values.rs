@@ -75,7 +75,8 @@ impl Table<'_> {
 
     /// A size within `range`, in bytes.
     pub(crate) fn size(&self, key: &str, default: usize, range: RangeInclusive<usize>) -> usize {
-        let (least, most) = (range.start(), range.end());
+        let least = range.start();
+        let most = range.end();
         let expected = format!(
             "a size from {least} to {most} bytes: an integer of bytes, or a string with KB, MB, KiB or MiB"
         );

@@ -82,7 +82,8 @@ fn defaults_in_the_table_are_the_loaders() {
             Kind::Boolean | Kind::Integer(..) | Kind::Texts => key.default.to_owned(),
             _ => format!("\"{}\"", key.default),
         };
-        let (header, name) = (header(key.path), key.path.rsplit('.').next().expect("a name"));
+        let header = header(key.path);
+        let name = key.path.rsplit('.').next().expect("a name");
         assert!(TABLES.contains(&header), "{header} is in the file");
         let with = plan(TABLES.replacen(&header, &format!("{header}{name} = {value}\n"), 1));
         assert_eq!(with, without, "{} = {value}", key.path);

@@ -13,7 +13,9 @@ type Read = (Vec<u8>, Option<Fields>, Vec<u8>);
 /// The content and the trailers of `pieces`, each handed over when the one before is used up; and what was
 /// left behind the body.
 fn decode(pieces: &[&[u8]]) -> Result<Read, BadBody> {
-    let (mut decoder, mut unread, mut content) = (ChunkDecoder::default(), Vec::new(), Vec::new());
+    let mut decoder = ChunkDecoder::default();
+    let mut unread = Vec::new();
+    let mut content = Vec::new();
     for piece in pieces {
         unread.extend_from_slice(piece);
         loop {
@@ -126,7 +128,8 @@ proptest! {
         }
         write_last_chunk(&mut body, Some(&trailers));
         body.extend_from_slice(b"GET / ");
-        let (mut pieces, mut rest) = (Vec::new(), &body[..]);
+        let mut pieces = Vec::new();
+        let mut rest = &body[..];
         for cut in cuts.iter().cycle().take(body.len()) {
             let (piece, tail) = rest.split_at((*cut).min(rest.len()));
             pieces.push(piece);

@@ -58,7 +58,8 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
     let Some(space) = memchr::memchr(b' ', line) else {
         return Response::Nonsense;
     };
-    let (tag, from_status) = (&line[..space], &line[space + 1..]);
+    let tag = &line[..space];
+    let from_status = &line[space + 1..];
     match status(from_status) {
         Some((status @ (Status::Ok | Status::No | Status::Bad), _)) => {
             Response::Done { tag, status, from_status }

@@ -222,7 +222,8 @@ fn challenges_are_relayed() {
            S: OK "Nothing done""#,
     );
     // A challenge too long for quotes goes as a literal.
-    let (challenge, text) = ("\\0".repeat(900), "A".repeat(1200));
+    let challenge = "\\0".repeat(900);
+    let text = "A".repeat(1200);
     encrypted(&format!(
         "C: AUTHENTICATE \"XOAUTH2\" \"eA==\"\n= XOAUTH2 x\n> challenge {challenge}\nS: {{1200}}\nS: {text}\nC: \"*\"\n= CANCELLED\n> cancelled\nS: NO \"Authentication cancelled\""
     ));
@@ -453,7 +454,8 @@ fn the_best_way_in_is_taken() {
         replay(false, false, &format!("{}{script}", ready(sasl)));
     }
     // A token too long for quotes goes as a literal.
-    let (token, text) = ("\\0".repeat(900), "A".repeat(1200));
+    let token = "\\0".repeat(900);
+    let text = "A".repeat(1200);
     let script = format!(
         "> XOAUTH2 {token}\nC: AUTHENTICATE \"XOAUTH2\" {{1200+}}\nC: {text}\nS: OK\n= ACCEPTED |OK\\r\\n"
     );

@@ -636,7 +636,8 @@ fn a_clients_name_cannot_end_the_line() {
 
 #[test]
 fn an_answer_that_was_not_asked_for_breaks_the_leg() {
-    let (greeting, list) = (&b"220 ready\r\n"[..], &b"250-x\r\n250 AUTH PLAIN LOGIN\r\n"[..]);
+    let greeting = &b"220 ready\r\n"[..];
+    let list = &b"250-x\r\n250 AUTH PLAIN LOGIN\r\n"[..];
     for (pieces, expected) in [
         (&[greeting, list, b"235 2.7.0 in\r\n250 more"][..], "ACCEPTED |235 2.7.0 in\\r\\n"),
         (&[b"220 ready\r\n250 x\r\n"], "BROKEN protocol"),

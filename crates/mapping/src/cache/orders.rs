@@ -77,7 +77,9 @@ impl<'c> World<'c> {
     }
 
     fn start(&mut self, who: usize) {
-        let (cache, store, waits) = (self.cache, Rc::clone(&self.store), Rc::new(Cell::new(0)));
+        let cache = self.cache;
+        let store = Rc::clone(&self.store);
+        let waits = Rc::new(Cell::new(0));
         let has_waited = Rc::clone(&waits);
         let terms = Terms { generation: cache.flushes(), ..super::tests::TERMS };
         let future = Box::pin(async move {

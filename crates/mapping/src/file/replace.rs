@@ -153,7 +153,8 @@ fn create(path: &Path) -> io::Result<File> {
 fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
     let new = file.metadata()?;
     if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        let (uid, gid) = (Uid::from_raw(old.uid()), Gid::from_raw(old.gid()));
+        let uid = Uid::from_raw(old.uid());
+        let gid = Gid::from_raw(old.gid());
         // Only root may give a file away; the group may be kept by its members.
         let kept = rustix::fs::fchown(file, Some(uid), Some(gid));
         if let Err(error) = kept.or_else(|_| rustix::fs::fchown(file, None, Some(gid))) {

@@ -265,7 +265,8 @@ async fn one_bad_request_does_not_spoil_the_others_of_its_rewrite() {
     let (store, go, mut arrivals) = stopped(&path, &Arc::default());
     let first = set(&store, "user0".into());
     arrivals.recv().await.unwrap();
-    let (bad, good) = (set(&store, "a b".into()), set(&store, "carol".into()));
+    let bad = set(&store, "a b".into());
+    let good = set(&store, "carol".into());
     until_waiting(&store, 2).await;
     drop(go);
     assert_eq!((first.await.unwrap().unwrap(), good.await.unwrap().unwrap()), (1, 1));
@@ -278,7 +279,8 @@ async fn who_leaves_before_the_turn_changes_nothing_and_who_leaves_after_does_no
     let (store, go, mut arrivals) = stopped(&path, &Arc::default());
     let leader = set(&store, "leader".into());
     arrivals.recv().await.unwrap();
-    let (leaves, stays) = (set(&store, "leaves".into()), set(&store, "stays".into()));
+    let leaves = set(&store, "leaves".into());
+    let stays = set(&store, "stays".into());
     until_waiting(&store, 2).await;
     leader.abort();
     leaves.abort();

@@ -129,7 +129,8 @@ impl Eyes {
     }
 
     fn watcher_of(&self, places: &[Place], name: OsString) -> notify::Result<RecommendedWatcher> {
-        let (told, pen) = (self.told.clone(), self.pen.clone());
+        let told = self.told.clone();
+        let pen = self.pen.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !hear(&event, &name, &pen)) {
                 return;

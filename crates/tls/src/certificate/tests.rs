@@ -42,7 +42,8 @@ fn a_leaf_tells_its_names_its_hash_and_its_end() {
 #[test]
 fn what_is_no_pair_is_told_in_words() {
     let params = CertificateParams::new(vec!["mail.test".to_owned()]).unwrap();
-    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
     write(other.path(), &params);
     let other_key = fs::read(other.path().join("key.pem")).unwrap();
     let no_certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
@@ -61,7 +62,8 @@ fn what_is_no_pair_is_told_in_words() {
         ("key.pem", None, "KEY cannot be read: No such file or directory"),
     ] {
         write(folder.path(), &params);
-        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let cert = folder.path().join("cert.pem");
+        let key = folder.path().join("key.pem");
         match content {
             Some(content) => fs::write(folder.path().join(file), content).unwrap(),
             None => fs::remove_file(folder.path().join(file)).unwrap(),

@@ -52,7 +52,8 @@ async fn without_any_a_self_signed_one_is_made() {
 #[tokio::test]
 async fn the_admin_listener_shows_the_one_that_was_named() {
     let authority = Authority::new("any");
-    let (first, second) = (authority.issue(&["a.test"]), authority.issue(&["b.test"]));
+    let first = authority.issue(&["a.test"]);
+    let second = authority.issue(&["b.test"]);
     let plan = plan(vec![
         first.configured("first", &["a.test"], true),
         second.configured("second", &["b.test"], false),

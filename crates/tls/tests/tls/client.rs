@@ -28,7 +28,8 @@ fn hex(hash: [u8; 32]) -> String {
 
 #[tokio::test]
 async fn a_private_authority_is_trusted_where_it_is_named() {
-    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let ours = Authority::new("ours");
+    let theirs = Authority::new("theirs");
     let issued = ours.issue(&["mail.test", "*.pool.test"]);
     let both = Verify::Roots(vec![theirs.root(), ours.root()]);
     assert_eq!(verdict(&issued, both.clone(), "mail.test").await, Ok(()));
@@ -125,7 +126,8 @@ async fn validity_in_time_is_checked() {
 #[tokio::test]
 async fn a_pin_accepts_exactly_one_certificate() {
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["a.test"]), authority.issue(&["a.test"]));
+    let old = authority.issue(&["a.test"]);
+    let new = authority.issue(&["a.test"]);
     let rotation = Verify::Pins(vec![[0; 32], new.sha256()]);
     assert_eq!(verdict(&new, rotation.clone(), "mail.test").await, Ok(()));
     assert_eq!(verdict(&new, rotation.clone(), "127.0.0.1").await, Ok(()));
@@ -267,7 +269,8 @@ async fn a_client_certificate_is_shown_where_it_is_demanded() {
 
 #[test]
 fn a_client_key_of_another_certificate_is_an_error() {
-    let (one, other) = (Authority::new("a").issue(&["a.test"]), Authority::new("b").issue(&["b.test"]));
+    let one = Authority::new("a").issue(&["a.test"]);
+    let other = Authority::new("b").issue(&["b.test"]);
     let mut destination = destination(Verify::Nothing);
     destination.client_certificate =
         Some(Arc::new(ClientCertificate { chain: vec![one.der.clone()], key: other.private_key() }));
@@ -288,7 +291,8 @@ async fn sessions_are_resumed_by_the_connector_that_made_them_alone() {
         let ours = connector(Verify::Roots(vec![authority.root()]));
         for expected in [false, true, true] {
             let (client, server) = connected(&ours, "mail.test", &acceptor).await;
-            let (client, server) = (client.tls_info().unwrap(), server.tls_info().unwrap());
+            let client = client.tls_info().unwrap();
+            let server = server.tls_info().unwrap();
             assert_eq!(client, server);
             assert_eq!((client.resumed, client.version == "TLSv1.3"), (expected, only_tls13));
         }

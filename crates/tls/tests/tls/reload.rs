@@ -44,7 +44,8 @@ fn outcome(reloaded: Reloaded) -> Vec<ReloadOutcome> {
 async fn a_renewed_pair_is_shown_to_new_connections_alone() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["mail.test"]);
     let (certificates, acceptor) = serving(in_files(&old, folder.path()));
     assert_eq!(certificates.reload_now(), outcome(Reloaded::Unchanged));
     let (mut client, mut server) = connected(&connector(Verify::Nothing), "mail.test", &acceptor).await;
@@ -61,7 +62,8 @@ async fn a_renewed_pair_is_shown_to_new_connections_alone() {
 #[tokio::test]
 async fn a_broken_pair_keeps_the_old_one() {
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["mail.test"]);
     for (file, content, why) in [
         ("cert.pem", Some(new.pem.clone()), "half renewed: the key is the old one's"),
         ("key.pem", Some(new.key.serialize_pem()), "half renewed: the certificate is the old one"),
@@ -90,7 +92,8 @@ async fn a_broken_pair_keeps_the_old_one() {
 #[tokio::test]
 async fn a_renewed_certificate_brings_its_names_unless_they_are_configured() {
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["Imap.test", "mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["Imap.test", "mail.test"]);
     for (subjects_are_set, expected) in [(true, &["mail.test"][..]), (false, &["imap.test", "mail.test"])] {
         let folder = tempfile::tempdir().unwrap();
         let certificate = Certificate { subjects_are_set, ..in_files(&old, folder.path()) };
@@ -116,7 +119,8 @@ async fn files_renamed_into_place_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let staging = tempfile::tempdir_in(folder.path()).unwrap();
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["mail.test"]);
     new.write(staging.path());
     renewed_by(in_files(&old, folder.path()), &new, || {
         for file in ["key.pem", "cert.pem"] {
@@ -130,7 +134,8 @@ async fn files_renamed_into_place_are_noticed() {
 async fn files_written_in_place_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["mail.test"]);
     renewed_by(in_files(&old, folder.path()), &new, || new.write(folder.path())).await;
 }
 
@@ -142,7 +147,8 @@ async fn a_swapped_link_above_the_files_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["mail.test"]);
     for (version, issued) in [("..1", &old), ("..2", &new)] {
         fs::create_dir(at(version)).unwrap();
         issued.write(&at(version));
@@ -167,7 +173,8 @@ async fn a_swapped_link_above_the_files_is_noticed() {
 async fn what_changed_before_the_watch_began_is_picked_up() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("any");
-    let (old, new) = (authority.issue(&["mail.test"]), authority.issue(&["mail.test"]));
+    let old = authority.issue(&["mail.test"]);
+    let new = authority.issue(&["mail.test"]);
     let certificate = in_files(&old, folder.path());
     new.write(folder.path());
     renewed_by(certificate, &new, || ()).await;

@@ -158,7 +158,8 @@ async fn clients_resume_on_every_listener_and_after_a_reload() {
         let config = Client { versions: vec![version], ..Client::new(authority.root()) }.config();
         for (acceptor, expected) in acceptors.iter().zip([false, true]) {
             let (client, server) = meet(Arc::clone(&config), acceptor).await;
-            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            let mut client = client.unwrap();
+            let mut server = server.unwrap();
             server.write_all(b"!").await.unwrap();
             client.read_exact(&mut [0]).await.unwrap();
             assert_eq!(server.tls_info().unwrap().resumed, expected, "{version:?}, the server's view");

@@ -91,7 +91,8 @@ async fn much_passes_in_both_directions() {
     let much: Vec<u8> = (0..8_u32 << 20).map(|n| n.to_le_bytes()[1]).collect();
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_server, mut to_server) = tokio::io::split(server);
-    let (mut up, mut down) = (Vec::new(), Vec::new());
+    let mut up = Vec::new();
+    let mut down = Vec::new();
     let up_sent = async {
         to_client.write_all(&much).await.unwrap();
         to_client.shutdown().await.unwrap();

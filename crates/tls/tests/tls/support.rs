@@ -149,7 +149,8 @@ pub(crate) async fn handshake(
 /// A handshake that must succeed, with a byte each way, so that session tickets have come.
 pub(crate) async fn connected(connector: &Connector, host: &str, acceptor: &Acceptor) -> (Stream, Stream) {
     let (client, server) = handshake(connector, host, acceptor).await;
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let mut client = client.unwrap();
+    let mut server = server.unwrap();
     say(&mut client, &mut server, b"?").await;
     say(&mut server, &mut client, b"!").await;
     (client, server)

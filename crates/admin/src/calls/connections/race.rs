@@ -121,7 +121,9 @@ async fn after_a_kick_nobody_is_on_the_old_destination() {
     let logins: Vec<_> = (0..LOGINS)
         .map(|_| tokio::spawn(log_in_for_ever(registry.clone(), router.clone(), Arc::clone(&is_over))))
         .collect();
-    let (began, mut kicked, mut caught) = (Instant::now(), 0, 0);
+    let began = Instant::now();
+    let mut kicked = 0;
+    let mut caught = 0;
     for round in 0..ROUNDS {
         let (old, new) = if round % 2 == 0 { ("old", "new") } else { ("new", "old") };
         control.execute(Order::set(ALICE, new)).await.expect("a store that takes it");

@@ -40,7 +40,8 @@ fn pages_are_in_order_and_complete() {
             login.confirm(Arc::from(if n % 2 == 0 { "old" } else { "new" })).expect("nothing has changed")
         })
         .collect();
-    let (mut from, mut seen) = (0, Vec::new());
+    let mut from = 0;
+    let mut seen = Vec::new();
     loop {
         let page = page(&registry, from, 40, |info| &*info.destination == "new");
         assert!(page.connections.len() <= 40);

@@ -115,7 +115,8 @@ fn endless_lines() {
 #[test]
 fn starttls_stripped_or_injected() {
     let starttls = |script: &'static str, fault: &str| {
-        let (old, new) = (Backend::playing(script), Backend::playing(script));
+        let old = Backend::playing(script);
+        let new = Backend::playing(script);
         let options = Options {
             backend_tls: Some("starttls"),
             destination: "tls_allow_invalid_certs = true",

@@ -9,7 +9,8 @@ WAIT";
 
 #[test]
 fn a_client_can_log_in_again_after_a_refusal() {
-    let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
+    let old = Backend::playing(REFUSING);
+    let new = Backend::playing(FRIENDLY);
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays(
         "S: * OK [CAPABILITY …
@@ -28,7 +29,8 @@ fn a_client_can_log_in_again_after_a_refusal() {
 
 #[test]
 fn the_backends_reply_can_be_hidden() {
-    let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
+    let old = Backend::playing(REFUSING);
+    let new = Backend::playing(FRIENDLY);
     let options = Options { destination: "hide_auth_errors = true", ..Options::default() };
     Proxy::start(old.address, new.address, &options).client().plays(
         "S: * OK …
@@ -39,7 +41,8 @@ fn the_backends_reply_can_be_hidden() {
 
 #[test]
 fn three_failures_close_the_connection() {
-    let (old, new) = (Backend::playing(REFUSING), Backend::playing(FRIENDLY));
+    let old = Backend::playing(REFUSING);
+    let new = Backend::playing(FRIENDLY);
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays(
         "S: * OK …
@@ -93,7 +96,8 @@ fn failed_logins_are_delayed_and_the_owners_are_not() {
 
 #[test]
 fn bad_identities_never_reach_a_backend() {
-    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let old = Backend::playing(FRIENDLY);
+    let new = Backend::playing(FRIENDLY);
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays(
         "S: * OK …
@@ -113,7 +117,8 @@ fn bad_identities_never_reach_a_backend() {
 
 #[test]
 fn pipelined_commands_reach_the_backend_once_and_in_order() {
-    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let old = Backend::playing(FRIENDLY);
+    let new = Backend::playing(FRIENDLY);
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays(
         "S: * OK …
@@ -146,7 +151,8 @@ fn a_literal_login_may_be_split_anywhere() {
 
 #[test]
 fn commands_pipelined_after_starttls_end_the_connection() {
-    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let old = Backend::playing(FRIENDLY);
+    let new = Backend::playing(FRIENDLY);
     let options = Options { listener: "max_connections = 10", ..Options::default() };
     let proxy = Proxy::start_with_starttls(old.address, new.address, &options);
     proxy.client().plays(
@@ -160,7 +166,8 @@ fn commands_pipelined_after_starttls_end_the_connection() {
 
 #[test]
 fn an_account_moves_during_a_session() {
-    let (old, new) = (Backend::playing(FRIENDLY), Backend::playing(FRIENDLY));
+    let old = Backend::playing(FRIENDLY);
+    let new = Backend::playing(FRIENDLY);
     let proxy = Proxy::start(old.address, new.address, &Options::default());
     proxy.client().plays("S: * OK …\nC: a LOGIN carol@example.org pw\nS: a OK …");
     assert!(old.saw().starts_with("P1 AUTHENTICATE"));

@@ -13,7 +13,8 @@ fn the_login_timeout_ends_with_a_goodbye() {
         let options = Options { listener: "preauth_timeout = \"2s\"", ..protocol.options() };
         let (proxy, _old, _new) = protocol.proxy(&options);
         // Silent, and in the middle of a command.
-        let (mut silent, mut slow) = (proxy.client(), proxy.client());
+        let mut silent = proxy.client();
+        let mut slow = proxy.client();
         for client in [&mut silent, &mut slow] {
             client.plays(protocol.hello);
         }

@@ -6,7 +6,8 @@ use crate::support::{Options, Proxy};
 #[test]
 fn a_second_login_goes_where_its_account_is() {
     for protocol in ALL {
-        let (old, new) = (protocol.refusing(), protocol.friendly());
+        let old = protocol.refusing();
+        let new = protocol.friendly();
         let proxy = Proxy::start(old.address, new.address, &protocol.options());
         proxy.client().plays(&format!(
             "{}\nC: {}\nS: {}\n{}\nC: {}\nS: {}\nC: NOOP\nS: * NOOP",
@@ -22,7 +23,8 @@ fn a_second_login_goes_where_its_account_is() {
             (0..count).map(|_| backend.saw()).collect()
         };
         let commands = protocol.backend.matches("C: ").count() + protocol.asked.matches("C: ").count();
-        let (of_old, of_new) = (heard(&old, commands + 1), heard(&new, commands + 1));
+        let of_old = heard(&old, commands + 1);
+        let of_new = heard(&new, commands + 1);
         assert!(of_old[commands - 1].contains(ALICE), "{of_old:?}");
         assert_eq!(of_old[commands], "gone", "nothing of a failed login is left there");
         assert!(of_new[commands - 1].contains(BOB), "{of_new:?}");

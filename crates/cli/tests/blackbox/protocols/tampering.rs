@@ -6,7 +6,8 @@ use crate::support::{Options, Proxy};
 #[test]
 fn commands_pipelined_after_starttls_end_the_connection() {
     for protocol in ALL {
-        let (old, new) = (protocol.friendly(), protocol.friendly());
+        let old = protocol.friendly();
+        let new = protocol.friendly();
         let proxy = Proxy::start_with_starttls(old.address, new.address, &protocol.options());
         for behind in [&*protocol.login(ALICE), "NOOP", "X"] {
             proxy
@@ -47,7 +48,8 @@ fn unavailable(protocol: &Protocol, proxy: &Proxy) {
 fn a_backends_starttls_that_is_stripped_refused_or_injected() {
     let sieve = |list: &str| format!("S: \"SASL\" \"PLAIN\"{list}\nS: OK");
     let smtp = |list: &str| format!("S: 220 old\nC: EHLO\nS: 250-old{list}\nS: 250 AUTH PLAIN");
-    let (sieve_tls, smtp_tls) = (sieve("\nS: \"STARTTLS\""), smtp("\nS: 250-STARTTLS"));
+    let sieve_tls = sieve("\nS: \"STARTTLS\"");
+    let smtp_tls = smtp("\nS: 250-STARTTLS");
     for (protocol, script, fault, last) in [
         (&POP3, "S: +OK hello\nC: STLS\nS: -ERR no\nWAIT".to_owned(), "no_starttls", Some("STLS")),
         (

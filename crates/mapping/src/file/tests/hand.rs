@@ -162,9 +162,11 @@ async fn a_hand_and_a_write_at_the_same_moment() {
     let mut saved = Vec::new();
     for round in 0..ROUNDS {
         let save = [Save::RenamedOver, Save::InPlace, Save::MadeAnew, Save::BackedUp][round % 4];
-        let (base, line) = (read(&path), format!("hand{round} old\n"));
+        let base = read(&path);
+        let line = format!("hand{round} old\n");
         let hand = tokio::task::spawn_blocking({
-            let (path, line) = (path.clone(), line.clone());
+            let path = path.clone();
+            let line = line.clone();
             move || save.save(&path, &base, &line)
         });
         match apply(&store, &[(&format!("user{round}"), Some("new"))]).await {
@@ -187,7 +189,9 @@ async fn a_hand_and_a_write_at_the_same_moment() {
 #[tokio::test]
 async fn an_emptied_file_sends_nobody_back() {
     let (_folder, path) = folder("alice new\n");
-    let (store, mut told, log) = (open(&path), Told::default(), Log::default());
+    let store = open(&path);
+    let mut told = Told::default();
+    let log = Log::default();
     fs::write(&path, "").unwrap();
     let _guard = tracing::subscriber::set_default(log.clone());
     for _ in 0..3 {
@@ -205,7 +209,9 @@ async fn an_emptied_file_sends_nobody_back() {
 #[tokio::test]
 async fn what_is_wrong_is_told_once_and_mended_by_the_next_edit() {
     let (_folder, path) = folder("alice old\n");
-    let (store, mut told, log) = (open(&path), Told::default(), Log::default());
+    let store = open(&path);
+    let mut told = Told::default();
+    let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let mut look = async |text: Option<&str>| {
         match text {
