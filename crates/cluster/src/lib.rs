@@ -28,18 +28,31 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 mod channel;
+mod counters;
+mod delivery;
 mod link;
 mod message;
+mod outgoing;
 mod peers;
+mod received;
+mod shared;
+mod throttle;
 mod wait;
 
 pub use self::channel::{Channel, ChannelError, Line, MAX_MESSAGE};
+pub use self::counters::Counts;
+pub use self::delivery::Delivery;
 pub use self::message::{Key, MAX_ORDER, OrderMessage};
 pub use self::peers::Node;
+pub use self::received::{Event, ReceivedOrder};
+pub use self::shared::{BEAT, PRESENT};
 
-use self::link::{Link, Outgoing, Seldom};
+use self::counters::Counters;
+use self::link::Link;
 use self::message::{Body, MAX_NODE};
-use self::peers::Peers;
+use self::outgoing::Outgoing;
+use self::shared::Shared;
+use self::throttle::OncePerMinute;
 use self::wait::Waits;
 
 /// This proxy's place among those that share its store. A clone is the same place.
@@ -52,37 +65,6 @@ pub struct Bus {
 #[derive(Debug)]
 pub struct Subscription {
     received: mpsc::Receiver<Event>,
-}
-
-/// Something that the other proxies' messages ask for.
-#[derive(Debug)]
-pub enum Event {
-    /// Another proxy has carried out an order.
-    Order(ReceivedOrder),
-    /// Messages may have been lost: nothing that is cached can be trusted.
-    Missed,
-}
-
-/// An order of another proxy, to be carried out here too.
-#[derive(Debug)]
-pub struct ReceivedOrder {
-    /// The order.
-    pub message: OrderMessage,
-    /// The run of the sender: holds are numbered within it.
-    pub run: u64,
-    /// The sender's name, for the log.
-    pub from: Arc<str>,
-    outbox: mpsc::Sender<Outgoing>,
-    acknowledgement: Body,
-}
-
-/// The result of a publication.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
-    /// Proxies that have carried out the order.
-    pub done: Vec<Arc<str>>,
-    /// Proxies that were present and did not acknowledge the order in time. They may have carried it out.
-    pub silent: Vec<Arc<str>>,
 }
 
 /// The order did not reach the other proxies. What was done here stands; the others flush their caches once they receive
@@ -110,33 +92,8 @@ pub enum BusState {
     Connected,
 }
 
-/// Counters since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages that were sent.
-    pub sent: u64,
-    /// Messages that could not be sent.
-    pub unsent: u64,
-    /// Messages of other proxies that were accepted, heartbeats included.
-    pub received: u64,
-    /// Messages without a valid signature.
-    pub forged: u64,
-    /// Messages that had been received before.
-    pub repeated: u64,
-    /// Messages whose date was more than a minute from ours.
-    pub misdated: u64,
-    /// Times that messages may have been missed, so that the cache was flushed; connecting counts.
-    pub missed: u64,
-}
-
 /// How long the sender of an order waits for the other proxies.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
-
-/// A proxy that has nothing else to send sends a heartbeat this often.
-pub const BEAT: Duration = Duration::from_secs(5);
-
-/// A proxy that was silent for longer is not waited for.
-pub const PRESENT: Duration = Duration::from_secs(15);
 
 /// Events that wait to be carried out here.
 const MAX_EVENTS: usize = 1_024;
@@ -144,29 +101,10 @@ const MAX_EVENTS: usize = 1_024;
 /// What the clones share.
 #[derive(Debug)]
 struct Inner {
-    node: Arc<str>,
-    run: u64,
-    number: AtomicU64,
-    peers: Mutex<Peers>,
-    waits: Waits,
+    shared: Arc<Shared>,
     link: Mutex<Option<Link>>,
     /// Why there is no link.
     alone: ArcSwap<Arc<str>>,
-    is_connected: AtomicBool,
-    events: mpsc::Sender<Event>,
-    counters: Counters,
-    complained: Seldom,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    sent: AtomicU64,
-    unsent: AtomicU64,
-    received: AtomicU64,
-    forged: AtomicU64,
-    repeated: AtomicU64,
-    misdated: AtomicU64,
-    missed: AtomicU64,
 }
 
 // === impl Bus ===
@@ -177,19 +115,22 @@ impl Bus {
     pub fn new(node: &str) -> (Self, Subscription) {
         let (events, received) = mpsc::channel(MAX_EVENTS);
         let end = node.floor_char_boundary(MAX_NODE);
-        let inner = Inner {
+        let shared = Shared {
             node: if end == 0 { "unnamed".into() } else { node[..end].into() },
-            // Every proxy needs another one; nobody needs to be unable to guess it, since it is signed.
+            // Every proxy needs another one; it need not be hard to guess, since it is signed.
             run: RandomState::new().hash_one(SystemTime::now()),
             number: AtomicU64::new(0),
             peers: Mutex::default(),
             waits: Waits::default(),
-            link: Mutex::default(),
-            alone: ArcSwap::from_pointee("it has not joined a channel yet".into()),
             is_connected: AtomicBool::new(false),
             events,
             counters: Counters::default(),
-            complained: Seldom::default(),
+            complained: OncePerMinute::default(),
+        };
+        let inner = Inner {
+            shared: Arc::new(shared),
+            link: Mutex::default(),
+            alone: ArcSwap::from_pointee("it has not joined a channel yet".into()),
         };
         (Self { inner: Arc::new(inner) }, Subscription { received })
     }
@@ -197,14 +138,14 @@ impl Bus {
     /// Goes over to `channel`, where messages are signed with `key`. Never fails: a channel that cannot be used
     /// is tried again, and joined when it can. Has to be called within a runtime.
     pub fn join(&self, channel: Arc<dyn Channel>, key: Key) {
-        let link = Link::begin(&self.inner, channel, key);
+        let link = Link::begin(&self.inner.shared, channel, key);
         drop(self.inner.link().replace(link));
     }
 
     /// Goes over to no channel, for the reason `why`.
     pub fn stay_alone(&self, why: &str) {
         drop(self.inner.link().take());
-        self.inner.is_connected.store(false, Ordering::Relaxed);
+        self.inner.shared.is_connected.store(false, Ordering::Relaxed);
         self.inner.alone.store(Arc::new(why.into()));
     }
 
@@ -245,19 +186,19 @@ impl Bus {
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
         let this = Node {
-            name: Arc::clone(&self.inner.node),
+            name: Arc::clone(&self.inner.shared.node),
             heard: SystemTime::now(),
             silent: Duration::ZERO,
             is_this: true,
         };
-        let others = self.inner.peers().nodes(Instant::now());
+        let others = self.inner.shared.peers().nodes(Instant::now());
         [this].into_iter().chain(others).collect()
     }
 
     /// How it is connected.
     #[must_use]
     pub fn state(&self) -> BusState {
-        match (self.inner.link().is_some(), self.inner.is_connected.load(Ordering::Relaxed)) {
+        match (self.inner.link().is_some(), self.inner.shared.is_connected.load(Ordering::Relaxed)) {
             (false, _) => BusState::Alone(Arc::clone(&self.inner.alone.load())),
             (true, false) => BusState::Disconnected,
             (true, true) => BusState::Connected,
@@ -267,17 +208,7 @@ impl Bus {
     /// The counters at this moment.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        let counters = &self.inner.counters;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts {
-            sent: read(&counters.sent),
-            unsent: read(&counters.unsent),
-            received: read(&counters.received),
-            forged: read(&counters.forged),
-            repeated: read(&counters.repeated),
-            misdated: read(&counters.misdated),
-            missed: read(&counters.missed),
-        }
+        self.inner.shared.counters.counts()
     }
 
     /// Says goodbye, so that nobody waits for this proxy, and goes. Takes at most a second.
@@ -298,45 +229,12 @@ impl Subscription {
     }
 }
 
-// === impl ReceivedOrder ===
-
-impl ReceivedOrder {
-    /// Reports to the sender that the order was carried out. Without it the sender waits for its full time.
-    pub fn acknowledge(self) {
-        // With a full outbox the sender waits for its full time, too.
-        let _ = self.outbox.try_send(Outgoing { body: self.acknowledgement, report: None });
-    }
-}
-
-// === impl Delivery ===
-
-impl Delivery {
-    /// Adds another message's. Who was silent once is not among the others.
-    fn add(&mut self, other: Self) {
-        for name in other.silent {
-            self.done.retain(|done| *done != name);
-            if !self.silent.contains(&name) {
-                self.silent.push(name);
-            }
-        }
-        for name in other.done {
-            if !self.silent.contains(&name) && !self.done.contains(&name) {
-                self.done.push(name);
-            }
-        }
-    }
-}
-
 // === impl Inner ===
 
 impl Inner {
     /// Never held over an await. Nothing panics under it that would leave half of something.
     fn link(&self) -> MutexGuard<'_, Option<Link>> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn peers(&self) -> MutexGuard<'_, Peers> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,19 +5,18 @@
 //! said on the channel, so that a line that has died without a word is noticed too.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
-use super::channel::{Channel, ChannelError, Line};
-use super::message::{Body, Head, Key, Message};
-use super::peers::{MAX_SKEW, Verdict};
-use super::wait::Waiting;
-use super::{BEAT, Event, Inner, PRESENT, ReceivedOrder};
+use crate::channel::{Channel, ChannelError, Line};
+use crate::message::{Body, Key, Message};
+use crate::outgoing::Outgoing;
+use crate::shared::{BEAT, PRESENT, Shared};
 
 /// A joined channel. Dropping it leaves without a word.
 #[derive(Debug)]
@@ -26,18 +25,6 @@ pub(super) struct Link {
     hears: JoinHandle<()>,
     speaks: JoinHandle<()>,
 }
-
-/// Something to be said.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) body: Body,
-    /// Gets the result of the sending, with the wait for the acknowledgements.
-    pub(super) report: Option<oneshot::Sender<Result<Waiting, ChannelError>>>,
-}
-
-/// Lets something through once a minute.
-#[derive(Debug, Default)]
-pub(super) struct Seldom(Mutex<Option<Instant>>);
 
 /// Messages that wait to be said.
 const MAX_OUTBOX: usize = 1_024;
@@ -58,11 +45,12 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 // === impl Link ===
 
 impl Link {
-    pub(super) fn begin(inner: &Arc<Inner>, channel: Arc<dyn Channel>, key: Key) -> Self {
+    pub(super) fn begin(shared: &Arc<Shared>, channel: Arc<dyn Channel>, key: Key) -> Self {
         let (outbox, outgoing) = mpsc::channel(MAX_OUTBOX);
         let key = Arc::new(key);
-        let speaks = tokio::spawn(speak(Arc::clone(inner), Arc::clone(&channel), Arc::clone(&key), outgoing));
-        let hears = tokio::spawn(listen(Arc::clone(inner), channel, key, outbox.clone()));
+        let speaks =
+            tokio::spawn(speak(Arc::clone(shared), Arc::clone(&channel), Arc::clone(&key), outgoing));
+        let hears = tokio::spawn(listen(Arc::clone(shared), channel, key, outbox.clone()));
         Self { outbox, hears, speaks }
     }
 
@@ -91,25 +79,10 @@ impl Drop for Link {
     }
 }
 
-// === impl Seldom ===
-
-impl Seldom {
-    pub(super) fn now(&self) -> bool {
-        const EVERY: Duration = Duration::from_secs(60);
-        let now = Instant::now();
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = last.is_none_or(|last| now.duration_since(last) >= EVERY);
-        if is_time {
-            *last = Some(now);
-        }
-        is_time
-    }
-}
-
 // === speaking ===
 
 async fn speak(
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     channel: Arc<dyn Channel>,
     key: Arc<Key>,
     mut outgoing: mpsc::Receiver<Outgoing>,
@@ -125,18 +98,18 @@ async fn speak(
             _ = beats.tick() => Some(Outgoing { body: Body::Beat { greets: false }, report: None }),
         };
         let Some(Outgoing { body, report }) = next else { return };
-        let number = 1 + inner.number.fetch_add(1, Ordering::Relaxed);
+        let number = 1 + shared.number.fetch_add(1, Ordering::Relaxed);
         let waits_for = match &body {
-            Body::Order(_) => inner.peers().present(Instant::now(), PRESENT),
+            Body::Order(_) => shared.peers().present(Instant::now(), PRESENT),
             Body::Beat { .. } | Body::Leave | Body::Done { .. } => Vec::new(),
         };
-        let waiting = report.is_some().then(|| inner.waits.begin(number, waits_for));
-        let message = Message { head: inner.head(number), body };
+        let waiting = report.is_some().then(|| shared.waits.begin(number, waits_for));
+        let message = Message { head: shared.head(number), body };
         let sent = match timeout(MAX_SAY, channel.say(&key.seal(&message))).await {
             Ok(sent) => sent,
             Err(_) => Err(ChannelError("it takes too long".into())),
         };
-        let counter = if sent.is_ok() { &inner.counters.sent } else { &inner.counters.unsent };
+        let counter = if sent.is_ok() { &shared.counters.sent } else { &shared.counters.unsent };
         counter.fetch_add(1, Ordering::Relaxed);
         if let (Some(report), Some(waiting)) = (report, waiting) {
             // A caller that no longer waits has dropped the other end.
@@ -147,21 +120,26 @@ async fn speak(
 
 // === hearing ===
 
-async fn listen(inner: Arc<Inner>, channel: Arc<dyn Channel>, key: Arc<Key>, outbox: mpsc::Sender<Outgoing>) {
+async fn listen(
+    shared: Arc<Shared>,
+    channel: Arc<dyn Channel>,
+    key: Arc<Key>,
+    outbox: mpsc::Sender<Outgoing>,
+) {
     let mut pause = FIRST_PAUSE;
     let mut is_told = false;
     loop {
         let connected = timeout(MAX_CONNECT, channel.listen()).await;
         let why = match connected.unwrap_or_else(|_| Err(ChannelError("it takes too long".into()))) {
             Ok(line) => {
-                inner.is_connected.store(true, Ordering::Relaxed);
-                tracing::info!(node = %inner.node, "change events: listening to the other proxies");
+                shared.is_connected.store(true, Ordering::Relaxed);
+                tracing::info!(node = %shared.node, "change events: listening to the other proxies");
                 is_told = false;
                 // What was said while we did not listen is not known.
-                inner.missed().await;
+                shared.missed().await;
                 let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: true }, report: None });
                 let began = Instant::now();
-                let why = hear(&inner, &key, line, &outbox).await;
+                let why = hear(&shared, &key, line, &outbox).await;
                 // A line that lives for a moment only is no reason to hurry.
                 if began.elapsed() > LAST_PAUSE {
                     pause = FIRST_PAUSE;
@@ -170,7 +148,7 @@ async fn listen(inner: Arc<Inner>, channel: Arc<dyn Channel>, key: Arc<Key>, out
             }
             Err(why) => why,
         };
-        inner.is_connected.store(false, Ordering::Relaxed);
+        shared.is_connected.store(false, Ordering::Relaxed);
         if !std::mem::replace(&mut is_told, true) {
             tracing::warn!(%why, "change events: no connection; what other proxies change is seen here when cached answers end");
         }
@@ -181,7 +159,7 @@ async fn listen(inner: Arc<Inner>, channel: Arc<dyn Channel>, key: Arc<Key>, out
 
 /// Hears until the line is cut; why it was.
 async fn hear(
-    inner: &Inner,
+    shared: &Shared,
     key: &Key,
     mut line: Box<dyn Line>,
     outbox: &mpsc::Sender<Outgoing>,
@@ -197,96 +175,16 @@ async fn hear(
             Err(why) => return why,
         };
         let Some(message) = key.open(&sealed) else {
-            inner.count_forged();
+            shared.count_forged();
             continue;
         };
-        if message.head.run == inner.run {
+        if message.head.run == shared.run {
             if message.head.number > our_last {
                 (heard_ourselves, our_last) = (Instant::now(), message.head.number);
             }
             continue;
         }
-        inner.take(message, outbox).await;
-    }
-}
-
-// === impl Inner ===
-
-impl Inner {
-    fn head(&self, number: u64) -> Head {
-        let sent = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        let sent = u64::try_from(sent).unwrap_or(u64::MAX);
-        Head { node: Arc::clone(&self.node), run: self.run, number, sent }
-    }
-
-    /// Does what another proxy's message asks for, as far as it is the bus's business.
-    async fn take(&self, message: Message, outbox: &mpsc::Sender<Outgoing>) {
-        let Message { head, body } = message;
-        let verdict = self.peers().judge(&head, Instant::now(), SystemTime::now());
-        match verdict {
-            Verdict::Next => {}
-            Verdict::Gap => self.missed().await,
-            Verdict::Repeated => {
-                self.counters.repeated.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-            Verdict::OtherTime => {
-                self.counters.misdated.fetch_add(1, Ordering::Relaxed);
-                if self.complained.now() {
-                    tracing::warn!(from = %head.node, seconds = MAX_SKEW.as_secs(),
-                        "a change event was ignored: its sender's clock differs from ours by more than that; set the clocks");
-                }
-                return;
-            }
-            Verdict::Crowded => {
-                if self.complained.now() {
-                    tracing::warn!(from = %head.node, "a change event was ignored: too many proxies are on the channel");
-                }
-                return;
-            }
-        }
-        self.counters.received.fetch_add(1, Ordering::Relaxed);
-        match body {
-            Body::Beat { greets: false } => {}
-            Body::Beat { greets: true } => {
-                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: false }, report: None });
-            }
-            Body::Leave => self.peers().leave(head.run, Instant::now()),
-            Body::Done { run, number } if run == self.run => self.waits.answered(number, head.run),
-            Body::Done { .. } => {}
-            Body::Order(message) => {
-                let order = ReceivedOrder {
-                    message,
-                    run: head.run,
-                    from: head.node,
-                    outbox: outbox.clone(),
-                    acknowledgement: Body::Done { run: head.run, number: head.number },
-                };
-                self.report(Event::Order(order)).await;
-            }
-        }
-    }
-
-    /// Something may have been missed.
-    async fn missed(&self) {
-        self.counters.missed.fetch_add(1, Ordering::Relaxed);
-        self.report(Event::Missed).await;
-    }
-
-    /// Waits while too many events are pending; the line waits too, and loses nothing.
-    async fn report(&self, event: Event) {
-        // Without a subscription there is no cache that could be wrong.
-        let _ = self.events.send(event).await;
-    }
-
-    fn count_forged(&self) {
-        self.counters.forged.fetch_add(1, Ordering::Relaxed);
-        if self.complained.now() {
-            tracing::warn!(
-                "a message on the channel of change events was ignored: it is not signed with this proxy's admin token, \
-                 which all proxies of a channel have to share"
-            );
-        }
+        shared.take(message, outbox).await;
     }
 }
 

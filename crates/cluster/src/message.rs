@@ -12,7 +12,7 @@ use aws_lc_rs::{hkdf, hmac};
 use serde_json::{Map, Value, json};
 use types::secret::Secret;
 
-use super::channel::{ChannelError, MAX_MESSAGE};
+use crate::channel::{ChannelError, MAX_MESSAGE};
 
 /// Signs and verifies. Prints nothing of itself.
 pub struct Key(hmac::Key);

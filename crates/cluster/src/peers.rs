@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::message::Head;
+use crate::message::Head;
 
 /// A proxy on the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

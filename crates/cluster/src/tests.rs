@@ -150,7 +150,7 @@ async fn what_one_says_the_other_does_and_says_so() {
     });
     let received = next_order(&mut b_events).await;
     assert_eq!((&received.message, &*received.from), (&changed("alice")[0], "a"));
-    assert_eq!(received.run, a.inner.run);
+    assert_eq!(received.run, a.inner.shared.run);
     received.acknowledge();
     let delivery = publishing.await.unwrap().unwrap();
     assert_eq!(delivery, Delivery { done: vec!["b".into()], silent: vec![] });
@@ -192,7 +192,7 @@ async fn forged_and_repeated_messages_are_ignored_and_counted() {
     let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.put("kick everybody");
     hub.put(&key("another token").seal(&message::Message {
-        head: message::Head { node: "a".into(), run: a.inner.run, number: 1_000, sent: u64::MAX },
+        head: message::Head { node: "a".into(), run: a.inner.shared.run, number: 1_000, sent: u64::MAX },
         body: Body::Order(order("kick", json!({}))),
     }));
     until(|| b.counts().forged == 2).await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::Delivery;
+use crate::delivery::Delivery;
 
 /// Events that are waited for, by number. Each is somebody's [`Waiting`], so there are as many as callers.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,31 @@
+//! The result of a publication.
+
+use std::sync::Arc;
+
+/// The result of a publication.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Proxies that have carried out the order.
+    pub done: Vec<Arc<str>>,
+    /// Proxies that were present and did not acknowledge the order in time. They may have carried it out.
+    pub silent: Vec<Arc<str>>,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// Adds another message's. Who was silent once is not among the others.
+    pub(crate) fn add(&mut self, other: Self) {
+        for name in other.silent {
+            self.done.retain(|done| *done != name);
+            if !self.silent.contains(&name) {
+                self.silent.push(name);
+            }
+        }
+        for name in other.done {
+            if !self.silent.contains(&name) && !self.done.contains(&name) {
+                self.done.push(name);
+            }
+        }
+    }
+}
