@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use ::demo::{Account, Folder, Guide, Ports, Server, configuration};
+use ::demo::{Folder, Ports, Server, Texts};
 use app::Options;
 
 use crate::token;
@@ -22,22 +22,18 @@ pub(crate) fn demo() -> ExitCode {
 fn run() -> Result<(), String> {
     let text = |error: io::Error| error.to_string();
     let folder = Folder::create().map_err(text)?;
-    let accounts = Account::cast();
     // A runtime of its own: the servers are other programs, as far as the proxy is concerned.
     let servers =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(text)?;
-    let old = servers.block_on(Server::start("old", &accounts)).map_err(text)?;
-    let new = servers.block_on(Server::start("new", &accounts)).map_err(text)?;
+    let old = servers.block_on(Server::start("old")).map_err(text)?;
+    let new = servers.block_on(Server::start("new")).map_err(text)?;
     let ports = Ports::pick().map_err(text)?;
-    let path = folder
-        .write_configuration(&configuration(&folder, old.endpoints(), new.endpoints(), ports))
-        .map_err(text)?;
-    token::new(Some(&folder.token())).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().unwrap_or_else(|_| "pointsman".into());
+    let texts = Texts { program: &program, folder: &folder, ports, old: &old, new: &new };
+    let path = folder.write_configuration(&texts.configuration()).map_err(text)?;
+    token::new(Some(&folder.token())).map_err(|error| error.to_string())?;
     let loaded = config::load(&path).map_err(|report| report.render(false))?;
-    let guide =
-        Guide { program: &program, folder: &folder, ports, accounts: &accounts, servers: [&old, &new] }
-            .to_string();
+    let guide = texts.guide();
     let on_ready = move || {
         // A closed pipe means that the guide is not wanted.
         let _ = writeln!(io::stdout(), "{guide}");

@@ -4,45 +4,23 @@ use types::secret::Secret;
 
 /// A name and a password, the same on both servers.
 #[derive(Debug)]
-pub struct Account {
-    /// Login name, in lower case: `alice@example.org`.
-    pub login: String,
-    /// What opens it. Shown on the screen by [`crate::Guide`]: it protects nothing.
-    pub password: Secret,
+pub(crate) struct Account {
+    /// In lower case: `alice@example.org`.
+    pub(crate) login: String,
+    /// The guide shows it on the screen: it protects nothing.
+    pub(crate) password: Secret,
 }
 
 // === impl Account ===
 
 impl Account {
-    /// An account of that name and password.
-    #[must_use]
-    pub fn new(login: &str, password: &str) -> Self {
-        Self { login: login.to_ascii_lowercase(), password: Secret::copy_of(password.as_bytes()) }
-    }
-
-    /// The people of the demo: alice, bob and carol at example.org.
-    #[must_use]
-    pub fn cast() -> Vec<Self> {
-        ["alice", "bob", "carol"]
-            .into_iter()
-            .map(|name| Self::new(&format!("{name}@example.org"), &format!("{name}-demo")))
-            .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cast_is_known_by_name() {
-        let cast = Account::cast();
-        let logins: Vec<&str> = cast.iter().map(|account| account.login.as_str()).collect();
-        assert_eq!(logins, ["alice@example.org", "bob@example.org", "carol@example.org"]);
-        assert_eq!(cast[0].password.expose(), b"alice-demo");
-        assert_eq!(
-            format!("{:?}", cast[0]),
-            "Account { login: \"alice@example.org\", password: [redacted] }"
-        );
+    /// The accounts of the demo: alice, bob and carol at example.org.
+    pub(crate) fn examples() -> Vec<Self> {
+        let mut accounts = Vec::new();
+        for name in ["alice", "bob", "carol"] {
+            let password = Secret::new(format!("{name}-demo").into_bytes());
+            accounts.push(Self { login: format!("{name}@example.org"), password });
+        }
+        accounts
     }
 }

@@ -1,274 +1,227 @@
-//! The IMAP server's side of a connection, as a machine (RFC 3501 with LITERAL+, SASL-IR, IDLE, UIDPLUS, MOVE).
+//! The IMAP server's side of a connection (RFC 3501 with LITERAL+, IDLE, UIDPLUS, MOVE).
 //!
-//! It exists for people's mail clients, so it answers what they ask, truthfully; what it does not know it
-//! says so. Before a login it may take no more than a login needs, and no client may make it hold more than
-//! one message or one chunk of a response.
+//! `imap-codec` reads commands and writes responses. Reading a command whole is done here: before a login a
+//! client may send no more than a login needs, no client may make the server hold more than one message or
+//! the responses about one, and the octets of a literal are never taken for a command.
 
-mod answer;
-mod command;
 mod fetch;
-mod frame;
-mod login;
 mod mailboxes;
 mod messages;
+mod responses;
 mod search;
-mod section;
 mod selected;
-mod set;
-mod structure;
-mod text;
-mod words;
 
-use std::mem;
+use std::io;
 use std::sync::Arc;
 
-use mail_proto::inbox::Inbox;
-use mail_proto::line::{Found, Line, Lines};
+use imap_codec::CommandCodec;
+use imap_codec::decode::Decoder;
+use imap_codec::imap_types::command::{Command, CommandBody};
+use imap_codec::imap_types::core::{Atom, IString, NString, Quoted, Tag, Vec1};
+use imap_codec::imap_types::response::{Capability, Code, Data};
+use types::secret::Secret;
 
-use self::answer::Answer;
-use self::command::Command;
-use self::frame::{Framed, Framer};
-use self::messages::{Done, Fetching};
+use self::responses::{Reply, Responses, bad, no, ok, refused};
 use self::selected::Selected;
-use self::text::push_line;
-use crate::machine::{Machine, Turn};
+use crate::client::{Client, MAX_FAILURES, MAX_LINE, Stream};
 use crate::store::{MAX_MESSAGE, Maildrop, Store};
 
-/// One client's connection.
-#[derive(Debug)]
-pub(crate) struct Connection {
+struct Session<S> {
+    client: Client<S>,
     store: Arc<Store>,
-    state: State,
-    framer: Framer,
-    lines: Lines,
-    failures: u8,
+    /// Once the client has logged in.
     maildrop: Option<Arc<Maildrop>>,
     selected: Option<Selected>,
+    out: Responses,
+    failures: u8,
 }
 
-/// What is expected next.
-#[derive(Debug)]
-enum State {
-    Command,
-    /// The SASL PLAIN message.
-    PlainMessage {
-        tag: String,
-    },
-    /// DONE.
-    EndOfIdle {
-        tag: String,
-    },
-    /// Nothing, before a response is sent.
-    Nothing(Fetching),
+const BEFORE_LOGIN: &str = "LITERAL+ ID ENABLE";
+const AFTER_LOGIN: &str =
+    "LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS UNSELECT CHILDREN MOVE APPENDLIMIT=1048576";
+
+/// Serves one client to its end.
+pub(crate) async fn serve(stream: impl Stream, store: Arc<Store>) -> io::Result<()> {
+    let client = Client::new(stream, "* BYE");
+    let out = Responses::default();
+    let mut session = Session { client, store, maildrop: None, selected: None, out, failures: 0 };
+    let greeting = format!("the demo's server \"{}\"", session.store.server);
+    session.out.status(None, ok(greeting).with(Code::Capability(session.capabilities())));
+    session.flush().await?;
+    while session.failures < MAX_FAILURES {
+        let Some(command) = session.read_command().await? else { continue };
+        let tag = tag_of(command.expose());
+        let reply = match CommandCodec::default().decode(command.expose()) {
+            Ok((b"", Command { body: CommandBody::Logout, .. })) => {
+                session.client.send(b"* BYE until next time\r\n").await?;
+                session.out.status(tag, ok("done"));
+                session.flush().await?;
+                return session.client.end().await;
+            }
+            Ok((b"", Command { body, .. })) => session.execute(body).await?,
+            _ => bad("the command is not understood"),
+        };
+        session.out.status(tag, reply);
+        session.flush().await?;
+    }
+    Err(session.client.close("too many failures").await)
 }
 
-/// Longest command before a login, in bytes.
-const MAX_BEFORE_LOGIN: usize = 16 * 1024;
-/// Longest command: a message and the words around it.
-const MAX_COMMAND: usize = MAX_MESSAGE + 16 * 1024;
-/// Longest line that is no command.
-const MAX_ANSWER: usize = 8 * 1024;
+// === impl Session ===
 
-/// What an inbox for this machine holds.
-pub(crate) const INBOX_LIMIT: usize = MAX_COMMAND;
-
-const CAPABILITIES_BEFORE: &str = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE AUTH=PLAIN";
-const CAPABILITIES: &str =
-    "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS UNSELECT CHILDREN MOVE APPENDLIMIT=1048576";
-
-// === impl Connection ===
-
-impl Connection {
-    /// A client that has just connected.
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self {
-            store,
-            state: State::Command,
-            framer: Framer::default(),
-            lines: Lines::new(),
-            failures: 0,
-            maildrop: None,
-            selected: None,
+impl<S: Stream> Session<S> {
+    /// The next command with its literals, ending in CRLF. `None`: it was refused, and the client knows.
+    async fn read_command(&mut self) -> io::Result<Option<Secret>> {
+        let limit = if self.maildrop.is_some() { MAX_MESSAGE + MAX_LINE } else { MAX_LINE };
+        let mut command = Secret::with_capacity(1024);
+        loop {
+            let line = self.client.line().await?;
+            command.extend(line.expose());
+            command.extend(b"\r\n");
+            let Some((octets, is_sync)) = announced_literal(line.expose()) else {
+                return Ok(Some(command));
+            };
+            let is_too_long = octets > MAX_MESSAGE || command.len() + octets > limit;
+            if is_too_long && !is_sync {
+                return Err(self.client.close("the command is too long").await);
+            }
+            if is_too_long {
+                self.out.status(tag_of(command.expose()), no("TOOBIG", "the literal is too long"));
+                self.flush().await?;
+                return Ok(None);
+            }
+            if is_sync {
+                self.client.send(b"+ go ahead\r\n").await?;
+            }
+            command.extend(self.client.octets(octets).await?.expose());
         }
     }
 
-    fn capabilities(&self) -> &'static str {
-        if self.maildrop.is_some() { CAPABILITIES } else { CAPABILITIES_BEFORE }
-    }
-
-    fn next_command(&mut self, inbox: &mut Inbox) -> Turn {
-        let most = if self.maildrop.is_some() { MAX_COMMAND } else { MAX_BEFORE_LOGIN };
-        match self.framer.next(inbox.unread(), most) {
-            Framed::NeedMore => Turn::NeedMore,
-            Framed::Announced => Turn::Write(b"+ go ahead\r\n".to_vec()),
-            Framed::TooLong => Turn::Close(b"* BYE that command is too long\r\n".to_vec()),
-            Framed::Refused(length) => {
-                let tag = command::tag_of(&inbox.unread()[..length]);
-                inbox.consume(length);
-                let tag = tag.as_deref().unwrap_or("*");
-                self.finish(tag, &Answer::no("[TOOBIG] that literal is too long"), true, Vec::new())
+    async fn execute(&mut self, body: CommandBody<'_>) -> io::Result<Reply> {
+        match (&body, self.maildrop.clone()) {
+            (CommandBody::Capability, _) => self.out.data(Data::Capability(self.capabilities())),
+            (CommandBody::Id { .. }, _) => {
+                let name = IString::Quoted(Quoted::unvalidated("name"));
+                let value = IString::Quoted(Quoted::unvalidated("Pointsman's demo"));
+                self.out.data(Data::Id { parameters: Some(vec![(name, NString(Some(value)))]) });
             }
-            Framed::Whole(length) => {
-                let parsed = command::parse(&inbox.unread()[..length]);
-                inbox.consume(length);
-                match parsed {
-                    None => Turn::Write(b"* BAD a command begins with a tag\r\n".to_vec()),
-                    Some((tag, None)) => {
-                        self.finish(&tag, &Answer::bad("that command is not understood"), true, Vec::new())
-                    }
-                    Some((tag, Some(command))) => self.execute(&tag, command),
-                }
+            (CommandBody::Noop | CommandBody::Check, _) => self.catch_up(),
+            (CommandBody::Login { username, password }, None) => {
+                return Ok(self.log_in(username.as_ref(), password.declassify().as_ref()));
             }
-        }
-    }
-
-    fn execute(&mut self, tag: &str, command: Command) -> Turn {
-        let mut out = Vec::new();
-        let answer = match command {
-            Command::Capability => {
-                push_line(&mut out, format_args!("* CAPABILITY {}", self.capabilities()));
-                Answer::ok("done")
-            }
-            Command::Id => {
-                push_line(&mut out, format_args!("* ID (\"name\" \"Pointsman's demo\")"));
-                Answer::ok("done")
-            }
-            Command::Noop => return self.finish(tag, &Answer::ok("done"), false, out),
-            Command::Logout => {
-                return Turn::Close(format!("* BYE until next time\r\n{tag} OK done\r\n").into_bytes());
-            }
-            Command::Login { .. } | Command::Authenticate { .. } if self.maildrop.is_some() => {
-                Answer::bad("you are logged in already")
-            }
-            Command::Login { user, password } => {
-                let found = self.store.log_in(&user, password.expose());
-                return self.logged_in(tag, found);
-            }
-            Command::Authenticate { mechanism, initial } => {
-                return self.authenticate(tag, &mechanism, initial);
-            }
-            later => return self.execute_logged_in(tag, later, out),
-        };
-        self.finish(tag, &answer, true, out)
-    }
-
-    fn execute_logged_in(&mut self, tag: &str, command: Command, mut out: Vec<u8>) -> Turn {
-        let Some(maildrop) = self.maildrop.clone() else {
-            return self.finish(tag, &Answer::no("log in first"), true, out);
-        };
-        match command {
-            Command::Mailboxes(command) => {
-                let answer = mailboxes::execute(&maildrop, self.store.now(), command, &mut out);
-                self.finish(tag, &answer, false, out)
-            }
-            Command::Select { mailbox, read_only } => self.select(tag, &maildrop, &mailbox, read_only),
-            Command::Idle => {
-                self.state = State::EndOfIdle { tag: tag.to_owned() };
-                Turn::Write(b"+ idling\r\n".to_vec())
-            }
-            Command::Messages(command) => {
-                let Some(selected) = &mut self.selected else {
-                    return self.finish(tag, &Answer::bad("select a mailbox first"), true, out);
+            (CommandBody::Login { .. }, Some(_)) => return Ok(bad("the client has logged in already")),
+            (_, None) => return Ok(bad("log in first")),
+            (CommandBody::Idle, Some(maildrop)) => return self.idle(&maildrop).await,
+            (_, Some(maildrop)) => {
+                let Some(reply) = mailboxes::execute(&maildrop, &body, &mut self.out) else {
+                    return self.execute_on_messages(body, maildrop).await;
                 };
-                match messages::execute(tag, &maildrop, selected, command, &mut out) {
-                    Done::Answered { answer, by_number } => self.finish(tag, &answer, by_number, out),
-                    Done::Unselected(answer) => {
-                        self.selected = None;
-                        self.finish(tag, &answer, true, out)
+                self.catch_up();
+                return Ok(reply);
+            }
+        }
+        Ok(ok("done"))
+    }
+
+    async fn execute_on_messages(
+        &mut self,
+        body: CommandBody<'_>,
+        maildrop: Arc<Maildrop>,
+    ) -> io::Result<Reply> {
+        let read_only = matches!(body, CommandBody::Examine { .. });
+        match (body, &mut self.selected) {
+            (CommandBody::Select { mailbox } | CommandBody::Examine { mailbox }, selected) => {
+                // A failed SELECT leaves nothing selected (RFC 3501 section 6.3.1).
+                *selected = None;
+                let name = mailboxes::name_of(&mailbox);
+                return Ok(match Selected::open(maildrop, name, read_only, &mut self.out) {
+                    Ok(opened) => {
+                        *selected = Some(opened);
+                        ok("opened").with(if read_only { Code::ReadOnly } else { Code::ReadWrite })
                     }
-                    Done::Fetching(fetching) => self.fetch(fetching),
+                    Err(refusal) => refused(&refusal),
+                });
+            }
+            (_, None) => return Ok(bad("select a mailbox first")),
+            (CommandBody::Unselect, selected) => *selected = None,
+            (CommandBody::Close, Some(selected)) => {
+                if !selected.read_only {
+                    messages::expunge(selected, None, &mut Responses::default());
                 }
+                self.selected = None;
             }
-            _ => self.finish(tag, &Answer::bad("not now"), true, out),
+            (CommandBody::Fetch { sequence_set, macro_or_item_names, uid }, Some(selected)) => {
+                let Some(items) = fetch::items(&macro_or_item_names, uid) else {
+                    return Ok(bad("too many items, or one that is not offered"));
+                };
+                for place in selected.find(&sequence_set, uid) {
+                    fetch::respond(selected, place, &items, &mut self.out);
+                    self.client.send(&self.out.take()).await?;
+                }
+                selected.catch_up(uid, &mut self.out);
+            }
+            (body, Some(selected)) => return Ok(messages::execute(selected, body, &mut self.out)),
+        }
+        Ok(ok("done"))
+    }
+
+    async fn idle(&mut self, maildrop: &Maildrop) -> io::Result<Reply> {
+        let mut changes = maildrop.changes.subscribe();
+        self.client.send(b"+ idling\r\n").await?;
+        loop {
+            self.catch_up();
+            self.flush().await?;
+            tokio::select! {
+                line = self.client.line() => {
+                    let is_done = line?.expose().eq_ignore_ascii_case(b"DONE");
+                    return Ok(if is_done { ok("done") } else { bad("DONE ends IDLE") });
+                }
+                _ = changes.changed() => {}
+            }
         }
     }
 
-    fn select(&mut self, tag: &str, maildrop: &Maildrop, mailbox: &str, read_only: bool) -> Turn {
-        let mut out = Vec::new();
-        // A failed SELECT leaves nothing selected (RFC 3501 section 6.3.1).
-        self.selected = None;
-        let answer = match maildrop.read(|folders| Selected::open(folders, mailbox, read_only, &mut out)) {
-            Ok(selected) => {
-                self.selected = Some(selected);
-                Answer::ok(if read_only { "[READ-ONLY] opened" } else { "[READ-WRITE] opened" })
-            }
-            Err(refusal) => Answer::refused(refusal),
+    fn log_in(&mut self, name: &[u8], password: &[u8]) -> Reply {
+        let Some(maildrop) = self.store.log_in(name, password) else {
+            self.failures += 1;
+            return no("AUTHENTICATIONFAILED", "wrong name or password");
         };
-        self.finish(tag, &answer, true, out)
+        let text = format!("{} is logged in on {}", maildrop.login, self.store.server);
+        self.maildrop = Some(maildrop);
+        self.client.extend_idle_limit();
+        ok(text).with(Code::Capability(self.capabilities()))
     }
 
-    fn fetch(&mut self, mut fetching: Fetching) -> Turn {
-        let mut out = Vec::new();
-        let is_done = match (&self.maildrop, &mut self.selected) {
-            (Some(maildrop), Some(selected)) => fetching.go_on(maildrop, selected, &mut out),
-            _ => true,
-        };
-        if is_done {
-            return self.finish(&fetching.tag, &Answer::ok("fetched"), !fetching.by_uid, out);
-        }
-        self.state = State::Nothing(fetching);
-        Turn::Write(out)
+    fn capabilities(&self) -> Vec1<Capability<'static>> {
+        let others = if self.maildrop.is_some() { AFTER_LOGIN } else { BEFORE_LOGIN };
+        let others = others.split(' ').map(|name| Capability::from(Atom::unvalidated(name)));
+        Vec1::unvalidated([Capability::Imap4Rev1].into_iter().chain(others).collect())
     }
 
-    fn idle(&mut self, tag: String, inbox: &mut Inbox) -> Turn {
-        let mut out = Vec::new();
-        self.catch_up(true, &mut out);
-        if !out.is_empty() {
-            self.state = State::EndOfIdle { tag };
-            return Turn::Write(out);
-        }
-        match self.lines.find(inbox.unread(), MAX_ANSWER) {
-            Found::NeedMore => {
-                self.state = State::EndOfIdle { tag };
-                Turn::NeedMore
-            }
-            Found::TooLong => Turn::Close(b"* BYE that line is too long\r\n".to_vec()),
-            Found::Line(Line { text, whole, .. }) => {
-                let is_done = inbox.unread()[..text].eq_ignore_ascii_case(b"DONE");
-                inbox.consume(whole);
-                let answer = if is_done { Answer::ok("done") } else { Answer::bad("DONE ends IDLE") };
-                self.finish(&tag, &answer, false, Vec::new())
-            }
+    /// Reports what other connections changed.
+    fn catch_up(&mut self) {
+        if let Some(selected) = &mut self.selected {
+            selected.catch_up(true, &mut self.out);
         }
     }
 
-    /// Tells what others did, then answers. With `by_number`, removed messages are not told yet.
-    fn finish(&mut self, tag: &str, answer: &Answer, by_number: bool, mut out: Vec<u8>) -> Turn {
-        self.catch_up(!by_number, &mut out);
-        push_line(&mut out, format_args!("{tag} {} {}", answer.condition, answer.text));
-        Turn::Write(out)
-    }
-
-    fn catch_up(&mut self, may_expunge: bool, out: &mut Vec<u8>) {
-        if let (Some(maildrop), Some(selected)) = (&self.maildrop, &mut self.selected) {
-            maildrop.read(|folders| selected.catch_up(folders, may_expunge, out));
-        }
+    async fn flush(&mut self) -> io::Result<()> {
+        self.client.send(&self.out.take()).await
     }
 }
 
-impl Machine for Connection {
-    fn greet(&mut self) -> Vec<u8> {
-        let server = self.store.server();
-        format!("* OK [CAPABILITY {CAPABILITIES_BEFORE}] the demo's server \"{server}\"\r\n").into_bytes()
-    }
-
-    fn feed(&mut self, inbox: &mut Inbox) -> Turn {
-        match mem::replace(&mut self.state, State::Command) {
-            State::Command => self.next_command(inbox),
-            State::PlainMessage { tag } => self.plain_message(tag, inbox),
-            State::EndOfIdle { tag } => self.idle(tag, inbox),
-            State::Nothing(fetching) => self.fetch(fetching),
-        }
-    }
-
-    fn maildrop(&self) -> Option<&Arc<Maildrop>> {
-        self.maildrop.as_ref()
-    }
-
-    fn too_slow(&self) -> &'static [u8] {
-        b"* BYE nothing was said for too long\r\n"
-    }
+/// The octets of the literal that a line announces at its end, and whether the client waits for permission to
+/// send it: literal = "{" number ["+"] "}" CRLF *CHAR8
+fn announced_literal(line: &[u8]) -> Option<(usize, bool)> {
+    let inner = line.strip_suffix(b"}")?;
+    let open = inner.iter().rposition(|&byte| byte == b'{')?;
+    let number = std::str::from_utf8(&inner[open + 1..]).ok()?;
+    let digits = number.strip_suffix('+').unwrap_or(number);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| (digits.parse().unwrap_or(usize::MAX), digits == number))
 }
 
-#[cfg(test)]
-mod tests;
+fn tag_of(command: &[u8]) -> Option<Tag<'_>> {
+    let word = command.trim_ascii_end().split(|&byte| byte == b' ').next()?;
+    Tag::try_from(word).ok()
+}

@@ -1,166 +1,202 @@
-//! What is inside a message: header fields, parts, addresses (RFC 5322, 2045, 2046).
+//! What is inside a message, by `mailparse`: sections, BODYSTRUCTURE, ENVELOPE (RFC 3501 sections 6.4.5, 7.4.2).
 //!
-//! Messages come from clients, so depth, parts, parameters and addresses are bounded; what lies beyond a
-//! bound is shown as one opaque part, never dropped.
+//! `mailparse` bounds the nesting of parts; how many parts and addresses a response shows is bounded here. A
+//! message inside a message is shown as a file: the demo does without looking into it.
 
-pub(crate) mod address;
-pub(crate) mod header;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
-use std::ops::Range;
+use imap_codec::imap_types::body::{
+    BasicFields, Body, BodyStructure, Disposition, MultiPartExtensionData, SinglePartExtensionData,
+    SpecificFields,
+};
+use imap_codec::imap_types::core::{AString, IString, Literal, NString, Vec1};
+use imap_codec::imap_types::envelope::{Address, Envelope};
+use imap_codec::imap_types::fetch::Section;
+use mailparse::{MailAddr, MailHeaderMap, ParsedMail, SingleInfo, addrparse, parse_header};
 
-use self::header::{Parameters, find};
+type Parameters = Vec<(IString<'static>, IString<'static>)>;
 
-/// A message or one of its parts, as ranges of the message's bytes.
-#[derive(Debug)]
-pub(crate) struct Part {
-    /// Header fields with the empty line behind them.
-    pub(crate) header: Range<usize>,
-    /// What follows.
-    pub(crate) body: Range<usize>,
-    /// `TEXT` of `text/plain`, in capitals.
-    pub(crate) kind: String,
-    /// `PLAIN` of `text/plain`, in capitals.
-    pub(crate) subtype: String,
-    /// Of Content-Type.
-    pub(crate) parameters: Parameters,
-    /// What is inside.
-    pub(crate) content: Content,
-}
+/// Parts of one multipart, and addresses of one field, that a response shows.
+const MAX_SHOWN: usize = 100;
+/// What a header field without a value is.
+const NIL: NString<'static> = NString(None);
 
-/// What is inside a part.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// Nothing that we look into.
-    Opaque,
-    /// Parts; at least one.
-    Parts(Vec<Part>),
-    /// A message.
-    Message(Box<Part>),
-}
-
-/// Messages in multiparts in messages.
-const MAX_DEPTH: usize = 8;
-/// Parts of one message.
-const MAX_PARTS: usize = 64;
-
-/// Takes a message apart. Never fails: what makes no sense is opaque text.
-pub(crate) fn parse(raw: &[u8]) -> Part {
-    Parser { raw, parts_left: MAX_PARTS }.part(0..raw.len(), MAX_DEPTH, ("TEXT", "PLAIN"))
-}
-
-struct Parser<'a> {
-    raw: &'a [u8],
-    parts_left: usize,
-}
-
-// === impl Parser ===
-
-impl Parser<'_> {
-    fn part(&mut self, range: Range<usize>, depth: usize, default: (&str, &str)) -> Part {
-        let split = range.start + header::length(&self.raw[range.clone()]);
-        let (header, body) = (range.start..split, split..range.end);
-        let (mut kind, mut subtype, mut parameters) = content_type(&self.raw[header.clone()], default);
-        let content = self.content(&kind, &subtype, &parameters, body.clone(), depth);
-        if matches!(content, Content::Opaque) && matches!(kind.as_str(), "MULTIPART" | "MESSAGE") {
-            // A client would expect parts or an envelope inside.
-            (kind, subtype) = ("APPLICATION".to_owned(), "OCTET-STREAM".to_owned());
-            parameters = Parameters::new();
+/// Splits a message behind the empty line that ends its header.
+pub(crate) fn split(raw: &[u8]) -> (&[u8], &[u8]) {
+    let mut length = 0;
+    for line in raw.split_inclusive(|&byte| byte == b'\n') {
+        length += line.len();
+        if matches!(line, b"\r\n" | b"\n") {
+            break;
         }
-        Part { header, body, kind, subtype, parameters, content }
     }
+    raw.split_at(length)
+}
 
-    fn content(
-        &mut self,
-        kind: &str,
-        subtype: &str,
-        parameters: &Parameters,
-        body: Range<usize>,
-        depth: usize,
-    ) -> Content {
-        if depth == 0 {
-            return Content::Opaque;
-        }
-        if kind == "MESSAGE" && subtype == "RFC822" && self.parts_left > 0 {
-            self.parts_left -= 1;
-            return Content::Message(Box::new(self.part(body, depth - 1, ("TEXT", "PLAIN"))));
-        }
-        let boundary = parameters.iter().find(|(name, _)| name == b"BOUNDARY");
-        let Some((_, boundary)) = boundary.filter(|_| kind == "MULTIPART") else {
-            return Content::Opaque;
+/// Takes a message apart. One whose header makes no sense is taken for text without a header.
+pub(crate) fn parse(raw: &[u8]) -> Option<ParsedMail<'_>> {
+    let header = split(raw).0.trim_ascii_end();
+    mailparse::parse_mail(raw).or_else(|_| mailparse::parse_mail(&raw[header.len()..])).ok()
+}
+
+/// The bytes of a section; `None` when the message does not have it.
+pub(crate) fn section<'a>(mail: &ParsedMail<'a>, section: &Section<'_>) -> Option<Cow<'a, [u8]>> {
+    let (header, text) = split(mail.raw_bytes);
+    Some(match section {
+        Section::Part(part) => split(find(mail, part.0.as_ref())?).1.into(),
+        Section::Mime(part) => split(find(mail, part.0.as_ref())?).0.into(),
+        Section::Header(None) => header.into(),
+        Section::Text(None) => text.into(),
+        Section::HeaderFields(None, names) => fields(header, names.as_ref(), true).into(),
+        Section::HeaderFieldsNot(None, names) => fields(header, names.as_ref(), false).into(),
+        // These are of a message inside a message.
+        _ => return None,
+    })
+}
+
+/// The part of that path. What is not a multipart has one part, which is itself.
+fn find<'a>(mail: &ParsedMail<'a>, path: &[NonZeroU32]) -> Option<&'a [u8]> {
+    let mut part = mail;
+    for number in path {
+        part = match part.subparts.get(usize::try_from(number.get()).ok()? - 1) {
+            Some(inner) => inner,
+            None if part.subparts.is_empty() && number.get() == 1 => part,
+            None => return None,
         };
-        let ranges = self.split(body, boundary);
-        let default = if subtype == "DIGEST" { ("MESSAGE", "RFC822") } else { ("TEXT", "PLAIN") };
-        let parts: Vec<Part> = ranges.into_iter().map(|range| self.part(range, depth - 1, default)).collect();
-        if parts.is_empty() { Content::Opaque } else { Content::Parts(parts) }
     }
+    Some(part.raw_bytes)
+}
 
-    /// The body parts of a multipart (RFC 2046 section 5.1.1), no more than are left.
-    fn split(&mut self, body: Range<usize>, boundary: &[u8]) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
-        let mut open: Option<usize> = None;
-        let mut at = body.start;
-        // The line end before a delimiter belongs to the delimiter.
-        let mut before_line_end = body.start;
-        while at < body.end {
-            let rest = &self.raw[at..body.end];
-            let length = rest.iter().position(|&byte| byte == b'\n').map_or(rest.len(), |end| end + 1);
-            if let Some(delimiter) = Delimiter::of(&rest[..length], boundary) {
-                if let Some(start) = open.take() {
-                    self.parts_left -= 1;
-                    ranges.push(start..before_line_end.max(start));
-                }
-                if delimiter == Delimiter::Last || self.parts_left == 0 {
-                    return ranges;
-                }
-                open = Some(at + length);
+/// The fields that have one of these names, or none of them, and an empty line.
+fn fields(mut header: &[u8], names: &[AString<'_>], is_wanted: bool) -> Vec<u8> {
+    let mut block = Vec::new();
+    while let Ok((field, length)) = parse_header(header)
+        && !field.get_key_raw().trim_ascii().is_empty()
+    {
+        if names.iter().any(|name| field.get_key_raw().eq_ignore_ascii_case(name.as_ref())) == is_wanted {
+            block.extend_from_slice(&header[..length]);
+        }
+        header = &header[length..];
+    }
+    block.extend_from_slice(b"\r\n");
+    block
+}
+
+/// BODYSTRUCTURE, and BODY when it is not `extended`.
+pub(crate) fn structure(mail: &ParsedMail<'_>, extended: bool) -> BodyStructure<'static> {
+    let disposition = extended.then(|| disposition(mail));
+    let mut parameter_list = parameters(&mail.ctype.params);
+    let (kind, subtype) = mail.ctype.mimetype.split_once('/').unwrap_or(("text", "plain"));
+    let parts = mail.subparts.iter().take(MAX_SHOWN).map(|part| structure(part, extended));
+    if let Ok(bodies) = Vec1::try_from(parts.collect::<Vec<_>>()) {
+        let extension_data =
+            disposition.map(|tail| MultiPartExtensionData { parameter_list, tail: Some(tail) });
+        return BodyStructure::Multi { bodies, subtype: upper(subtype), extension_data };
+    }
+    let body = split(mail.raw_bytes).1;
+    let specific = match kind {
+        "text" => {
+            if !mail.ctype.params.contains_key("charset") {
+                parameter_list.push((upper("charset"), string(&mail.ctype.charset)));
             }
-            before_line_end = at + header::trim_line_end(&rest[..length]).len();
-            at += length;
+            let lines = body.iter().filter(|&&byte| byte == b'\n').count();
+            SpecificFields::Text { subtype: upper(subtype), number_of_lines: count(lines) }
         }
-        if let Some(start) = open {
-            self.parts_left -= 1;
-            ranges.push(start..body.end);
+        "message" | "multipart" => {
+            SpecificFields::Basic { r#type: upper("application"), subtype: upper("octet-stream") }
         }
-        ranges
+        _ => SpecificFields::Basic { r#type: upper(kind), subtype: upper(subtype) },
+    };
+    let encoding = value(mail, "Content-Transfer-Encoding").unwrap_or_else(|| "7BIT".to_owned());
+    let basic = BasicFields {
+        parameter_list,
+        id: optional(value(mail, "Content-ID")),
+        description: optional(value(mail, "Content-Description")),
+        content_transfer_encoding: string(&encoding),
+        size: count(body.len()),
+    };
+    let extension_data = disposition.map(|tail| SinglePartExtensionData { md5: NIL, tail: Some(tail) });
+    BodyStructure::Single { body: Body { basic, specific }, extension_data }
+}
+
+pub(crate) fn envelope(mail: &ParsedMail<'_>) -> Envelope<'static> {
+    let from = addresses(mail, "From");
+    let or_from = |list: Vec<_>| if list.is_empty() { from.clone() } else { list };
+    Envelope {
+        date: optional(value(mail, "Date")),
+        subject: optional(value(mail, "Subject")),
+        sender: or_from(addresses(mail, "Sender")),
+        reply_to: or_from(addresses(mail, "Reply-To")),
+        to: addresses(mail, "To"),
+        cc: addresses(mail, "Cc"),
+        bcc: addresses(mail, "Bcc"),
+        in_reply_to: optional(value(mail, "In-Reply-To")),
+        message_id: optional(value(mail, "Message-ID")),
+        from,
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Delimiter {
-    Next,
-    Last,
-}
-
-// === impl Delimiter ===
-
-impl Delimiter {
-    /// delimiter = "--" boundary ["--"] transport-padding CRLF
-    fn of(line: &[u8], boundary: &[u8]) -> Option<Self> {
-        let rest = line.strip_prefix(b"--")?.strip_prefix(boundary)?.trim_ascii_end();
-        match rest {
-            b"" => Some(Self::Next),
-            b"--" => Some(Self::Last),
-            _ => None,
+/// The addresses of a field, those of groups among them.
+fn addresses(mail: &ParsedMail<'_>, name: &str) -> Vec<Address<'static>> {
+    let parsed = value(mail, name).and_then(|value| addrparse(&value).ok());
+    let mut singles = Vec::new();
+    for entry in parsed.iter().flat_map(|list| list.iter()) {
+        match entry {
+            MailAddr::Single(single) => singles.push(single),
+            MailAddr::Group(group) => singles.extend(&group.addrs),
         }
     }
+    let address = |single: &SingleInfo| {
+        // `mailparse` keeps the comma after a group.
+        let addr = single.addr.trim_start_matches([',', ' ']);
+        let (mailbox, host) = addr.rsplit_once('@').unwrap_or((addr, ""));
+        let name = optional(single.display_name.clone());
+        Address {
+            name,
+            adl: NIL,
+            mailbox: optional(Some(mailbox.to_owned())),
+            host: optional(Some(host.to_owned())),
+        }
+    };
+    singles.into_iter().take(MAX_SHOWN).map(address).collect()
 }
 
-fn content_type(block: &[u8], default: (&str, &str)) -> (String, String, Parameters) {
-    let value = find(block, "Content-Type").unwrap_or_default();
-    let (name, parameters) = header::parameterised(&value);
-    let upper = |bytes: &[u8]| String::from_utf8_lossy(bytes).to_ascii_uppercase();
-    let halves = name.iter().position(|&byte| byte == b'/').map(|at| (&name[..at], &name[at + 1..]));
-    match halves {
-        Some((kind, subtype)) if !kind.is_empty() && !subtype.is_empty() => {
-            (upper(kind.trim_ascii()), upper(subtype.trim_ascii()), parameters)
-        }
-        _ => {
-            let charset = (b"CHARSET".to_vec(), b"us-ascii".to_vec());
-            let parameters = if default.0 == "TEXT" { vec![charset] } else { Parameters::new() };
-            (default.0.to_owned(), default.1.to_owned(), parameters)
-        }
-    }
+/// body-fld-dsp, without what may follow it.
+fn disposition(mail: &ParsedMail<'_>) -> Disposition<'static> {
+    let disposition = value(mail, "Content-Disposition").map(|value| {
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        (upper(kind), parameters(&mail.get_content_disposition().params))
+    });
+    Disposition { disposition, tail: None }
 }
 
-#[cfg(test)]
-mod tests;
+fn parameters(parameters: &BTreeMap<String, String>) -> Parameters {
+    parameters.iter().map(|(name, value)| (upper(name), string(value))).collect()
+}
+
+/// The value of the first field of that name, unfolded and not decoded; `None` when it is empty.
+fn value(mail: &ParsedMail<'_>, name: &str) -> Option<String> {
+    let value = String::from_utf8_lossy(mail.headers.get_first_header(name)?.get_value_raw()).into_owned();
+    let value = value.replace(['\r', '\n'], "").trim().to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+fn upper(text: &str) -> IString<'static> {
+    string(&text.to_ascii_uppercase())
+}
+
+/// Quoted where that is possible, else a literal, which cannot have a NUL.
+fn string(text: &str) -> IString<'static> {
+    let text = text.replace('\0', "");
+    IString::try_from(text.clone()).unwrap_or_else(|_| Literal::unvalidated(text.into_bytes()).into())
+}
+
+fn optional(text: Option<String>) -> NString<'static> {
+    NString(text.map(|text| string(&text)))
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

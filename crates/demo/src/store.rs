@@ -1,136 +1,237 @@
 //! Accounts and their mail, in memory.
 //!
-//! Everything a client can make grow has a bound here (messages, bytes, mailboxes, flags), since the demo may
-//! be left running. No lock is held across an await: both ways in ([`Maildrop::read`], [`Maildrop::write`])
-//! take a function and return when it is done.
+//! Everything a client can make grow has a bound here, since the demo may be left running. No lock is held
+//! across an await: [`Maildrop::read`] and [`Maildrop::write`] take a function and return when it is done.
 
-mod flags;
-mod folders;
-mod mailbox;
-
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, FixedOffset, SubsecRound, Utc};
+use imap_codec::imap_types::flag::Flag;
 use tokio::sync::watch;
-use types::secret::Secret;
 
-pub(crate) use self::flags::Flags;
-pub(crate) use self::folders::{Folders, INBOX, Refusal, SEPARATOR};
-pub(crate) use self::mailbox::{MAX_MESSAGE, Mailbox, Message};
 use crate::account::Account;
-use crate::date::Stamp;
-use crate::welcome;
 
 /// Everything that one server knows.
 #[derive(Debug)]
 pub(crate) struct Store {
-    server: String,
-    users: BTreeMap<String, User>,
-    clock: fn() -> Stamp,
+    /// The server's name: "old" or "new".
+    pub(crate) server: String,
+    pub(crate) accounts: Vec<(Account, Arc<Maildrop>)>,
 }
 
 /// One account's mail, shared by its connections.
+#[derive(Debug)]
 pub(crate) struct Maildrop {
-    login: String,
-    folders: Mutex<Folders>,
-    /// Counts changes: connections that idle wait on it.
-    changes: watch::Sender<u64>,
+    pub(crate) login: String,
+    /// Changes with every change of the mail: connections in IDLE wait for it.
+    pub(crate) changes: watch::Sender<()>,
+    pub(crate) mail: Mutex<Mail>,
+}
+
+/// The mailboxes of one account, by name. There is always an INBOX.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    pub(crate) mailboxes: BTreeMap<String, Mailbox>,
+    pub(crate) next_validity: NonZeroU32,
 }
 
 #[derive(Debug)]
-struct User {
-    password: Secret,
-    maildrop: Arc<Maildrop>,
+pub(crate) struct Mailbox {
+    pub(crate) validity: NonZeroU32,
+    pub(crate) next_uid: NonZeroU32,
+    pub(crate) messages: BTreeMap<NonZeroU32, Message>,
+    /// Attribute that says what it is for (RFC 6154), without the backslash.
+    pub(crate) special_use: Option<&'static str>,
+    pub(crate) is_subscribed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) flags: Flags,
+    pub(crate) date: Timestamp,
+    pub(crate) raw: Arc<[u8]>,
+}
+
+/// As IMAP writes them. `\Recent` is not among them: no client can set it, and these servers never do.
+pub(crate) type Flags = BTreeSet<String>;
+/// A moment in whole seconds.
+pub(crate) type Timestamp = DateTime<FixedOffset>;
+
+/// Why a request is refused: a response code (RFC 5530), and the text for people.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal(pub(crate) &'static str, pub(crate) &'static str);
+
+pub(crate) const NO_SUCH_MAILBOX: Refusal = Refusal("NONEXISTENT", "there is no mailbox of that name");
+const ALREADY_EXISTS: Refusal = Refusal("ALREADYEXISTS", "there is a mailbox of that name already");
+const BAD_NAME: Refusal = Refusal("CANNOT", "a mailbox name is up to 128 ASCII characters without wildcards");
+const IS_INBOX: Refusal = Refusal("CANNOT", "INBOX can be neither deleted nor renamed");
+const OVER_QUOTA: Refusal =
+    Refusal("OVERQUOTA", "the demo keeps 64 mailboxes, 1000 messages and 16 MiB an account");
+
+/// The mailbox that every account has. Its name is the only one without regard to case.
+pub(crate) const INBOX: &str = "INBOX";
+/// Between the levels of a name.
+pub(crate) const SEPARATOR: char = '/';
+/// Bytes of a message: enough for a draft with a picture.
+pub(crate) const MAX_MESSAGE: usize = 1024 * 1024;
+// Of one account; bytes of a mailbox's name; flags of one message, and bytes of a flag.
+const MAX_MAILBOXES: usize = 64;
+const MAX_MESSAGES: usize = 1000;
+const MAX_BYTES: usize = 16 * MAX_MESSAGE;
+const MAX_NAME: usize = 128;
+const MAX_FLAGS: usize = 16;
+const MAX_FLAG: usize = 32;
+
+/// The present, in UTC.
+pub(crate) fn now() -> Timestamp {
+    Utc::now().trunc_subsecs(0).fixed_offset()
+}
+
+/// The flags with another one, if that can be kept.
+pub(crate) fn add_flag(mut flags: Flags, flag: &Flag<'_>) -> Flags {
+    let name = flag.to_string();
+    let can_be_kept = !matches!(flag, Flag::Extension(_)) && name.len() <= MAX_FLAG;
+    if can_be_kept && flags.len() < MAX_FLAGS && !has_flag(&flags, flag) {
+        flags.insert(name);
+    }
+    flags
+}
+
+/// Whether the flag is set. Keywords are compared without regard to case.
+pub(crate) fn has_flag(flags: &Flags, flag: &Flag<'_>) -> bool {
+    flags.iter().any(|name| name.eq_ignore_ascii_case(&flag.to_string()))
 }
 
 // === impl Store ===
 
 impl Store {
-    /// A server of that name with a mailbox and some messages for everybody.
-    pub(crate) fn new(server: &str, accounts: &[Account], clock: fn() -> Stamp) -> Self {
-        let now = clock();
-        // Another server's numbers must not look like this one's, or a client's cache shows the old mail
-        // after a move.
-        let salt = server.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        let base = u32::try_from(now & 0x3fff_ffff).unwrap_or(0).wrapping_add((salt << 8) & 0x3fff_ffff);
-        let users = accounts
-            .iter()
-            .map(|account| {
-                let folders = welcome::folders(server, &account.login, base.max(1), now);
-                let maildrop = Maildrop::new(&account.login, folders);
-                let password = Secret::copy_of(account.password.expose());
-                (account.login.to_ascii_lowercase(), User { password, maildrop: Arc::new(maildrop) })
-            })
-            .collect();
-        Self { server: server.to_owned(), users, clock }
-    }
-
-    /// The server's name: "old" or "new".
-    pub(crate) fn server(&self) -> &str {
-        &self.server
-    }
-
-    /// The present.
-    pub(crate) fn now(&self) -> Stamp {
-        (self.clock)()
-    }
-
-    /// Opens an account. Names are compared without regard to case.
+    /// Checks a password. Names are compared without regard to case.
     pub(crate) fn log_in(&self, login: &[u8], password: &[u8]) -> Option<Arc<Maildrop>> {
-        let login = std::str::from_utf8(login).ok()?.to_ascii_lowercase();
-        let user = self.users.get(&login)?;
+        let named = |account: &Account| account.login.as_bytes().eq_ignore_ascii_case(login);
+        let (account, maildrop) = self.accounts.iter().find(|(account, _)| named(account))?;
         // No constant-time comparison: these passwords are printed on the screen.
-        (user.password.expose() == password).then(|| Arc::clone(&user.maildrop))
-    }
-
-    /// Opens an account with a SASL PLAIN message (RFC 4616):
-    /// message = [authzid] NUL authcid NUL passwd
-    pub(crate) fn log_in_plain(&self, message: &Secret) -> Option<Arc<Maildrop>> {
-        let mut parts = message.expose().splitn(3, |&byte| byte == 0);
-        let (authzid, authcid, password) = (parts.next()?, parts.next()?, parts.next()?);
-        let acts_as_itself = authzid.is_empty() || authzid.eq_ignore_ascii_case(authcid);
-        if !acts_as_itself || password.contains(&0) {
-            return None;
-        }
-        self.log_in(authcid, password)
+        (account.password.expose() == password).then(|| Arc::clone(maildrop))
     }
 }
 
 // === impl Maildrop ===
 
 impl Maildrop {
-    fn new(login: &str, folders: Folders) -> Self {
-        Self { login: login.to_owned(), folders: Mutex::new(folders), changes: watch::Sender::new(0) }
-    }
-
-    /// Whose it is.
-    pub(crate) fn login(&self) -> &str {
-        &self.login
-    }
-
-    /// Looks.
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&Folders) -> T) -> T {
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Mail) -> T) -> T {
         // A connection that panicked left whole values behind: every change below is one call.
-        look(&self.folders.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&self.mail.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes something, and tells those who wait.
-    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Folders) -> T) -> T {
-        let result = change(&mut self.folders.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    /// Changes something, and wakes the connections in IDLE.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Mail) -> T) -> T {
+        let result = change(&mut self.mail.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changes.send_replace(());
         result
-    }
-
-    /// Wakes up after every change from now on.
-    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
     }
 }
 
-impl fmt::Debug for Maildrop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Maildrop({})", self.login)
+// === impl Mail ===
+
+impl Mail {
+    /// A name as it is kept: INBOX in capitals. (A pattern, too.)
+    pub(crate) fn canonical(name: &str) -> String {
+        let first = name.split(SEPARATOR).next().unwrap_or_default();
+        let first_kept = if first.eq_ignore_ascii_case(INBOX) { INBOX } else { first };
+        format!("{first_kept}{}", &name[first.len()..])
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<&Mailbox, Refusal> {
+        self.mailboxes.get(&Self::canonical(name)).ok_or(NO_SUCH_MAILBOX)
+    }
+
+    pub(crate) fn get_mut(&mut self, name: &str) -> Result<&mut Mailbox, Refusal> {
+        self.mailboxes.get_mut(&Self::canonical(name)).ok_or(NO_SUCH_MAILBOX)
+    }
+
+    pub(crate) fn has_children(&self, name: &str) -> bool {
+        let prefix = format!("{name}{SEPARATOR}");
+        self.mailboxes.keys().any(|other| other.starts_with(&prefix))
+    }
+
+    pub(crate) fn create(&mut self, name: &str) -> Result<&mut Mailbox, Refusal> {
+        // A separator at the end says that there will be mailboxes below.
+        let name = Self::canonical(name.strip_suffix(SEPARATOR).unwrap_or(name));
+        self.check_new(&name)?;
+        if self.mailboxes.len() >= MAX_MAILBOXES {
+            return Err(OVER_QUOTA);
+        }
+        let validity = self.next_validity;
+        self.next_validity = validity.saturating_add(1);
+        Ok(self.mailboxes.entry(name).or_insert(Mailbox {
+            validity,
+            next_uid: NonZeroU32::MIN,
+            messages: BTreeMap::new(),
+            special_use: None,
+            is_subscribed: false,
+        }))
+    }
+
+    pub(crate) fn delete(&mut self, name: &str) -> Result<(), Refusal> {
+        let name = Self::canonical(name);
+        if name == INBOX {
+            return Err(IS_INBOX);
+        }
+        self.mailboxes.remove(&name).map(|_| ()).ok_or(NO_SUCH_MAILBOX)
+    }
+
+    /// Renames a mailbox and everything below it. INBOX cannot be renamed: a demo does without the special
+    /// case of RFC 3501 section 6.3.5.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) -> Result<(), Refusal> {
+        let from = Self::canonical(from);
+        let to = Self::canonical(to);
+        self.get(&from)?;
+        if from == INBOX {
+            return Err(IS_INBOX);
+        }
+        let below = format!("{from}{SEPARATOR}");
+        let mut renamed: Vec<(String, String)> = Vec::new();
+        for old in self.mailboxes.keys().filter(|name| **name == from || name.starts_with(&below)) {
+            let new = format!("{to}{}", &old[from.len()..]);
+            self.check_new(&new)?;
+            renamed.push((old.clone(), new));
+        }
+        for (old, new) in renamed {
+            let mailbox = self.mailboxes.remove(&old);
+            self.mailboxes.extend(mailbox.map(|mailbox| (new, mailbox)));
+        }
+        Ok(())
+    }
+
+    /// Puts messages into a mailbox: all of them or none. Returns UIDVALIDITY and the new identifiers.
+    pub(crate) fn append(
+        &mut self,
+        name: &str,
+        messages: Vec<Message>,
+    ) -> Result<(NonZeroU32, Vec<NonZeroU32>), Refusal> {
+        let kept = self.mailboxes.values().flat_map(|mailbox| mailbox.messages.values());
+        let sizes: Vec<usize> = kept.chain(&messages).map(|message| message.raw.len()).collect();
+        let mailbox = self.get_mut(name)?;
+        if sizes.len() > MAX_MESSAGES || sizes.iter().sum::<usize>() > MAX_BYTES {
+            return Err(OVER_QUOTA);
+        }
+        let mut uids = Vec::new();
+        for message in messages {
+            uids.push(mailbox.next_uid);
+            mailbox.messages.insert(mailbox.next_uid, message);
+            mailbox.next_uid = mailbox.next_uid.checked_add(1).ok_or(OVER_QUOTA)?;
+        }
+        Ok((mailbox.validity, uids))
+    }
+
+    fn check_new(&self, name: &str) -> Result<(), Refusal> {
+        let is_kept = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'*' && byte != b'%';
+        let has_empty_level = name.split(SEPARATOR).any(str::is_empty);
+        if name.len() > MAX_NAME || has_empty_level || !name.bytes().all(is_kept) {
+            return Err(BAD_NAME);
+        }
+        if self.mailboxes.contains_key(name) { Err(ALREADY_EXISTS) } else { Ok(()) }
     }
 }
 
@@ -139,44 +240,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins() {
-        let store = Store::new("old", &Account::cast(), || 0);
-        for (login, password, opens) in [
-            (&b"alice@example.org"[..], &b"alice-demo"[..], true),
-            (b"ALICE@Example.ORG", b"alice-demo", true),
-            (b"alice@example.org", b"Alice-demo", false),
-            (b"alice@example.org", b"", false),
-            (b"dave@example.org", b"alice-demo", false),
-            (b"\xff", b"alice-demo", false),
-        ] {
-            assert_eq!(store.log_in(login, password).is_some(), opens, "{}", login.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn plain_logins() {
-        let store = Store::new("old", &Account::cast(), || 0);
-        for (message, opens) in [
-            (&b"\0alice@example.org\0alice-demo"[..], true),
-            (b"Alice@example.org\0alice@example.org\0alice-demo", true),
-            (b"bob@example.org\0alice@example.org\0alice-demo", false),
-            (b"\0alice@example.org\0alice-demo\0", false),
-            (b"\0alice@example.org", false),
-            (b"", false),
-        ] {
-            let found = store.log_in_plain(&Secret::copy_of(message));
-            assert_eq!(found.is_some(), opens, "{}", message.escape_ascii());
-        }
+    fn an_account_is_bounded() {
+        let maildrop = Store::new("old", now()).log_in(b"alice@example.org", b"alice-demo").unwrap();
+        let message = |size| Message { flags: Flags::new(), date: now(), raw: vec![b'x'; size].into() };
+        maildrop.write(|mail| {
+            for n in mail.mailboxes.len()..MAX_MAILBOXES {
+                mail.create(&n.to_string()).unwrap();
+            }
+            assert_eq!(mail.create("one more").err(), Some(OVER_QUOTA));
+            assert_eq!(mail.append(INBOX, vec![message(0); MAX_MESSAGES - 1]), Err(OVER_QUOTA));
+            mail.append(INBOX, vec![message(MAX_MESSAGE); 15]).unwrap();
+            assert_eq!(mail.append(INBOX, vec![message(MAX_MESSAGE)]), Err(OVER_QUOTA));
+            assert_eq!(mail.append(INBOX, vec![message(1); 2]).unwrap().1.len(), 2);
+        });
+        let with = |flags, name: &str| add_flag(flags, &name.try_into().unwrap());
+        let flags = (0..100).fold(Flags::new(), |flags, n| with(flags, &format!("k{n}")));
+        assert_eq!(flags.len(), MAX_FLAGS);
+        assert_eq!(with(Flags::new(), &"x".repeat(MAX_FLAG + 1)).len(), 0);
     }
 
     #[test]
     fn two_servers_do_not_share_uid_validities() {
-        let validities = |name| {
-            let store = Store::new(name, &Account::cast(), || 1_700_000_000);
-            let maildrop = store.log_in(b"bob@example.org", b"bob-demo").unwrap();
-            maildrop.read(|folders| folders.iter().map(|(_, mailbox)| mailbox.validity()).collect::<Vec<_>>())
+        let validities = |server| {
+            let maildrop = Store::new(server, now()).log_in(b"bob@example.org", b"bob-demo").unwrap();
+            maildrop.read(|mail| mail.mailboxes.values().map(|mailbox| mailbox.validity).collect::<Vec<_>>())
         };
-        let (old, new) = (validities("old"), validities("new"));
-        assert!(old.iter().all(|validity| *validity > 0 && !new.contains(validity)), "{old:?} {new:?}");
+        let new = validities("new");
+        assert!(validities("old").iter().all(|validity| !new.contains(validity)));
     }
 }

@@ -1,85 +1,47 @@
-//! What a new account finds: mail that says on which server it lies.
+//! What a new account finds on a server.
 
-use crate::date::{self, Stamp};
-use crate::store::{Flags, Folders, INBOX, Message};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
 
-/// The mailboxes of a new account, with a few messages in INBOX.
-pub(crate) fn folders(server: &str, login: &str, validity: u32, now: Stamp) -> Folders {
-    let mut folders = Folders::new(validity);
-    for (name, special_use) in [("Drafts", "\\Drafts"), ("Sent", "\\Sent"), ("Trash", "\\Trash")] {
-        folders.provide(name, special_use);
+use tokio::sync::watch;
+
+use crate::account::Account;
+use crate::store::{Flags, INBOX, Mail, Maildrop, Message, Store, Timestamp};
+
+impl Store {
+    /// A server of that name with a few mailboxes and messages for every account.
+    pub(crate) fn new(server: &str, now: Timestamp) -> Self {
+        // The UIDVALIDITY values of two servers must differ, or a client's cache shows the old server's mail
+        // after a move.
+        let salt = server.bytes().fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let seconds = u32::try_from(now.timestamp() & 0x3fff_ffff).unwrap_or(0);
+        let next_validity = NonZeroU32::MIN.saturating_add(seconds.wrapping_add((salt << 8) & 0x3fff_ffff));
+        let mut accounts = Vec::new();
+        for account in Account::examples() {
+            let mut mail = Mail { mailboxes: BTreeMap::new(), next_validity };
+            welcome(&mut mail, server, &account.login, now);
+            let (login, changes) = (account.login.clone(), watch::Sender::new(()));
+            accounts.push((account, Arc::new(Maildrop { login, changes, mail: Mutex::new(mail) })));
+        }
+        Self { server: server.to_owned(), accounts }
     }
-    let messages = [plain(server, login, now), alternative(server, login, now)];
-    let messages = messages.iter().map(|text| Message::new(text.as_bytes(), Flags::default(), now)).collect();
-    // An account is new and empty here: two small messages are within every bound.
-    let added = folders.append(INBOX, messages);
-    debug_assert!(added.is_ok());
-    folders
 }
 
-fn plain(server: &str, login: &str, now: Stamp) -> String {
-    lines(&format!(
-        "From: The {server} server <postmaster@example.org>\n\
-         To: {login}\n\
-         Subject: I am on {server}\n\
-         Date: {}\n\
-         Message-ID: <welcome.{login}.{server}>\n\
-         MIME-Version: 1.0\n\
-         Content-Type: text/plain; charset=us-ascii\n\
-         Content-Transfer-Encoding: 7bit\n\
-         \n\
-         Hello {login},\n\
-         \n\
-         I am on {server}: this message lies on the demo's server called \"{server}\".\n\
-         Move the account, log in again, and it is the other server's that you read.\n",
-        date::header(now)
-    ))
-}
-
-fn alternative(server: &str, login: &str, now: Stamp) -> String {
-    lines(&format!(
-        "From: The {server} server <postmaster@example.org>\n\
-         To: {login}\n\
-         Subject: A message in two forms, on {server}\n\
-         Date: {}\n\
-         Message-ID: <forms.{login}.{server}>\n\
-         MIME-Version: 1.0\n\
-         Content-Type: multipart/alternative; boundary=\"form\"\n\
-         \n\
-         --form\n\
-         Content-Type: text/plain; charset=us-ascii\n\
-         \n\
-         Plain text from {server}.\n\
-         \n\
-         --form\n\
-         Content-Type: text/html; charset=us-ascii\n\
-         \n\
-         <p>Marked-up text from <b>{server}</b>.</p>\n\
-         \n\
-         --form--\n",
-        date::header(now)
-    ))
-}
-
-/// Mail has CRLF.
-fn lines(text: &str) -> String {
-    text.replace('\n', "\r\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_message_says_where_it_is() {
-        let folders = folders("old", "alice@example.org", 7, 0);
-        let messages = folders.get(INBOX).unwrap().messages();
-        assert_eq!(messages.len(), 2);
-        let text = String::from_utf8(messages[0].raw.to_vec()).unwrap();
-        assert!(text.contains("\r\nSubject: I am on old\r\n"), "{text}");
-        assert!(text.contains("\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\n"), "{text}");
-        assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
-        let names: Vec<&str> = folders.subscribed().collect();
-        assert_eq!(names, ["Drafts", "INBOX", "Sent", "Trash"]);
+/// Fills an empty account: a few mailboxes, and messages that say on which server they are.
+fn welcome(mail: &mut Mail, server: &str, login: &str, now: Timestamp) {
+    for name in [INBOX, "Drafts", "Sent", "Trash"] {
+        // The account is empty: all of this is within its bounds.
+        if let Ok(mailbox) = mail.create(name) {
+            mailbox.special_use = (name != INBOX).then_some(name);
+            mailbox.is_subscribed = true;
+        }
+    }
+    for text in [include_str!("../templates/welcome.eml"), include_str!("../templates/two-forms.eml")] {
+        let text = text.replace("{server}", server).replace("{login}", login);
+        let text = text.replace("{date}", &now.to_rfc2822()).replace('\n', "\r\n");
+        let message = Message { flags: Flags::new(), date: now, raw: text.into_bytes().into() };
+        let appended = mail.append(INBOX, vec![message]);
+        debug_assert!(appended.is_ok());
     }
 }

@@ -1,158 +1,144 @@
-//! Commands about mailboxes: LIST, STATUS, CREATE and their kin, APPEND (RFC 3501 section 6.3).
+//! Commands about mailboxes: LIST, STATUS, CREATE and the like, APPEND (RFC 3501 section 6.3).
 
-use super::answer::Answer;
-use super::command::{OnMailboxes, StatusItem};
-use super::text::{push, push_line, push_string};
-use crate::date::Stamp;
-use crate::store::{Flags, Folders, MAX_MESSAGE, Mailbox, Maildrop, Message, SEPARATOR};
+use imap_codec::imap_types::command::CommandBody;
+use imap_codec::imap_types::core::{Atom, IString, Quoted, QuotedChar};
+use imap_codec::imap_types::extensions::binary::LiteralOrLiteral8;
+use imap_codec::imap_types::extensions::namespace::Namespace;
+use imap_codec::imap_types::flag::{Flag, FlagNameAttribute};
+use imap_codec::imap_types::mailbox::{ListMailbox, Mailbox as Name};
+use imap_codec::imap_types::response::{Code, Data};
+use imap_codec::imap_types::status::{StatusDataItem, StatusDataItemName};
+use regex::Regex;
+
+use super::responses::{Reply, Responses, bad, no, ok, refused, refused_target};
+use crate::store::{self, Flags, INBOX, Mail, Mailbox, Maildrop, Message, SEPARATOR, add_flag, has_flag};
 
 /// Longest pattern of LIST.
 const MAX_PATTERN: usize = 256;
 
-/// Carries the command out; untagged responses go to `out`.
-pub(super) fn execute(maildrop: &Maildrop, now: Stamp, command: OnMailboxes, out: &mut Vec<u8>) -> Answer {
-    let changed = match command {
-        OnMailboxes::Enable => {
-            push_line(out, format_args!("* ENABLED"));
+/// Carries the command out, if it is one about mailboxes.
+pub(super) fn execute(maildrop: &Maildrop, command: &CommandBody<'_>, out: &mut Responses) -> Option<Reply> {
+    let done = match command {
+        CommandBody::Enable { .. } => {
+            out.data(Data::Enabled { capabilities: Vec::new() });
             Ok(())
         }
-        OnMailboxes::Namespace => {
-            push_line(out, format_args!("* NAMESPACE ((\"\" \"{SEPARATOR}\")) NIL NIL"));
+        CommandBody::Namespace => {
+            let prefix = IString::Quoted(Quoted::unvalidated(""));
+            let personal = vec![Namespace::new(prefix, Some(QuotedChar::unvalidated(SEPARATOR)))];
+            out.data(Data::Namespace { personal, other: Vec::new(), shared: Vec::new() });
             Ok(())
         }
-        OnMailboxes::List { subscribed, reference, pattern } => {
-            return maildrop.read(|folders| list(folders, subscribed, &(reference + &pattern), out));
+        CommandBody::List { reference, mailbox_wildcard }
+        | CommandBody::Lsub { reference, mailbox_wildcard } => {
+            let subscribed = matches!(command, CommandBody::Lsub { .. });
+            return Some(maildrop.read(|mail| list(mail, subscribed, reference, mailbox_wildcard, out)));
         }
-        OnMailboxes::Status { mailbox, items } => {
-            maildrop.read(|folders| folders.get(&mailbox).map(|found| status(&mailbox, found, &items, out)))
+        CommandBody::Status { mailbox, item_names } => maildrop.read(|mail| {
+            let found = mail.get(&name_of(mailbox))?;
+            let items: Vec<_> = item_names.iter().filter_map(|item| status_item(found, item)).collect();
+            out.data(Data::Status { mailbox: mailbox.clone(), items: items.into() });
+            Ok(())
+        }),
+        CommandBody::Create { mailbox } => maildrop.write(|mail| mail.create(&name_of(mailbox)).map(|_| ())),
+        CommandBody::Delete { mailbox } => maildrop.write(|mail| mail.delete(&name_of(mailbox))),
+        CommandBody::Rename { from, to } => maildrop.write(|mail| mail.rename(&name_of(from), &name_of(to))),
+        CommandBody::Subscribe { mailbox } | CommandBody::Unsubscribe { mailbox } => maildrop.write(|mail| {
+            mail.get_mut(&name_of(mailbox))?.is_subscribed = matches!(command, CommandBody::Subscribe { .. });
+            Ok(())
+        }),
+        CommandBody::Append { mailbox, flags, date, message } => {
+            let LiteralOrLiteral8::Literal(literal) = message else {
+                return Some(no("UNKNOWN-CTE", "BINARY is not offered"));
+            };
+            let date = date.as_ref().map_or_else(store::now, |date| *date.as_ref());
+            let flags = flags.iter().fold(Flags::new(), add_flag);
+            let message = Message { flags, date, raw: literal.data().into() };
+            return Some(append(maildrop, &name_of(mailbox), message));
         }
-        OnMailboxes::Create(mailbox) => maildrop.write(|folders| folders.create(&mailbox)),
-        OnMailboxes::Delete(mailbox) => maildrop.write(|folders| folders.delete(&mailbox)),
-        OnMailboxes::Rename { from, to } => maildrop.write(|folders| folders.rename(&from, &to)),
-        OnMailboxes::Subscribe { mailbox, wanted } => {
-            maildrop.write(|folders| folders.subscribe(&mailbox, wanted))
-        }
-        OnMailboxes::Append { mailbox, flags, date, raw } => {
-            return append(maildrop, &mailbox, Message::new(raw, flags, date.unwrap_or(now)));
-        }
+        _ => return None,
     };
-    changed.map_or_else(Answer::refused, |()| Answer::ok("done"))
+    Some(match done {
+        Ok(()) => ok("done"),
+        Err(refusal) => refused(&refusal),
+    })
 }
 
-fn append(maildrop: &Maildrop, mailbox: &str, message: Message) -> Answer {
-    if message.size() > MAX_MESSAGE {
-        return Answer::no("[TOOBIG] the demo takes messages of up to 1 MiB");
+pub(super) fn name_of(mailbox: &Name<'_>) -> String {
+    match mailbox {
+        Name::Inbox => INBOX.to_owned(),
+        Name::Other(other) => String::from_utf8_lossy(other.as_ref()).into_owned(),
     }
-    if message.size() == 0 {
-        return Answer::no("an empty message is none");
+}
+
+fn append(maildrop: &Maildrop, name: &str, message: Message) -> Reply {
+    if message.raw.is_empty() {
+        return bad("the message is empty");
     }
-    match maildrop.write(|folders| folders.append(mailbox, vec![message])) {
-        Ok((validity, uids)) => {
-            Answer::ok(format!("[APPENDUID {validity} {}] added", uids.first().copied().unwrap_or(0)))
-        }
-        Err(refusal) => Answer::refused_target(refusal),
+    match maildrop.write(|mail| mail.append(name, vec![message])) {
+        Ok((uid_validity, uids)) => ok("added").with(Code::AppendUid { uid_validity, uid: uids[0] }),
+        Err(refusal) => refused_target(&refusal),
     }
 }
 
 /// LIST and LSUB.
-fn list(folders: &Folders, subscribed: bool, pattern: &str, out: &mut Vec<u8>) -> Answer {
-    let verb = if subscribed { "LSUB" } else { "LIST" };
-    if pattern.is_empty() {
-        // What is between the levels of a name is asked for (RFC 3501 section 6.3.8).
-        push_line(out, format_args!("* {verb} (\\Noselect) \"{SEPARATOR}\" \"\""));
-        return Answer::ok("done");
-    }
-    if pattern.len() > MAX_PATTERN {
-        return Answer::no("that pattern is too long");
-    }
-    let pattern = Folders::canonical_pattern(pattern);
-    let names: Vec<&str> = if subscribed {
-        folders.subscribed().collect()
-    } else {
-        folders.iter().map(|(name, _)| name).collect()
+fn list(
+    mail: &Mail,
+    subscribed: bool,
+    reference: &Name<'_>,
+    pattern: &ListMailbox<'_>,
+    out: &mut Responses,
+) -> Reply {
+    let pattern = match pattern {
+        ListMailbox::Token(token) => token.as_ref(),
+        ListMailbox::String(string) => string.as_ref(),
     };
-    for name in names.into_iter().filter(|name| matches(pattern.as_bytes(), name.as_bytes())) {
-        push(out, format_args!("* {verb} ("));
-        let mailbox = folders.get(name).ok();
-        let children = if folders.has_children(name) { "\\HasChildren" } else { "\\HasNoChildren" };
-        let special_use = mailbox.and_then(Mailbox::special_use);
-        let attributes: Vec<&str> = match (subscribed, mailbox) {
-            (true, Some(_)) => Vec::new(),
-            (true, None) => vec!["\\Noselect"],
-            (false, _) => [children].into_iter().chain(special_use).collect(),
-        };
-        push(out, format_args!("{}) \"{SEPARATOR}\" ", attributes.join(" ")));
-        push_string(out, name.as_bytes());
-        out.extend_from_slice(b"\r\n");
+    let pattern = name_of(reference) + &String::from_utf8_lossy(pattern);
+    let Some(regex) = compile(&pattern) else {
+        return bad("the pattern is too long");
+    };
+    let mut respond = |items: Vec<FlagNameAttribute<'static>>, name: &str| {
+        let Ok(mailbox) = Name::try_from(name) else { return };
+        let delimiter = Some(QuotedChar::unvalidated(SEPARATOR));
+        out.data(match subscribed {
+            true => Data::Lsub { items, delimiter, mailbox },
+            false => Data::List { items, delimiter, mailbox },
+        });
+    };
+    if pattern.is_empty() {
+        // The client asks for the separator (RFC 3501 section 6.3.8).
+        respond(vec![FlagNameAttribute::Noselect], "");
     }
-    Answer::ok("done")
-}
-
-/// `*` stands for anything, `%` for anything within a level. One pass over the name for each wildcard at
-/// most: no pattern makes it slow.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    // reached[n]: the pattern so far matches the first n bytes of the name.
-    let mut reached = vec![false; name.len() + 1];
-    reached[0] = true;
-    for &token in pattern {
-        if matches!(token, b'*' | b'%') {
-            for n in 1..reached.len() {
-                let is_passable = token == b'*' || char::from(name[n - 1]) != SEPARATOR;
-                reached[n] = reached[n] || (reached[n - 1] && is_passable);
-            }
-        } else {
-            for n in (1..reached.len()).rev() {
-                reached[n] = reached[n - 1] && name[n - 1] == token;
-            }
-            reached[0] = false;
+    for (name, mailbox) in mail.mailboxes.iter().filter(|(name, _)| regex.is_match(name)) {
+        if mailbox.is_subscribed || !subscribed {
+            let children = if mail.has_children(name) { "HasChildren" } else { "HasNoChildren" };
+            let words = [Some(children), mailbox.special_use].into_iter().flatten();
+            respond(words.map(|word| Atom::unvalidated(word).into()).collect(), name);
         }
     }
-    reached[name.len()]
+    ok("done")
 }
 
-fn status(name: &str, mailbox: &Mailbox, items: &[StatusItem], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"* STATUS ");
-    push_string(out, name.as_bytes());
-    let unseen = || mailbox.messages().iter().filter(|message| !message.flags.contains(Flags::SEEN)).count();
-    let values: Vec<String> = items
-        .iter()
-        .map(|item| {
-            let value = match item {
-                StatusItem::Messages => mailbox.messages().len().to_string(),
-                StatusItem::Recent => "0".to_owned(),
-                StatusItem::UidNext => mailbox.next().to_string(),
-                StatusItem::UidValidity => mailbox.validity().to_string(),
-                StatusItem::Unseen => unseen().to_string(),
-            };
-            format!("{} {value}", item.name())
-        })
-        .collect();
-    push_line(out, format_args!(" ({})", values.join(" ")));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, name, expected) in [
-            ("*", "INBOX", true),
-            ("*", "a/b/c", true),
-            ("%", "a", true),
-            ("%", "a/b", false),
-            ("a/%", "a/b", true),
-            ("a/%", "a/b/c", false),
-            ("a/*", "a", false),
-            ("a*", "a", true),
-            ("%/%", "a/b", true),
-            ("%b%", "abc", true),
-            ("a", "ab", false),
-            ("ab", "a", false),
-            ("%*%", "", true),
-        ] {
-            assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
-        }
-        assert!(!matches("*a".repeat(128).as_bytes(), &[b'b'; 128]));
+/// `*` stands for anything, `%` for anything within a level. The time to match is linear in the name.
+fn compile(pattern: &str) -> Option<Regex> {
+    if pattern.len() > MAX_PATTERN {
+        return None;
     }
+    let pattern = regex::escape(&Mail::canonical(pattern)).replace("\\*", ".*").replace('%', "[^/]*");
+    Regex::new(&format!("^{pattern}$")).ok()
+}
+
+fn status_item(mailbox: &Mailbox, name: &StatusDataItemName) -> Option<StatusDataItem> {
+    let is_unseen = |message: &&Message| !has_flag(&message.flags, &Flag::Seen);
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    Some(match name {
+        StatusDataItemName::Messages => StatusDataItem::Messages(count(mailbox.messages.len())),
+        StatusDataItemName::Recent => StatusDataItem::Recent(0),
+        StatusDataItemName::UidNext => StatusDataItem::UidNext(mailbox.next_uid),
+        StatusDataItemName::UidValidity => StatusDataItem::UidValidity(mailbox.validity),
+        StatusDataItemName::Unseen => {
+            StatusDataItem::Unseen(count(mailbox.messages.values().filter(is_unseen).count()))
+        }
+        StatusDataItemName::Deleted | StatusDataItemName::DeletedStorage => return None,
+    })
 }

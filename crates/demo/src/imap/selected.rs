@@ -1,45 +1,38 @@
 //! The selected mailbox as one client sees it.
 //!
 //! Other connections change the same mailbox, while message numbers may only shift when this client is told.
-//! So each connection keeps a view (identifiers and flags as last told), and everything that differs is told
-//! in one place: [`Selected::catch_up`].
+//! So each connection keeps a view (identifiers and flags as last reported), and everything that differs is
+//! reported in one place: [`Selected::catch_up`].
 
-use super::search::{Candidate, Key};
-use super::set::SequenceSet;
-use super::text::push_line;
-use crate::store::{Flags, Folders, Mailbox, Refusal};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 
-/// A selected mailbox.
-#[derive(Debug)]
+use imap_codec::imap_types::core::Vec1;
+use imap_codec::imap_types::fetch::MessageDataItem;
+use imap_codec::imap_types::flag::{Flag, FlagFetch, FlagPerm};
+use imap_codec::imap_types::response::{Code, Data};
+use imap_codec::imap_types::sequence::{Sequence, SequenceSet};
+
+use super::responses::{Responses, ok};
+use crate::store::{Flags, Mailbox, Maildrop, Message, Refusal};
+
 pub(super) struct Selected {
-    name: String,
-    validity: u32,
-    read_only: bool,
-    /// Ascending identifiers; a message's number is its place, counted from 1.
-    view: Vec<Known>,
+    pub(super) maildrop: Arc<Maildrop>,
+    pub(super) name: String,
+    validity: NonZeroU32,
+    pub(super) read_only: bool,
+    /// What the client knows, by ascending identifier. A message's number is its index plus 1.
+    view: Vec<(NonZeroU32, Flags)>,
 }
 
-/// What the client was told of a message.
-#[derive(Debug)]
-struct Known {
-    uid: u32,
-    flags: Flags,
-}
-
-/// STORE's data item.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) mode: Mode,
-    pub(super) silent: bool,
-    pub(super) flags: Flags,
-}
-
-/// FLAGS, +FLAGS, -FLAGS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    Replace,
-    Add,
-    Remove,
+/// A message of the view, with the largest values in use: what a set of numbers is read against.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) number: NonZeroU32,
+    pub(super) uid: NonZeroU32,
+    last_number: NonZeroU32,
+    last_uid: NonZeroU32,
 }
 
 // === impl Selected ===
@@ -47,180 +40,142 @@ pub(super) enum Mode {
 impl Selected {
     /// SELECT or EXAMINE.
     pub(super) fn open(
-        folders: &Folders,
-        name: &str,
+        maildrop: Arc<Maildrop>,
+        name: String,
         read_only: bool,
-        out: &mut Vec<u8>,
+        out: &mut Responses,
     ) -> Result<Self, Refusal> {
-        let mailbox = folders.get(name)?;
-        let known =
-            |message: &crate::store::Message| Known { uid: message.uid, flags: message.flags.clone() };
-        let view: Vec<Known> = mailbox.messages().iter().map(known).collect();
-        let permanent = if read_only { "()" } else { "(\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)" };
-        push_line(out, format_args!("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)"));
-        push_line(out, format_args!("* {} EXISTS", view.len()));
-        push_line(out, format_args!("* 0 RECENT"));
-        if let Some(first) = view.iter().position(|known| !known.flags.contains(Flags::SEEN)) {
-            push_line(out, format_args!("* OK [UNSEEN {}] first unseen", first + 1));
+        let flags = [Flag::Answered, Flag::Flagged, Flag::Deleted, Flag::Seen, Flag::Draft];
+        let permanent = flags.iter().cloned().map(FlagPerm::Flag).chain([FlagPerm::Asterisk]);
+        let permanent = permanent.filter(|_| !read_only).collect();
+        let (validity, next) = maildrop.read(|mail| {
+            let mailbox = mail.get(&name)?;
+            Ok((mailbox.validity, mailbox.next_uid))
+        })?;
+        let mut selected = Self { maildrop, name, validity, read_only, view: Vec::new() };
+        out.data(Data::Flags(flags.to_vec()));
+        selected.catch_up(true, out);
+        if selected.view.is_empty() {
+            out.data(Data::Exists(0));
         }
-        push_line(out, format_args!("* OK [PERMANENTFLAGS {permanent}] limited"));
-        push_line(out, format_args!("* OK [UIDVALIDITY {}] identifiers valid", mailbox.validity()));
-        push_line(out, format_args!("* OK [UIDNEXT {}] next identifier", mailbox.next()));
-        Ok(Self { name: Folders::canonical(name), validity: mailbox.validity(), read_only, view })
+        out.data(Data::Recent(0));
+        out.status(None, ok("limited").with(Code::PermanentFlags(permanent)));
+        out.status(None, ok("identifiers valid").with(Code::UidValidity(validity)));
+        out.status(None, ok("next identifier").with(Code::UidNext(next)));
+        Ok(selected)
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Looks at the mailbox, if it is still the one that was selected.
+    fn read<T>(&self, look: impl FnOnce(&Mailbox) -> Option<T>) -> Option<T> {
+        self.maildrop
+            .read(|mail| look(mail.get(&self.name).ok().filter(|mailbox| mailbox.validity == self.validity)?))
     }
 
-    pub(super) fn is_read_only(&self) -> bool {
-        self.read_only
+    /// Changes the mailbox, if it is still the one that was selected.
+    fn write<T>(&self, change: impl FnOnce(&mut Mailbox) -> Option<T>) -> Option<T> {
+        self.maildrop.write(|mail| {
+            change(mail.get_mut(&self.name).ok().filter(|mailbox| mailbox.validity == self.validity)?)
+        })
     }
 
-    /// The mailbox, if it is still the one that was selected.
-    pub(super) fn mailbox<'a>(&self, folders: &'a Folders) -> Option<&'a Mailbox> {
-        folders.get(&self.name).ok().filter(|mailbox| mailbox.validity() == self.validity)
+    pub(super) fn message(&self, uid: NonZeroU32) -> Option<Message> {
+        self.read(|mailbox| mailbox.messages.get(&uid).cloned())
     }
 
-    /// The number of a message.
-    pub(super) fn number(&self, uid: u32) -> Option<u32> {
-        let index = self.view.binary_search_by_key(&uid, |known| known.uid).ok()?;
-        u32::try_from(index + 1).ok()
+    pub(super) fn remove(&self, is_meant: impl Fn(NonZeroU32, &Message) -> bool) {
+        self.write(|mailbox| {
+            mailbox.messages.retain(|&uid, message| !is_meant(uid, message));
+            Some(())
+        });
     }
 
-    /// The identifiers that a set means, ascending.
-    pub(super) fn uids(&self, set: &SequenceSet, by_uid: bool) -> Vec<u32> {
-        let (last_number, last_uid) = self.last();
-        self.numbered()
-            .filter(
-                |&(number, uid)| {
-                    if by_uid { set.contains(uid, last_uid) } else { set.contains(number, last_number) }
-                },
-            )
-            .map(|(_, uid)| uid)
-            .collect()
-    }
-
-    /// The messages that are like that, by identifier or by number.
-    pub(super) fn search(&self, folders: &Folders, key: &Key, by_uid: bool) -> Vec<u32> {
-        let Some(mailbox) = self.mailbox(folders) else {
-            return Vec::new();
-        };
-        let (last_number, last_uid) = self.last();
-        self.numbered()
-            .filter(|&(number, uid)| {
-                mailbox
-                    .get(uid)
-                    .is_some_and(|message| key.matches(&Candidate { message, number, last_number, last_uid }))
-            })
-            .map(|(number, uid)| if by_uid { uid } else { number })
-            .collect()
-    }
-
-    /// Changes flags. What a silent change does is not told; what anybody else did is.
-    pub(super) fn store(&mut self, folders: &mut Folders, uids: &[u32], change: &Change, out: &mut Vec<u8>) {
-        if self.mailbox(folders).is_none() {
-            return;
-        }
-        let Ok(mailbox) = folders.get_mut(&self.name) else {
-            return;
-        };
-        for &uid in uids {
-            let (Some(number), Some(flags)) =
-                (self.number(uid), mailbox.mark(uid, |flags| change.apply(flags)))
-            else {
-                continue;
-            };
-            if !change.silent {
-                push_line(out, format_args!("* {number} FETCH (UID {uid} FLAGS {flags})"));
-            }
-            self.told(uid, flags.clone());
-        }
-    }
-
-    /// Removes what is marked as deleted: all of it, or what is in the set of identifiers.
-    pub(super) fn expunge(&self, folders: &mut Folders, only: Option<&SequenceSet>) {
-        let (_, last_uid) = self.last();
-        if self.mailbox(folders).is_some()
-            && let Ok(mailbox) = folders.get_mut(&self.name)
-        {
-            mailbox.remove(|message| {
-                let is_meant = only.is_none_or(|set| set.contains(message.uid, last_uid));
-                is_meant && message.flags.contains(Flags::DELETED)
-            });
-        }
-    }
-
-    /// Tells what differs from the view. Removed messages shift numbers, so they are only told when
-    /// `may_expunge`: not while a command that speaks in numbers is answered (RFC 3501 section 7.4.1).
-    pub(super) fn catch_up(&mut self, folders: &Folders, may_expunge: bool, out: &mut Vec<u8>) {
-        let mailbox = self.mailbox(folders);
-        if may_expunge {
-            // Backwards, so that the numbers still to be told are not shifted.
-            for index in (0..self.view.len()).rev() {
-                if mailbox.and_then(|mailbox| mailbox.get(self.view[index].uid)).is_none() {
-                    push_line(out, format_args!("* {} EXPUNGE", index + 1));
-                    self.view.remove(index);
-                }
-            }
-        }
-        let Some(mailbox) = mailbox else {
-            return;
-        };
-        for (index, known) in self.view.iter_mut().enumerate() {
-            if let Some(message) = mailbox.get(known.uid)
-                && message.flags != known.flags
-            {
-                known.flags = message.flags.clone();
-                push_line(
-                    out,
-                    format_args!("* {} FETCH (UID {} FLAGS {})", index + 1, known.uid, known.flags),
-                );
-            }
-        }
-        self.take_new(mailbox, out);
+    /// Changes the flags of a message, and returns what they are now. The caller reports them, or the client
+    /// asked for silence.
+    pub(super) fn change_flags(&mut self, uid: NonZeroU32, change: impl FnOnce(&mut Flags)) -> Option<Flags> {
+        let flags = self.write(|mailbox| {
+            let flags = &mut mailbox.messages.get_mut(&uid)?.flags;
+            change(flags);
+            Some(flags.clone())
+        })?;
+        self.set_known(uid, &flags);
+        Some(flags)
     }
 
     /// Remembers that the client knows these flags.
-    pub(super) fn told(&mut self, uid: u32, flags: Flags) {
-        if let Ok(index) = self.view.binary_search_by_key(&uid, |known| known.uid) {
-            self.view[index].flags = flags;
+    pub(super) fn set_known(&mut self, uid: NonZeroU32, flags: &Flags) {
+        if let Ok(index) = self.view.binary_search_by_key(&uid, |&(uid, _)| uid) {
+            self.view[index].1.clone_from(flags);
         }
     }
 
-    fn take_new(&mut self, mailbox: &Mailbox, out: &mut Vec<u8>) {
-        let (_, last_uid) = self.last();
-        let messages = mailbox.messages();
-        let first_new = messages.partition_point(|message| message.uid <= last_uid);
-        if first_new == messages.len() {
-            return;
-        }
-        for message in &messages[first_new..] {
-            self.view.push(Known { uid: message.uid, flags: message.flags.clone() });
-        }
-        push_line(out, format_args!("* {} EXISTS", self.view.len()));
-        push_line(out, format_args!("* 0 RECENT"));
+    /// Every message of the view, oldest first.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let last_uid = self.view.last().map_or(NonZeroU32::MIN, |&(uid, _)| uid);
+        let last_number = number(self.view.len().saturating_sub(1));
+        let uids = self.view.iter().map(|&(uid, _)| uid).enumerate();
+        uids.map(move |(index, uid)| Place { number: number(index), uid, last_number, last_uid })
     }
 
-    /// Numbers with their identifiers.
-    fn numbered(&self) -> impl Iterator<Item = (u32, u32)> {
-        (1..).zip(self.view.iter().map(|known| known.uid))
+    /// The messages that a set means, oldest first.
+    pub(super) fn find(&self, set: &SequenceSet, by_uid: bool) -> Vec<Place> {
+        self.places().filter(|place| place.is_in(set, by_uid)).collect()
     }
 
-    /// The largest number and identifier in use; 0 when there is none.
-    fn last(&self) -> (u32, u32) {
-        self.numbered().last().unwrap_or((0, 0))
+    /// Reports what differs from the view. Removed messages shift numbers, so they are only reported when
+    /// `may_expunge`: not while a command that speaks in numbers is answered (RFC 3501 section 7.4.1).
+    pub(super) fn catch_up(&mut self, may_expunge: bool, out: &mut Responses) {
+        let flags = |(uid, message): (&NonZeroU32, &Message)| (*uid, message.flags.clone());
+        let mut now: BTreeMap<NonZeroU32, Flags> =
+            self.read(|mailbox| Some(mailbox.messages.iter().map(flags).collect())).unwrap_or_default();
+        // Backwards, so that the numbers still to be reported do not shift.
+        for index in (0..self.view.len()).rev() {
+            let (uid, known) = &mut self.view[index];
+            match now.remove(uid) {
+                None if may_expunge => {
+                    out.data(Data::Expunge(number(index)));
+                    self.view.remove(index);
+                }
+                Some(flags) if flags != *known => {
+                    *known = flags;
+                    report_flags(number(index), *uid, known, out);
+                }
+                _ => {}
+            }
+        }
+        // What is left is new.
+        if !now.is_empty() {
+            self.view.extend(now);
+            out.data(Data::Exists(u32::try_from(self.view.len()).unwrap_or(u32::MAX)));
+        }
     }
 }
 
-// === impl Change ===
+// === impl Place ===
 
-impl Change {
-    fn apply(&self, flags: &mut Flags) {
-        match self.mode {
-            Mode::Replace => *flags = self.flags.clone(),
-            Mode::Add => self.flags.iter().for_each(|flag| flags.insert(flag)),
-            Mode::Remove => self.flags.iter().for_each(|flag| flags.remove(flag)),
-        }
+impl Place {
+    pub(super) fn is_in(self, set: &SequenceSet, by_uid: bool) -> bool {
+        let (value, last) = if by_uid { (self.uid, self.last_uid) } else { (self.number, self.last_number) };
+        set.0.as_ref().iter().any(|sequence| match sequence {
+            Sequence::Single(only) => only.expand(last) == value,
+            Sequence::Range(one, other) => {
+                let (one, other) = (one.expand(last), other.expand(last));
+                (one.min(other)..=one.max(other)).contains(&value)
+            }
+        })
     }
+}
+
+/// The number of the message at that index.
+fn number(index: usize) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+pub(super) fn fetched_flags(flags: &Flags) -> MessageDataItem<'_> {
+    let flags = flags.iter().filter_map(|name| Flag::try_from(name.as_str()).ok());
+    MessageDataItem::Flags(flags.map(FlagFetch::Flag).collect())
+}
+
+pub(super) fn report_flags(seq: NonZeroU32, uid: NonZeroU32, flags: &Flags, out: &mut Responses) {
+    let items = Vec1::unvalidated(vec![MessageDataItem::Uid(uid), fetched_flags(flags)]);
+    out.data(Data::Fetch { seq, items });
 }
