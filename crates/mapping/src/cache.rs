@@ -28,16 +28,16 @@ pub const DOWN_TTL: Duration = Duration::from_secs(5);
 /// Answers and lookups under way. Keys are chosen by strangers, so it hashes with SipHash throughout.
 #[derive(Debug)]
 pub struct Cache {
-    kept: quick_cache::sync::Cache<Arc<str>, Kept, UnitWeighter, RandomState>,
+    entries: quick_cache::sync::Cache<Arc<str>, CacheEntry, UnitWeighter, RandomState>,
     /// Lookups under way, in parts; bounded by the logins under way.
-    flights: Box<[Mutex<Flights>]>,
+    in_flight: Box<[Mutex<InFlightLookups>]>,
     hasher: RandomState,
     flushes: AtomicU64,
 }
 
 /// What is known of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum MappingAnswer {
     /// The store has it there.
     Found(Name),
     /// The store has no entry.
@@ -51,16 +51,16 @@ pub enum Answer {
 
 /// An answer, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Looked {
+pub struct CacheLookup {
     /// The answer.
-    pub answer: Answer,
+    pub answer: MappingAnswer,
     /// Whether it was in memory.
     pub is_cached: bool,
 }
 
-/// Under what terms answers are believed.
+/// Under what policy answers are believed.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct CachePolicy {
     /// Answers of another generation are not believed. Read before the lookup begins.
     pub generation: u64,
     /// How long a found answer is believed.
@@ -71,8 +71,8 @@ pub struct Terms {
 
 /// An answer in the cache.
 #[derive(Clone, Debug)]
-struct Kept {
-    answer: Answer,
+struct CacheEntry {
+    answer: MappingAnswer,
     /// Until when it is believed.
     until: Instant,
     generation: u64,
@@ -80,21 +80,21 @@ struct Kept {
 
 /// A lookup under way; those who wait for it share the cell.
 #[derive(Debug)]
-struct Flight {
-    landed: OnceCell<Answer>,
+struct InFlightLookup {
+    answer_cell: OnceCell<MappingAnswer>,
     generation: u64,
 }
 
-type Flights = HashMap<Arc<str>, Arc<Flight>>;
+type InFlightLookups = HashMap<Arc<str>, Arc<InFlightLookup>>;
 
-/// A place among those who wait for a flight. Leaving frees the flight when nobody else is on it.
-struct Seat<'c> {
+/// A place among those who wait for a lookup. Leaving frees the lookup when nobody else is on it.
+struct LookupGuard<'c> {
     cache: &'c Cache,
     key: Arc<str>,
-    flight: Option<Arc<Flight>>,
+    lookup: Option<Arc<InFlightLookup>>,
 }
 
-const PARTS: usize = 64;
+const SHARDS: usize = 64;
 
 // === impl Cache ===
 
@@ -105,65 +105,65 @@ impl Cache {
         let bound = u64::try_from(max_entries).unwrap_or(u64::MAX);
         let (hasher, lifecycle) = (RandomState::new(), DefaultLifecycle::default());
         Self {
-            kept: quick_cache::sync::Cache::with(max_entries, bound, UnitWeighter, hasher, lifecycle),
-            flights: (0..PARTS).map(|_| Mutex::default()).collect(),
+            entries: quick_cache::sync::Cache::with(max_entries, bound, UnitWeighter, hasher, lifecycle),
+            in_flight: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             flushes: AtomicU64::new(0),
         }
     }
 
-    /// The answer for `key`: a kept one that is believed under `terms`, else what `ask` says. Of those who
+    /// The answer for `key`: a kept one that is believed under `policy`, else what `ask` says. Of those who
     /// ask for one key at the same time, one asks and all get its answer; when it leaves, the next asks.
-    pub async fn answer<F>(&self, key: &str, terms: &Terms, ask: impl FnOnce() -> F) -> Looked
+    pub async fn lookup<F>(&self, key: &str, policy: &CachePolicy, ask: impl FnOnce() -> F) -> CacheLookup
     where
         F: Future<Output = Result<Option<Name>, StoreError>>,
     {
-        if let Some(answer) = self.believed(key, terms.generation) {
-            return Looked { answer, is_cached: true };
+        if let Some(answer) = self.fresh(key, policy.generation) {
+            return CacheLookup { answer, is_cached: true };
         }
-        let seat = match self.board(key, terms.generation) {
-            Ok(seat) => seat,
-            Err(answer) => return Looked { answer, is_cached: true },
+        let guard = match self.join(key, policy.generation) {
+            Ok(guard) => guard,
+            Err(answer) => return CacheLookup { answer, is_cached: true },
         };
-        let Some(flight) = &seat.flight else {
-            return self.given_up(key);
+        let Some(lookup) = &guard.lookup else {
+            return self.abandoned(key);
         };
-        // Landing is part of the same step: whoever leaves either has not asked or has landed.
-        let fly = || async { self.land(&seat.key, flight, ask().await, terms) };
-        let answer = flight.landed.get_or_init(fly).await.clone();
-        Looked { answer, is_cached: false }
+        // Landing is part of the same step: whoever leaves either has not asked or has answer_cell.
+        let fly = || async { self.complete(&guard.key, lookup, ask().await, policy) };
+        let answer = lookup.answer_cell.get_or_init(fly).await.clone();
+        CacheLookup { answer, is_cached: false }
     }
 
-    /// The last found answer in memory, believed or not; else [`Answer::Absent`]. For when the store is down.
+    /// The last found answer in memory, believed or not; else [`MappingAnswer::Absent`]. For when the store is down.
     #[must_use]
-    pub fn last_known(&self, key: &str) -> Answer {
-        self.kept.peek(key).and_then(Kept::found).map_or(Answer::Absent, Answer::Found)
+    pub fn last_known(&self, key: &str) -> MappingAnswer {
+        self.entries.peek(key).and_then(CacheEntry::found).map_or(MappingAnswer::Absent, MappingAnswer::Found)
     }
 
     /// What someone gets who no longer waits.
     #[must_use]
-    pub fn given_up(&self, key: &str) -> Looked {
-        let last = self.kept.peek(key).and_then(Kept::found);
-        Looked { answer: Answer::Down { last }, is_cached: false }
+    pub fn abandoned(&self, key: &str) -> CacheLookup {
+        let last = self.entries.peek(key).and_then(CacheEntry::found);
+        CacheLookup { answer: MappingAnswer::Down { last }, is_cached: false }
     }
 
     /// After a write: what is kept of `key` is what was written, not believed without asking, but there for an
     /// outage; and no lookup that began before lands.
-    pub fn learn(&self, key: &str, written: Option<&Name>) {
-        let mut flights = self.part(key);
-        flights.remove(key);
-        self.kept.remove(key);
+    pub fn record_write(&self, key: &str, written: Option<&Name>) {
+        let mut in_flight = self.shard(key);
+        in_flight.remove(key);
+        self.entries.remove(key);
         if let Some(name) = written {
-            self.keep_unbelieved(key, Arc::clone(name));
+            self.insert_stale(key, Arc::clone(name));
         }
     }
 
     /// What is kept of `key` is not believed any more; and no lookup that began before lands.
     pub fn invalidate(&self, key: &str) {
-        let mut flights = self.part(key);
-        flights.remove(key);
-        if let Some(name) = self.kept.remove(key).and_then(|(_, kept)| kept.found()) {
-            self.keep_unbelieved(key, name);
+        let mut in_flight = self.shard(key);
+        in_flight.remove(key);
+        if let Some(name) = self.entries.remove(key).and_then(|(_, kept)| kept.found()) {
+            self.insert_stale(key, name);
         }
     }
 
@@ -181,74 +181,76 @@ impl Cache {
     /// Answers that are kept, believed or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept.len()
+        self.entries.len()
     }
 
     /// Whether no answer is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.entries.is_empty()
     }
 
-    fn believed(&self, key: &str, generation: u64) -> Option<Answer> {
-        let kept = self.kept.get(key)?;
+    fn fresh(&self, key: &str, generation: u64) -> Option<MappingAnswer> {
+        let kept = self.entries.get(key)?;
         (kept.generation == generation && Instant::now() < kept.until).then_some(kept.answer)
     }
 
-    /// A seat on the flight for `key`, or the answer of one that has just landed.
-    fn board(&self, key: &str, generation: u64) -> Result<Seat<'_>, Answer> {
-        let mut flights = self.part(key);
-        if let Some(answer) = self.believed(key, generation) {
+    /// A guard on the lookup for `key`, or the answer of one that has just answer_cell.
+    fn join(&self, key: &str, generation: u64) -> Result<LookupGuard<'_>, MappingAnswer> {
+        let mut in_flight = self.shard(key);
+        if let Some(answer) = self.fresh(key, generation) {
             return Err(answer);
         }
-        let under_way = flights.get_key_value(key).filter(|(_, flight)| flight.generation == generation);
-        let (key, flight) = under_way.map_or_else(
-            || (Arc::from(key), Arc::new(Flight { landed: OnceCell::new(), generation })),
-            |(key, flight)| (Arc::clone(key), Arc::clone(flight)),
+        let under_way = in_flight.get_key_value(key).filter(|(_, lookup)| lookup.generation == generation);
+        let (key, lookup) = under_way.map_or_else(
+            || (Arc::from(key), Arc::new(InFlightLookup { answer_cell: OnceCell::new(), generation })),
+            |(key, lookup)| (Arc::clone(key), Arc::clone(lookup)),
         );
-        flights.insert(Arc::clone(&key), Arc::clone(&flight));
-        Ok(Seat { cache: self, key, flight: Some(flight) })
+        in_flight.insert(Arc::clone(&key), Arc::clone(&lookup));
+        Ok(LookupGuard { cache: self, key, lookup: Some(lookup) })
     }
 
-    /// Makes an answer of what the store said, and keeps it if the flight is still the one for its key.
-    fn land(
+    /// Makes an answer of what the store said, and keeps it if the lookup is still the one for its key.
+    fn complete(
         &self,
         key: &Arc<str>,
-        flight: &Arc<Flight>,
+        lookup: &Arc<InFlightLookup>,
         said: Result<Option<Name>, StoreError>,
-        terms: &Terms,
-    ) -> Answer {
-        let mut flights = self.part(key);
+        policy: &CachePolicy,
+    ) -> MappingAnswer {
+        let mut in_flight = self.shard(key);
         let (answer, ttl) = match said {
-            Ok(Some(name)) => (Answer::Found(name), terms.positive_ttl),
-            Ok(None) => (Answer::Absent, terms.negative_ttl),
-            Err(_) => (Answer::Down { last: self.kept.peek(key).and_then(Kept::found) }, DOWN_TTL),
+            Ok(Some(name)) => (MappingAnswer::Found(name), policy.positive_ttl),
+            Ok(None) => (MappingAnswer::Absent, policy.negative_ttl),
+            Err(_) => {
+                (MappingAnswer::Down { last: self.entries.peek(key).and_then(CacheEntry::found) }, DOWN_TTL)
+            }
         };
-        if flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
-            flights.remove(key);
+        if in_flight.get(key).is_some_and(|current| Arc::ptr_eq(current, lookup)) {
+            in_flight.remove(key);
             let until = after(ttl);
-            let kept = Kept { answer: answer.clone(), until, generation: flight.generation };
-            self.kept.insert(Arc::clone(key), kept);
+            let kept = CacheEntry { answer: answer.clone(), until, generation: lookup.generation };
+            self.entries.insert(Arc::clone(key), kept);
         }
         answer
     }
 
-    fn keep_unbelieved(&self, key: &str, name: Name) {
-        let kept = Kept { answer: Answer::Found(name), until: Instant::now(), generation: 0 };
-        self.kept.insert(Arc::from(key), kept);
+    fn insert_stale(&self, key: &str, name: Name) {
+        let kept = CacheEntry { answer: MappingAnswer::Found(name), until: Instant::now(), generation: 0 };
+        self.entries.insert(Arc::from(key), kept);
     }
 
-    fn part(&self, key: &str) -> MutexGuard<'_, Flights> {
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below PARTS")]
-        let index = (self.hasher.hash_one(key) % PARTS as u64) as usize;
+    fn shard(&self, key: &str) -> MutexGuard<'_, InFlightLookups> {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below SHARDS")]
+        let index = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
         // A panic under the lock leaves a map that is whole: its methods do not call out.
-        self.flights[index].lock().unwrap_or_else(PoisonError::into_inner)
+        self.in_flight[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lookups under way.
     #[cfg(test)]
-    fn under_way(&self) -> usize {
-        self.flights.iter().map(|part| part.lock().unwrap().len()).sum()
+    fn in_flight_count(&self) -> usize {
+        self.in_flight.iter().map(|part| part.lock().unwrap().len()).sum()
     }
 }
 
@@ -258,35 +260,35 @@ fn after(ttl: Duration) -> Instant {
     Instant::now() + ttl.min(YEAR)
 }
 
-// === impl Kept ===
+// === impl CacheEntry ===
 
-impl Kept {
+impl CacheEntry {
     fn found(self) -> Option<Name> {
         match self.answer {
-            Answer::Found(name) => Some(name),
-            Answer::Down { last } => last,
-            Answer::Absent => None,
+            MappingAnswer::Found(name) => Some(name),
+            MappingAnswer::Down { last } => last,
+            MappingAnswer::Absent => None,
         }
     }
 }
 
-// === impl Seat ===
+// === impl LookupGuard ===
 
-impl Drop for Seat<'_> {
+impl Drop for LookupGuard<'_> {
     fn drop(&mut self) {
-        let mut flights = self.cache.part(&self.key);
-        let Some(flight) = self.flight.take() else {
+        let mut in_flight = self.cache.shard(&self.key);
+        let Some(lookup) = self.lookup.take() else {
             return;
         };
         // Ours and the list's: nobody else waits, and nobody can board while we hold the lock.
-        let is_last = Arc::strong_count(&flight) == 2;
-        if is_last && flights.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
-            flights.remove(&self.key);
+        let is_last = Arc::strong_count(&lookup) == 2;
+        if is_last && in_flight.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &lookup)) {
+            in_flight.remove(&self.key);
         }
     }
 }
 
 #[cfg(test)]
-mod orders;
+mod interleavings;
 #[cfg(test)]
 mod tests;

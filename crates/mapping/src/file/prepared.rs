@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::file_state::{Edit, FileState, SharedFile};
+use super::file_state::{FileEdit, FileState, SharedFile};
 use crate::store::Loaded;
 
 /// The file as it is by other rules, and the turn in which it was read.
@@ -13,7 +13,7 @@ use crate::store::Loaded;
 pub struct Prepared {
     pub(super) inner: Arc<SharedFile>,
     pub(super) state: FileState,
-    pub(super) turn: OwnedMutexGuard<()>,
+    pub(super) guard: OwnedMutexGuard<()>,
 }
 
 /// A file that was taken over, with the table that it replaced.
@@ -21,9 +21,9 @@ pub struct Prepared {
 #[must_use = "to be settled where nobody waits"]
 pub struct Taken {
     inner: Arc<SharedFile>,
-    edit: Edit,
+    edit: FileEdit,
     loaded: Loaded,
-    turn: OwnedMutexGuard<()>,
+    guard: OwnedMutexGuard<()>,
 }
 
 // === impl Prepared ===
@@ -31,10 +31,10 @@ pub struct Taken {
 impl Prepared {
     /// From now on lookups are answered by it. Takes no longer than an edit's listener.
     pub fn take_over(self) -> Taken {
-        let Self { inner, state, turn } = self;
+        let Self { inner, state, guard } = self;
         let loaded = state.loaded;
         let edit = inner.take_over(state, true);
-        Taken { inner, edit, loaded, turn }
+        Taken { inner, edit, loaded, guard }
     }
 }
 
@@ -43,9 +43,9 @@ impl Prepared {
 impl Taken {
     /// Logs it, and gives the old table back, which takes milliseconds where it was large. Blocks.
     pub fn settle(self) -> Loaded {
-        let Self { inner, edit, loaded, turn } = self;
-        inner.tell(loaded);
-        drop((edit, turn));
+        let Self { inner, edit, loaded, guard } = self;
+        inner.log_loaded(loaded);
+        drop((edit, guard));
         loaded
     }
 }

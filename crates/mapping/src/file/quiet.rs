@@ -21,11 +21,11 @@ pub(super) const QUIET: Duration = Duration::from_millis(200);
 impl SharedFile {
     /// Waits, at most for `limit`, until the file is the one that was taken over last, or one that nobody
     /// writes to any more. Also when there is none, and not only for a moment.
-    pub(super) async fn rest(&self, limit: Duration) -> bool {
+    pub(super) async fn wait_until_quiet(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         let mut seen = stamp_at(&self.path).await;
         loop {
-            if seen == Some(self.state.load().stamp) && !self.pen.is_down() {
+            if seen == Some(self.state.load().stamp) && !self.writer.is_writing() {
                 return true;
             }
             if Instant::now() >= until {
@@ -33,7 +33,7 @@ impl SharedFile {
             }
             sleep(QUIET).await;
             let now = stamp_at(&self.path).await;
-            if now == seen && !self.pen.is_down() {
+            if now == seen && !self.writer.is_writing() {
                 return true;
             }
             seen = now;

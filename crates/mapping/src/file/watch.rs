@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::FileStore;
-use super::link_chain::{Place, trail};
+use super::link_chain::{WatchedFolder, link_chain};
 use super::quiet::stamp_at;
 use super::read::Stamp;
 use super::writer_activity::{MAX_OPEN, WriterActivity};
@@ -29,20 +29,20 @@ pub struct Watch {
 
 /// What has been told of the file as it is, so that it is told once.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ReportedState {
     /// This version of it was refused.
     pub(super) refused: Option<Stamp>,
     /// There is none.
     pub(super) is_gone: bool,
     /// It changes all the time.
-    pub(super) is_restless: bool,
+    pub(super) is_changing: bool,
 }
 
 /// Watches every folder on the way to the file. An event is one token, of which one at most waits.
-struct Eyes {
+struct FolderWatcher {
     told: mpsc::Sender<()>,
-    pen: WriterActivity,
-    places: Vec<Place>,
+    writer: WriterActivity,
+    folders: Vec<WatchedFolder>,
     /// `None` where nothing can be watched.
     watcher: Option<RecommendedWatcher>,
 }
@@ -56,24 +56,25 @@ impl FileStore {
     /// Picks up edits from now on: a valid file is taken over, a bad one is told in the log.
     pub fn watch(&self) -> Watch {
         let (told, news) = mpsc::channel(1);
-        let mut eyes = Eyes { told, pen: self.inner.pen.clone(), places: Vec::new(), watcher: None };
-        eyes.open(self.path());
-        Watch { task: tokio::spawn(follow(self.clone(), eyes, news)) }
+        let mut watcher =
+            FolderWatcher { told, writer: self.inner.writer.clone(), folders: Vec::new(), watcher: None };
+        watcher.open(self.path());
+        Watch { task: tokio::spawn(follow(self.clone(), watcher, news)) }
     }
 
     /// Takes the file over if it is another one than the one that was taken over, or refused, last.
-    pub(super) async fn look(&self, told: &mut Told) {
-        let is_at_rest = self.inner.rest(MAX_OPEN).await;
-        if !is_at_rest && !std::mem::replace(&mut told.is_restless, true) {
+    pub(super) async fn check_file(&self, told: &mut ReportedState) {
+        let is_quiet = self.inner.wait_until_quiet(MAX_OPEN).await;
+        if !is_quiet && !std::mem::replace(&mut told.is_changing, true) {
             tracing::warn!(file = %self.path().display(),
                 "the mapping file is being written to without an end: the mapping stays as it was");
         }
-        if !is_at_rest {
+        if !is_quiet {
             return;
         }
-        told.is_restless = false;
+        told.is_changing = false;
         // In our turn, so that a write under way is not taken for somebody else's.
-        let turn = self.turn().await;
+        let guard = self.lock_file().await;
         let Some(stamp) = stamp_at(self.path()).await else {
             if !std::mem::replace(&mut told.is_gone, true) {
                 tracing::error!(file = %self.path().display(),
@@ -85,7 +86,7 @@ impl FileStore {
         if stamp == self.inner.state.load().stamp || Some(stamp) == told.refused {
             return;
         }
-        match self.take_edit(turn).await {
+        match self.take_edit(guard).await {
             Ok(Some(_)) => told.refused = None,
             // It is being edited: the next look is for that.
             Ok(None) => {}
@@ -106,38 +107,38 @@ impl Drop for Watch {
     }
 }
 
-// === impl Eyes ===
+// === impl FolderWatcher ===
 
-impl Eyes {
+impl FolderWatcher {
     /// Looks where the way to the file leads now. Called again, it begins anew only where that has changed.
     /// Blocks, but for a few looks at folders only.
     fn open(&mut self, path: &Path) {
-        let trail = trail(path);
-        if trail.places == self.places && self.watcher.is_some() {
+        let chain = link_chain(path);
+        if chain.folders == self.folders && self.watcher.is_some() {
             return;
         }
-        let watcher = self.watcher_of(&trail.places, trail.name);
-        // Told at the start and at a change; not at every try.
+        let watcher = self.watcher_of(&chain.folders, chain.name);
+        // ReportedState at the start and at a change; not at every try.
         if let Err(error) = &watcher
-            && trail.places != self.places
+            && chain.folders != self.folders
         {
             tracing::warn!(file = %path.display(), %error,
                 "the mapping file's folder cannot be watched: edits are found within half a minute");
         }
         self.watcher = watcher.ok();
-        self.places = trail.places;
+        self.folders = chain.folders;
     }
 
-    fn watcher_of(&self, places: &[Place], name: OsString) -> notify::Result<RecommendedWatcher> {
-        let (told, pen) = (self.told.clone(), self.pen.clone());
+    fn watcher_of(&self, folders: &[WatchedFolder], name: OsString) -> notify::Result<RecommendedWatcher> {
+        let (told, writer) = (self.told.clone(), self.writer.clone());
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !hear(&event, &name, &pen)) {
+            if event.is_ok_and(|event| !is_possible_edit(&event, &name, &writer)) {
                 return;
             }
             // Full: a token waits already.
             let _ = told.try_send(());
         })?;
-        for place in places {
+        for place in folders {
             watcher.watch(&place.folder, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)
@@ -145,16 +146,16 @@ impl Eyes {
 }
 
 /// Whether an event may be an edit. Our own reading makes events too, and they are none that matter.
-fn hear(event: &notify::Event, name: &OsString, pen: &WriterActivity) -> bool {
+fn is_possible_edit(event: &notify::Event, name: &OsString, writer: &WriterActivity) -> bool {
     let is_file = event.paths.iter().any(|path| path.file_name() == Some(name));
     match event.kind {
-        EventKind::Modify(ModifyKind::Data(_)) if is_file => pen.writes(),
+        EventKind::Modify(ModifyKind::Data(_)) if is_file => writer.note_write(),
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Name(_))
         | EventKind::Remove(_)
             if is_file =>
         {
-            pen.is_lifted();
+            writer.note_close();
         }
         EventKind::Access(_) => return false,
         _ => {}
@@ -162,17 +163,17 @@ fn hear(event: &notify::Event, name: &OsString, pen: &WriterActivity) -> bool {
     true
 }
 
-async fn follow(store: FileStore, mut eyes: Eyes, mut news: mpsc::Receiver<()>) {
-    let mut told = Told::default();
+async fn follow(store: FileStore, mut watcher: FolderWatcher, mut news: mpsc::Receiver<()>) {
+    let mut told = ReportedState::default();
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            // Never closed: the eyes keep a sender.
+            // Never closed: the watcher keep a sender.
             _ = news.recv() => {}
             _ = looks.tick() => {}
         }
-        eyes.open(store.path());
-        store.look(&mut told).await;
+        watcher.open(store.path());
+        store.check_file(&mut told).await;
     }
 }

@@ -18,16 +18,16 @@ pub(super) struct WriterActivity {
 // === impl WriterActivity ===
 
 impl WriterActivity {
-    pub(super) fn writes(&self) {
+    pub(super) fn note_write(&self) {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Closed, or another file is in its place.
-    pub(super) fn is_lifted(&self) {
+    pub(super) fn note_close(&self) {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    pub(super) fn is_down(&self) -> bool {
+    pub(super) fn is_writing(&self) -> bool {
         let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
         written.is_some_and(|written| written.elapsed() < MAX_OPEN)
     }
