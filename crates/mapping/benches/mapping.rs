@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mapping::cache::{Cache, Terms};
+use mapping::cache::{Cache, CachePolicy};
 use mapping::store::Store;
 use mapping::{Change, FileStore, Name, Router, Rules, Settings};
 
@@ -137,10 +137,10 @@ fn forgetting(runtime: &tokio::runtime::Runtime) {
     for size in [1_000, ENTRIES] {
         let cache = Cache::new(2 * size);
         let hour = Duration::from_secs(3_600);
-        let terms = Terms { generation: 0, positive_ttl: hour, negative_ttl: hour };
+        let policy = CachePolicy { generation: 0, positive_ttl: hour, negative_ttl: hour };
         runtime.block_on(async {
             for number in 0..size {
-                cache.answer(&account(number), &terms, async || Ok(Some("new".into()))).await;
+                cache.lookup(&account(number), &policy, async || Ok(Some("new".into()))).await;
             }
         });
         let names: Vec<_> = (0..TIMES).map(|number| account(number * 7 % size)).collect();

@@ -1,12 +1,12 @@
-//! Answers of the store, kept for a while; and one lookup per identifier, however many wait for it.
+//! Caches the store's answers and shares one lookup among all logins that need the same identifier.
 //!
-//! Three kinds are kept: found, absent, and "the store could not be asked". A found answer past its time is
-//! not believed, but it stays: in an outage it is better than the default. What must never happen: an answer
-//! whose lookup began before a write or an invalidation and that is believed after it.
+//! An answer is one of three: found, absent, or "the store is unreachable". A found answer stays in memory after it
+//! has expired, because in an outage of the store it is a better guess than the default destination.
 //!
-//! Both are settled under one short lock per part of the keys: a lookup lands in the cache only if it is still
-//! the one under way for its key, and a write or an invalidation takes it off that list. Flushing everything
-//! is one number that goes up.
+//! What must never happen: a lookup that began before a write or an invalidation provides an answer that is used after
+//! it. To prevent that, the cache and the list of lookups in flight change under one short lock (one for each shard of
+//! the keys). A lookup stores its answer only while it is still the one listed for its key, and a write or an
+//! invalidation removes it from the list. A flush raises a counter that is part of every entry's generation.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -22,272 +22,310 @@ use tokio::time::Instant;
 
 use crate::store::StoreError;
 
-/// How long a store that could not be asked is not asked again for the same identifier.
+/// After a failed lookup, how long the store is not queried again for the same identifier.
 pub const DOWN_TTL: Duration = Duration::from_secs(5);
 
-/// Answers and lookups under way. Keys are chosen by strangers, so it hashes with SipHash throughout.
+/// Cached answers and lookups in flight. Clients choose the keys, so every map hashes with SipHash.
 #[derive(Debug)]
 pub struct Cache {
-    kept: quick_cache::sync::Cache<Arc<str>, Kept, UnitWeighter, RandomState>,
-    /// Lookups under way, in parts; bounded by the logins under way.
-    flights: Box<[Mutex<Flights>]>,
+    entries: quick_cache::sync::Cache<Arc<str>, CacheEntry, UnitWeighter, RandomState>,
+    /// Lookups in flight, sharded by key; there are at most as many as logins in progress.
+    in_flight: Box<[Mutex<InFlightLookups>]>,
     hasher: RandomState,
     flushes: AtomicU64,
 }
 
-/// What is known of a key.
+/// What the store answered for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// The store has it there.
+pub enum MappingAnswer {
+    /// The key has an entry with this destination.
     Found(Name),
-    /// The store has no entry.
+    /// The key has no entry.
     Absent,
-    /// The store could not be asked.
+    /// The store could not be reached.
     Down {
-        /// The last found answer that is still in memory.
+        /// The last destination that is still in memory.
         last: Option<Name>,
     },
 }
 
-/// An answer, and where it came from.
+/// An answer and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Looked {
+pub struct CacheLookup {
     /// The answer.
-    pub answer: Answer,
-    /// Whether it was in memory.
+    pub answer: MappingAnswer,
+    /// Whether it came from memory.
     pub is_cached: bool,
 }
 
-/// Under what terms answers are believed.
+/// Decides which cached answers are fresh.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// Answers of another generation are not believed. Read before the lookup begins.
+pub struct CachePolicy {
+    /// Answers of another generation are stale. Must be read before the lookup begins.
     pub generation: u64,
-    /// How long a found answer is believed.
+    /// How long a found answer is fresh.
     pub positive_ttl: Duration,
-    /// How long an absent answer is believed.
+    /// How long an absent answer is fresh.
     pub negative_ttl: Duration,
 }
 
-/// An answer in the cache.
+/// A cached answer.
 #[derive(Clone, Debug)]
-struct Kept {
-    answer: Answer,
-    /// Until when it is believed.
-    until: Instant,
+struct CacheEntry {
+    answer: MappingAnswer,
+    /// The answer is stale from this instant on.
+    expires: Instant,
     generation: u64,
 }
 
-/// A lookup under way; those who wait for it share the cell.
+/// A lookup in flight. All callers that wait for it share the cell.
 #[derive(Debug)]
-struct Flight {
-    landed: OnceCell<Answer>,
+struct InFlightLookup {
+    answer: OnceCell<MappingAnswer>,
     generation: u64,
 }
 
-type Flights = HashMap<Arc<str>, Arc<Flight>>;
+/// The lookups in flight of one shard.
+type InFlightLookups = HashMap<Arc<str>, Arc<InFlightLookup>>;
 
-/// A place among those who wait for a flight. Leaving frees the flight when nobody else is on it.
-struct Seat<'c> {
+/// Keeps a lookup listed while a caller waits for it. The last guard that is dropped removes the lookup.
+struct LookupGuard<'c> {
     cache: &'c Cache,
     key: Arc<str>,
-    flight: Option<Arc<Flight>>,
+    /// `Some` until the guard is dropped.
+    lookup: Option<Arc<InFlightLookup>>,
 }
 
-const PARTS: usize = 64;
+/// What [`Cache::join`] found.
+enum JoinedLookup<'c> {
+    /// A lookup to wait for, or to run.
+    InFlight(LookupGuard<'c>),
+    /// A fresh answer that another lookup has just stored.
+    Cached(MappingAnswer),
+}
+
+const SHARDS: usize = 64;
 
 // === impl Cache ===
 
 impl Cache {
-    /// A cache of at most `max_entries` answers; with 0 it keeps none, and lookups are still shared.
+    /// Makes a cache of at most `max_entries` answers. With 0 it stores none and still shares lookups.
     #[must_use]
     pub fn new(max_entries: usize) -> Self {
         let bound = u64::try_from(max_entries).unwrap_or(u64::MAX);
-        let hasher = RandomState::new();
-        let lifecycle = DefaultLifecycle::default();
         Self {
-            kept: quick_cache::sync::Cache::with(max_entries, bound, UnitWeighter, hasher, lifecycle),
-            flights: (0..PARTS).map(|_| Mutex::default()).collect(),
+            entries: quick_cache::sync::Cache::with(
+                max_entries,
+                bound,
+                UnitWeighter,
+                RandomState::new(),
+                DefaultLifecycle::default(),
+            ),
+            in_flight: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             flushes: AtomicU64::new(0),
         }
     }
 
-    /// The answer for `key`: a kept one that is believed under `terms`, else what `ask` says. Of those who
-    /// ask for one key at the same time, one asks and all get its answer; when it leaves, the next asks.
-    pub async fn answer<F>(&self, key: &str, terms: &Terms, ask: impl FnOnce() -> F) -> Looked
+    /// Returns the answer for `key`: a fresh one from memory, otherwise the result of `query_store`.
+    ///
+    /// When several callers need the same key, one of them runs its query and all of them get the answer. If that
+    /// caller is cancelled, the next one runs its own query.
+    pub async fn lookup<F>(
+        &self,
+        key: &str,
+        policy: &CachePolicy,
+        query_store: impl FnOnce() -> F,
+    ) -> CacheLookup
     where
         F: Future<Output = Result<Option<Name>, StoreError>>,
     {
-        if let Some(answer) = self.believed(key, terms.generation) {
-            return Looked { answer, is_cached: true };
+        if let Some(answer) = self.fresh(key, policy.generation) {
+            return CacheLookup { answer, is_cached: true };
         }
-        let seat = match self.board(key, terms.generation) {
-            Ok(seat) => seat,
-            Err(answer) => return Looked { answer, is_cached: true },
+        let guard = match self.join(key, policy.generation) {
+            JoinedLookup::InFlight(guard) => guard,
+            JoinedLookup::Cached(answer) => return CacheLookup { answer, is_cached: true },
         };
-        let Some(flight) = &seat.flight else {
-            return self.given_up(key);
+        let Some(lookup) = &guard.lookup else {
+            return self.abandoned(key);
         };
-        // Landing is part of the same step: whoever leaves either has not asked or has landed.
-        let fly = || async { self.land(&seat.key, flight, ask().await, terms) };
-        let answer = flight.landed.get_or_init(fly).await.clone();
-        Looked { answer, is_cached: false }
+        // The answer is stored in the same step as it is received, so a cancelled caller leaves no answer unstored.
+        let answer = lookup
+            .answer
+            .get_or_init(|| async { self.complete(&guard.key, lookup, query_store().await, policy) })
+            .await
+            .clone();
+        CacheLookup { answer, is_cached: false }
     }
 
-    /// The last found answer in memory, believed or not; else [`Answer::Absent`]. For when the store is down.
+    /// Returns the last destination in memory, fresh or stale, otherwise [`MappingAnswer::Absent`]. For use while the
+    /// store is unreachable.
     #[must_use]
-    pub fn last_known(&self, key: &str) -> Answer {
-        self.kept.peek(key).and_then(Kept::found).map_or(Answer::Absent, Answer::Found)
+    pub fn last_known(&self, key: &str) -> MappingAnswer {
+        match self.last_destination(key) {
+            Some(name) => MappingAnswer::Found(name),
+            None => MappingAnswer::Absent,
+        }
     }
 
-    /// What someone gets who no longer waits.
+    /// Returns the answer for a caller that no longer waits for its lookup.
     #[must_use]
-    pub fn given_up(&self, key: &str) -> Looked {
-        let last = self.kept.peek(key).and_then(Kept::found);
-        Looked { answer: Answer::Down { last }, is_cached: false }
+    pub fn abandoned(&self, key: &str) -> CacheLookup {
+        CacheLookup { answer: MappingAnswer::Down { last: self.last_destination(key) }, is_cached: false }
     }
 
-    /// After a write: what is kept of `key` is what was written, not believed without asking, but there for an
-    /// outage; and no lookup that began before lands.
-    pub fn learn(&self, key: &str, written: Option<&Name>) {
-        let mut flights = self.part(key);
-        flights.remove(key);
-        self.kept.remove(key);
+    /// Records a write: the value becomes a stale entry, which the next lookup verifies and an outage falls back to. No
+    /// lookup that began earlier stores its answer.
+    pub fn record_write(&self, key: &str, written: Option<&Name>) {
+        let mut in_flight = self.shard(key);
+        in_flight.remove(key);
+        self.entries.remove(key);
         if let Some(name) = written {
-            self.keep_unbelieved(key, Arc::clone(name));
+            self.insert_stale(key, Arc::clone(name));
         }
     }
 
-    /// What is kept of `key` is not believed any more; and no lookup that began before lands.
+    /// Makes the entry of `key` stale. No lookup that began earlier stores its answer.
     pub fn invalidate(&self, key: &str) {
-        let mut flights = self.part(key);
-        flights.remove(key);
-        if let Some(name) = self.kept.remove(key).and_then(|(_, kept)| kept.found()) {
-            self.keep_unbelieved(key, name);
+        let mut in_flight = self.shard(key);
+        in_flight.remove(key);
+        if let Some((_, entry)) = self.entries.remove(key)
+            && let Some(name) = entry.destination()
+        {
+            self.insert_stale(key, name);
         }
     }
 
-    /// Nothing that is kept is believed any more.
+    /// Makes every entry stale.
     pub fn flush(&self) {
         self.flushes.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often [`Cache::flush`] was called: a part of the generation.
+    /// Returns how often [`Cache::flush`] was called. The number is part of the generation.
     #[must_use]
     pub fn flushes(&self) -> u64 {
         self.flushes.load(Ordering::Acquire)
     }
 
-    /// Answers that are kept, believed or not.
+    /// Returns the number of cached answers, fresh and stale.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.kept.len()
+        self.entries.len()
     }
 
-    /// Whether no answer is kept.
+    /// Returns whether no answer is cached.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.entries.is_empty()
     }
 
-    fn believed(&self, key: &str, generation: u64) -> Option<Answer> {
-        let kept = self.kept.get(key)?;
-        (kept.generation == generation && Instant::now() < kept.until).then_some(kept.answer)
+    fn fresh(&self, key: &str, generation: u64) -> Option<MappingAnswer> {
+        let entry = self.entries.get(key)?;
+        (entry.generation == generation && Instant::now() < entry.expires).then_some(entry.answer)
     }
 
-    /// A seat on the flight for `key`, or the answer of one that has just landed.
-    fn board(&self, key: &str, generation: u64) -> Result<Seat<'_>, Answer> {
-        let mut flights = self.part(key);
-        if let Some(answer) = self.believed(key, generation) {
-            return Err(answer);
+    fn last_destination(&self, key: &str) -> Option<Name> {
+        self.entries.peek(key)?.destination()
+    }
+
+    /// Joins the lookup for `key`, or starts one.
+    fn join(&self, key: &str, generation: u64) -> JoinedLookup<'_> {
+        let mut in_flight = self.shard(key);
+        // Checked again under the lock: a lookup may have completed in the meantime.
+        if let Some(answer) = self.fresh(key, generation) {
+            return JoinedLookup::Cached(answer);
         }
-        let under_way = flights.get_key_value(key).filter(|(_, flight)| flight.generation == generation);
-        let (key, flight) = under_way.map_or_else(
-            || (Arc::from(key), Arc::new(Flight { landed: OnceCell::new(), generation })),
-            |(key, flight)| (Arc::clone(key), Arc::clone(flight)),
-        );
-        flights.insert(Arc::clone(&key), Arc::clone(&flight));
-        Ok(Seat { cache: self, key, flight: Some(flight) })
+        if let Some((key, lookup)) = in_flight.get_key_value(key)
+            && lookup.generation == generation
+        {
+            let lookup = Some(Arc::clone(lookup));
+            return JoinedLookup::InFlight(LookupGuard { cache: self, key: Arc::clone(key), lookup });
+        }
+        let key: Arc<str> = Arc::from(key);
+        let lookup = Arc::new(InFlightLookup { answer: OnceCell::new(), generation });
+        in_flight.insert(Arc::clone(&key), Arc::clone(&lookup));
+        JoinedLookup::InFlight(LookupGuard { cache: self, key, lookup: Some(lookup) })
     }
 
-    /// Makes an answer of what the store said, and keeps it if the flight is still the one for its key.
-    fn land(
+    /// Turns the store's result into an answer, and caches it if the lookup is still the one listed for its key.
+    fn complete(
         &self,
         key: &Arc<str>,
-        flight: &Arc<Flight>,
-        said: Result<Option<Name>, StoreError>,
-        terms: &Terms,
-    ) -> Answer {
-        let mut flights = self.part(key);
-        let (answer, ttl) = match said {
-            Ok(Some(name)) => (Answer::Found(name), terms.positive_ttl),
-            Ok(None) => (Answer::Absent, terms.negative_ttl),
-            Err(_) => (Answer::Down { last: self.kept.peek(key).and_then(Kept::found) }, DOWN_TTL),
+        lookup: &Arc<InFlightLookup>,
+        result: Result<Option<Name>, StoreError>,
+        policy: &CachePolicy,
+    ) -> MappingAnswer {
+        let mut in_flight = self.shard(key);
+        let (answer, ttl) = match result {
+            Ok(Some(name)) => (MappingAnswer::Found(name), policy.positive_ttl),
+            Ok(None) => (MappingAnswer::Absent, policy.negative_ttl),
+            Err(_) => (MappingAnswer::Down { last: self.last_destination(key) }, DOWN_TTL),
         };
-        if flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight)) {
-            flights.remove(key);
-            let until = after(ttl);
-            let kept = Kept { answer: answer.clone(), until, generation: flight.generation };
-            self.kept.insert(Arc::clone(key), kept);
+        if in_flight.get(key).is_some_and(|current| Arc::ptr_eq(current, lookup)) {
+            in_flight.remove(key);
+            let generation = lookup.generation;
+            let entry = CacheEntry { answer: answer.clone(), expires: expires_after(ttl), generation };
+            self.entries.insert(Arc::clone(key), entry);
         }
         answer
     }
 
-    fn keep_unbelieved(&self, key: &str, name: Name) {
-        let kept = Kept { answer: Answer::Found(name), until: Instant::now(), generation: 0 };
-        self.kept.insert(Arc::from(key), kept);
+    fn insert_stale(&self, key: &str, name: Name) {
+        let entry = CacheEntry { answer: MappingAnswer::Found(name), expires: Instant::now(), generation: 0 };
+        self.entries.insert(Arc::from(key), entry);
     }
 
-    fn part(&self, key: &str) -> MutexGuard<'_, Flights> {
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below PARTS")]
-        let index = (self.hasher.hash_one(key) % PARTS as u64) as usize;
-        // A panic under the lock leaves a map that is whole: its methods do not call out.
-        self.flights[index].lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, key: &str) -> MutexGuard<'_, InFlightLookups> {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is below SHARDS")]
+        let index = (self.hasher.hash_one(key) % SHARDS as u64) as usize;
+        // A poisoned map is consistent: no code of ours runs inside its methods.
+        self.in_flight[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lookups under way.
+    /// Returns the number of lookups in flight.
     #[cfg(test)]
-    fn under_way(&self) -> usize {
-        self.flights.iter().map(|part| part.lock().unwrap().len()).sum()
+    fn in_flight_count(&self) -> usize {
+        self.in_flight.iter().map(|shard| shard.lock().unwrap().len()).sum()
     }
 }
 
-/// The end of a time from now on; one that is longer than a year is a year (the clock has an end too).
-fn after(ttl: Duration) -> Instant {
+/// Returns the instant `ttl` from now, at most a year, so that the addition cannot overflow.
+fn expires_after(ttl: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
     Instant::now() + ttl.min(YEAR)
 }
 
-// === impl Kept ===
+// === impl CacheEntry ===
 
-impl Kept {
-    fn found(self) -> Option<Name> {
+impl CacheEntry {
+    fn destination(self) -> Option<Name> {
         match self.answer {
-            Answer::Found(name) => Some(name),
-            Answer::Down { last } => last,
-            Answer::Absent => None,
+            MappingAnswer::Found(name) => Some(name),
+            MappingAnswer::Down { last } => last,
+            MappingAnswer::Absent => None,
         }
     }
 }
 
-// === impl Seat ===
+// === impl LookupGuard ===
 
-impl Drop for Seat<'_> {
+impl Drop for LookupGuard<'_> {
     fn drop(&mut self) {
-        let mut flights = self.cache.part(&self.key);
-        let Some(flight) = self.flight.take() else {
+        let mut in_flight = self.cache.shard(&self.key);
+        let Some(lookup) = self.lookup.take() else {
             return;
         };
-        // Ours and the list's: nobody else waits, and nobody can board while we hold the lock.
-        let is_last = Arc::strong_count(&flight) == 2;
-        if is_last && flights.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
-            flights.remove(&self.key);
+        // Two references, this one and the list's: no other caller waits, and none can join while the lock is held.
+        // `lookup` is dropped before the lock is released; otherwise two guards could each count the other.
+        let is_last = Arc::strong_count(&lookup) == 2;
+        if is_last && in_flight.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &lookup)) {
+            in_flight.remove(&self.key);
         }
     }
 }
 
 #[cfg(test)]
-mod orders;
+mod interleavings;
 #[cfg(test)]
 mod tests;

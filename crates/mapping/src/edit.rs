@@ -7,19 +7,19 @@ use std::collections::HashMap;
 
 use plan::Name;
 
-use crate::line::Line;
+use crate::line::MappingLine;
 use crate::parse::BOM;
 use crate::rules::Rules;
 
 /// Changes by normalised identifier, in the order in which new lines are added.
 #[derive(Debug, Default)]
-pub(crate) struct Edits {
-    order: Vec<Edit>,
+pub(crate) struct TextEdits {
+    order: Vec<LineEdit>,
     by_key: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
-struct Edit {
+struct LineEdit {
     key: String,
     /// `None` = the lines of this key go.
     destination: Option<Name>,
@@ -27,9 +27,9 @@ struct Edit {
     is_written: bool,
 }
 
-// === impl Edits ===
+// === impl TextEdits ===
 
-impl Edits {
+impl TextEdits {
     /// Adds a change; of two for one key the later counts.
     pub(crate) fn push(&mut self, key: &str, destination: Option<Name>) {
         if let Some(index) = self.by_key.get(key) {
@@ -37,7 +37,7 @@ impl Edits {
             return;
         }
         self.by_key.insert(key.to_owned(), self.order.len());
-        self.order.push(Edit { key: key.to_owned(), destination, is_written: false });
+        self.order.push(LineEdit { key: key.to_owned(), destination, is_written: false });
     }
 
     /// The text with these changes. Lines that are wrong stay as they are: the caller has parsed the text.
@@ -47,9 +47,9 @@ impl Edits {
         out.extend_from_slice(&text[..text.len() - body.len()]);
         for line in body.split_inclusive(|byte| *byte == b'\n') {
             let content = line.strip_suffix(b"\n").unwrap_or(line);
-            match Line::parse(content, rules) {
-                Ok(Line::Entry { key, word, .. }) => self.copy_entry(&mut out, line, &key, word),
-                Ok(Line::Nothing) | Err(_) => out.extend_from_slice(line),
+            match MappingLine::parse(content, rules) {
+                Ok(MappingLine::Entry { key, word, .. }) => self.copy_entry(&mut out, line, &key, word),
+                Ok(MappingLine::Nothing) | Err(_) => out.extend_from_slice(line),
             }
         }
         self.append(&mut out, body);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn edited(text: &str, changes: &[(&str, Option<&str>)]) -> String {
-        let mut edits = Edits::default();
+        let mut edits = TextEdits::default();
         for (key, destination) in changes {
             edits.push(key, destination.map(Name::from));
         }
@@ -162,7 +162,7 @@ mod tests {
         ) {
             let rules = Rules::new(["new", "old"].map(Name::from), lowercase, true);
             if let Ok(key) = rules.writable_key(&name) {
-                let mut edits = Edits::default();
+                let mut edits = TextEdits::default();
                 edits.push(&key, Some("new".into()));
                 let text = edits.apply(base.as_bytes(), &rules);
                 let table = Table::parse(&text, &rules).unwrap();
@@ -170,7 +170,7 @@ mod tests {
                 let before = Table::parse(base.as_bytes(), &rules).unwrap();
                 let is_other = before.get(&key).is_none();
                 prop_assert_eq!(table.len(), before.len() + usize::from(is_other));
-                let mut edits = Edits::default();
+                let mut edits = TextEdits::default();
                 edits.push(&key, None);
                 let text = edits.apply(&text, &rules);
                 let table = Table::parse(&text, &rules).unwrap();
@@ -188,7 +188,7 @@ mod tests {
             let mut text = lines.join("\n");
             if ends { text.push('\n'); }
             let mut table = Table::parse(text.as_bytes(), &rules()).unwrap();
-            let mut edits = Edits::default();
+            let mut edits = TextEdits::default();
             for (key, destination) in &changes {
                 match destination {
                     Some(index) => { table.set(key, *index).unwrap(); }

@@ -26,7 +26,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use tokio::task::spawn_blocking;
 
 use self::file_state::{FileState, SharedFile, WriteRequest};
-use self::replace::Step;
+use self::replace::WriteStep;
 use self::writer_activity::WriterActivity;
 use crate::rules::Rules;
 use crate::store::{Applied, Change, Listing, LoadError, Loaded, MAX_PAGE, Store, StoreError};
@@ -41,7 +41,7 @@ mod replace;
 mod watch;
 mod writer_activity;
 
-pub use self::file_state::{Edit, MAX_WAITING};
+pub use self::file_state::{FileEdit, MAX_WAITING};
 pub use self::prepared::{Prepared, Taken};
 pub use self::watch::Watch;
 
@@ -73,22 +73,22 @@ impl FileStore {
     fn open_with(
         path: PathBuf,
         rules: Rules,
-        before: Box<dyn Fn(Step) -> io::Result<()> + Send + Sync>,
+        before: Box<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>,
     ) -> Result<Self, LoadError> {
         let snapshot = read::read(&path, &rules)?;
         let inner = SharedFile {
             state: ArcSwap::from_pointee(FileState::of(snapshot, Arc::new(rules))),
             path,
             epoch: AtomicU64::new(0),
-            renewed: Notify::new(),
+            epoch_changed: Notify::new(),
             listener: OnceLock::new(),
             waiting: Mutex::default(),
-            turn: Arc::default(),
-            pen: WriterActivity::default(),
+            file_lock: Arc::default(),
+            writer: WriterActivity::default(),
             before,
         };
         let loaded = inner.state.load().loaded;
-        inner.tell(loaded);
+        inner.log_loaded(loaded);
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -111,11 +111,11 @@ impl FileStore {
     }
 
     /// Takes an edit over; `None` when the file was changed again while it was read.
-    async fn take_edit(&self, turn: OwnedMutexGuard<()>) -> Result<Option<Loaded>, LoadError> {
+    async fn take_edit(&self, guard: OwnedMutexGuard<()>) -> Result<Option<Loaded>, LoadError> {
         let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || {
             let taken = inner.take_edit();
-            drop(turn);
+            drop(guard);
             taken
         });
         task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
@@ -131,18 +131,18 @@ impl FileStore {
     pub async fn epoch_after(&self, seen: u64) -> u64 {
         loop {
             // Created before the look, so that no bell falls between look and wait.
-            let renewed = self.inner.renewed.notified();
+            let epoch_changed = self.inner.epoch_changed.notified();
             let epoch = self.inner.epoch.load(Ordering::Acquire);
             if epoch > seen {
                 return epoch;
             }
-            renewed.await;
+            epoch_changed.await;
         }
     }
 
     /// Calls `listener` after every edit that is taken over, whether by the watch, a reload or a write that
     /// finds one; not for what is written through us. For the one who is told first; later calls change nothing.
-    pub fn on_edit(&self, listener: impl Fn(&Edit) + Send + Sync + 'static) {
+    pub fn on_edit(&self, listener: impl Fn(&FileEdit) + Send + Sync + 'static) {
         // Set already: the store has its listener.
         let _ = self.inner.listener.set(Box::new(listener));
     }
@@ -152,8 +152,8 @@ impl FileStore {
     /// # Errors
     /// Why it was not taken over; the table is as it was.
     pub async fn reload(&self) -> Result<Loaded, LoadError> {
-        let turn = self.turn().await;
-        self.load_by(self.rules(), turn).await
+        let guard = self.lock_file().await;
+        self.load_by(self.rules(), guard).await
     }
 
     /// Reads the file again by other rules, which count from [`Prepared::take_over`] on. Until then, or until it
@@ -163,19 +163,19 @@ impl FileStore {
     /// Why the file is not valid by them.
     pub async fn prepare(&self, rules: Rules) -> Result<Prepared, LoadError> {
         let inner = Arc::clone(&self.inner);
-        let turn = self.turn().await;
+        let guard = self.lock_file().await;
         let task = spawn_blocking(move || {
             let state = inner.read(Arc::new(rules))?;
-            Ok(Prepared { inner, state, turn })
+            Ok(Prepared { inner, state, guard })
         });
         task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
     }
 
-    async fn load_by(&self, rules: Arc<Rules>, turn: OwnedMutexGuard<()>) -> Result<Loaded, LoadError> {
+    async fn load_by(&self, rules: Arc<Rules>, guard: OwnedMutexGuard<()>) -> Result<Loaded, LoadError> {
         let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || {
             let loaded = inner.load(rules);
-            drop(turn);
+            drop(guard);
             loaded
         });
         task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
@@ -186,8 +186,8 @@ impl FileStore {
         Arc::clone(&self.inner.state.load().rules)
     }
 
-    async fn turn(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.inner.turn).lock_owned().await
+    async fn lock_file(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.inner.file_lock).lock_owned().await
     }
 
     /// Puts the changes into the queue and waits for the rewrite that has them: ours, or somebody else's.
@@ -197,16 +197,16 @@ impl FileStore {
         }
         let (reply, mut answer) = oneshot::channel();
         self.inner.push(WriteRequest { changes, reply })?;
-        let turn = tokio::select! {
+        let guard = tokio::select! {
             biased;
             answered = &mut answer => return answered.unwrap_or_else(|_| Err(interrupted())),
-            turn = self.turn() => turn,
+            guard = self.lock_file() => guard,
         };
         let inner = Arc::clone(&self.inner);
         // Goes on when we no longer wait: others' changes are in it too.
         tokio::spawn(async move {
             inner.commit().await;
-            drop(turn);
+            drop(guard);
         });
         answer.await.unwrap_or_else(|_| Err(interrupted()))
     }

@@ -32,7 +32,7 @@ mod shown;
 pub use file::FileStore;
 pub use plan::Name;
 pub use redis::RedisStore;
-pub use router::{Latency, Resolution, Router, RouterControl, Settings, Stats, Why};
+pub use router::{Latency, Resolution, ResolutionReason, Router, RouterControl, Settings, Stats};
 pub use rules::Rules;
 pub use sql::SqlStore;
 pub use store::{Change, Loaded, Store};

@@ -15,12 +15,12 @@ use plan::Name;
 use thiserror::Error;
 use types::identifier::BadIdentifier;
 
-use crate::rules::{MARK, Rules, judge};
+use crate::rules::{BYTE_ORDER_MARK, Rules, judge};
 use crate::shown::shown;
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
+pub(crate) enum MappingLine<'a> {
     /// Nothing: blank, or a comment.
     Nothing,
     /// An entry.
@@ -36,7 +36,7 @@ pub(crate) enum Line<'a> {
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Problem {
+pub enum LineProblem {
     /// Not UTF-8.
     #[error("is not UTF-8")]
     NotUtf8,
@@ -87,7 +87,7 @@ pub struct LineError {
     /// From 1.
     pub line: usize,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: LineProblem,
 }
 
 /// The lines of a file that are wrong.
@@ -99,34 +99,34 @@ pub struct BadLines {
     pub more: usize,
 }
 
-// === impl Line ===
+// === impl MappingLine ===
 
-impl<'a> Line<'a> {
+impl<'a> MappingLine<'a> {
     /// Reads one line, without its line feed (a carriage return before it is white space).
-    pub(crate) fn parse(bytes: &'a [u8], rules: &Rules) -> Result<Self, Problem> {
-        let text = str::from_utf8(bytes).map_err(|_| Problem::NotUtf8)?;
+    pub(crate) fn parse(bytes: &'a [u8], rules: &Rules) -> Result<Self, LineProblem> {
+        let text = str::from_utf8(bytes).map_err(|_| LineProblem::NotUtf8)?;
         let mut fields = text.split_whitespace();
         let Some(identifier) = fields.next().filter(|first| !first.starts_with('#')) else {
             return Ok(Self::Nothing);
         };
-        let word = fields.next().ok_or(Problem::OneField)?;
+        let word = fields.next().ok_or(LineProblem::OneField)?;
         let more = fields.count();
         if more > 0 {
-            return Err(Problem::ManyFields(2 + more));
+            return Err(LineProblem::ManyFields(2 + more));
         }
-        if identifier.starts_with(MARK) {
-            return Err(Problem::Mark);
+        if identifier.starts_with(BYTE_ORDER_MARK) {
+            return Err(LineProblem::Mark);
         }
         let key = rules.key(identifier);
-        judge(&key).map_err(Problem::Identifier)?;
-        let destination = rules.index_of(word).ok_or_else(|| Problem::unknown(word, rules))?;
+        judge(&key).map_err(LineProblem::Identifier)?;
+        let destination = rules.index_of(word).ok_or_else(|| LineProblem::unknown(word, rules))?;
         Ok(Self::Entry { key, destination, word })
     }
 }
 
-// === impl Problem ===
+// === impl LineProblem ===
 
-impl Problem {
+impl LineProblem {
     fn unknown(word: &str, rules: &Rules) -> Self {
         const MAX_SHOWN: usize = 8;
         let declared = rules.destinations().iter().take(MAX_SHOWN).cloned().collect();
@@ -140,7 +140,7 @@ impl BadLines {
     /// Errors that are kept of one file: nobody reads more, and every line may have one.
     pub const MAX: usize = 1_000;
 
-    pub(crate) fn push(&mut self, line: usize, problem: Problem) {
+    pub(crate) fn push(&mut self, line: usize, problem: LineProblem) {
         if self.errors.len() < Self::MAX {
             self.errors.push(LineError { line, problem });
         } else {
@@ -180,9 +180,9 @@ mod tests {
     }
 
     fn said(line: &[u8]) -> String {
-        match Line::parse(line, &rules()) {
-            Ok(Line::Nothing) => "nothing".to_owned(),
-            Ok(Line::Entry { key, destination, word }) => format!("{key} {destination} {word}"),
+        match MappingLine::parse(line, &rules()) {
+            Ok(MappingLine::Nothing) => "nothing".to_owned(),
+            Ok(MappingLine::Entry { key, destination, word }) => format!("{key} {destination} {word}"),
             Err(problem) => problem.to_string(),
         }
     }
@@ -225,7 +225,7 @@ mod tests {
     fn errors_have_a_bound_and_say_how_many_there_are() {
         let mut lines = BadLines::default();
         for line in 1..=1_500 {
-            lines.push(line, Problem::OneField);
+            lines.push(line, LineProblem::OneField);
         }
         assert_eq!((lines.errors.len(), lines.more, lines.count()), (1_000, 500, 1_500));
         let text = lines.to_string();
@@ -236,7 +236,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(line in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _ = Line::parse(&line, &rules());
+            let _ = MappingLine::parse(&line, &rules());
         }
     }
 }

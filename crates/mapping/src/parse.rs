@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::line::{BadLines, Line, Problem};
+use crate::line::{BadLines, LineProblem, MappingLine};
 use crate::rules::Rules;
-use crate::table::{ArenaFull, Table, Was};
+use crate::table::{ArenaFull, PreviousEntry, Table};
 
 /// What some editors put before UTF-8 text.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -27,23 +27,23 @@ impl Table {
         let mut bad = BadLines::default();
         let mut contradictions = Contradictions::new();
         for (number, line) in lines(text) {
-            let (key, destination) = match Line::parse(line, rules) {
-                Ok(Line::Nothing) => continue,
-                Ok(Line::Entry { key, destination, .. }) => (key, destination),
+            let (key, destination) = match MappingLine::parse(line, rules) {
+                Ok(MappingLine::Nothing) => continue,
+                Ok(MappingLine::Entry { key, destination, .. }) => (key, destination),
                 Err(problem) => {
                     bad.push(number, problem);
                     continue;
                 }
             };
             match table.add(&key, destination) {
-                Ok(Was::At(first)) if first != destination => {
+                Ok(PreviousEntry::At(first)) if first != destination => {
                     if bad.errors.len() < BadLines::MAX {
                         contradictions.entry(key.clone().into_owned()).or_default().push(bad.errors.len());
                     }
                     bad.push(number, contradiction(&table, &key, destination, first));
                 }
                 Ok(_) => {}
-                Err(ArenaFull) => bad.push(number, Problem::TooMany),
+                Err(ArenaFull) => bad.push(number, LineProblem::TooMany),
             }
         }
         if bad.count() > 0 {
@@ -61,9 +61,9 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     (1..).zip(text.split(|byte| *byte == b'\n'))
 }
 
-fn contradiction(table: &Table, key: &str, destination: u16, first: u16) -> Problem {
+fn contradiction(table: &Table, key: &str, destination: u16, first: u16) -> LineProblem {
     let name = |index| table.name(index).cloned().unwrap_or_else(|| "".into());
-    Problem::Contradiction {
+    LineProblem::Contradiction {
         identifier: key.to_owned(),
         destination: name(destination),
         first_line: 0,
@@ -77,11 +77,11 @@ fn find_first_lines(text: &[u8], rules: &Rules, wanted: &mut Contradictions, bad
         if wanted.is_empty() {
             return;
         }
-        let Ok(Line::Entry { key, .. }) = Line::parse(line, rules) else {
+        let Ok(MappingLine::Entry { key, .. }) = MappingLine::parse(line, rules) else {
             continue;
         };
         for index in wanted.remove(&*key).unwrap_or_default() {
-            if let Problem::Contradiction { first_line, .. } = &mut bad.errors[index].problem {
+            if let LineProblem::Contradiction { first_line, .. } = &mut bad.errors[index].problem {
                 *first_line = number;
             }
         }

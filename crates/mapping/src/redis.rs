@@ -58,7 +58,7 @@ impl RedisStore {
         let connections = (0..connections.max(1))
             .map(|_| ConnectionManager::new_lazy_with_config(client.clone(), config.clone()))
             .collect::<Result<_, _>>()
-            .map_err(|error| unreachable(&error))?;
+            .map_err(|error| store_error(&error))?;
         Ok(Self {
             client,
             connections,
@@ -84,20 +84,21 @@ impl RedisStore {
         let mut scan = cmd("SCAN");
         scan.arg(from).arg("MATCH").arg(pattern).arg("COUNT").arg(limit.clamp(1, MAX_PAGE));
         let (next, keys): (u64, Vec<Vec<u8>>) =
-            scan.query_async(&mut connection).await.map_err(|error| unreachable(&error))?;
+            scan.query_async(&mut connection).await.map_err(|error| store_error(&error))?;
         let mut entries = Vec::with_capacity(keys.len());
         for keys in keys.chunks(MAX_VALUES) {
             let values: Vec<Option<Vec<u8>>> = cmd("MGET")
                 .arg(keys)
                 .query_async(&mut connection)
                 .await
-                .map_err(|error| unreachable(&error))?;
+                .map_err(|error| store_error(&error))?;
             for (key, value) in keys.iter().zip(values) {
                 let identifier =
                     key.strip_prefix(self.prefix.as_bytes()).and_then(|key| str::from_utf8(key).ok());
                 // A key that is gone by now, or is no name, is no entry.
                 let (Some(identifier), Some(value)) = (identifier, value) else { continue };
-                entries.push(Entry { identifier: identifier.into(), destination: named(&value)? });
+                entries
+                    .push(Entry { identifier: identifier.into(), destination: parse_destination(&value)? });
             }
         }
         Ok(Listing { entries, next: (next != 0).then_some(next) })
@@ -111,8 +112,8 @@ impl Store for RedisStore {
                 .arg(self.key(key))
                 .query_async(&mut self.connection())
                 .await
-                .map_err(|error| unreachable(&error))?;
-            found.map(|value| named(&value)).transpose()
+                .map_err(|error| store_error(&error))?;
+            found.map(|value| parse_destination(&value)).transpose()
         })
     }
 
@@ -129,7 +130,7 @@ impl Store for RedisStore {
                 };
             }
             let done: Vec<Value> =
-                batch.query_async(&mut self.connection()).await.map_err(|error| unreachable(&error))?;
+                batch.query_async(&mut self.connection()).await.map_err(|error| store_error(&error))?;
             let is_change = |(change, before): &(&Change, &Value)| match (&change.destination, before) {
                 (Some(destination), Value::BulkString(before)) => before != destination.as_bytes(),
                 (Some(destination), Value::SimpleString(before)) => **before != **destination,
@@ -164,23 +165,23 @@ impl Channel for RedisStore {
         Box::pin(async move {
             let publish = cmd("PUBLISH").arg(&*self.channel).arg(message).to_owned();
             let told: Result<i64, _> = publish.query_async(&mut self.connection()).await;
-            told.map(drop).map_err(|error| cut(&error))
+            told.map(drop).map_err(|error| channel_error(&error))
         })
     }
 
     fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>> {
         Box::pin(async {
-            let mut line = self.client.get_async_pubsub().await.map_err(|error| cut(&error))?;
-            line.subscribe(&*self.channel).await.map_err(|error| cut(&error))?;
-            Ok(Box::new(RedisLine(line)) as Box<dyn Line>)
+            let mut line = self.client.get_async_pubsub().await.map_err(|error| channel_error(&error))?;
+            line.subscribe(&*self.channel).await.map_err(|error| channel_error(&error))?;
+            Ok(Box::new(RedisSubscription(line)) as Box<dyn Line>)
         })
     }
 }
 
 /// A subscription.
-struct RedisLine(::redis::aio::PubSub);
+struct RedisSubscription(::redis::aio::PubSub);
 
-impl Line for RedisLine {
+impl Line for RedisSubscription {
     fn hear(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
         Box::pin(async {
             let mut messages = self.0.on_message();
@@ -192,14 +193,14 @@ impl Line for RedisLine {
 }
 
 /// The destination that a value names.
-fn named(value: &[u8]) -> Result<Name, StoreError> {
+fn parse_destination(value: &[u8]) -> Result<Name, StoreError> {
     let text =
         str::from_utf8(value).map_err(|_| StoreError::Unreachable("a value in Redis is not UTF-8".into()))?;
     Ok(text.trim().into())
 }
 
 /// The library's messages name addresses and what the server said, never the password.
-fn unreachable(error: &RedisError) -> StoreError {
+fn store_error(error: &RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Server(::redis::ServerErrorKind::ReadOnly) => StoreError::ReadOnly(
             "this Redis server is a replica; point mapping.redis.url at the primary".into(),
@@ -208,7 +209,7 @@ fn unreachable(error: &RedisError) -> StoreError {
     }
 }
 
-fn cut(error: &RedisError) -> ChannelError {
+fn channel_error(error: &RedisError) -> ChannelError {
     ChannelError(error.to_string().into())
 }
 

@@ -12,20 +12,20 @@ use plan::{Name, Plan};
 use tokio::time::{Instant, timeout};
 
 use self::stats::Counters;
-use crate::cache::{Answer, Cache, Looked, Terms};
+use crate::cache::{Cache, CacheLookup, CachePolicy, MappingAnswer};
 use crate::rules::{Rules, domain_key};
 use crate::shown::shown;
 use crate::store::{Listing, Store, StoreError};
 
 mod control;
 mod latency;
+mod resolution;
 mod stats;
-mod why;
 
 pub use self::control::RouterControl;
 pub use self::latency::Latency;
+pub use self::resolution::{Resolution, ResolutionReason};
 pub use self::stats::Stats;
-pub use self::why::{Resolution, Why};
 
 /// Finds the destination of an account. A clone is the same router.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct Settings {
 /// What the clones of a router share.
 #[derive(Debug)]
 struct Inner {
-    parts: ArcSwap<Parts>,
+    active: ArcSwap<ActiveMapping>,
     cache: Cache,
     counters: Counters,
     /// Whether the last lookup failed: the change is logged, not every failure.
@@ -60,11 +60,11 @@ struct Inner {
 
 /// What a reload replaces.
 #[derive(Debug)]
-struct Parts {
+struct ActiveMapping {
     store: Arc<dyn Store>,
     settings: Settings,
-    /// Added to the cache's generation: answers found under other parts are not believed.
-    base: u64,
+    /// Added to the cache's generation: answers found under other active are not believed.
+    base_generation: u64,
 }
 
 // === impl Router ===
@@ -72,7 +72,7 @@ struct Parts {
 impl Router {
     fn build(store: Arc<dyn Store>, settings: Settings, cache_max_entries: usize) -> Self {
         let inner = Inner {
-            parts: ArcSwap::from_pointee(Parts { store, settings, base: 0 }),
+            active: ArcSwap::from_pointee(ActiveMapping { store, settings, base_generation: 0 }),
             cache: Cache::new(cache_max_entries),
             counters: Counters::default(),
             is_store_down: AtomicBool::new(false),
@@ -83,33 +83,44 @@ impl Router {
     /// Where the account `identifier` (normalised) is. Never fails; waits for the store at most twice
     /// `lookup_timeout` for the account and as long for its domain.
     pub async fn resolve(&self, identifier: &str) -> Resolution {
-        let parts = self.inner.parts.load_full();
-        let exact = self.inner.look(&parts, identifier).await;
+        let active = self.inner.active.load_full();
+        let exact = self.inner.lookup(&active, identifier).await;
         let is_down = match exact.answer {
-            Answer::Found(name) => return self.inner.found(&parts, &name, Why::Entry, exact.is_cached),
-            Answer::Down { last: Some(name) } => {
-                return self.inner.found(&parts, &name, Why::StoreDown { stale: true }, exact.is_cached);
+            MappingAnswer::Found(name) => {
+                return self.inner.found(&active, &name, ResolutionReason::Entry, exact.is_cached);
             }
-            Answer::Down { last: None } => true,
-            Answer::Absent => false,
+            MappingAnswer::Down { last: Some(name) } => {
+                return self.inner.found(
+                    &active,
+                    &name,
+                    ResolutionReason::StoreDown { stale: true },
+                    exact.is_cached,
+                );
+            }
+            MappingAnswer::Down { last: None } => true,
+            MappingAnswer::Absent => false,
         };
-        let domain = match domain_key(identifier).filter(|_| parts.settings.rules.domains) {
-            None => Looked { answer: Answer::Absent, is_cached: true },
+        let domain = match domain_key(identifier).filter(|_| active.settings.rules.domains) {
+            None => CacheLookup { answer: MappingAnswer::Absent, is_cached: true },
             // Another wait for a store that does not answer helps nobody: only what is in memory counts.
             Some(domain) if is_down => {
-                Looked { answer: self.inner.cache.last_known(domain), is_cached: true }
+                CacheLookup { answer: self.inner.cache.last_known(domain), is_cached: true }
             }
-            Some(domain) => self.inner.look(&parts, domain).await,
+            Some(domain) => self.inner.lookup(&active, domain).await,
         };
         let is_cached = exact.is_cached && domain.is_cached;
         match domain.answer {
-            Answer::Found(name) if !is_down => self.inner.found(&parts, &name, Why::Domain, is_cached),
-            Answer::Found(name) | Answer::Down { last: Some(name) } => {
-                self.inner.found(&parts, &name, Why::StoreDown { stale: true }, is_cached)
+            MappingAnswer::Found(name) if !is_down => {
+                self.inner.found(&active, &name, ResolutionReason::Domain, is_cached)
             }
-            Answer::Absent if !is_down => self.inner.default(&parts, Why::Default, is_cached),
-            Answer::Absent | Answer::Down { last: None } => {
-                self.inner.default(&parts, Why::StoreDown { stale: false }, is_cached)
+            MappingAnswer::Found(name) | MappingAnswer::Down { last: Some(name) } => {
+                self.inner.found(&active, &name, ResolutionReason::StoreDown { stale: true }, is_cached)
+            }
+            MappingAnswer::Absent if !is_down => {
+                self.inner.default(&active, ResolutionReason::Default, is_cached)
+            }
+            MappingAnswer::Absent | MappingAnswer::Down { last: None } => {
+                self.inner.default(&active, ResolutionReason::StoreDown { stale: false }, is_cached)
             }
         }
     }
@@ -117,7 +128,7 @@ impl Router {
     /// The key under which `identifier` is stored, cached and resolved.
     #[must_use]
     pub fn normalize(&self, identifier: &str) -> String {
-        self.inner.parts.load().settings.rules.key(identifier).into_owned()
+        self.inner.active.load().settings.rules.key(identifier).into_owned()
     }
 
     /// A page of the store's entries; see [`Store::list`].
@@ -125,20 +136,20 @@ impl Router {
     /// # Errors
     /// The store's.
     pub async fn list(&self, from: u64, limit: usize) -> Result<Listing, StoreError> {
-        let store = Arc::clone(&self.inner.parts.load().store);
+        let store = Arc::clone(&self.inner.active.load().store);
         store.list(from, limit).await
     }
 
     /// Entries of the store by destination, where it knows; see [`Store::census`].
     #[must_use]
     pub fn census(&self) -> Option<Vec<(Name, usize)>> {
-        self.inner.parts.load().store.census()
+        self.inner.active.load().store.census()
     }
 
     /// The counters at this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.inner.counters.read(self.inner.cache.len())
+        self.inner.counters.snapshot(self.inner.cache.len())
     }
 }
 
@@ -162,33 +173,34 @@ impl Settings {
 
 impl Inner {
     /// The answer for one key, out of memory or from the store.
-    async fn look(&self, parts: &Parts, key: &str) -> Looked {
-        let terms = Terms {
-            generation: parts.base + parts.store.epoch() + self.cache.flushes(),
-            positive_ttl: parts.settings.positive_ttl,
-            negative_ttl: parts.settings.negative_ttl,
+    async fn lookup(&self, active: &ActiveMapping, key: &str) -> CacheLookup {
+        let policy = CachePolicy {
+            generation: active.base_generation + active.store.epoch() + self.cache.flushes(),
+            positive_ttl: active.settings.positive_ttl,
+            negative_ttl: active.settings.negative_ttl,
         };
         // A wait for somebody else's lookup has its own end, should those who make it leave one by one.
-        let patience = parts.settings.lookup_timeout.saturating_mul(2);
-        let looked = timeout(patience, self.cache.answer(key, &terms, || self.ask(parts, key))).await;
-        let looked = looked.unwrap_or_else(|_| self.cache.given_up(key));
+        let patience = active.settings.lookup_timeout.saturating_mul(2);
+        let looked =
+            timeout(patience, self.cache.lookup(key, &policy, || self.query_store(active, key))).await;
+        let looked = looked.unwrap_or_else(|_| self.cache.abandoned(key));
         let counter = if looked.is_cached { &self.counters.hits } else { &self.counters.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         looked
     }
 
     /// One lookup in the store.
-    async fn ask(&self, parts: &Parts, key: &str) -> Result<Option<Name>, StoreError> {
-        let limit = parts.settings.lookup_timeout;
+    async fn query_store(&self, active: &ActiveMapping, key: &str) -> Result<Option<Name>, StoreError> {
+        let limit = active.settings.lookup_timeout;
         let began = Instant::now();
-        let asked = timeout(limit, parts.store.lookup(key)).await;
-        self.counters.store_latency.took(began.elapsed());
+        let asked = timeout(limit, active.store.lookup(key)).await;
+        self.counters.store_latency.record(began.elapsed());
         match asked.unwrap_or(Err(StoreError::TimedOut(limit))) {
             Ok(name) => {
                 if self.is_store_down.swap(false, Ordering::Relaxed) {
                     tracing::info!("the mapping store answers again");
                 }
-                Ok(name.map(|name| shared(parts, &name)))
+                Ok(name.map(|name| shared(active, &name)))
             }
             Err(error) => {
                 self.counters.store_errors.fetch_add(1, Ordering::Relaxed);
@@ -200,37 +212,43 @@ impl Inner {
         }
     }
 
-    fn found(&self, parts: &Parts, name: &Name, why: Why, cached: bool) -> Resolution {
-        let Some(destination) = parts.settings.rules.declared(name) else {
+    fn found(
+        &self,
+        active: &ActiveMapping,
+        name: &Name,
+        reason: ResolutionReason,
+        cached: bool,
+    ) -> Resolution {
+        let Some(destination) = active.settings.rules.declared(name) else {
             self.counters.undeclared.fetch_add(1, Ordering::Relaxed);
-            return self.default(parts, Why::Undeclared, cached);
+            return self.default(active, ResolutionReason::Undeclared, cached);
         };
-        if matches!(why, Why::StoreDown { .. }) {
+        if matches!(reason, ResolutionReason::StoreDown { .. }) {
             self.counters.store_down.fetch_add(1, Ordering::Relaxed);
         }
-        Resolution { destination: Arc::clone(destination), why, cached }
+        Resolution { destination: Arc::clone(destination), reason, cached }
     }
 
     /// An account that the mapping does not name goes to the default destination, which is the source.
-    fn default(&self, parts: &Parts, why: Why, cached: bool) -> Resolution {
-        if matches!(why, Why::StoreDown { .. }) {
+    fn default(&self, active: &ActiveMapping, reason: ResolutionReason, cached: bool) -> Resolution {
+        if matches!(reason, ResolutionReason::StoreDown { .. }) {
             self.counters.store_down.fetch_add(1, Ordering::Relaxed);
         }
-        Resolution { destination: Arc::clone(&parts.settings.default), why, cached }
+        Resolution { destination: Arc::clone(&active.settings.default), reason, cached }
     }
 }
 
 /// The plan's own copy of a name, so that a million cached answers share it; a name that is not declared is
 /// told, once per lookup, and cut to what may be kept. Whose it is stands in the span of the login, where the
 /// account is shown as `log_identifiers` has it.
-fn shared(parts: &Parts, name: &Name) -> Name {
+fn shared(active: &ActiveMapping, name: &Name) -> Name {
     const MAX_KEPT: usize = 255;
-    if let Some(declared) = parts.settings.rules.declared(name) {
+    if let Some(declared) = active.settings.rules.declared(name) {
         return Arc::clone(declared);
     }
     tracing::warn!(
         found = shown(name),
-        default = %parts.settings.default,
+        default = %active.settings.default,
         "the mapping store names a destination that is not declared; the account goes to the default"
     );
     if name.len() <= MAX_KEPT { Arc::clone(name) } else { Arc::from("(a name that is too long)") }

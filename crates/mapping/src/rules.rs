@@ -11,7 +11,7 @@ use types::identifier::MAX_LENGTH;
 use crate::bad_identifier::BadIdentifier;
 
 /// What some editors put before UTF-8 text: U+FEFF. It is no white space, and cannot be seen.
-pub(crate) const MARK: char = '\u{feff}';
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The rules of one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Rules {
         if key.starts_with('#') {
             return Err(BadIdentifier::Comment);
         }
-        if key.starts_with(MARK) {
+        if key.starts_with(BYTE_ORDER_MARK) {
             return Err(BadIdentifier::Mark);
         }
         Ok(key)

@@ -122,7 +122,7 @@ impl Store for SqlStore {
             let found: Option<String> = with_pool!(self, pool => {
                 sqlx::query_scalar(AssertSqlSafe(self.statements.query.as_str())).bind(key).fetch_optional(pool).await
             })
-            .map_err(|error| unreachable(&error))?;
+            .map_err(|error| store_error(&error))?;
             Ok(found.map(|name| name.trim().into()))
         })
     }
@@ -142,17 +142,17 @@ impl Store for SqlStore {
             }
             let mut changed = 0;
             with_pool!(self, pool => {
-                let mut batch = pool.begin().await.map_err(|error| unreachable(&error))?;
+                let mut batch = pool.begin().await.map_err(|error| store_error(&error))?;
                 for (change, statement) in changes.iter().zip(statements) {
                     let query = sqlx::query(AssertSqlSafe(statement)).bind(&*change.identifier);
                     let query = match &change.destination {
                         Some(destination) => query.bind(&**destination),
                         None => query,
                     };
-                    let done = query.execute(&mut *batch).await.map_err(|error| unreachable(&error))?;
+                    let done = query.execute(&mut *batch).await.map_err(|error| store_error(&error))?;
                     changed += usize::from(done.rows_affected() > 0);
                 }
-                batch.commit().await.map_err(|error| unreachable(&error))?;
+                batch.commit().await.map_err(|error| store_error(&error))?;
             });
             Ok(Applied { changed })
         })
@@ -172,7 +172,7 @@ impl Store for SqlStore {
             let mut rows: Vec<(String, String)> = with_pool!(self, pool => {
                 sqlx::query_as(AssertSqlSafe(page)).fetch_all(pool).await
             })
-            .map_err(|error| unreachable(&error))?;
+            .map_err(|error| store_error(&error))?;
             let next = (rows.len() > limit).then_some(from + limit as u64);
             rows.truncate(limit);
             let entries = rows
@@ -198,31 +198,31 @@ impl Channel for SqlStore {
         Box::pin(async move {
             let Pool::Postgres(pool) = &self.pool else { return Err(no_channel()) };
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(&*self.channel).bind(message);
-            notify.execute(pool).await.map(drop).map_err(|error| cut(&error))
+            notify.execute(pool).await.map(drop).map_err(|error| channel_error(&error))
         })
     }
 
     fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>> {
         Box::pin(async {
             let Pool::Postgres(pool) = &self.pool else { return Err(no_channel()) };
-            let mut listener = PgListener::connect_with(pool).await.map_err(|error| cut(&error))?;
-            listener.listen(&self.channel).await.map_err(|error| cut(&error))?;
-            Ok(Box::new(PgLine(listener)) as Box<dyn Line>)
+            let mut listener = PgListener::connect_with(pool).await.map_err(|error| channel_error(&error))?;
+            listener.listen(&self.channel).await.map_err(|error| channel_error(&error))?;
+            Ok(Box::new(PostgresSubscription(listener)) as Box<dyn Line>)
         })
     }
 }
 
 /// A connection that has said `LISTEN`.
-struct PgLine(PgListener);
+struct PostgresSubscription(PgListener);
 
-impl Line for PgLine {
+impl Line for PostgresSubscription {
     fn hear(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
         Box::pin(async {
             match self.0.try_recv().await {
                 Ok(Some(notification)) => Ok(notification.payload().to_owned()),
                 // It would connect again by itself, and what was said meanwhile would be missed unnoticed.
                 Ok(None) => Err(ChannelError("the connection was closed".into())),
-                Err(error) => Err(cut(&error)),
+                Err(error) => Err(channel_error(&error)),
             }
         })
     }
@@ -233,10 +233,10 @@ fn no_channel() -> ChannelError {
 }
 
 /// The library's messages tell what the database said, never the password.
-fn unreachable(error: &Error) -> StoreError {
+fn store_error(error: &Error) -> StoreError {
     StoreError::Unreachable(error.to_string().into())
 }
 
-fn cut(error: &Error) -> ChannelError {
+fn channel_error(error: &Error) -> ChannelError {
     ChannelError(error.to_string().into())
 }

@@ -33,7 +33,7 @@ pub(crate) struct ArenaFull;
 
 /// What stood there when a key was inserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Was {
+pub(crate) enum PreviousEntry {
     Absent,
     At(u16),
 }
@@ -121,9 +121,9 @@ impl Table {
     }
 
     /// Adds `key` unless it is there; tells what was there. The key is at most 320 bytes long.
-    pub(crate) fn add(&mut self, key: &str, destination: u16) -> Result<Was, ArenaFull> {
+    pub(crate) fn add(&mut self, key: &str, destination: u16) -> Result<PreviousEntry, ArenaFull> {
         if let Some(place) = self.find(key) {
-            return Ok(Was::At(self.destination_at(place)));
+            return Ok(PreviousEntry::At(self.destination_at(place)));
         }
         let place = u32::try_from(self.arena.len()).map_err(|_| ArenaFull)?;
         let length = u16::try_from(key.len()).ok().filter(|length| length & DEAD == 0).ok_or(ArenaFull)?;
@@ -136,15 +136,15 @@ impl Table {
         self.index.insert_unique(self.hasher.hash_one(key.as_bytes()), place, rehash);
         self.domains += usize::from(key.starts_with('@'));
         self.count(destination, 1);
-        Ok(Was::Absent)
+        Ok(PreviousEntry::Absent)
     }
 
     /// Maps `key` to `destination`; tells whether that is a change.
     pub(crate) fn set(&mut self, key: &str, destination: u16) -> Result<bool, ArenaFull> {
         match self.add(key, destination)? {
-            Was::Absent => Ok(true),
-            Was::At(was) if was == destination => Ok(false),
-            Was::At(was) => {
+            PreviousEntry::Absent => Ok(true),
+            PreviousEntry::At(was) if was == destination => Ok(false),
+            PreviousEntry::At(was) => {
                 if let Some(place) = self.find(key) {
                     self.arena[place..place + 2].copy_from_slice(&destination.to_le_bytes());
                     self.count(was, -1);

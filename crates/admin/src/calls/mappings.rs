@@ -39,9 +39,9 @@ async fn one(shared: &Shared, identifier: &str) -> Answer<Mapping> {
         identifier: identifier.to_owned(),
         normalized,
         destination: resolution.destination.to_string(),
-        routed_to_default: resolution.why.is_default(),
+        routed_to_default: resolution.reason.is_default(),
         cached: resolution.cached,
-        why: resolution.why.label().to_owned(),
+        why: resolution.reason.label().to_owned(),
     })
 }
 

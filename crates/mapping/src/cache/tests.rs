@@ -4,17 +4,20 @@ use tokio::time::advance;
 
 use super::*;
 
-pub(super) const TERMS: Terms =
-    Terms { generation: 0, positive_ttl: Duration::from_secs(600), negative_ttl: Duration::from_secs(30) };
+pub(super) const POLICY: CachePolicy = CachePolicy {
+    generation: 0,
+    positive_ttl: Duration::from_secs(600),
+    negative_ttl: Duration::from_secs(30),
+};
 
-fn found(name: &str) -> Answer {
-    Answer::Found(name.into())
+fn found(name: &str) -> MappingAnswer {
+    MappingAnswer::Found(name.into())
 }
 
 /// Asks for `key`; the store says `said`. Tells whether the store was asked.
-async fn ask(cache: &Cache, key: &str, said: Result<Option<&str>, StoreError>) -> (Answer, bool) {
+async fn ask(cache: &Cache, key: &str, said: Result<Option<&str>, StoreError>) -> (MappingAnswer, bool) {
     let said = said.map(|name| name.map(Name::from));
-    let looked = cache.answer(key, &TERMS, || async { said }).await;
+    let looked = cache.lookup(key, &POLICY, || async { said }).await;
     (looked.answer, !looked.is_cached)
 }
 
@@ -26,20 +29,20 @@ fn down() -> Result<Option<&'static str>, StoreError> {
 async fn answers_are_believed_for_their_time() {
     let cache = Cache::new(10);
     assert_eq!(ask(&cache, "a", Ok(Some("new"))).await, (found("new"), true));
-    assert_eq!(ask(&cache, "b", Ok(None)).await, (Answer::Absent, true));
-    assert_eq!(ask(&cache, "c", down()).await, (Answer::Down { last: None }, true));
+    assert_eq!(ask(&cache, "b", Ok(None)).await, (MappingAnswer::Absent, true));
+    assert_eq!(ask(&cache, "c", down()).await, (MappingAnswer::Down { last: None }, true));
     advance(Duration::from_millis(4_999)).await;
-    assert_eq!(ask(&cache, "c", Ok(None)).await, (Answer::Down { last: None }, false));
+    assert_eq!(ask(&cache, "c", Ok(None)).await, (MappingAnswer::Down { last: None }, false));
     advance(Duration::from_millis(1)).await;
-    assert_eq!(ask(&cache, "c", Ok(None)).await, (Answer::Absent, true));
+    assert_eq!(ask(&cache, "c", Ok(None)).await, (MappingAnswer::Absent, true));
     advance(Duration::from_millis(24_999)).await;
-    assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (Answer::Absent, false));
+    assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (MappingAnswer::Absent, false));
     advance(Duration::from_millis(1)).await;
     assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (found("new"), true));
     advance(Duration::from_millis(569_999)).await;
     assert_eq!(ask(&cache, "a", Ok(None)).await, (found("new"), false));
     advance(Duration::from_millis(1)).await;
-    assert_eq!(ask(&cache, "a", Ok(None)).await, (Answer::Absent, true));
+    assert_eq!(ask(&cache, "a", Ok(None)).await, (MappingAnswer::Absent, true));
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,13 +51,13 @@ async fn a_found_answer_outlives_its_time_and_every_outage() {
     ask(&cache, "a", Ok(Some("new"))).await;
     for _ in 0..3 {
         advance(Duration::from_secs(600)).await;
-        assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: Some("new".into()) }, true));
+        assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("new".into()) }, true));
     }
     assert_eq!(cache.last_known("a"), found("new"));
-    assert_eq!(cache.given_up("a").answer, Answer::Down { last: Some("new".into()) });
+    assert_eq!(cache.abandoned("a").answer, MappingAnswer::Down { last: Some("new".into()) });
     advance(DOWN_TTL).await;
-    assert_eq!(ask(&cache, "a", Ok(None)).await, (Answer::Absent, true));
-    assert_eq!(cache.last_known("a"), Answer::Absent);
+    assert_eq!(ask(&cache, "a", Ok(None)).await, (MappingAnswer::Absent, true));
+    assert_eq!(cache.last_known("a"), MappingAnswer::Absent);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,20 +65,20 @@ async fn invalidated_flushed_and_written_answers_are_asked_anew_and_kept_for_an_
     let cache = Cache::new(10);
     ask(&cache, "a", Ok(Some("old"))).await;
     cache.invalidate("a");
-    assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: Some("old".into()) }, true));
-    cache.learn("a", Some(&"new".into()));
-    assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: Some("new".into()) }, true));
-    cache.learn("a", None);
-    assert_eq!(ask(&cache, "a", down()).await, (Answer::Down { last: None }, true));
+    assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("old".into()) }, true));
+    cache.record_write("a", Some(&"new".into()));
+    assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("new".into()) }, true));
+    cache.record_write("a", None);
+    assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: None }, true));
     cache.invalidate("nobody");
     assert_eq!((cache.len(), cache.is_empty()), (1, false));
 
-    let terms = |generation| Terms { generation, ..TERMS };
-    let asked = cache.answer("b", &terms(cache.flushes()), || async { Ok(Some("new".into())) }).await;
+    let policy = |generation| CachePolicy { generation, ..POLICY };
+    let asked = cache.lookup("b", &policy(cache.flushes()), || async { Ok(Some("new".into())) }).await;
     assert!(!asked.is_cached);
     cache.flush();
-    let asked = cache.answer("b", &terms(cache.flushes()), || async { Ok(None) }).await;
-    assert_eq!((asked.answer, asked.is_cached), (Answer::Absent, false));
+    let asked = cache.lookup("b", &policy(cache.flushes()), || async { Ok(None) }).await;
+    assert_eq!((asked.answer, asked.is_cached), (MappingAnswer::Absent, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,29 +86,29 @@ async fn who_leaves_lets_the_next_one_ask_and_leaves_nothing_behind() {
     let cache = Arc::new(Cache::new(10));
     let first = tokio::spawn({
         let cache = Arc::clone(&cache);
-        async move { cache.answer("a", &TERMS, pending).await }
+        async move { cache.lookup("a", &POLICY, pending).await }
     });
     tokio::task::yield_now().await;
     let second = tokio::spawn({
         let cache = Arc::clone(&cache);
-        async move { cache.answer("a", &TERMS, || async { Ok(Some("new".into())) }).await }
+        async move { cache.lookup("a", &POLICY, || async { Ok(Some("new".into())) }).await }
     });
     tokio::task::yield_now().await;
-    assert_eq!(cache.under_way(), 1, "both are on one flight");
+    assert_eq!(cache.in_flight_count(), 1, "both are on one flight");
     first.abort();
     assert!(first.await.is_err());
     assert_eq!(second.await.unwrap().answer, found("new"));
-    assert_eq!(cache.under_way(), 0);
+    assert_eq!(cache.in_flight_count(), 0);
 
     let alone = tokio::spawn({
         let cache = Arc::clone(&cache);
-        async move { cache.answer("b", &TERMS, pending).await }
+        async move { cache.lookup("b", &POLICY, pending).await }
     });
     tokio::task::yield_now().await;
-    assert_eq!(cache.under_way(), 1);
+    assert_eq!(cache.in_flight_count(), 1);
     alone.abort();
     assert!(alone.await.is_err());
-    assert_eq!(cache.under_way(), 0);
+    assert_eq!(cache.in_flight_count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,15 +119,15 @@ async fn it_is_bounded_and_may_keep_nothing() {
             ask(&cache, &format!("user{number}"), Ok(Some("new"))).await;
             assert!(cache.len() <= bound, "{} > {bound}", cache.len());
         }
-        assert_eq!(cache.under_way(), 0);
+        assert_eq!(cache.in_flight_count(), 0);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_time_without_end_ends_in_a_year() {
-    let terms = Terms { positive_ttl: Duration::MAX, ..TERMS };
+    let policy = CachePolicy { positive_ttl: Duration::MAX, ..POLICY };
     let cache = Cache::new(10);
-    cache.answer("a", &terms, || async { Ok(Some("new".into())) }).await;
+    cache.lookup("a", &policy, || async { Ok(Some("new".into())) }).await;
     advance(Duration::from_secs(300 * 24 * 3_600)).await;
     assert_eq!(ask(&cache, "a", Ok(None)).await, (found("new"), false));
 }

@@ -16,38 +16,38 @@ use tokio::time::{Instant, sleep};
 
 use super::file_state::{FileState, SharedFile, WriteRequest};
 use super::read::{self, Snapshot};
-use super::replace::{Before, Replaced, replace};
-use crate::edit::Edits;
+use super::replace::{ReadVersion, ReplaceOutcome, replace};
+use crate::edit::TextEdits;
 use crate::parse::MAX_FILE_BYTES;
 use crate::rules::Rules;
 use crate::store::{Applied, Change, LoadError, StoreError};
 use crate::table::Table;
 
 /// The folder, locked against other processes; `None` where it cannot be locked (some network file systems).
-type Claim = Result<Option<File>, StoreError>;
+type FolderLock = Result<Option<File>, StoreError>;
 
 /// A request whose changes are in the new file, and what it is told if that gets there.
 type Waiting = (oneshot::Sender<Result<Applied, StoreError>>, Applied);
 
 /// How long another process may have the folder.
-const MAX_CLAIM: Duration = Duration::from_secs(5);
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// How often we look whether it still has.
-const CLAIM_EVERY: Duration = Duration::from_millis(20);
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// How often a hand may overtake us between reading and renaming.
 const MAX_ROUNDS: usize = 3;
 
 /// How long a write waits for an edit under way to be finished.
-const MAX_UNREST: Duration = Duration::from_secs(5);
+const MAX_QUIET_WAIT: Duration = Duration::from_secs(5);
 
 /// Locks the file's folder: during an upgrade, or beside another proxy, two processes may write.
-async fn claim(path: &Path) -> Claim {
-    let deadline = Instant::now() + MAX_CLAIM;
+async fn lock_folder(path: &Path) -> FolderLock {
+    let deadline = Instant::now() + MAX_LOCK_WAIT;
     loop {
-        match try_claim(path) {
+        match try_lock_folder(path) {
             Ok(Some(folder)) => return Ok(Some(folder)),
-            Ok(None) if Instant::now() < deadline => sleep(CLAIM_EVERY).await,
+            Ok(None) if Instant::now() < deadline => sleep(LOCK_POLL).await,
             Ok(None) => return Err(StoreError::Busy("another process is writing the mapping file")),
             Err(error) => {
                 tracing::debug!(file = %path.display(), %error, "the mapping file's folder cannot be locked");
@@ -58,7 +58,7 @@ async fn claim(path: &Path) -> Claim {
 }
 
 /// `None` while another process has it.
-fn try_claim(path: &Path) -> io::Result<Option<File>> {
+fn try_lock_folder(path: &Path) -> io::Result<Option<File>> {
     let real = path.canonicalize()?;
     let folder = File::open(real.parent().unwrap_or_else(|| Path::new("/")))?;
     match flock(&folder, FlockOperation::NonBlockingLockExclusive) {
@@ -73,16 +73,16 @@ fn try_claim(path: &Path) -> io::Result<Option<File>> {
 impl SharedFile {
     /// Writes everything that waits, and answers. Called in one's turn only.
     pub(super) async fn commit(self: Arc<Self>) {
-        let claim = claim(&self.path).await;
+        let claim = lock_folder(&self.path).await;
         let mut batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if let Err(error) = &claim {
             return answer_all(batch.into_iter().map(|request| request.reply), error);
         }
         for _ in 0..MAX_ROUNDS {
-            let is_at_rest = self.rest(MAX_UNREST).await;
+            let is_quiet = self.wait_until_quiet(MAX_QUIET_WAIT).await;
             // Who no longer waits has been promised nothing, and would not expect the change later.
             batch.retain(|request| !request.reply.is_closed());
-            if !is_at_rest {
+            if !is_quiet {
                 break;
             }
             let inner = Arc::clone(&self);
@@ -111,26 +111,26 @@ impl SharedFile {
                 return Vec::new();
             }
         };
-        let is_news = snapshot.stamp != state.stamp;
+        let is_external = snapshot.stamp != state.stamp;
         let kept: Vec<Vec<Change>> = batch.iter().map(|request| request.changes.clone()).collect();
         let (waiting, edits) = merge(batch, &mut snapshot.table, &state.rules);
         let Some(edits) = edits else {
-            self.finish(snapshot, &state.rules, is_news);
+            self.finish(snapshot, &state.rules, is_external);
             answer_applied(waiting);
             return Vec::new();
         };
         let text = edits.apply(&snapshot.text, &state.rules);
-        match self.put(&text, Before { stamp: snapshot.stamp, text: &snapshot.text }) {
-            Ok(Replaced::Overtaken) => {
+        match self.put(&text, ReadVersion { stamp: snapshot.stamp, text: &snapshot.text }) {
+            Ok(ReplaceOutcome::Overtaken) => {
                 let requests = waiting.into_iter().zip(kept);
                 return requests.map(|((reply, _), changes)| WriteRequest { changes, reply }).collect();
             }
-            Ok(Replaced::Durable(stamp)) => {
-                self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_news);
+            Ok(ReplaceOutcome::Durable(stamp)) => {
+                self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_external);
                 answer_applied(waiting);
             }
-            Ok(Replaced::Visible(stamp, error)) => {
-                self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_news);
+            Ok(ReplaceOutcome::Visible(stamp, error)) => {
+                self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_external);
                 let error = StoreError::NotDurable { path: self.path.clone(), error: Arc::new(error) };
                 answer_all(waiting.into_iter().map(|(reply, _)| reply), &error);
             }
@@ -140,22 +140,22 @@ impl SharedFile {
     }
 
     /// Takes over what is in the file now.
-    fn finish(&self, snapshot: Snapshot, rules: &Arc<Rules>, is_news: bool) {
-        if is_news {
+    fn finish(&self, snapshot: Snapshot, rules: &Arc<Rules>, is_external: bool) {
+        if is_external {
             tracing::info!(file = %self.path.display(), "an edit of the mapping file was merged");
         }
-        drop(self.take_over(FileState::of(snapshot, Arc::clone(rules)), is_news));
+        drop(self.take_over(FileState::of(snapshot, Arc::clone(rules)), is_external));
     }
 
     /// The new text in the place of the old file, or of the one that a link at our path leads to.
-    fn put(&self, text: &[u8], read: Before<'_>) -> Result<Replaced, StoreError> {
+    fn put(&self, text: &[u8], read: ReadVersion<'_>) -> Result<ReplaceOutcome, StoreError> {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(LoadError::TooLarge { path: self.path.clone(), max: MAX_FILE_BYTES }.into());
         }
         let put = self.path.canonicalize().and_then(|real| replace(&real, read, text, &*self.before));
         match put {
             // Taken away since it was read: what the next reading says of that is the answer.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Replaced::Overtaken),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ReplaceOutcome::Overtaken),
             put => put.map_err(|error| self.write_error(error)),
         }
     }
@@ -181,9 +181,9 @@ impl SharedFile {
 
 /// Makes the changes of each request that is sound in the table; the others are answered. `None` instead of
 /// edits when there is nothing to write.
-fn merge(batch: Vec<WriteRequest>, table: &mut Table, rules: &Rules) -> (Vec<Waiting>, Option<Edits>) {
+fn merge(batch: Vec<WriteRequest>, table: &mut Table, rules: &Rules) -> (Vec<Waiting>, Option<TextEdits>) {
     let mut waiting = Vec::with_capacity(batch.len());
-    let mut edits = Edits::default();
+    let mut edits = TextEdits::default();
     let mut total = 0;
     for request in batch {
         match change(&request.changes, table, rules, &mut edits) {
@@ -202,7 +202,7 @@ fn change(
     changes: &[Change],
     table: &mut Table,
     rules: &Rules,
-    edits: &mut Edits,
+    edits: &mut TextEdits,
 ) -> Result<Applied, StoreError> {
     let judged: Result<Vec<_>, _> = changes.iter().map(|change| judge(change, rules)).collect();
     let mut applied = Applied::default();

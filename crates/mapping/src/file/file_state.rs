@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
 use super::read::{self, Snapshot, Stamp};
-use super::replace::Step;
+use super::replace::WriteStep;
 use super::writer_activity::WriterActivity;
 use crate::rules::{Rules, domain_key};
 use crate::store::{Applied, Change, LoadError, Loaded, StoreError};
@@ -31,27 +31,27 @@ pub(super) struct SharedFile {
     pub(super) state: ArcSwap<FileState>,
     pub(super) epoch: AtomicU64,
     /// Rung after each new epoch.
-    pub(super) renewed: Notify,
-    /// Told of each edit, after its epoch.
+    pub(super) epoch_changed: Notify,
+    /// ReportedState of each edit, after its epoch.
     pub(super) listener: OnceLock<Listener>,
     /// Writes that wait for the next rewrite. The lock is for pushing and taking only.
     pub(super) waiting: Mutex<Vec<WriteRequest>>,
     /// Held by whoever reads or rewrites the file.
-    pub(super) turn: Arc<AsyncMutex<()>>,
+    pub(super) file_lock: Arc<AsyncMutex<()>>,
     /// What the watch has heard of a hand that writes to the file.
-    pub(super) pen: WriterActivity,
+    pub(super) writer: WriterActivity,
     /// Asked before each step on the disk; tests fail or stop one.
-    pub(super) before: Box<dyn Fn(Step) -> io::Result<()> + Send + Sync>,
+    pub(super) before: Box<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>,
 }
 
 /// An edit that was taken over: what is answered now that was not before.
 #[derive(Debug)]
-pub struct Edit {
+pub struct FileEdit {
     pub(super) before: Arc<FileState>,
     pub(super) after: Arc<FileState>,
 }
 
-pub(super) type Listener = Box<dyn Fn(&Edit) + Send + Sync>;
+pub(super) type Listener = Box<dyn Fn(&FileEdit) + Send + Sync>;
 
 /// The file as it was taken over.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl SharedFile {
         let state = self.read(rules)?;
         let loaded = state.loaded;
         drop(self.take_over(state, true));
-        self.tell(loaded);
+        self.log_loaded(loaded);
         Ok(loaded)
     }
 
@@ -88,20 +88,20 @@ impl SharedFile {
         let state = FileState::of(snapshot, Arc::clone(&state.rules));
         let loaded = state.loaded;
         drop(self.take_over(state, true));
-        self.tell(loaded);
+        self.log_loaded(loaded);
         Ok(Some(loaded))
     }
 
-    /// From now on lookups are answered from `state`. With `is_news` it holds more than what was written
+    /// From now on lookups are answered from `state`. With `is_external` it holds more than what was written
     /// through us, so whoever has cached answers has to ask anew. What comes back holds the old table: to drop it is
     /// the longest part of it all.
-    pub(super) fn take_over(&self, state: FileState, is_news: bool) -> Edit {
+    pub(super) fn take_over(&self, state: FileState, is_external: bool) -> FileEdit {
         let after = Arc::new(state);
-        let edit = Edit { before: self.state.swap(Arc::clone(&after)), after };
-        if is_news {
+        let edit = FileEdit { before: self.state.swap(Arc::clone(&after)), after };
+        if is_external {
             // After the swap: whoever reads the new epoch finds the new table.
             self.epoch.fetch_add(1, Ordering::AcqRel);
-            self.renewed.notify_waiters();
+            self.epoch_changed.notify_waiters();
             if let Some(listener) = self.listener.get() {
                 listener(&edit);
             }
@@ -133,7 +133,7 @@ impl SharedFile {
         LoadError::Io { path: self.path.clone(), error: Arc::new(error) }
     }
 
-    pub(super) fn tell(&self, loaded: Loaded) {
+    pub(super) fn log_loaded(&self, loaded: Loaded) {
         let path = self.path.display();
         tracing::info!(file = %path, entries = loaded.entries, domains = loaded.domains, "mapping file read");
         if loaded.domains > 0 && !self.state.load().rules.domains {
@@ -149,9 +149,9 @@ impl std::fmt::Debug for SharedFile {
     }
 }
 
-// === impl Edit ===
+// === impl FileEdit ===
 
-impl Edit {
+impl FileEdit {
     /// Whether the account's own entry, or its domain's, is another one since.
     #[must_use]
     pub fn concerns(&self, account: &str) -> bool {

@@ -10,14 +10,14 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LinkChain {
     /// Folders that are there, each once.
-    pub(super) places: Vec<Place>,
+    pub(super) folders: Vec<WatchedFolder>,
     /// The name of the file itself, behind all links.
     pub(super) name: OsString,
 }
 
 /// A folder. One that was removed and made anew under the same name is another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WatchedFolder {
     pub(super) folder: PathBuf,
     /// Device and inode.
     id: (u64, u64),
@@ -27,8 +27,8 @@ pub(super) struct Place {
 const MAX_LINKS: usize = 40;
 
 /// Follows `path` link by link. What is not there is left out.
-pub(super) fn trail(path: &Path) -> LinkChain {
-    let mut trail = LinkChain { places: Vec::new(), name: OsString::new() };
+pub(super) fn link_chain(path: &Path) -> LinkChain {
+    let mut chain = LinkChain { folders: Vec::new(), name: OsString::new() };
     let mut at = PathBuf::from("/");
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut ahead = steps(&absolute);
@@ -42,7 +42,7 @@ pub(super) fn trail(path: &Path) -> LinkChain {
         match fs::read_link(&next) {
             Ok(target) if links < MAX_LINKS => {
                 links += 1;
-                trail.add(&at);
+                chain.add(&at);
                 if target.is_absolute() {
                     at = PathBuf::from("/");
                 }
@@ -51,13 +51,13 @@ pub(super) fn trail(path: &Path) -> LinkChain {
                 ahead = behind;
             }
             _ if ahead.is_empty() => {
-                trail.add(&at);
-                trail.name = step;
+                chain.add(&at);
+                chain.name = step;
             }
             _ => at = next,
         }
     }
-    trail
+    chain
 }
 
 /// The names of a path, and `..`.
@@ -77,9 +77,9 @@ impl LinkChain {
         let Ok(metadata) = fs::metadata(folder) else {
             return;
         };
-        let place = Place { folder: folder.to_owned(), id: (metadata.dev(), metadata.ino()) };
-        if !self.places.contains(&place) {
-            self.places.push(place);
+        let place = WatchedFolder { folder: folder.to_owned(), id: (metadata.dev(), metadata.ino()) };
+        if !self.folders.contains(&place) {
+            self.folders.push(place);
         }
     }
 }
@@ -108,14 +108,14 @@ mod tests {
             ("nowhere/mapping", &[], "mapping"),
             ("loop", &[""], "loop"),
         ] {
-            let trail = trail(&root.join(path));
-            let found: Vec<_> = trail.places.iter().map(|place| place.folder.clone()).collect();
+            let chain = link_chain(&root.join(path));
+            let found: Vec<_> = chain.folders.iter().map(|place| place.folder.clone()).collect();
             let folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
-            assert_eq!((found, &*trail.name), (folders, name.as_ref()), "{path}");
+            assert_eq!((found, &*chain.name), (folders, name.as_ref()), "{path}");
         }
-        let before = trail(&root.join("srv/v2/mapping"));
+        let before = link_chain(&root.join("srv/v2/mapping"));
         fs::rename(root.join("srv/v2"), root.join("srv/away")).unwrap();
         fs::create_dir(root.join("srv/v2")).unwrap();
-        assert_ne!(trail(&root.join("srv/v2/mapping")), before, "another folder of the same name");
+        assert_ne!(link_chain(&root.join("srv/v2/mapping")), before, "another folder of the same name");
     }
 }

@@ -1,51 +1,54 @@
-//! The same file by other rules: read and judged beforehand, taken over in an instant, cleared up behind it.
+//! A reload of the mapping file under new rules, in three parts: read and validate, take effect in an instant, clean up.
+//!
+//! The split exists so that the slow parts do not run while a new plan takes effect.
 
 use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::file_state::{Edit, FileState, SharedFile};
+use super::file_state::{FileEdit, FileState, SharedFile};
 use crate::store::Loaded;
 
-/// The file as it is by other rules, and the turn in which it was read.
+/// The file as read under new rules. It holds the file's lock, so nothing else reads or writes the file meanwhile.
 #[derive(Debug)]
-#[must_use = "nothing is taken over yet"]
+#[must_use = "nothing has taken effect yet"]
 pub struct Prepared {
     pub(super) inner: Arc<SharedFile>,
     pub(super) state: FileState,
-    pub(super) turn: OwnedMutexGuard<()>,
+    pub(super) guard: OwnedMutexGuard<()>,
 }
 
-/// A file that was taken over, with the table that it replaced.
+/// A file that has taken effect, with the table that it replaced.
 #[derive(Debug)]
-#[must_use = "to be settled where nobody waits"]
+#[must_use = "call `settle` on a thread that may block"]
 pub struct Taken {
     inner: Arc<SharedFile>,
-    edit: Edit,
+    edit: FileEdit,
     loaded: Loaded,
-    turn: OwnedMutexGuard<()>,
+    guard: OwnedMutexGuard<()>,
 }
 
 // === impl Prepared ===
 
 impl Prepared {
-    /// From now on lookups are answered by it. Takes no longer than an edit's listener.
+    /// Answers lookups from the new table from now on. Takes no longer than the edit listener does.
     pub fn take_over(self) -> Taken {
-        let Self { inner, state, turn } = self;
+        let Self { inner, state, guard } = self;
         let loaded = state.loaded;
         let edit = inner.take_over(state, true);
-        Taken { inner, edit, loaded, turn }
+        Taken { inner, edit, loaded, guard }
     }
 }
 
 // === impl Taken ===
 
 impl Taken {
-    /// Logs it, and gives the old table back, which takes milliseconds where it was large. Blocks.
+    /// Logs the reload and frees the old table, which takes milliseconds for a large one. Blocks.
     pub fn settle(self) -> Loaded {
-        let Self { inner, edit, loaded, turn } = self;
-        inner.tell(loaded);
-        drop((edit, turn));
+        let Self { inner, edit, loaded, guard } = self;
+        inner.log_loaded(loaded);
+        drop(edit);
+        drop(guard);
         loaded
     }
 }

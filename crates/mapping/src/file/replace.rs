@@ -20,7 +20,7 @@ use super::read::Stamp;
 
 /// A step on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum WriteStep {
     Create,
     Write,
     Sync,
@@ -31,7 +31,7 @@ pub(super) enum Step {
 
 /// How far a replacement came.
 #[derive(Debug)]
-pub(super) enum Replaced {
+pub(super) enum ReplaceOutcome {
     /// The new file is there and stays.
     Durable(Stamp),
     /// The new file is there, but a crash may bring the old one back.
@@ -42,7 +42,7 @@ pub(super) enum Replaced {
 
 /// What was read of the old file.
 #[derive(Clone, Copy)]
-pub(super) struct Before<'a> {
+pub(super) struct ReadVersion<'a> {
     pub(super) stamp: Stamp,
     pub(super) text: &'a [u8],
 }
@@ -53,44 +53,44 @@ pub(super) struct Before<'a> {
 /// What the system said at the first step that failed; the old file is as it was.
 pub(super) fn replace(
     old: &Path,
-    read: Before<'_>,
+    read: ReadVersion<'_>,
     text: &[u8],
-    before: &dyn Fn(Step) -> io::Result<()>,
-) -> io::Result<Replaced> {
+    before: &dyn Fn(WriteStep) -> io::Result<()>,
+) -> io::Result<ReplaceOutcome> {
     let folder =
         old.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let scrap = Scrap(scrap_path(folder, old));
+    let temporary = TemporaryFile(temporary_path(folder, old));
     let metadata = std::fs::metadata(old)?;
-    before(Step::Create)?;
-    let mut file = create(&scrap.0)?;
-    before(Step::Write)?;
+    before(WriteStep::Create)?;
+    let mut file = create(&temporary.0)?;
+    before(WriteStep::Write)?;
     file.write_all(text)?;
     keep_owner_and_mode(&file, &metadata)?;
-    before(Step::Sync)?;
+    before(WriteStep::Sync)?;
     file.sync_all()?;
-    before(Step::Look)?;
+    before(WriteStep::Look)?;
     if Stamp::at(old)? != read.stamp {
-        return Ok(Replaced::Overtaken);
+        return Ok(ReplaceOutcome::Overtaken);
     }
-    before(Step::Rename)?;
-    let is_exchanged = put_in_place(&scrap.0, old)?;
-    if is_exchanged && !Stamp::at(&scrap.0).is_ok_and(|stamp| stamp.is_same_version(read.stamp)) {
-        return put_back(&scrap.0, old, &file);
+    before(WriteStep::Rename)?;
+    let is_exchanged = put_in_place(&temporary.0, old)?;
+    if is_exchanged && !Stamp::at(&temporary.0).is_ok_and(|stamp| stamp.is_same_version(read.stamp)) {
+        return put_back(&temporary.0, old, &file);
     }
     // Afterwards, since renaming may count as a change of status.
     let stamp = Stamp::of(&file.metadata()?);
-    let synced = before(Step::SyncFolder).and_then(|()| File::open(folder)?.sync_all());
+    let synced = before(WriteStep::SyncFolder).and_then(|()| File::open(folder)?.sync_all());
     // Once more, and by its content: who had it open when it was exchanged has had the time to write.
-    if is_exchanged && !has_content(&scrap.0, read.text) {
-        return put_back(&scrap.0, old, &file);
+    if is_exchanged && !has_content(&temporary.0, read.text) {
+        return put_back(&temporary.0, old, &file);
     }
     // A hand may have saved over the new file already, without having seen it.
     if !Stamp::at(old).is_ok_and(|now| now.is_same_version(stamp)) {
-        return Ok(Replaced::Overtaken);
+        return Ok(ReplaceOutcome::Overtaken);
     }
     Ok(match synced {
-        Ok(()) => Replaced::Durable(stamp),
-        Err(error) => Replaced::Visible(stamp, error),
+        Ok(()) => ReplaceOutcome::Durable(stamp),
+        Err(error) => ReplaceOutcome::Visible(stamp, error),
     })
 }
 
@@ -104,12 +104,12 @@ fn put_in_place(new: &Path, old: &Path) -> io::Result<bool> {
 }
 
 /// Undoes an exchange, unless somebody has put a file of their own there since: that one is the newest.
-fn put_back(scrap: &Path, old: &Path, ours: &File) -> io::Result<Replaced> {
+fn put_back(temporary: &Path, old: &Path, ours: &File) -> io::Result<ReplaceOutcome> {
     let ours = Stamp::of(&ours.metadata()?);
     if Stamp::at(old).is_ok_and(|stamp| stamp.is_same_file(ours)) {
-        renameat_with(CWD, scrap, CWD, old, RenameFlags::EXCHANGE)?;
+        renameat_with(CWD, temporary, CWD, old, RenameFlags::EXCHANGE)?;
     }
-    Ok(Replaced::Overtaken)
+    Ok(ReplaceOutcome::Overtaken)
 }
 
 /// Whether the file holds exactly `text`.
@@ -121,18 +121,18 @@ fn has_content(path: &Path, text: &[u8]) -> bool {
 }
 
 /// What stands at the new file's first path: it, or the old one after the exchange. Dropping removes it.
-struct Scrap(PathBuf);
+struct TemporaryFile(PathBuf);
 
-// === impl Scrap ===
+// === impl TemporaryFile ===
 
-impl Drop for Scrap {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         // Where there is no exchange it is gone; when it cannot be removed, the next write tries again.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-fn scrap_path(folder: &Path, old: &Path) -> PathBuf {
+fn temporary_path(folder: &Path, old: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(old.file_name().unwrap_or_default());
     name.push(".pointsman-new");

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::watch::Told;
+use super::watch::ReportedState;
 use super::*;
 use crate::line::BadLines;
 use crate::store::BadIdentifier;
 
 mod disk;
-mod hand;
 mod killed;
+mod manual_edits;
 
 /// Longer than anything here takes; not a measure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ fn open(path: &Path) -> FileStore {
 }
 
 /// A store that does `before` before each step on the disk.
-fn probed(path: &Path, before: impl Fn(Step) -> io::Result<()> + Send + Sync + 'static) -> FileStore {
+fn probed(path: &Path, before: impl Fn(WriteStep) -> io::Result<()> + Send + Sync + 'static) -> FileStore {
     FileStore::open_with(path.to_owned(), rules(), Box::new(before)).unwrap()
 }
 
@@ -127,7 +127,7 @@ async fn all_or_nothing() {
 /// At whatever step the disk refuses, the old file and the old table stay, and nothing is left beside them.
 #[tokio::test]
 async fn a_step_that_fails_changes_nothing() {
-    for failing in [Step::Create, Step::Write, Step::Sync, Step::Rename] {
+    for failing in [WriteStep::Create, WriteStep::Write, WriteStep::Sync, WriteStep::Rename] {
         let (folder, path) = folder(TEXT);
         let store = probed(&path, move |step| match step {
             step if step == failing => Err(io::Error::from_raw_os_error(28)),
@@ -144,7 +144,7 @@ async fn a_step_that_fails_changes_nothing() {
 async fn a_folder_that_cannot_be_synced_is_told_and_the_table_follows_the_file() {
     let (_folder, path) = folder(TEXT);
     let store = probed(&path, |step| match step {
-        Step::SyncFolder => Err(io::Error::from_raw_os_error(5)),
+        WriteStep::SyncFolder => Err(io::Error::from_raw_os_error(5)),
         _ => Ok(()),
     });
     let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
@@ -216,10 +216,10 @@ fn stopped(
     let gate = Mutex::new(Some(gate));
     let renames = Arc::clone(renames);
     let store = probed(path, move |step| {
-        if step == Step::Rename {
+        if step == WriteStep::Rename {
             renames.fetch_add(1, Ordering::SeqCst);
         }
-        if step == Step::Create
+        if step == WriteStep::Create
             && let Some(gate) = gate.lock().unwrap().take()
         {
             arrived.send(()).unwrap();

@@ -1,8 +1,8 @@
-//! Edits of the file are picked up by themselves.
+//! Picks up edits of the mapping file without a reload.
 //!
-//! Folders are watched, not the file: a file that is renamed into place, or a link that is turned to another
-//! folder (as Kubernetes does), would be lost from sight. Where nothing is told (network file systems, no
-//! watch left), a look every half minute finds the change. A bad file is told once and not taken over.
+//! Folders are watched, not the file: a watch on the file would be lost when a new file is renamed into its place or a
+//! link is pointed at another folder, as Kubernetes does. Where the system reports no events (network file systems, no
+//! watches left), a check every 30 seconds finds the edit. An invalid file is reported once and never used.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::FileStore;
-use super::link_chain::{Place, trail};
+use super::link_chain::{WatchedFolder, link_chain};
 use super::quiet::stamp_at;
 use super::read::Stamp;
 use super::writer_activity::{MAX_OPEN, WriterActivity};
@@ -27,72 +27,71 @@ pub struct Watch {
     task: JoinHandle<()>,
 }
 
-/// What has been told of the file as it is, so that it is told once.
+/// The problems of the file that are already in the log, so that each is reported once.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    /// This version of it was refused.
+pub(super) struct ReportedState {
+    /// The version of the file that was refused.
     pub(super) refused: Option<Stamp>,
-    /// There is none.
+    /// The file is missing.
     pub(super) is_gone: bool,
-    /// It changes all the time.
-    pub(super) is_restless: bool,
+    /// The file never stops changing.
+    pub(super) is_changing: bool,
 }
 
-/// Watches every folder on the way to the file. An event is one token, of which one at most waits.
-struct Eyes {
-    told: mpsc::Sender<()>,
-    pen: WriterActivity,
-    places: Vec<Place>,
-    /// `None` where nothing can be watched.
+/// Watches every folder on the path to the file. Events are merged: at most one wake-up is pending.
+struct FolderWatcher {
+    wake: mpsc::Sender<()>,
+    writer: WriterActivity,
+    folders: Vec<WatchedFolder>,
+    /// `None` when the folders cannot be watched.
     watcher: Option<RecommendedWatcher>,
 }
 
-/// Between two looks without being told anything.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How often the file is checked without an event.
+const CHECK_EVERY: Duration = Duration::from_secs(30);
 
 // === impl FileStore ===
 
 impl FileStore {
-    /// Picks up edits from now on: a valid file is taken over, a bad one is told in the log.
+    /// Picks up edits from now on. A valid file takes effect; an invalid one is reported in the log.
     pub fn watch(&self) -> Watch {
-        let (told, news) = mpsc::channel(1);
-        let mut eyes = Eyes { told, pen: self.inner.pen.clone(), places: Vec::new(), watcher: None };
-        eyes.open(self.path());
-        Watch { task: tokio::spawn(follow(self.clone(), eyes, news)) }
+        let (wake, wakeups) = mpsc::channel(1);
+        let writer = self.inner.writer.clone();
+        let mut watcher = FolderWatcher { wake, writer, folders: Vec::new(), watcher: None };
+        watcher.refresh(self.path());
+        Watch { task: tokio::spawn(follow(self.clone(), watcher, wakeups)) }
     }
 
-    /// Takes the file over if it is another one than the one that was taken over, or refused, last.
-    pub(super) async fn look(&self, told: &mut Told) {
-        let is_at_rest = self.inner.rest(MAX_OPEN).await;
-        if !is_at_rest && !std::mem::replace(&mut told.is_restless, true) {
-            tracing::warn!(file = %self.path().display(),
-                "the mapping file is being written to without an end: the mapping stays as it was");
-        }
-        if !is_at_rest {
+    /// Takes the file over unless this version of it is in effect or was already refused.
+    pub(super) async fn check_file(&self, reported: &mut ReportedState) {
+        if !self.inner.wait_until_quiet(MAX_OPEN).await {
+            if !std::mem::replace(&mut reported.is_changing, true) {
+                tracing::warn!(file = %self.path().display(),
+                    "the mapping file does not stop changing: the previous mapping stays in effect");
+            }
             return;
         }
-        told.is_restless = false;
-        // In our turn, so that a write under way is not taken for somebody else's.
-        let turn = self.turn().await;
+        reported.is_changing = false;
+        // Under the lock, so that a write of this process is not mistaken for an edit.
+        let guard = self.lock_file().await;
         let Some(stamp) = stamp_at(self.path()).await else {
-            if !std::mem::replace(&mut told.is_gone, true) {
+            if !std::mem::replace(&mut reported.is_gone, true) {
                 tracing::error!(file = %self.path().display(),
-                    "the mapping file is gone: the mapping stays as it was; a start would fail now");
+                    "the mapping file is missing: the previous mapping stays in effect, but a restart would fail");
             }
             return;
         };
-        told.is_gone = false;
-        if stamp == self.inner.state.load().stamp || Some(stamp) == told.refused {
+        reported.is_gone = false;
+        if stamp == self.inner.state.load().stamp || Some(stamp) == reported.refused {
             return;
         }
-        match self.take_edit(turn).await {
-            Ok(Some(_)) => told.refused = None,
-            // It is being edited: the next look is for that.
+        match self.take_edit(guard).await {
+            Ok(Some(_)) => reported.refused = None,
+            // The file changed while it was read: the next check reads it again.
             Ok(None) => {}
             Err(error) => {
-                tracing::error!(%error,
-                    "the mapping file was changed and is not valid: the mapping stays as it was");
-                told.refused = Some(stamp);
+                tracing::error!(%error, "the edited mapping file is not used: the previous mapping stays in effect");
+                reported.refused = Some(stamp);
             }
         }
     }
@@ -106,56 +105,60 @@ impl Drop for Watch {
     }
 }
 
-// === impl Eyes ===
+// === impl FolderWatcher ===
 
-impl Eyes {
-    /// Looks where the way to the file leads now. Called again, it begins anew only where that has changed.
-    /// Blocks, but for a few looks at folders only.
-    fn open(&mut self, path: &Path) {
-        let trail = trail(path);
-        if trail.places == self.places && self.watcher.is_some() {
+impl FolderWatcher {
+    /// Follows the path to the file again, and watches its folders anew if they have changed. Blocks only for a few
+    /// reads of folder metadata.
+    fn refresh(&mut self, path: &Path) {
+        let chain = link_chain(path);
+        if chain.folders == self.folders && self.watcher.is_some() {
             return;
         }
-        let watcher = self.watcher_of(&trail.places, trail.name);
-        // Told at the start and at a change; not at every try.
-        if let Err(error) = &watcher
-            && trail.places != self.places
-        {
-            tracing::warn!(file = %path.display(), %error,
-                "the mapping file's folder cannot be watched: edits are found within half a minute");
+        match self.watch_folders(&chain.folders, chain.name) {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => {
+                // Reported at the start and after a change, not on every attempt.
+                if chain.folders != self.folders {
+                    tracing::warn!(file = %path.display(), %error,
+                        "the mapping file's folder cannot be watched: edits are found within 30 seconds");
+                }
+                self.watcher = None;
+            }
         }
-        self.watcher = watcher.ok();
-        self.places = trail.places;
+        self.folders = chain.folders;
     }
 
-    fn watcher_of(&self, places: &[Place], name: OsString) -> notify::Result<RecommendedWatcher> {
-        let told = self.told.clone();
-        let pen = self.pen.clone();
+    fn watch_folders(&self, folders: &[WatchedFolder], name: OsString) -> notify::Result<RecommendedWatcher> {
+        let wake = self.wake.clone();
+        let writer = self.writer.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !hear(&event, &name, &pen)) {
+            // After an error events may be missing, so it counts as a possible edit.
+            if event.is_ok_and(|event| !is_possible_edit(&event, &name, &writer)) {
                 return;
             }
-            // Full: a token waits already.
-            let _ = told.try_send(());
+            // A full channel holds a wake-up already.
+            let _ = wake.try_send(());
         })?;
-        for place in places {
-            watcher.watch(&place.folder, RecursiveMode::NonRecursive)?;
+        for watched in folders {
+            watcher.watch(&watched.folder, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)
     }
 }
 
-/// Whether an event may be an edit. Our own reading makes events too, and they are none that matter.
-fn hear(event: &notify::Event, name: &OsString, pen: &WriterActivity) -> bool {
+/// Returns whether an event may be an edit, and records what it says about a program that writes to the file. Our own
+/// reads produce access events, which are ignored.
+fn is_possible_edit(event: &notify::Event, name: &OsString, writer: &WriterActivity) -> bool {
     let is_file = event.paths.iter().any(|path| path.file_name() == Some(name));
     match event.kind {
-        EventKind::Modify(ModifyKind::Data(_)) if is_file => pen.writes(),
+        EventKind::Modify(ModifyKind::Data(_)) if is_file => writer.note_write(),
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Name(_))
         | EventKind::Remove(_)
             if is_file =>
         {
-            pen.is_lifted();
+            writer.note_close();
         }
         EventKind::Access(_) => return false,
         _ => {}
@@ -163,17 +166,17 @@ fn hear(event: &notify::Event, name: &OsString, pen: &WriterActivity) -> bool {
     true
 }
 
-async fn follow(store: FileStore, mut eyes: Eyes, mut news: mpsc::Receiver<()>) {
-    let mut told = Told::default();
-    let mut looks = interval(LOOK_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn follow(store: FileStore, mut watcher: FolderWatcher, mut wakeups: mpsc::Receiver<()>) {
+    let mut reported = ReportedState::default();
+    let mut checks = interval(CHECK_EVERY);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            // Never closed: the eyes keep a sender.
-            _ = news.recv() => {}
-            _ = looks.tick() => {}
+            // Never closed: `watcher` holds a sender.
+            _ = wakeups.recv() => {}
+            _ = checks.tick() => {}
         }
-        eyes.open(store.path());
-        store.look(&mut told).await;
+        watcher.refresh(store.path());
+        store.check_file(&mut reported).await;
     }
 }

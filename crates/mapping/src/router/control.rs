@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{Parts, Router, Settings};
+use super::{ActiveMapping, Router, Settings};
 use crate::store::{Applied, Change, LoadError, Loaded, Store, StoreError};
 
 /// The right to change what a router answers. There is one for each router, and no way to clone it; everything that can
@@ -37,10 +37,10 @@ impl RouterControl {
     /// Routes by another plan and another store (or the same) from now on. Cached answers are looked up again, and kept
     /// for an outage of the store.
     pub fn set_plan(&self, store: &Arc<dyn Store>, settings: &Settings) {
-        self.router.inner.parts.rcu(|parts| Parts {
+        self.router.inner.active.rcu(|active| ActiveMapping {
             store: Arc::clone(store),
             settings: settings.clone(),
-            base: parts.base + PLAN_STEP,
+            base_generation: active.base_generation + PLAN_STEP,
         });
     }
 
@@ -51,16 +51,18 @@ impl RouterControl {
     /// # Errors
     /// The store's; what is cached of these identifiers is looked up again then too.
     pub async fn apply(&self, mut changes: Vec<Change>) -> Result<Applied, StoreError> {
-        let parts = self.router.inner.parts.load_full();
+        let active = self.router.inner.active.load_full();
         for change in &mut changes {
-            if let Cow::Owned(key) = parts.settings.rules.key(&change.identifier) {
+            if let Cow::Owned(key) = active.settings.rules.key(&change.identifier) {
                 change.identifier = key.into();
             }
         }
-        let applied = parts.store.apply(changes.clone()).await;
+        let applied = active.store.apply(changes.clone()).await;
         for change in &changes {
             match &applied {
-                Ok(_) => self.router.inner.cache.learn(&change.identifier, change.destination.as_ref()),
+                Ok(_) => {
+                    self.router.inner.cache.record_write(&change.identifier, change.destination.as_ref())
+                }
                 Err(_) => self.router.inner.cache.invalidate(&change.identifier),
             }
         }
@@ -70,9 +72,9 @@ impl RouterControl {
     /// Has a store that is read as a whole read everything again, and flushes the cache.
     ///
     /// # Errors
-    /// Why the store's content was refused; the entries are unchanged then.
+    /// ResolutionReason the store's content was refused; the entries are unchanged then.
     pub async fn reload(&self) -> Result<Option<Loaded>, LoadError> {
-        let store = Arc::clone(&self.router.inner.parts.load().store);
+        let store = Arc::clone(&self.router.inner.active.load().store);
         let loaded = store.reload().await?;
         self.flush();
         Ok(loaded)

@@ -16,7 +16,7 @@ pub struct Latency {
 
 /// What [`Latency`] is read from.
 #[derive(Debug, Default)]
-pub(super) struct Clocked {
+pub(super) struct LatencyRecorder {
     counts: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
 }
@@ -37,17 +37,17 @@ impl Latency {
     }
 }
 
-// === impl Clocked ===
+// === impl LatencyRecorder ===
 
-impl Clocked {
-    pub(super) fn took(&self, time: Duration) {
+impl LatencyRecorder {
+    pub(super) fn record(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.partition_point(|bound| *bound < micros);
         self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> Latency {
+    pub(super) fn snapshot(&self) -> Latency {
         let mut counts = [0; BOUNDS.len() + 1];
         for (count, counter) in counts.iter_mut().zip(&self.counts) {
             *count = counter.load(Ordering::Relaxed);
@@ -62,11 +62,11 @@ mod tests {
 
     #[test]
     fn times_fall_into_the_bucket_that_they_are_within() {
-        let clocked = Clocked::default();
+        let recorder = LatencyRecorder::default();
         for micros in [0, 10, 11, 5_000_000, 5_000_001, 90_000_000] {
-            clocked.took(Duration::from_micros(micros));
+            recorder.record(Duration::from_micros(micros));
         }
-        let latency = clocked.read();
+        let latency = recorder.snapshot();
         let counted: Vec<_> = latency.buckets().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [(0.000_01, 2), (0.000_05, 1), (5.0, 1), (f64::INFINITY, 2)]);
         assert_eq!(latency.total(), Duration::from_micros(100_000_022));

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::latency::{Clocked, Latency};
+use super::latency::{Latency, LatencyRecorder};
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Stats {
     pub store_errors: u64,
     /// How long store lookups took, failed ones included.
     pub store_latency: Latency,
-    /// Resolutions without the store's word: [`crate::Why::StoreDown`].
+    /// Resolutions without the store's word: [`crate::ResolutionReason::StoreDown`].
     pub store_down: u64,
     /// Resolutions whose answer was no declared destination.
     pub undeclared: u64,
@@ -28,7 +28,7 @@ pub(super) struct Counters {
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) store_errors: AtomicU64,
-    pub(super) store_latency: Clocked,
+    pub(super) store_latency: LatencyRecorder,
     pub(super) store_down: AtomicU64,
     pub(super) undeclared: AtomicU64,
 }
@@ -37,13 +37,13 @@ pub(super) struct Counters {
 
 impl Counters {
     /// The counters at this moment, each by itself.
-    pub(super) fn read(&self, cache_entries: usize) -> Stats {
+    pub(super) fn snapshot(&self, cache_entries: usize) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             hits: read(&self.hits),
             misses: read(&self.misses),
             store_errors: read(&self.store_errors),
-            store_latency: self.store_latency.read(),
+            store_latency: self.store_latency.snapshot(),
             store_down: read(&self.store_down),
             undeclared: read(&self.undeclared),
             cache_entries,

@@ -109,8 +109,8 @@ fn router(store: &Arc<Scripted>) -> RouterControl {
 
 /// `destination why`, and `!` when the store was not asked.
 async fn resolved(router: &Router, identifier: &str) -> String {
-    let Resolution { destination, why, cached } = router.resolve(identifier).await;
-    format!("{destination} {}{}", why.label(), if cached { "!" } else { "" })
+    let Resolution { destination, reason, cached } = router.resolve(identifier).await;
+    format!("{destination} {}{}", reason.label(), if cached { "!" } else { "" })
 }
 
 #[tokio::test(start_paused = true)]
@@ -342,7 +342,7 @@ async fn no_answer_is_older_than_the_last_write() {
                 let name = if round % 2 == 0 { "new" } else { "old" };
                 router.apply(vec![Change::set(identifier.as_str(), name)]).await.unwrap();
                 let now = router.resolve(&identifier).await;
-                assert_eq!((&*now.destination, now.why), (name, Why::Entry), "round {round}");
+                assert_eq!((&*now.destination, now.reason), (name, ResolutionReason::Entry), "round {round}");
             }
         })
     });

@@ -18,7 +18,7 @@ fn set_get_remove() {
     assert_eq!(table.set("alice", 0), Ok(true));
     assert_eq!(table.set("alice", 0), Ok(false));
     assert_eq!(table.set("alice", 1), Ok(true));
-    assert_eq!(table.add("alice", 0), Ok(Was::At(1)));
+    assert_eq!(table.add("alice", 0), Ok(PreviousEntry::At(1)));
     assert_eq!(table.get("alice").map(|name| &**name), Some("old"));
     assert_eq!(table.get("alic"), None);
     assert_eq!((table.remove("alice"), table.remove("alice")), (true, false));

@@ -29,12 +29,12 @@ async fn writer() {
 async fn each_step_leaves_the_old_file_or_the_new_one() {
     let new = TEXT.replace("alice\told", "alice\tnew");
     for (step, expected) in [
-        (Step::Create, TEXT),
-        (Step::Write, TEXT),
-        (Step::Sync, TEXT),
-        (Step::Look, TEXT),
-        (Step::Rename, TEXT),
-        (Step::SyncFolder, &new),
+        (WriteStep::Create, TEXT),
+        (WriteStep::Write, TEXT),
+        (WriteStep::Sync, TEXT),
+        (WriteStep::Look, TEXT),
+        (WriteStep::Rename, TEXT),
+        (WriteStep::SyncFolder, &new),
     ] {
         let (folder, path) = folder(TEXT);
         let mut writer = Command::new(std::env::current_exe().unwrap());

@@ -83,7 +83,14 @@ impl Save {
 async fn a_hand_that_saves_while_we_write_is_merged() {
     let mut cases = tokio::task::JoinSet::new();
     for save in SAVES {
-        for step in [Step::Create, Step::Write, Step::Sync, Step::Look, Step::Rename, Step::SyncFolder] {
+        for step in [
+            WriteStep::Create,
+            WriteStep::Write,
+            WriteStep::Sync,
+            WriteStep::Look,
+            WriteStep::Rename,
+            WriteStep::SyncFolder,
+        ] {
             cases.spawn(saved_while_we_write(save, step));
         }
     }
@@ -92,7 +99,7 @@ async fn a_hand_that_saves_while_we_write_is_merged() {
     }
 }
 
-async fn saved_while_we_write(save: Save, step: Step) {
+async fn saved_while_we_write(save: Save, step: WriteStep) {
     const BASE: &str = "# people\nalice old\n";
     let (_folder, path) = folder(BASE);
     let is_saved = AtomicBool::new(false);
@@ -116,14 +123,14 @@ async fn saved_while_we_write(save: Save, step: Step) {
 #[tokio::test]
 async fn ink_that_goes_to_the_old_file_is_not_lost() {
     let (_folder, path) = folder("alice old\n");
-    let pen = Mutex::new(None);
+    let writer = Mutex::new(None);
     let store = probed(&path, {
         let path = path.clone();
         move |step| {
-            let mut pen = pen.lock().unwrap();
-            match (step, &mut *pen) {
-                (Step::Look, None) => *pen = Some(fs::OpenOptions::new().append(true).open(&path)?),
-                (Step::SyncFolder, Some(file)) => {
+            let mut writer = writer.lock().unwrap();
+            match (step, &mut *writer) {
+                (WriteStep::Look, None) => *writer = Some(fs::OpenOptions::new().append(true).open(&path)?),
+                (WriteStep::SyncFolder, Some(file)) => {
                     let is_first = file.metadata()?.len() == 10;
                     io::Write::write_all(file, if is_first { b"dora old\n" } else { b"" })?;
                 }
@@ -143,7 +150,9 @@ async fn a_hand_that_never_stops_has_won() {
     let store = probed(&path, {
         let path = path.clone();
         move |step| match step {
-            Step::Rename => fs::write(&path, format!("user{} old\n", number.fetch_add(1, Ordering::SeqCst))),
+            WriteStep::Rename => {
+                fs::write(&path, format!("user{} old\n", number.fetch_add(1, Ordering::SeqCst)))
+            }
             _ => Ok(()),
         }
     });
@@ -190,12 +199,12 @@ async fn a_hand_and_a_write_at_the_same_moment() {
 async fn an_emptied_file_sends_nobody_back() {
     let (_folder, path) = folder("alice new\n");
     let store = open(&path);
-    let mut told = Told::default();
+    let mut told = ReportedState::default();
     let log = Log::default();
     fs::write(&path, "").unwrap();
     let _guard = tracing::subscriber::set_default(log.clone());
     for _ in 0..3 {
-        store.look(&mut told).await;
+        store.check_file(&mut told).await;
     }
     assert_eq!(log.take(), ["ERROR"], "told once");
     let error = apply(&store, &[("bob", Some("new"))]).await.unwrap_err();
@@ -210,7 +219,7 @@ async fn an_emptied_file_sends_nobody_back() {
 async fn what_is_wrong_is_told_once_and_mended_by_the_next_edit() {
     let (_folder, path) = folder("alice old\n");
     let store = open(&path);
-    let mut told = Told::default();
+    let mut told = ReportedState::default();
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let mut look = async |text: Option<&str>| {
@@ -219,7 +228,7 @@ async fn what_is_wrong_is_told_once_and_mended_by_the_next_edit() {
             None => fs::remove_file(&path).unwrap(),
         }
         for _ in 0..3 {
-            store.look(&mut told).await;
+            store.check_file(&mut told).await;
         }
         (log.take().join(" "), at(&store, "alice").unwrap_or_default())
     };
@@ -240,16 +249,16 @@ async fn a_half_written_file_is_waited_for() {
     let mut hand = fs::File::create(&path).unwrap();
     io::Write::write_all(&mut hand, b"alice new\n").unwrap();
     let heard = async {
-        while !store.inner.pen.is_down() {
+        while !store.inner.writer.is_writing() {
             tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, heard).await.expect("the watch hears of the writing");
-    assert!(!store.inner.rest(Duration::from_millis(500)).await, "however long it is quiet");
+    assert!(!store.inner.wait_until_quiet(Duration::from_millis(500)).await, "however long it is quiet");
     assert_eq!(at(&store, "bob"), Some("new".into()));
     // A write waits as well: it would put the half beside its own line.
     let write = set(&store, "carol".into());
-    while store.inner.turn.try_lock().is_ok() {
+    while store.inner.file_lock.try_lock().is_ok() {
         tokio::task::yield_now().await;
     }
     io::Write::write_all(&mut hand, b"bob old\n").unwrap();
@@ -265,7 +274,7 @@ async fn a_half_written_file_is_waited_for() {
 async fn a_hand_that_never_closes_the_file_is_not_waited_for_without_an_end() {
     let (_folder, path) = folder(TEXT);
     let store = open(&path);
-    store.inner.pen.writes();
+    store.inner.writer.note_write();
     let began = tokio::time::Instant::now();
     let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
     assert_eq!(
@@ -340,8 +349,8 @@ async fn edits_are_picked_up_and_bad_ones_are_not() {
     // A bad one, then a good one: the good one is the next that is seen.
     let epoch = store.epoch();
     fs::write(&path, "alice nwe\n").unwrap();
-    let mut told = Told::default();
-    store.look(&mut told).await;
+    let mut told = ReportedState::default();
+    store.check_file(&mut told).await;
     assert!(told.refused.is_some());
     assert_eq!((at(&store, "alice"), store.epoch()), (Some("old".into()), epoch));
     fs::write(&path, "alice new\n").unwrap();
@@ -390,6 +399,6 @@ async fn our_own_writes_are_no_edits() {
     let (_folder, path) = folder(TEXT);
     let store = open(&path);
     apply(&store, &[("alice", Some("new"))]).await.unwrap();
-    store.look(&mut Told::default()).await;
+    store.check_file(&mut ReportedState::default()).await;
     assert_eq!(store.epoch(), 0);
 }

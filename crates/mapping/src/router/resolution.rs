@@ -8,14 +8,14 @@ pub struct Resolution {
     /// Always declared.
     pub destination: Name,
     /// How we know.
-    pub why: Why,
+    pub reason: ResolutionReason,
     /// Whether the answer came out of memory.
     pub cached: bool,
 }
 
-/// Why an account has its destination.
+/// ResolutionReason an account has its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum ResolutionReason {
     /// It has an entry.
     Entry,
     /// Its domain has an entry.
@@ -31,9 +31,9 @@ pub enum Why {
     Undeclared,
 }
 
-// === impl Why ===
+// === impl ResolutionReason ===
 
-impl Why {
+impl ResolutionReason {
     /// Name in logs and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

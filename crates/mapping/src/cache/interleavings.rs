@@ -19,30 +19,30 @@ enum Actor {
     /// Starts a lookup, and leaves.
     Leaver,
     /// Writes to the store; tells the cache. Then it is answered.
-    Writer(Tell),
+    Writer(CacheUpdate),
 }
 
 /// How a write tells the cache.
 #[derive(Clone, Copy, Debug)]
-enum Tell {
+enum CacheUpdate {
     Learn,
     Invalidate,
     Flush,
 }
 
-const TELLS: [Tell; 3] = [Tell::Learn, Tell::Invalidate, Tell::Flush];
+const UPDATES: [CacheUpdate; 3] = [CacheUpdate::Learn, CacheUpdate::Invalidate, CacheUpdate::Flush];
 
-/// A world in which steps are taken one by one. The store holds the number of the last write.
-struct World<'c> {
+/// A simulation in which steps are taken one by one. The store holds the number of the last write.
+struct Simulation<'c> {
     cache: &'c Cache,
     store: Rc<Cell<u64>>,
     /// The last write that was answered.
     answered: u64,
-    lookups: Vec<Option<Lookup<'c>>>,
+    lookups: Vec<Option<PendingLookup<'c>>>,
 }
 
-struct Lookup<'c> {
-    future: Pin<Box<dyn Future<Output = Looked> + 'c>>,
+struct PendingLookup<'c> {
+    future: Pin<Box<dyn Future<Output = CacheLookup> + 'c>>,
     /// How many of its two waits are over.
     waits: Rc<Cell<u32>>,
     /// What was answered when it started: it must not say less.
@@ -58,7 +58,7 @@ impl Actor {
     }
 }
 
-impl<'c> World<'c> {
+impl<'c> Simulation<'c> {
     fn step(&mut self, who: usize, actor: Actor, step: usize) {
         match (actor, step) {
             (Actor::Reader | Actor::Leaver, 0) => self.start(who),
@@ -69,7 +69,7 @@ impl<'c> World<'c> {
             }
             (Actor::Leaver, _) => self.lookups[who] = None,
             (Actor::Writer(_), 0) => self.store.set(self.store.get() + 1),
-            (Actor::Writer(tell), _) => self.tell(tell),
+            (Actor::Writer(update), _) => self.update(update),
         }
         for lookup in 0..self.lookups.len() {
             self.poll(lookup);
@@ -80,26 +80,26 @@ impl<'c> World<'c> {
         let cache = self.cache;
         let store = Rc::clone(&self.store);
         let waits = Rc::new(Cell::new(0));
-        let has_waited = Rc::clone(&waits);
-        let terms = Terms { generation: cache.flushes(), ..super::tests::TERMS };
+        let waits_done = Rc::clone(&waits);
+        let policy = CachePolicy { generation: cache.flushes(), ..super::tests::POLICY };
         let future = Box::pin(async move {
             let ask = || async {
-                wait_for(&has_waited, 1).await;
+                wait_for(&waits_done, 1).await;
                 let read = store.get();
-                wait_for(&has_waited, 2).await;
+                wait_for(&waits_done, 2).await;
                 Ok(Some(read.to_string().into()))
             };
-            cache.answer("a", &terms, ask).await
+            cache.lookup("a", &policy, ask).await
         });
-        self.lookups[who] = Some(Lookup { future, waits, at_least: self.answered });
+        self.lookups[who] = Some(PendingLookup { future, waits, at_least: self.answered });
     }
 
-    fn tell(&mut self, tell: Tell) {
+    fn update(&mut self, update: CacheUpdate) {
         let written = self.store.get();
-        match tell {
-            Tell::Learn => self.cache.learn("a", Some(&written.to_string().into())),
-            Tell::Invalidate => self.cache.invalidate("a"),
-            Tell::Flush => self.cache.flush(),
+        match update {
+            CacheUpdate::Learn => self.cache.record_write("a", Some(&written.to_string().into())),
+            CacheUpdate::Invalidate => self.cache.invalidate("a"),
+            CacheUpdate::Flush => self.cache.flush(),
         }
         // Of two writes that overlap, the earlier is answered with the later one's value in the store.
         self.answered = self.answered.max(written);
@@ -112,7 +112,7 @@ impl<'c> World<'c> {
         let Poll::Ready(looked) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             return;
         };
-        let Answer::Found(said) = &looked.answer else { panic!("{looked:?}") };
+        let MappingAnswer::Found(said) = &looked.answer else { panic!("{looked:?}") };
         let said: u64 = said.parse().unwrap();
         assert!(said >= lookup.at_least, "said {said}, started after write {} was answered", lookup.at_least);
         self.lookups[who] = None;
@@ -126,7 +126,7 @@ async fn wait_for(waits: &Cell<u32>, count: u32) {
 /// Plays one order, then looks once more.
 fn play(actors: &[Actor], order: &[usize]) {
     let cache = Cache::new(10);
-    let mut world = World {
+    let mut simulation = Simulation {
         cache: &cache,
         store: Rc::default(),
         answered: 0,
@@ -134,21 +134,21 @@ fn play(actors: &[Actor], order: &[usize]) {
     };
     let mut taken = vec![0; actors.len()];
     for who in order {
-        world.step(*who, actors[*who], taken[*who]);
+        simulation.step(*who, actors[*who], taken[*who]);
         taken[*who] += 1;
     }
     // Whoever waited for somebody else has its answer now; and it is what the store says.
     for who in 0..actors.len() {
-        world.poll(who);
-        assert!(world.lookups[who].is_none(), "still waits");
+        simulation.poll(who);
+        assert!(simulation.lookups[who].is_none(), "still waits");
     }
-    world.lookups.push(None);
+    simulation.lookups.push(None);
     let last = actors.len();
     for step in 0..3 {
-        world.step(last, Actor::Reader, step);
+        simulation.step(last, Actor::Reader, step);
     }
-    assert!(world.lookups[last].is_none(), "the last one has its answer");
-    assert_eq!(cache.under_way(), 0);
+    assert!(simulation.lookups[last].is_none(), "the last one has its answer");
+    assert_eq!(cache.in_flight_count(), 0);
 }
 
 /// Plays every order of the actors' steps; returns how many there are.
@@ -178,23 +178,23 @@ fn descend(actors: &[Actor], left: &mut [usize], order: &mut Vec<usize>) -> usiz
 
 #[test]
 fn two_lookups_and_a_write_in_every_order() {
-    for tell in TELLS {
-        assert_eq!(play_all(&[Actor::Reader, Actor::Reader, Actor::Writer(tell)]), 560);
+    for update in UPDATES {
+        assert_eq!(play_all(&[Actor::Reader, Actor::Reader, Actor::Writer(update)]), 560);
     }
 }
 
 #[test]
 fn a_lookup_that_is_left_and_one_that_goes_on_and_a_write_in_every_order() {
-    for tell in TELLS {
-        assert_eq!(play_all(&[Actor::Leaver, Actor::Reader, Actor::Writer(tell)]), 210);
-        assert_eq!(play_all(&[Actor::Leaver, Actor::Leaver, Actor::Reader, Actor::Writer(tell)]), 7_560);
+    for update in UPDATES {
+        assert_eq!(play_all(&[Actor::Leaver, Actor::Reader, Actor::Writer(update)]), 210);
+        assert_eq!(play_all(&[Actor::Leaver, Actor::Leaver, Actor::Reader, Actor::Writer(update)]), 7_560);
     }
 }
 
 #[test]
 fn a_lookup_and_two_writes_in_every_order() {
-    for first in TELLS {
-        for second in TELLS {
+    for first in UPDATES {
+        for second in UPDATES {
             assert_eq!(play_all(&[Actor::Reader, Actor::Writer(first), Actor::Writer(second)]), 210);
         }
     }
@@ -202,7 +202,9 @@ fn a_lookup_and_two_writes_in_every_order() {
 
 #[test]
 fn two_lookups_and_two_writes_in_every_order() {
-    for (first, second) in [(Tell::Learn, Tell::Learn), (Tell::Learn, Tell::Flush)] {
+    for (first, second) in
+        [(CacheUpdate::Learn, CacheUpdate::Learn), (CacheUpdate::Learn, CacheUpdate::Flush)]
+    {
         let actors = [Actor::Reader, Actor::Reader, Actor::Writer(first), Actor::Writer(second)];
         assert_eq!(play_all(&actors), 25_200);
     }
