@@ -61,7 +61,7 @@ impl RouterControl {
         for change in &changes {
             match &applied {
                 Ok(_) => {
-                    self.router.inner.cache.record_write(&change.identifier, change.destination.as_ref())
+                    self.router.inner.cache.record_write(&change.identifier, change.destination.as_ref());
                 }
                 Err(_) => self.router.inner.cache.invalidate(&change.identifier),
             }
