@@ -6,7 +6,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `read` | the file → [`Table`], and the stamp by which a change is noticed |
+//! | `read` | the file → a table, and the stamp by which a change is noticed |
 //! | `prepared` | the same file by other rules |
 //! | `commit` | several writes → one new file |
 //! | `replace` | a new file in the place of the old, in steps that a crash may interrupt |
