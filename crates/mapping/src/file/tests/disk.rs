@@ -64,7 +64,7 @@ async fn a_full_disk_changes_nothing_and_a_later_write_succeeds() {
     for _ in 0..3 {
         let error = apply(&store, &[("alice", Some("new"))]).await.unwrap_err();
         assert!(matches!(error, StoreError::NoSpace(_)), "{error}");
-        assert!(error.to_string().starts_with("no room is left to write /"), "{error}");
+        assert!(error.to_string().starts_with("no space is left to write /"), "{error}");
         assert_eq!((read(&path) == text, at(&store, "alice")), (true, Some("old".into())));
         let names = names(&disk.0);
         assert_eq!(names, BTreeSet::from(["ballast", "mapping"].map(str::to_owned)), "nothing is left over");
