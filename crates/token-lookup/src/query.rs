@@ -1,4 +1,6 @@
-//! The three ways to ask whose a token is.
+//! The three methods of finding the account of a token.
+//!
+//! What must never happen: a token is sent to another host than the configured one, also after a redirect.
 
 use std::io;
 use std::str;
@@ -16,144 +18,151 @@ use types::protocol::Protocol;
 use types::secret::Secret;
 use upstream::{Backend, ClientIdentity};
 
-use crate::fetch::{Answer, fetch};
+use crate::fetch::{HttpResponse, fetch};
 use crate::url::Url;
 
-/// What a server said of a token.
-pub(crate) struct Told {
-    /// The account's name; `None`: it knows no such token.
+/// A server's answer about a token.
+pub(crate) struct TokenInfo {
+    /// The account's name; `None` if the server does not know the token.
     pub(crate) name: Option<String>,
-    /// How long the token is good, by its own word.
+    /// How long the token is valid, if the server says so.
     pub(crate) lifetime: Option<Duration>,
 }
 
-/// Why nobody could tell.
+/// Why a query failed.
 #[derive(Debug, Error)]
-pub(crate) enum Unanswered {
+pub(crate) enum QueryError {
     /// The server could not be connected to.
     #[error("{}", .0.label())]
     Fault(Fault),
-    /// The connection broke, or what came is no answer.
+    /// The connection broke, or the response is not valid HTTP.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The answer's status is neither yes nor no.
-    #[error("it answered with status {0}")]
+    /// The status says neither that the token is valid nor that it is not.
+    #[error("the server answered with status {0}")]
     Status(u16),
-    /// The body is none that was asked for.
-    #[error("its answer is not the JSON that was asked for")]
+    /// The body is not a JSON object.
+    #[error("the response is not a JSON object")]
     Json,
-    /// It leads to another host: a token is not taken there.
-    #[error("it redirects to another host, or too often")]
+    /// The redirect leads to another host, to which no token is sent, or there are too many.
+    #[error("the server redirects to another host, or too often")]
     Redirect,
 }
 
-/// Whom introspection is asked as (RFC 7662 section 2.1).
-pub(crate) struct Client {
+/// An endpoint of the token's issuer.
+pub(crate) struct HttpEndpoint {
+    pub(crate) backend: Backend,
+    pub(crate) url: Url,
+}
+
+/// The client credentials for introspection (RFC 7662 section 2.1).
+pub(crate) struct IntrospectionClient {
     pub(crate) id: String,
     pub(crate) secret: Option<Secret>,
 }
 
-/// Redirects from the well-known path to the session resource.
+/// The most redirects from the well-known path to the session resource.
 const MAX_REDIRECTS: usize = 3;
 
-/// RFC 8620 section 2: the session resource names the account.
+/// Queries the JMAP session resource, which names the account (RFC 8620 section 2).
 pub(crate) async fn jmap(
     backend: &Backend,
     token: &[u8],
     client_identity: &ClientIdentity,
-    until: Instant,
-) -> Result<Told, Unanswered> {
+    deadline: Instant,
+) -> Result<TokenInfo, QueryError> {
     let host = authority(backend);
     let mut target = "/.well-known/jmap".to_owned();
     for _ in 0..=MAX_REDIRECTS {
         let mut head = head(b"GET", &target, &host);
         head.fields.push(&b"Authorization"[..], bearer(token));
-        let answer = ask(backend, &head, b"", client_identity, until).await?;
-        match answer.head.status {
+        let response = send(backend, &head, b"", client_identity, deadline).await?;
+        match response.head.status {
             200 => {
-                let name = json(&answer)?.get("username").and_then(Value::as_str).map(str::to_owned);
-                return Ok(Told { name, lifetime: None });
+                let name = json(&response)?.get("username").and_then(Value::as_str).map(str::to_owned);
+                return Ok(TokenInfo { name, lifetime: None });
             }
-            401 | 403 => return Ok(Told { name: None, lifetime: None }),
-            301 | 302 | 307 | 308 => target = redirect(&answer, &host).ok_or(Unanswered::Redirect)?,
-            status => return Err(Unanswered::Status(status)),
+            401 | 403 => return Ok(TokenInfo { name: None, lifetime: None }),
+            301 | 302 | 307 | 308 => target = redirect(&response, &host).ok_or(QueryError::Redirect)?,
+            status => return Err(QueryError::Status(status)),
         }
     }
-    Err(Unanswered::Redirect)
+    Err(QueryError::Redirect)
 }
 
-/// RFC 7662.
+/// Queries the introspection endpoint (RFC 7662).
 pub(crate) async fn introspection(
-    (backend, url): (&Backend, &Url),
-    client: &Client,
+    endpoint: &HttpEndpoint,
+    client: &IntrospectionClient,
     token: &[u8],
     client_identity: &ClientIdentity,
-    until: Instant,
-) -> Result<Told, Unanswered> {
-    let mut head = head(b"POST", &url.target, &url.authority);
+    deadline: Instant,
+) -> Result<TokenInfo, QueryError> {
+    let mut head = head(b"POST", &endpoint.url.target, &endpoint.url.authority);
     head.fields.push(&b"Content-Type"[..], &b"application/x-www-form-urlencoded"[..]);
     head.fields.push(&b"Authorization"[..], basic(client));
     let mut body = b"token=".to_vec();
     form_encode(&mut body, token);
     body.extend_from_slice(b"&token_type_hint=access_token");
     let body = Secret::new(body);
-    let answer = ask(backend, &head, body.expose(), client_identity, until).await?;
-    if answer.head.status != 200 {
-        return Err(Unanswered::Status(answer.head.status));
+    let response = send(&endpoint.backend, &head, body.expose(), client_identity, deadline).await?;
+    if response.head.status != 200 {
+        return Err(QueryError::Status(response.head.status));
     }
-    let said = json(&answer)?;
-    if said.get("active").and_then(Value::as_bool) != Some(true) {
-        return Ok(Told { name: None, lifetime: None });
+    let body_json = json(&response)?;
+    if body_json.get("active").and_then(Value::as_bool) != Some(true) {
+        return Ok(TokenInfo { name: None, lifetime: None });
     }
-    let text = |claim: &str| said.get(claim).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let text = |claim: &str| body_json.get(claim).and_then(Value::as_str).filter(|name| !name.is_empty());
     let name = text("username")
         .or_else(|| ["sub", "email"].into_iter().filter_map(text).find(|name| name.contains('@')))
         .map(str::to_owned);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let lifetime = said.get("exp").and_then(Value::as_u64);
+    let lifetime = body_json.get("exp").and_then(Value::as_u64);
     let lifetime = lifetime.map(|exp| Duration::from_secs(exp).saturating_sub(now));
-    Ok(Told { name, lifetime })
+    Ok(TokenInfo { name, lifetime })
 }
 
-/// OpenID Connect Core section 5.3.
+/// Queries the userinfo endpoint (OpenID Connect Core section 5.3).
 pub(crate) async fn userinfo(
-    (backend, url): (&Backend, &Url),
+    endpoint: &HttpEndpoint,
     claims: &[String],
     token: &[u8],
     client_identity: &ClientIdentity,
-    until: Instant,
-) -> Result<Told, Unanswered> {
-    let mut head = head(b"GET", &url.target, &url.authority);
+    deadline: Instant,
+) -> Result<TokenInfo, QueryError> {
+    let mut head = head(b"GET", &endpoint.url.target, &endpoint.url.authority);
     head.fields.push(&b"Authorization"[..], bearer(token));
-    let answer = ask(backend, &head, b"", client_identity, until).await?;
-    match answer.head.status {
+    let response = send(&endpoint.backend, &head, b"", client_identity, deadline).await?;
+    match response.head.status {
         200 => {}
-        401 | 403 => return Ok(Told { name: None, lifetime: None }),
-        status => return Err(Unanswered::Status(status)),
+        401 | 403 => return Ok(TokenInfo { name: None, lifetime: None }),
+        status => return Err(QueryError::Status(status)),
     }
-    let said = json(&answer)?;
+    let body_json = json(&response)?;
     let name = claims
         .iter()
-        .filter_map(|claim| said.get(claim)?.as_str())
+        .filter_map(|claim| body_json.get(claim)?.as_str())
         .find(|value| value.contains('@'))
         .map(str::to_owned);
-    Ok(Told { name, lifetime: None })
+    Ok(TokenInfo { name, lifetime: None })
 }
 
-async fn ask(
+async fn send(
     backend: &Backend,
     head: &RequestHead,
     body: &[u8],
     client_identity: &ClientIdentity,
-    until: Instant,
-) -> Result<Answer, Unanswered> {
-    let connected =
-        Box::pin(backend.connect(Protocol::Http, client_identity, until)).await.map_err(Unanswered::Fault)?;
-    let answer = fetch(connected.stream, head, body).await;
+    deadline: Instant,
+) -> Result<HttpResponse, QueryError> {
+    let connected = Box::pin(backend.connect(Protocol::Http, client_identity, deadline))
+        .await
+        .map_err(QueryError::Fault)?;
+    let response = fetch(connected.stream, head, body).await;
     let steps = connected.steps;
-    let verdict = if answer.is_ok() { Ok(steps.connect + steps.tls) } else { Err(Fault::Closed) };
+    let verdict = if response.is_ok() { Ok(steps.connect + steps.tls) } else { Err(Fault::Closed) };
     backend.report(Protocol::Http, client_identity.client.ip(), verdict);
-    Ok(answer?)
+    Ok(response?)
 }
 
 fn head(method: &'static [u8], target: &str, authority: &str) -> RequestHead {
@@ -174,16 +183,19 @@ fn head(method: &'static [u8], target: &str, authority: &str) -> RequestHead {
     }
 }
 
-/// The name that the destination's certificate has, which is how its clients call it.
+/// Returns the host name for the `Host` field: the name in the destination's certificate, which its clients use.
 fn authority(backend: &Backend) -> String {
     let destination = backend.destination();
-    let name = destination.tls_server_name.as_ref().or_else(|| destination.hosts.first());
-    name.map(|name| if name.contains(':') { format!("[{name}]") } else { name.clone() }).unwrap_or_default()
+    match destination.tls_server_name.as_ref().or_else(|| destination.hosts.first()) {
+        Some(name) if name.contains(':') => format!("[{name}]"),
+        Some(name) => name.clone(),
+        None => String::new(),
+    }
 }
 
-/// Where a redirect leads on the same host.
-fn redirect(answer: &Answer, host: &str) -> Option<String> {
-    let location = str::from_utf8(answer.head.fields.get("location")?).ok()?;
+/// Returns the target of a redirect, if it stays on the same host.
+fn redirect(response: &HttpResponse, host: &str) -> Option<String> {
+    let location = str::from_utf8(response.head.fields.get("location")?).ok()?;
     if location.starts_with('/') && !location.starts_with("//") {
         return location.bytes().all(|byte| matches!(byte, b'!'..=b'~')).then(|| location.to_owned());
     }
@@ -192,18 +204,18 @@ fn redirect(answer: &Answer, host: &str) -> Option<String> {
     url.host.eq_ignore_ascii_case(named).then_some(url.target)
 }
 
-fn json(answer: &Answer) -> Result<Value, Unanswered> {
-    // serde_json stops at a depth of 128, and the size is bounded.
-    let value: Value = serde_json::from_slice(&answer.body).map_err(|_| Unanswered::Json)?;
-    if value.is_object() { Ok(value) } else { Err(Unanswered::Json) }
+fn json(response: &HttpResponse) -> Result<Value, QueryError> {
+    // serde_json limits the depth to 128, and `fetch` limits the size.
+    let value: Value = serde_json::from_slice(&response.body).map_err(|_| QueryError::Json)?;
+    if value.is_object() { Ok(value) } else { Err(QueryError::Json) }
 }
 
 fn bearer(token: &[u8]) -> Bytes {
     wiped([b"Bearer ", token].concat())
 }
 
-/// RFC 6749 section 2.3.1: id and secret are form-encoded before they are put together.
-fn basic(client: &Client) -> Bytes {
+/// Returns the `Basic` credential. The id and the secret are form-encoded before they are joined (RFC 6749 section 2.3.1).
+fn basic(client: &IntrospectionClient) -> Bytes {
     let mut pair = Vec::new();
     form_encode(&mut pair, client.id.as_bytes());
     pair.push(b':');
@@ -213,7 +225,7 @@ fn basic(client: &Client) -> Bytes {
     wiped([b"Basic ", encoded.expose()].concat())
 }
 
-/// A credential for a head, wiped with it.
+/// Returns a credential that is wiped from memory when the head is dropped.
 fn wiped(credential: Vec<u8>) -> Bytes {
     struct Owner(Secret);
     impl AsRef<[u8]> for Owner {
