@@ -1,8 +1,7 @@
-//! Every order in which lookups and writes can overlap: none lets an answer from before a write be believed
-//! after it.
+//! Plays every interleaving of lookups and writes: in none is an answer from before a write used after it.
 //!
-//! The cache changes under a lock only, and a lookup waits in two places only: before it reads the store, and
-//! between reading and landing. So the orders of these steps are all that there are, whatever the threads.
+//! The cache changes only under a lock, and a lookup waits in only two places: before it reads the store, and between
+//! reading and storing the answer. These steps therefore cover every interleaving of threads.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -11,13 +10,13 @@ use std::task::{Context, Poll, Waker};
 
 use super::*;
 
-/// Who takes a step.
+/// An actor takes its steps in order.
 #[derive(Clone, Copy, Debug)]
 enum Actor {
-    /// Starts a lookup; reads the store; lands.
+    /// Starts a lookup, reads the store, completes.
     Reader,
-    /// Starts a lookup, and leaves.
-    Leaver,
+    /// Starts a lookup and cancels it.
+    Canceller,
     /// Writes to the store; tells the cache. Then it is answered.
     Writer(CacheUpdate),
 }
@@ -43,7 +42,7 @@ struct Simulation<'c> {
 
 struct PendingLookup<'c> {
     future: Pin<Box<dyn Future<Output = CacheLookup> + 'c>>,
-    /// How many of its two waits are over.
+    /// The number of its two waits that have ended.
     waits: Rc<Cell<u32>>,
     /// What was answered when it started: it must not say less.
     at_least: u64,
@@ -53,7 +52,7 @@ impl Actor {
     const fn steps(self) -> usize {
         match self {
             Self::Reader => 3,
-            Self::Leaver | Self::Writer(_) => 2,
+            Self::Canceller | Self::Writer(_) => 2,
         }
     }
 }
@@ -61,13 +60,13 @@ impl Actor {
 impl<'c> Simulation<'c> {
     fn step(&mut self, who: usize, actor: Actor, step: usize) {
         match (actor, step) {
-            (Actor::Reader | Actor::Leaver, 0) => self.start(who),
+            (Actor::Reader | Actor::Canceller, 0) => self.start(who),
             (Actor::Reader, _) => {
                 if let Some(lookup) = &self.lookups[who] {
                     lookup.waits.set(lookup.waits.get() + 1);
                 }
             }
-            (Actor::Leaver, _) => self.lookups[who] = None,
+            (Actor::Canceller, _) => self.lookups[who] = None,
             (Actor::Writer(_), 0) => self.store.set(self.store.get() + 1),
             (Actor::Writer(update), _) => self.update(update),
         }
@@ -101,7 +100,7 @@ impl<'c> Simulation<'c> {
             CacheUpdate::Invalidate => self.cache.invalidate("a"),
             CacheUpdate::Flush => self.cache.flush(),
         }
-        // Of two writes that overlap, the earlier is answered with the later one's value in the store.
+        // If two writes overlap, the store holds the later value when the earlier write is acknowledged.
         self.answered = self.answered.max(written);
     }
 
@@ -109,10 +108,10 @@ impl<'c> Simulation<'c> {
         let Some(lookup) = &mut self.lookups[who] else {
             return;
         };
-        let Poll::Ready(looked) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        let Poll::Ready(found) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             return;
         };
-        let MappingAnswer::Found(said) = &looked.answer else { panic!("{looked:?}") };
+        let MappingAnswer::Found(said) = &found.answer else { panic!("{found:?}") };
         let said: u64 = said.parse().unwrap();
         assert!(said >= lookup.at_least, "said {said}, started after write {} was answered", lookup.at_least);
         self.lookups[who] = None;
@@ -123,7 +122,7 @@ async fn wait_for(waits: &Cell<u32>, count: u32) {
     std::future::poll_fn(|_| if waits.get() >= count { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
-/// Plays one order, then looks once more.
+/// Plays one order, then looks the key up once more.
 fn play(actors: &[Actor], order: &[usize]) {
     let cache = Cache::new(10);
     let mut simulation = Simulation {
@@ -137,17 +136,17 @@ fn play(actors: &[Actor], order: &[usize]) {
         simulation.step(*who, actors[*who], taken[*who]);
         taken[*who] += 1;
     }
-    // Whoever waited for somebody else has its answer now; and it is what the store says.
+    // Every lookup that shared another's query has its answer now.
     for who in 0..actors.len() {
         simulation.poll(who);
-        assert!(simulation.lookups[who].is_none(), "still waits");
+        assert!(simulation.lookups[who].is_none(), "a lookup still waits");
     }
     simulation.lookups.push(None);
     let last = actors.len();
     for step in 0..3 {
         simulation.step(last, Actor::Reader, step);
     }
-    assert!(simulation.lookups[last].is_none(), "the last one has its answer");
+    assert!(simulation.lookups[last].is_none(), "the last lookup has its answer");
     assert_eq!(cache.in_flight_count(), 0);
 }
 
@@ -184,10 +183,13 @@ fn two_lookups_and_a_write_in_every_order() {
 }
 
 #[test]
-fn a_lookup_that_is_left_and_one_that_goes_on_and_a_write_in_every_order() {
+fn cancelled_and_completed_lookups_and_a_write_in_every_order() {
     for update in UPDATES {
-        assert_eq!(play_all(&[Actor::Leaver, Actor::Reader, Actor::Writer(update)]), 210);
-        assert_eq!(play_all(&[Actor::Leaver, Actor::Leaver, Actor::Reader, Actor::Writer(update)]), 7_560);
+        assert_eq!(play_all(&[Actor::Canceller, Actor::Reader, Actor::Writer(update)]), 210);
+        assert_eq!(
+            play_all(&[Actor::Canceller, Actor::Canceller, Actor::Reader, Actor::Writer(update)]),
+            7_560
+        );
     }
 }
 
