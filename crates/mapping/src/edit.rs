@@ -91,9 +91,12 @@ impl TextEdits {
 
 /// Returns where the last occurrence of `word` ends in `line`. Unicode white space may follow it.
 fn end_of(line: &[u8], word: &str) -> usize {
-    let starts = (0..=line.len().saturating_sub(word.len())).rev();
-    let found = starts.into_iter().find(|start| line[*start..].starts_with(word.as_bytes()));
-    found.map_or(line.len(), |start| start + word.len())
+    for start in (0..=line.len().saturating_sub(word.len())).rev() {
+        if line[start..].starts_with(word.as_bytes()) {
+            return start + word.len();
+        }
+    }
+    line.len()
 }
 
 #[cfg(test)]

@@ -130,14 +130,11 @@ impl Store for RedisStore {
             }
             let done: Vec<Value> =
                 batch.query_async(&mut self.connection()).await.map_err(|error| store_error(&error))?;
-            let is_change = |(change, before): &(&Change, &Value)| match (&change.destination, before) {
-                (Some(destination), Value::BulkString(before)) => before != destination.as_bytes(),
-                (Some(destination), Value::SimpleString(before)) => **before != **destination,
-                (Some(_), _) => true,
-                (None, Value::Int(count)) => *count > 0,
-                (None, _) => false,
-            };
-            Ok(Applied { changed: changes.iter().zip(&done).filter(is_change).count() })
+            let mut applied = Applied::default();
+            for (change, reply) in changes.iter().zip(&done) {
+                applied.changed += usize::from(is_change(change, reply));
+            }
+            Ok(applied)
         })
     }
 
@@ -188,6 +185,17 @@ impl Line for RedisSubscription {
             let message = next.await.ok_or_else(|| ChannelError("the connection was closed".into()))?;
             message.get_payload().map_err(|error| ChannelError(error.to_string().into()))
         })
+    }
+}
+
+/// Returns whether a command changed its key. `reply` is the previous value for SET, the number of removed keys for DEL.
+fn is_change(change: &Change, reply: &Value) -> bool {
+    match (&change.destination, reply) {
+        (Some(destination), Value::BulkString(previous)) => previous != destination.as_bytes(),
+        (Some(destination), Value::SimpleString(previous)) => **previous != **destination,
+        (Some(_), _) => true,
+        (None, Value::Int(removed)) => *removed > 0,
+        (None, _) => false,
     }
 }
 

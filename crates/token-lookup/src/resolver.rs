@@ -141,7 +141,7 @@ impl Resolver {
                 Ok(TokenInfo { name: Some(name), lifetime }) => {
                     // A name that is not a valid identifier belongs to no account.
                     let account = self.rules.name(name.as_bytes()).ok();
-                    let ttl = lifetime.map_or(self.ttl, |lifetime| lifetime.min(self.ttl));
+                    let ttl = lifetime.unwrap_or(self.ttl).min(self.ttl);
                     return KnownToken { account, expires: Instant::now() + ttl };
                 }
                 Ok(TokenInfo { name: None, .. }) => {}

@@ -17,26 +17,26 @@ enum Actor {
     Reader,
     /// Starts a lookup and cancels it.
     Canceller,
-    /// Writes to the store; tells the cache. Then it is answered.
+    /// Writes to the store, then updates the cache. After that the write is acknowledged.
     Writer(CacheUpdate),
 }
 
-/// How a write tells the cache.
+/// How a write updates the cache.
 #[derive(Clone, Copy, Debug)]
 enum CacheUpdate {
-    Learn,
+    RecordWrite,
     Invalidate,
     Flush,
 }
 
-const UPDATES: [CacheUpdate; 3] = [CacheUpdate::Learn, CacheUpdate::Invalidate, CacheUpdate::Flush];
+const UPDATES: [CacheUpdate; 3] = [CacheUpdate::RecordWrite, CacheUpdate::Invalidate, CacheUpdate::Flush];
 
-/// A simulation in which steps are taken one by one. The store holds the number of the last write.
+/// Runs steps one by one. The store holds the number of the last write.
 struct Simulation<'c> {
     cache: &'c Cache,
     store: Rc<Cell<u64>>,
-    /// The last write that was answered.
-    answered: u64,
+    /// The last acknowledged write.
+    acknowledged: u64,
     lookups: Vec<Option<PendingLookup<'c>>>,
 }
 
@@ -44,7 +44,7 @@ struct PendingLookup<'c> {
     future: Pin<Box<dyn Future<Output = CacheLookup> + 'c>>,
     /// The number of its two waits that have ended.
     waits: Rc<Cell<u32>>,
-    /// What was answered when it started: it must not say less.
+    /// The last acknowledged write when the lookup started. The answer must not be older.
     at_least: u64,
 }
 
@@ -90,18 +90,18 @@ impl<'c> Simulation<'c> {
             };
             cache.lookup("a", &policy, ask).await
         });
-        self.lookups[who] = Some(PendingLookup { future, waits, at_least: self.answered });
+        self.lookups[who] = Some(PendingLookup { future, waits, at_least: self.acknowledged });
     }
 
     fn update(&mut self, update: CacheUpdate) {
         let written = self.store.get();
         match update {
-            CacheUpdate::Learn => self.cache.record_write("a", Some(&written.to_string().into())),
+            CacheUpdate::RecordWrite => self.cache.record_write("a", Some(&written.to_string().into())),
             CacheUpdate::Invalidate => self.cache.invalidate("a"),
             CacheUpdate::Flush => self.cache.flush(),
         }
         // If two writes overlap, the store holds the later value when the earlier write is acknowledged.
-        self.answered = self.answered.max(written);
+        self.acknowledged = self.acknowledged.max(written);
     }
 
     fn poll(&mut self, who: usize) {
@@ -111,9 +111,13 @@ impl<'c> Simulation<'c> {
         let Poll::Ready(found) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             return;
         };
-        let MappingAnswer::Found(said) = &found.answer else { panic!("{found:?}") };
-        let said: u64 = said.parse().unwrap();
-        assert!(said >= lookup.at_least, "said {said}, started after write {} was answered", lookup.at_least);
+        let MappingAnswer::Found(value) = &found.answer else { panic!("{found:?}") };
+        let value: u64 = value.parse().unwrap();
+        assert!(
+            value >= lookup.at_least,
+            "found {value}, but write {} was acknowledged before the lookup",
+            lookup.at_least
+        );
         self.lookups[who] = None;
     }
 }
@@ -128,7 +132,7 @@ fn play(actors: &[Actor], order: &[usize]) {
     let mut simulation = Simulation {
         cache: &cache,
         store: Rc::default(),
-        answered: 0,
+        acknowledged: 0,
         lookups: actors.iter().map(|_| None).collect(),
     };
     let mut taken = vec![0; actors.len()];
@@ -205,7 +209,7 @@ fn a_lookup_and_two_writes_in_every_order() {
 #[test]
 fn two_lookups_and_two_writes_in_every_order() {
     for (first, second) in
-        [(CacheUpdate::Learn, CacheUpdate::Learn), (CacheUpdate::Learn, CacheUpdate::Flush)]
+        [(CacheUpdate::RecordWrite, CacheUpdate::RecordWrite), (CacheUpdate::RecordWrite, CacheUpdate::Flush)]
     {
         let actors = [Actor::Reader, Actor::Reader, Actor::Writer(first), Actor::Writer(second)];
         assert_eq!(play_all(&actors), 25_200);
