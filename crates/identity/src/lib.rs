@@ -1,9 +1,10 @@
-//! Who is behind this connection: from a login to the identifier that routes it.
+//! Derives the identifier that routes a login from its credential.
 //!
-//! The room exists so that every way in (a password, a SASL message, a token, an HTTP header) ends in one
-//! [`Identifier`] by one set of [`Rules`]. Nothing is authenticated here, the credential stays as it came,
-//! and nothing of a refused name may reach a backend, a header or, unescaped, a log line: a [`IdentityRefusal`]
-//! carries the reason and not one byte of the name.
+//! The crate exists so that every form of login (a password, a SASL message, a token, an HTTP header) yields an
+//! [`Identifier`] by the same [`Rules`]. It authenticates nothing and does not change the credential.
+//!
+//! What must never happen: a refused name reaches a backend, a header or, unescaped, a log line. An
+//! `IdentityRefusal`(types::outcome::IdentityRefusal) therefore holds the reason and no byte of the name.
 
 mod rules;
 

@@ -1,7 +1,7 @@
-//! From a claimed name to an identifier, in the fixed order: cut the master user off, fold, judge.
+//! Turns a claimed name into an identifier in a fixed order: remove the master user, fold case, validate.
 //!
-//! The rules are configuration and know no protocol. They must never change what is replayed: they see a
-//! borrowed credential and answer with a new name.
+//! The rules come from the configuration and do not depend on a protocol. They must never change the credential that is
+//! replayed, so they borrow it and return a new name.
 
 use std::borrow::Cow;
 use std::str;
@@ -11,36 +11,35 @@ use credentials::names::{self, Claimed};
 use credentials::token::{self, TokenAccount};
 use plan::Plan;
 use types::identifier::{BadIdentifier, Identifier};
-
 use types::outcome::IdentityRefusal;
 
-/// What a deployment says about names.
+/// The configured rules for names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// `mapping.normalize = "lowercase"`: fold with Unicode's lower case.
+    /// `mapping.normalize = "lowercase"`: convert to Unicode lower case.
     pub lowercase: bool,
-    /// `routing.master_user_separators`: what stands between a mailbox and the master user who opens it.
+    /// `routing.master_user_separators`: the strings that separate a mailbox from the master user who opens it.
     pub separators: Vec<String>,
-    /// The claims of a JWT that may hold the account, in the order in which they are tried.
+    /// The JWT claims that may hold the account, in the order in which they are tried.
     pub claims: Vec<String>,
 }
 
-/// Whom a login is for.
+/// The account of a login, as far as the credential shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// This account.
+    /// The credential names this account.
     Known(Identifier),
-    /// A token that shows no account: only who issued it can tell.
+    /// The credential is a token that names no account; only its issuer knows the account.
     Opaque,
 }
 
 // === impl Rules ===
 
 impl Rules {
-    /// The account that `credential` is for.
+    /// Returns the account of `credential`.
     ///
     /// # Errors
-    /// [`IdentityRefusal`] when it names nobody, or by a name that cannot be one.
+    /// [`IdentityRefusal`] if the credential names no account, or its name is not a valid identifier.
     pub fn identify(&self, credential: &Credential) -> Result<Identity, IdentityRefusal> {
         match names::claimed(credential)? {
             Claimed::Name(name) => self.name(&name).map(Identity::Known),
@@ -48,22 +47,22 @@ impl Rules {
         }
     }
 
-    /// The account that the value of an HTTP `Authorization` header is for. A `Basic` user name is folded
-    /// to lower case whatever `lowercase` says.
+    /// Returns the account of an HTTP `Authorization` header's value. A `Basic` user name is always converted to lower
+    /// case, regardless of `lowercase`.
     ///
     /// # Errors
-    /// As [`Rules::identify`].
+    /// The same as [`Rules::identify`].
     pub fn authorization(&self, value: &[u8]) -> Result<Identity, IdentityRefusal> {
         match names::authorization(value)? {
-            Claimed::Name(name) => self.judge(&name, true).map(Identity::Known),
+            Claimed::Name(name) => self.to_identifier(&name, true).map(Identity::Known),
             Claimed::Token(token) => self.token(token.expose()),
         }
     }
 
-    /// The account that a bearer token is for.
+    /// Returns the account of a bearer token.
     ///
     /// # Errors
-    /// [`IdentityRefusal::Identifier`] when it shows a name that cannot be one.
+    /// [`IdentityRefusal::Identifier`] if the token names an account that is not a valid identifier.
     pub fn token(&self, token: &[u8]) -> Result<Identity, IdentityRefusal> {
         match token::account(token, &self.claims) {
             TokenAccount::Account(name) => self.name(name.as_bytes()).map(Identity::Known),
@@ -71,16 +70,16 @@ impl Rules {
         }
     }
 
-    /// The account that a login name is for, however it was learnt.
+    /// Returns the account of a login name, whatever its source.
     ///
     /// # Errors
-    /// [`IdentityRefusal::Identifier`] when what is left of it cannot be an identifier.
+    /// [`IdentityRefusal::Identifier`] if the name without the master user is not a valid identifier.
     pub fn name(&self, name: &[u8]) -> Result<Identifier, IdentityRefusal> {
-        self.judge(name, self.lowercase)
+        self.to_identifier(name, self.lowercase)
     }
 
-    fn judge(&self, name: &[u8], lowercase: bool) -> Result<Identifier, IdentityRefusal> {
-        // The master user's part is replayed too: a line end hidden there must not get any further.
+    fn to_identifier(&self, name: &[u8], lowercase: bool) -> Result<Identifier, IdentityRefusal> {
+        // Checked before the master user is removed: that part is replayed too, and must not smuggle in a line end.
         if name.iter().any(u8::is_ascii_control) {
             return Err(BadIdentifier::Control.into());
         }
@@ -90,12 +89,16 @@ impl Rules {
         Ok(Identifier::parse(text.as_bytes())?)
     }
 
-    /// What stands left of the first separator in `name`, whichever of them it is.
+    /// Returns the part of `name` before the first occurrence of any separator.
     fn mailbox<'a>(&self, name: &'a [u8]) -> &'a [u8] {
-        let starts =
-            |separator: &String, rest: &[u8]| !separator.is_empty() && rest.starts_with(separator.as_bytes());
-        let cut = (0..name.len()).find(|&at| self.separators.iter().any(|it| starts(it, &name[at..])));
-        cut.map_or(name, |at| &name[..at])
+        for at in 0..name.len() {
+            for separator in &self.separators {
+                if !separator.is_empty() && name[at..].starts_with(separator.as_bytes()) {
+                    return &name[..at];
+                }
+            }
+        }
+        name
     }
 }
 
@@ -112,7 +115,7 @@ impl From<&Plan> for Rules {
 // === impl Identity ===
 
 impl Identity {
-    /// The identifier, where it is known.
+    /// Returns the identifier, if it is known.
     #[must_use]
     pub fn identifier(&self) -> Option<&Identifier> {
         match self {

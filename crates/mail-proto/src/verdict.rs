@@ -9,7 +9,7 @@ pub struct Reply {
     pub last: Vec<u8>,
 }
 
-/// What became of an [`Attempt`], for the dialogue to put into its protocol's words.
+/// What became of an attempt, for the dialogue to put into its protocol's words.
 #[derive(Debug)]
 pub enum Verdict {
     /// The backend said yes: its words go to the client, and the bridge opens.

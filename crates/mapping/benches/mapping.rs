@@ -1,6 +1,6 @@
-//! What a mapping of a million accounts costs: to load, to keep, to ask, to change. Prints one line per figure.
+//! Measures a mapping of a million accounts: loading, memory, lookups and changes. Prints one line per figure.
 //!
-//! `make bench-mapping`. The file is made in the system's temporary folder, so that is the disk that is measured.
+//! Run it with `make bench-mapping`. The file is in the system's temporary folder, so that disk is measured.
 
 use std::fmt::Write;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use mapping::{Change, FileStore, Name, Router, Rules, Settings};
 
 const ENTRIES: usize = 1_000_000;
 
-/// Changes at once.
+/// Concurrent changes.
 const CHANGES: usize = 1_000;
 
 /// Lookups of one measurement.
@@ -26,9 +26,9 @@ fn main() {
     let path = folder.path().join("mapping");
     let mut text = String::with_capacity(ENTRIES * 32);
     for number in 0..ENTRIES {
-        writeln!(text, "{} new", account(number)).expect("a string takes all");
+        writeln!(text, "{} new", account(number)).expect("writing to a string cannot fail");
     }
-    std::fs::write(&path, &text).expect("room for the file");
+    std::fs::write(&path, &text).expect("space for the file");
     println!("{ENTRIES} entries of 25 bytes, {} MiB", text.len() >> 20);
     drop(text);
 
@@ -38,7 +38,7 @@ fn main() {
         writes(&store).await;
         cached(store).await;
     });
-    forgetting(&runtime);
+    invalidation(&runtime);
 }
 
 /// 25 bytes.
@@ -52,9 +52,9 @@ fn rules() -> Rules {
 
 fn load(path: &Path) -> FileStore {
     let before = resident();
-    let began = Instant::now();
+    let started = Instant::now();
     let store = FileStore::open(path, rules()).expect("a valid file");
-    said("load", began.elapsed(), 1);
+    report("load", started.elapsed(), 1);
     println!("memory of the table          {:>9} bytes an entry", store.heap_bytes() / ENTRIES);
     if let (Some(before), Some(after)) = (before, resident()) {
         println!("growth of the process        {:>9} bytes an entry", after.saturating_sub(before) / ENTRIES);
@@ -69,36 +69,36 @@ fn resident() -> Option<usize> {
     line.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok().map(|kilobytes| kilobytes * 1_024)
 }
 
-/// Names all over the table, so that the processor's caches do not have the answer.
+/// Returns names spread over the table, so that the processor's caches do not hold the entries.
 fn names() -> Vec<String> {
     (0..LOOKUPS / 10).map(|number| account(number * 7_919 % ENTRIES)).collect()
 }
 
 fn lookups(store: &FileStore) {
     let names = names();
-    let ask = || {
+    let look_up_all = || {
         for name in names.iter().cycle().take(LOOKUPS) {
             black_box(store.get(name));
         }
     };
-    let began = Instant::now();
-    ask();
-    said("lookup in the table", began.elapsed(), LOOKUPS);
-    let began = Instant::now();
+    let started = Instant::now();
+    look_up_all();
+    report("lookup in the table", started.elapsed(), LOOKUPS);
+    let started = Instant::now();
     std::thread::scope(|scope| {
-        scope.spawn(ask);
-        scope.spawn(ask);
+        scope.spawn(look_up_all);
+        scope.spawn(look_up_all);
     });
-    said("the same from two threads", began.elapsed(), LOOKUPS);
+    report("the same from two threads", started.elapsed(), LOOKUPS);
 }
 
 async fn writes(store: &FileStore) {
     let set = |number: usize, name: &str| Change::set(account(number), name);
-    let began = Instant::now();
+    let started = Instant::now();
     store.apply(vec![set(0, "old")]).await.expect("written");
-    let one = began.elapsed();
-    said("one change", one, 1);
-    let began = Instant::now();
+    let one = started.elapsed();
+    report("one change", one, 1);
+    let started = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..=CHANGES {
         let store = store.clone();
@@ -106,8 +106,8 @@ async fn writes(store: &FileStore) {
         tasks.spawn(async move { store.apply(vec![change]).await.expect("written") });
     }
     while tasks.join_next().await.is_some() {}
-    let many = began.elapsed();
-    said("1000 changes at once", many, 1);
+    let many = started.elapsed();
+    report("1000 changes at once", many, 1);
     println!("                             {:>9.1} times one change", many.as_secs_f64() / one.as_secs_f64());
 }
 
@@ -122,17 +122,17 @@ async fn cached(store: FileStore) {
     };
     let (router, _control) = Router::new(Arc::new(store), settings, LOOKUPS);
     let names = names();
-    for pass in ["login, asked for the first time", "login, answered from the cache"] {
-        let began = Instant::now();
+    for pass in ["login, answered by the store", "login, answered from the cache"] {
+        let started = Instant::now();
         for name in &names {
             black_box(router.resolve(name).await);
         }
-        said(pass, began.elapsed(), names.len());
+        report(pass, started.elapsed(), names.len());
     }
 }
 
-/// Invalidating takes the same time however much is cached.
-fn forgetting(runtime: &tokio::runtime::Runtime) {
+/// Invalidation takes the same time however much is cached.
+fn invalidation(runtime: &tokio::runtime::Runtime) {
     const TIMES: usize = 10_000;
     for size in [1_000, ENTRIES] {
         let cache = Cache::new(2 * size);
@@ -144,20 +144,20 @@ fn forgetting(runtime: &tokio::runtime::Runtime) {
             }
         });
         let names: Vec<_> = (0..TIMES).map(|number| account(number * 7 % size)).collect();
-        let began = Instant::now();
+        let started = Instant::now();
         for name in &names {
             cache.invalidate(name);
         }
-        said(&format!("invalidate one of {size}"), began.elapsed(), TIMES);
-        let began = Instant::now();
+        report(&format!("invalidate one of {size}"), started.elapsed(), TIMES);
+        let started = Instant::now();
         for _ in 0..TIMES {
             cache.flush();
         }
-        said(&format!("flush {size}"), began.elapsed(), TIMES);
+        report(&format!("flush {size}"), started.elapsed(), TIMES);
     }
 }
 
-fn said(what: &str, took: Duration, times: usize) {
+fn report(what: &str, took: Duration, times: usize) {
     let each = took.as_secs_f64() / times as f64;
     let (value, unit) = if each < 1e-5 { (each * 1e9, "ns") } else { (each * 1e3, "ms") };
     println!("{what:<32} {value:>9.1} {unit}");

@@ -159,7 +159,7 @@ impl Cache {
         CacheLookup { answer, is_cached: false }
     }
 
-    /// Returns the last destination in memory, fresh or stale, otherwise [`MappingAnswer::Absent`]: what counts while the
+    /// Returns the last destination in memory, fresh or stale, otherwise [`MappingAnswer::Absent`]. For use while the
     /// store is unreachable.
     #[must_use]
     pub fn last_known(&self, key: &str) -> MappingAnswer {

@@ -1,7 +1,6 @@
-//! A mapping file's text with some entries changed: only their lines differ.
+//! Changes entries in the text of a mapping file and leaves every other line as it is.
 //!
-//! Comments, blank lines, the order of the lines, the way they end and the way identifiers are spelt are the
-//! operator's, and stay as they are.
+//! The operator's comments, blank lines, line order, line endings and spelling of identifiers must not change.
 
 use std::collections::HashMap;
 
@@ -11,7 +10,7 @@ use crate::line::MappingLine;
 use crate::parse::BOM;
 use crate::rules::Rules;
 
-/// Changes by normalised identifier, in the order in which new lines are added.
+/// Changes by normalised identifier. New lines are appended in the order of the changes.
 #[derive(Debug, Default)]
 pub(crate) struct TextEdits {
     order: Vec<LineEdit>,
@@ -21,16 +20,16 @@ pub(crate) struct TextEdits {
 #[derive(Debug)]
 struct LineEdit {
     key: String,
-    /// `None` = the lines of this key go.
+    /// `None` removes the lines of this key.
     destination: Option<Name>,
-    /// Whether a line has it already.
+    /// Whether a line with this entry has been written.
     is_written: bool,
 }
 
 // === impl TextEdits ===
 
 impl TextEdits {
-    /// Adds a change; of two for one key the later counts.
+    /// Adds a change. A later change of the same key replaces an earlier one.
     pub(crate) fn push(&mut self, key: &str, destination: Option<Name>) {
         if let Some(index) = self.by_key.get(key) {
             self.order[*index].destination = destination;
@@ -40,7 +39,7 @@ impl TextEdits {
         self.order.push(LineEdit { key: key.to_owned(), destination, is_written: false });
     }
 
-    /// The text with these changes. Lines that are wrong stay as they are: the caller has parsed the text.
+    /// Returns the text with these changes. Invalid lines are copied; the caller has parsed the text and found none.
     pub(crate) fn apply(mut self, text: &[u8], rules: &Rules) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len() + 64 * self.order.len());
         let body = text.strip_prefix(BOM).unwrap_or(text);
@@ -61,7 +60,7 @@ impl TextEdits {
             out.extend_from_slice(line);
             return;
         };
-        // A second line of the same identifier says the same as the first: one is enough from now on.
+        // A second line of the same identifier repeats the first and is dropped.
         let Some(destination) = edit.destination.as_deref().filter(|_| !edit.is_written) else {
             return;
         };
@@ -90,11 +89,14 @@ impl TextEdits {
     }
 }
 
-/// Where the last occurrence of `word` ends in `line`: white space of Unicode may stand behind it.
+/// Returns where the last occurrence of `word` ends in `line`. Unicode white space may follow it.
 fn end_of(line: &[u8], word: &str) -> usize {
-    let starts = (0..=line.len().saturating_sub(word.len())).rev();
-    let found = starts.into_iter().find(|start| line[*start..].starts_with(word.as_bytes()));
-    found.map_or(line.len(), |start| start + word.len())
+    for start in (0..=line.len().saturating_sub(word.len())).rev() {
+        if line[start..].starts_with(word.as_bytes()) {
+            return start + word.len();
+        }
+    }
+    line.len()
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_lines_of_the_change_differ() {
+    fn only_changed_lines_differ() {
         let text = "# people\n\nAlice@Example.org \t old  \n bob old\n\n# more\ncarol new";
         for (changes, expected) in [
             (&[][..], text.to_owned()),
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn other_shapes_of_files() {
+    fn unusual_files_are_edited_too() {
         for (text, changes, expected) in [
             ("", ("a", Some("new")), "a\tnew\n"),
             ("\u{feff}", ("a", Some("new")), "\u{feff}a\tnew\n"),
@@ -152,8 +154,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever passes for a name that can be written is read from the line that it makes, and from no
-        /// other: no name makes a second line, a comment or another's entry.
+        /// A name that may be written reads back from its own line only: no name produces a second line, a comment or
+        /// the entry of another account.
         #[test]
         fn a_written_name_is_one_line_of_its_own(
             name in "[#@\"\u{feff}\u{85}\u{a0}\u{2028}\u{200b}\u{0}\t\r\n aÄİΣß]{0,6}|.{0,12}",
@@ -178,7 +180,7 @@ mod tests {
             }
         }
 
-        /// Editing the text and changing the table come to the same.
+        /// Editing the text and changing the table have the same result.
         #[test]
         fn text_and_table_agree(
             lines in proptest::collection::vec(" ?[abcAB@]{1,2}[ \t\u{a0}]{1,2}new ?\r?|# ?[a-c]|", 0..12),

@@ -1,18 +1,17 @@
-//! The store that is lines in a file: in memory for lookups, written safely, followed when it is edited.
+//! Keeps mappings in a text file: held in memory for lookups, written atomically, and followed when it is edited.
 //!
-//! What must never happen: a table in memory that the file does not say; a write that is acknowledged and not
-//! on the disk; a hand's edit that is overwritten; a bad file that replaces a good table; a lookup that waits
-//! for any of this.
+//! What must never happen: the table in memory differs from the file; an acknowledged write is not on disk; a manual
+//! edit is overwritten; an invalid file replaces a valid table; a lookup waits for any of this work.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `read` | the file → a table, and the stamp by which a change is noticed |
-//! | `prepared` | the same file by other rules |
-//! | `commit` | several writes → one new file |
-//! | `replace` | a new file in the place of the old, in steps that a crash may interrupt |
-//! | `file_state` | what the clones of a store share |
-//! | `quiet`, `writer_activity` | whether an edit under way is finished |
-//! | `watch`, `link_chain` | edits are noticed |
+//! | `read` | reading the file, and the stamp that shows a change |
+//! | `prepared` | a reload under new rules |
+//! | `commit` | many writes in one rewrite |
+//! | `replace` | replacing the file in steps that a crash may interrupt |
+//! | `file_state` | the state that clones of a store share |
+//! | `quiet`, `writer_activity` | waiting for an edit to be finished |
+//! | `watch`, `link_chain` | noticing edits |
 
 use futures_core::future::BoxFuture;
 use std::io;
@@ -45,7 +44,7 @@ pub use self::file_state::{FileEdit, MAX_WAITING};
 pub use self::prepared::{Prepared, Taken};
 pub use self::watch::Watch;
 
-/// Mappings in a file. A clone is the same store.
+/// A store of mappings in a file. Clones share the same store.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     inner: Arc<SharedFile>,
@@ -54,18 +53,18 @@ pub struct FileStore {
 // === impl FileStore ===
 
 impl FileStore {
-    /// Reads the file at `path`. Blocks: for the start, before anything is served.
+    /// Reads the file at `path`. Blocks: call it at start-up, before anything is served.
     ///
     /// # Errors
-    /// Why there is nothing to start with: a missing file is an error, an empty one is not.
+    /// Why the file cannot be used. A missing file is an error, an empty one is not.
     pub fn open(path: impl Into<PathBuf>, rules: Rules) -> Result<Self, LoadError> {
         Self::open_with(path.into(), rules, Box::new(|_| Ok(())))
     }
 
-    /// Judges the file at `path` by `rules` without taking it over. Blocks.
+    /// Validates the file at `path` without using it. Blocks.
     ///
     /// # Errors
-    /// What a store for it would stumble on.
+    /// Why [`FileStore::open`] would fail.
     pub fn check(path: &Path, rules: &Rules) -> Result<Loaded, LoadError> {
         read::read(path, rules).map(|snapshot| snapshot.loaded())
     }
@@ -73,7 +72,7 @@ impl FileStore {
     fn open_with(
         path: PathBuf,
         rules: Rules,
-        before: Box<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>,
+        step_hook: Box<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>,
     ) -> Result<Self, LoadError> {
         let snapshot = read::read(&path, &rules)?;
         let inner = SharedFile {
@@ -85,32 +84,32 @@ impl FileStore {
             waiting: Mutex::default(),
             file_lock: Arc::default(),
             writer: WriterActivity::default(),
-            before,
+            step_hook,
         };
         let loaded = inner.state.load().loaded;
         inner.log_loaded(loaded);
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Where the file is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
 
-    /// What was taken over last.
+    /// Returns the size of the mapping in effect.
     #[must_use]
     pub fn loaded(&self) -> Loaded {
         self.inner.state.load().loaded
     }
 
-    /// Bytes of memory that the entries take.
+    /// Returns the bytes of memory that the entries take.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.inner.state.load().table.heap_bytes()
     }
 
-    /// Takes an edit over; `None` when the file was changed again while it was read.
+    /// Takes an edit over. Returns `None` if the file changed again while it was read.
     async fn take_edit(&self, guard: OwnedMutexGuard<()>) -> Result<Option<Loaded>, LoadError> {
         let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || {
@@ -121,16 +120,16 @@ impl FileStore {
         task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
     }
 
-    /// Where `key` is mapped to.
+    /// Returns the destination of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Name> {
         self.inner.state.load().table.get(key).cloned()
     }
 
-    /// Resolves with the epoch once it is beyond `seen`: the file was taken over anew since.
+    /// Waits until the epoch is greater than `seen`, that is, until an edit has taken effect, and returns it.
     pub async fn epoch_after(&self, seen: u64) -> u64 {
         loop {
-            // Created before the look, so that no bell falls between look and wait.
+            // Created before the epoch is read, so that a notification in between is not lost.
             let epoch_changed = self.inner.epoch_changed.notified();
             let epoch = self.inner.epoch.load(Ordering::Acquire);
             if epoch > seen {
@@ -140,30 +139,30 @@ impl FileStore {
         }
     }
 
-    /// Calls `listener` after every edit that is taken over, whether by the watch, a reload or a write that
-    /// finds one; not for what is written through us. For the one who is told first; later calls change nothing.
+    /// Calls `listener` after every edit that takes effect, whether the watch, a reload or a write found it, but not for
+    /// writes of this store. Only the first call sets the listener; later calls do nothing.
     pub fn on_edit(&self, listener: impl Fn(&FileEdit) + Send + Sync + 'static) {
-        // Set already: the store has its listener.
+        // An error means that the listener is already set.
         let _ = self.inner.listener.set(Box::new(listener));
     }
 
-    /// Reads the file again, by the rules that are there.
+    /// Reads the file again under the current rules.
     ///
     /// # Errors
-    /// Why it was not taken over; the table is as it was.
+    /// Why the file is not used. The table is unchanged.
     pub async fn reload(&self) -> Result<Loaded, LoadError> {
         let guard = self.lock_file().await;
         self.load_by(self.rules(), guard).await
     }
 
-    /// Reads the file again by other rules, which count from [`Prepared::take_over`] on. Until then, or until it
-    /// is dropped, the file is neither read nor written by anybody else.
+    /// Reads the file again under new rules, which take effect with [`Prepared::take_over`]. Until the result is used or
+    /// dropped, this process neither reads nor writes the file otherwise.
     ///
     /// # Errors
-    /// Why the file is not valid by them.
+    /// Why the file is not valid under the new rules.
     pub async fn prepare(&self, rules: Rules) -> Result<Prepared, LoadError> {
-        let inner = Arc::clone(&self.inner);
         let guard = self.lock_file().await;
+        let inner = Arc::clone(&self.inner);
         let task = spawn_blocking(move || {
             let state = inner.read(Arc::new(rules))?;
             Ok(Prepared { inner, state, guard })
@@ -181,7 +180,7 @@ impl FileStore {
         task.await.unwrap_or_else(|_| Err(self.inner.read_error(io::Error::other("reading was interrupted"))))
     }
 
-    /// The rules of the moment; they stay while one has the turn.
+    /// Returns the current rules. They do not change while the caller holds the file's lock.
     fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.inner.state.load().rules)
     }
@@ -190,7 +189,7 @@ impl FileStore {
         Arc::clone(&self.inner.file_lock).lock_owned().await
     }
 
-    /// Puts the changes into the queue and waits for the rewrite that has them: ours, or somebody else's.
+    /// Queues the changes and waits for the rewrite that contains them, whichever caller runs it.
     async fn write(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
         if changes.is_empty() {
             return Ok(Applied::default());
@@ -203,7 +202,7 @@ impl FileStore {
             guard = self.lock_file() => guard,
         };
         let inner = Arc::clone(&self.inner);
-        // Goes on when we no longer wait: others' changes are in it too.
+        // A task of its own, because the rewrite contains other callers' changes and must survive this caller.
         tokio::spawn(async move {
             inner.commit().await;
             drop(guard);
@@ -227,7 +226,7 @@ impl Store for FileStore {
 
     fn list(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Listing, StoreError>> {
         let state = self.inner.state.load_full();
-        // A walk over a million records takes longer than a worker may be kept.
+        // Listing a million records takes longer than a worker thread may be blocked.
         let task = spawn_blocking(move || state.table.list(from, limit.min(MAX_PAGE)));
         Box::pin(async { task.await.map_err(|_| interrupted()) })
     }

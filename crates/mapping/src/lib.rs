@@ -1,18 +1,19 @@
 //! Which destination holds an account: identifier → cache → store → destination.
 //!
-//! The room exists so that the rules for missing, outdated and unreachable answers stand in one place. What
-//! must never happen here: a moved account that is sent back to its old server while anything in memory says
-//! where it is; an answer from before a write that is believed after it; a bad file that replaces a good one;
-//! a lookup that waits for a lock held over I/O.
+//! The crate exists so that one place decides what counts when an answer is missing, stale or unavailable.
+//!
+//! What must never happen: a moved account is sent back to its old server although memory holds its new one; an answer
+//! from before a write is used after it; an invalid file replaces a valid one; a lookup waits for a lock that is held
+//! during I/O.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`router`] | [`Router`]: the rules; what every other room calls |
-//! | [`cache`] | answers with deadlines, one lookup per identifier |
-//! | [`store`] | [`Store`]: what a store is asked, [`Change`], errors |
-//! | [`mod@file`] | [`FileStore`]: lines in a file, written safely, watched |
+//! | [`router`] | [`Router`]: the order of lookups; what other crates call |
+//! | [`cache`] | cached answers that expire; one shared lookup per identifier |
+//! | [`store`] | [`Store`]: the interface of every store, [`Change`], errors |
+//! | [`mod@file`] | [`FileStore`]: a text file, written atomically, watched for edits |
 //! | [`redis`], [`sql`] | a key in Redis; a row in PostgreSQL, MySQL or SQLite |
-//! | [`table`], [`mod@line`], [`rules`] | a file in memory; its lines; what they are judged by |
+//! | [`table`], [`mod@line`], [`rules`] | a file in memory; its lines; the rules that validate them |
 
 pub mod cache;
 pub mod file;

@@ -1,4 +1,4 @@
-//! One line of a mapping file: its grammar, and what can be wrong with it.
+//! The grammar of a line of the mapping file, and its errors.
 //!
 //! ```text
 //! line    = blank / comment / entry
@@ -6,7 +6,7 @@
 //! entry   = *WSP identifier 1*WSP destination *WSP
 //! ```
 //!
-//! A wrong line is never skipped: an account that is silently left out would be routed to the default.
+//! An invalid line is never skipped: an account that is silently left out would be routed to the default destination.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,13 +15,13 @@ use plan::Name;
 use thiserror::Error;
 use types::identifier::BadIdentifier;
 
-use crate::rules::{BYTE_ORDER_MARK, Rules, judge};
+use crate::rules::{BYTE_ORDER_MARK, Rules, validate_key};
 use crate::shown::shown;
 
-/// What a line says.
+/// A parsed line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum MappingLine<'a> {
-    /// Nothing: blank, or a comment.
+    /// A blank line or a comment.
     Nothing,
     /// An entry.
     Entry {
@@ -29,80 +29,80 @@ pub(crate) enum MappingLine<'a> {
         key: Cow<'a, str>,
         /// Index in the rules' destinations.
         destination: u16,
-        /// The destination as it stands in the line.
+        /// The destination as written in the line.
         word: &'a str,
     },
 }
 
-/// What is wrong with a line.
+/// An error in a line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LineProblem {
-    /// Not UTF-8.
+    /// The line is not UTF-8.
     #[error("is not UTF-8")]
     NotUtf8,
-    /// One field.
+    /// The line has one field.
     #[error("has one field, expected an identifier and a destination")]
     OneField,
-    /// More than two fields.
+    /// The line has more than two fields.
     #[error("has {0} fields, expected an identifier and a destination (a comment needs a line of its own)")]
     ManyFields(usize),
     /// No login has such an identifier.
     #[error("can match no login: {0}")]
     Identifier(BadIdentifier),
-    /// No such destination.
+    /// The destination is not declared.
     #[error("names the destination {}, which is not declared; declared are: {}", shown(found), declared.join(", "))]
     UnknownDestination {
-        /// As it stands there.
+        /// The destination as written, shortened.
         found: String,
-        /// The first few that there are.
+        /// The first few declared destinations.
         declared: Vec<Name>,
     },
-    /// A byte order mark where no file begins.
-    #[error("begins with a byte order mark, as where two files were joined; take it out")]
-    Mark,
-    /// The file has more entries than fit.
-    #[error("lies beyond what a mapping file can hold; keep that many accounts in SQL or Redis")]
+    /// The line begins with a byte order mark and is not the first of the file.
+    #[error("begins with a byte order mark, as in two files joined together; remove it")]
+    ByteOrderMark,
+    /// The file has more entries than the table can hold.
+    #[error("is beyond the capacity of a mapping file; keep this many accounts in SQL or Redis")]
     TooMany,
-    /// The identifier has another destination in an earlier line.
+    /// An earlier line maps the identifier to another destination.
     #[error(
         "maps {} to {destination}, but line {first_line} maps it to {first}: keep one of them",
         shown(identifier)
     )]
     Contradiction {
-        /// Normalised.
+        /// The normalised identifier.
         identifier: String,
-        /// Of this line.
+        /// The destination in this line.
         destination: Name,
-        /// The earlier line, from 1.
+        /// The number of the earlier line, from 1.
         first_line: usize,
-        /// Its destination.
+        /// The destination in the earlier line.
         first: Name,
     },
 }
 
-/// A line that is wrong.
+/// An invalid line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("line {line} {problem}")]
 pub struct LineError {
-    /// From 1.
+    /// The line number, from 1.
     pub line: usize,
-    /// What is wrong.
+    /// The error.
     pub problem: LineProblem,
 }
 
-/// The lines of a file that are wrong.
+/// The invalid lines of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Error)]
 pub struct BadLines {
-    /// In the file's order, at most [`BadLines::MAX`].
+    /// The errors in file order, at most [`BadLines::MAX`].
     pub errors: Vec<LineError>,
-    /// How many more there are.
+    /// The number of further errors.
     pub more: usize,
 }
 
 // === impl MappingLine ===
 
 impl<'a> MappingLine<'a> {
-    /// Reads one line, without its line feed (a carriage return before it is white space).
+    /// Parses one line without its line feed. A carriage return counts as white space.
     pub(crate) fn parse(bytes: &'a [u8], rules: &Rules) -> Result<Self, LineProblem> {
         let text = str::from_utf8(bytes).map_err(|_| LineProblem::NotUtf8)?;
         let mut fields = text.split_whitespace();
@@ -115,10 +115,10 @@ impl<'a> MappingLine<'a> {
             return Err(LineProblem::ManyFields(2 + more));
         }
         if identifier.starts_with(BYTE_ORDER_MARK) {
-            return Err(LineProblem::Mark);
+            return Err(LineProblem::ByteOrderMark);
         }
         let key = rules.key(identifier);
-        judge(&key).map_err(LineProblem::Identifier)?;
+        validate_key(&key).map_err(LineProblem::Identifier)?;
         let destination = rules.index_of(word).ok_or_else(|| LineProblem::unknown(word, rules))?;
         Ok(Self::Entry { key, destination, word })
     }
@@ -137,7 +137,7 @@ impl LineProblem {
 // === impl BadLines ===
 
 impl BadLines {
-    /// Errors that are kept of one file: nobody reads more, and every line may have one.
+    /// The most errors kept for one file. Every line of a file may have one.
     pub const MAX: usize = 1_000;
 
     pub(crate) fn push(&mut self, line: usize, problem: LineProblem) {
@@ -148,7 +148,7 @@ impl BadLines {
         }
     }
 
-    /// How many lines are wrong.
+    /// Returns the number of invalid lines.
     #[must_use]
     pub fn count(&self) -> usize {
         self.errors.len() + self.more
@@ -179,7 +179,7 @@ mod tests {
         Rules::new(["new", "old"].map(Name::from), true, false)
     }
 
-    fn said(line: &[u8]) -> String {
+    fn described(line: &[u8]) -> String {
         match MappingLine::parse(line, &rules()) {
             Ok(MappingLine::Nothing) => "nothing".to_owned(),
             Ok(MappingLine::Entry { key, destination, word }) => format!("{key} {destination} {word}"),
@@ -193,7 +193,7 @@ mod tests {
         let most = [b"a".repeat(320).as_slice(), b" new"].concat();
         let unknown = r#"names the destination "nwe", which is not declared; declared are: new, old"#;
         let two = "expected an identifier and a destination";
-        let mark = "begins with a byte order mark, as where two files were joined; take it out";
+        let mark = "begins with a byte order mark, as in two files joined together; remove it";
         for (line, expected) in [
             (&b""[..], "nothing"),
             (b" \t\r", "nothing"),
@@ -217,12 +217,12 @@ mod tests {
             (&long, "can match no login: the account name has more than 320 bytes; use a shorter one"),
             (&most, &format!("{} 0 new", "a".repeat(320))),
         ] {
-            assert_eq!(said(line), expected, "{:?}", line.escape_ascii().to_string());
+            assert_eq!(described(line), expected, "{:?}", line.escape_ascii().to_string());
         }
     }
 
     #[test]
-    fn errors_have_a_bound_and_say_how_many_there_are() {
+    fn errors_are_bounded_and_counted() {
         let mut lines = BadLines::default();
         for line in 1..=1_500 {
             lines.push(line, LineProblem::OneField);

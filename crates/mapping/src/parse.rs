@@ -1,4 +1,6 @@
-//! The text of a mapping file → a [`Table`], or every line that is wrong.
+//! Parses the text of a mapping file into a [`Table`], or returns every invalid line.
+//!
+//! A file with one invalid line is not used at all.
 
 use std::collections::HashMap;
 
@@ -6,22 +8,22 @@ use crate::line::{BadLines, LineProblem, MappingLine};
 use crate::rules::Rules;
 use crate::table::{ArenaFull, PreviousEntry, Table};
 
-/// What some editors put before UTF-8 text.
+/// The byte order mark in UTF-8, which some editors put before the text.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// Fewer bytes than any file's that reaches the arena's end: keys lie in it with 4 bytes each, a line has at
-/// least 2 more than its key, and folding a key to lower case makes it at most half as long again.
+/// The largest file. It cannot overflow the table's arena: the arena needs 4 bytes more than each key, a line at least
+/// 2 bytes more, and lower case makes a key at most half as long again.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// An earlier line contradicts: which one is looked up afterwards, since the table keeps no line numbers.
+/// The indices of contradiction errors by key. The earlier line of each is found afterwards, because the table stores
+/// no line numbers.
 type Contradictions = HashMap<String, Vec<usize>>;
 
 impl Table {
-    /// Reads a whole file.
+    /// Parses a whole file.
     ///
     /// # Errors
-    /// Every line that is wrong, with its number and what is wrong with it. A file with one wrong line is not
-    /// used at all.
+    /// [`BadLines`] lists every invalid line with its number and error.
     pub fn parse(text: &[u8], rules: &Rules) -> Result<Self, BadLines> {
         let mut table = Self::with_capacity(rules.destinations(), text.len());
         let mut bad = BadLines::default();
@@ -55,7 +57,7 @@ impl Table {
     }
 }
 
-/// Lines with their numbers from 1, without line feeds.
+/// Returns the lines without line feeds, numbered from 1.
 fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let text = text.strip_prefix(BOM).unwrap_or(text);
     (1..).zip(text.split(|byte| *byte == b'\n'))
@@ -71,7 +73,7 @@ fn contradiction(table: &Table, key: &str, destination: u16, first: u16) -> Line
     }
 }
 
-/// Fills in which earlier line each contradiction means. A second walk, since it is for bad files only.
+/// Fills in the earlier line of each contradiction. This second pass runs only for invalid files.
 fn find_first_lines(text: &[u8], rules: &Rules, wanted: &mut Contradictions, bad: &mut BadLines) {
     for (number, line) in lines(text) {
         if wanted.is_empty() {
@@ -107,21 +109,21 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_is_there() {
+    fn parses_entries_comments_and_a_byte_order_mark() {
         let text = b"\xef\xbb\xbf# moved in May\r\n\r\nAlice@Example.org\tnew\r\n  bob old\n@example.net new";
         let table = Table::parse(text, &rules(true)).unwrap();
         let found: Vec<_> =
             table.list(0, 9).entries.iter().map(|e| format!("{} {}", e.identifier, e.destination)).collect();
         assert_eq!(found, ["alice@example.org new", "bob old", "@example.net new"]);
         assert_eq!((table.len(), table.domains()), (3, 1));
-        assert_eq!(table.get("Alice@Example.org"), None, "the caller folds");
+        assert_eq!(table.get("Alice@Example.org"), None, "the caller folds the key");
         assert!(Table::parse(b"", &rules(true)).unwrap().is_empty());
         let joined = b"\xef\xbb\xbfalice new\n\xef\xbb\xbfbob new\n";
-        assert_eq!(errors(joined).len(), 1, "bob would match no login and stay where he was");
+        assert_eq!(errors(joined).len(), 1, "an entry that matches no login is an error");
     }
 
     #[test]
-    fn every_wrong_line_is_told() {
+    fn every_invalid_line_is_reported() {
         let two = "expected an identifier and a destination";
         let text = b"alice new\nbob\nalice old\n\xff new\n# fine\nALICE new\na b c\nbob nowhere\nAlice old\n";
         let contradicts = "maps \"alice\" to old, but line 1 maps it to new: keep one of them";
@@ -155,10 +157,9 @@ mod tests {
         assert!(bad.errors[999].to_string().contains("but line 1 maps"), "{}", bad.errors[999]);
     }
 
-    /// The promise: at most 100 bytes an entry at a million entries of 25 bytes. The time that it takes is
-    /// measured in `benches/mapping.rs`.
+    /// The target: at most 100 bytes per entry for a million entries of 25 bytes. `benches/mapping.rs` measures the time.
     #[test]
-    fn a_million_accounts_are_small() {
+    fn a_million_accounts_take_little_memory() {
         let text: String = (0..1_000_000)
             .map(|n| format!("user{n:07}@example1.org\tnew\n").replace("1.o", "01.o"))
             .collect();
@@ -177,9 +178,9 @@ mod tests {
             let _ = Table::parse(&text, &rules(lowercase));
         }
 
-        /// What is read is what a reader would say who goes line by line and knows nothing of tables.
+        /// The table has the entries that a plain line-by-line reader finds.
         #[test]
-        fn reads_as_a_plain_reader_does(text in "((#|[abAB@]{1,2}|\u{feff}a| )[ \t]{0,2}(new|old|x)?[ \r]?\n){0,8}") {
+        fn agrees_with_a_plain_reader(text in "((#|[abAB@]{1,2}|\u{feff}a| )[ \t]{0,2}(new|old|x)?[ \r]?\n){0,8}") {
             let mut plain = BTreeMap::new();
             let mut wrong = 0;
             let body = text.strip_prefix('\u{feff}').unwrap_or(&text);

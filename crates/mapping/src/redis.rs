@@ -1,8 +1,8 @@
-//! A store in Redis: a key for each account, `PREFIX` + identifier, whose value is the destination.
+//! Keeps mappings in Redis: one key per account, `PREFIX` + identifier, whose value is the destination.
 //!
-//! Keys and values are arguments of the protocol, so nothing in an identifier can be a command. Connections are
-//! shared by many lookups at once and come back by themselves. What must never happen: a start, or a lookup,
-//! that waits for a server which does not answer; a password of the URL in a message.
+//! Keys and values are protocol arguments, so an identifier cannot contain a command. Many lookups share a connection, and
+//! lost connections are re-established. What must never happen: start-up or a lookup waits for a server that does not
+//! answer; the password in the URL appears in a message.
 
 use futures_core::future::BoxFuture;
 use std::fmt;
@@ -19,7 +19,7 @@ use types::secret::Secret;
 use crate::store::{Applied, Change, Entry, Listing, MAX_PAGE, Store, StoreError};
 use cluster::{Channel, ChannelError, Line};
 
-/// See the module's comment.
+/// A store of mappings in Redis.
 pub struct RedisStore {
     client: Client,
     connections: Vec<ConnectionManager>,
@@ -28,26 +28,25 @@ pub struct RedisStore {
     channel: Arc<str>,
 }
 
-/// How long connecting may take; the router bounds what a lookup waits.
+/// How long connecting may take. The router limits the wait of a lookup separately.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take. Longer than any lookup waits: it is for listings.
+/// How long a response may take. Listings need more time than a lookup may wait.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Between two attempts to connect again.
+/// The pause between two attempts to reconnect.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
-/// Values that are read at once for a listing.
+/// The most values that a listing reads in one command.
 const MAX_VALUES: usize = 1_000;
 
 // === impl RedisStore ===
 
 impl RedisStore {
-    /// A store at `url`, with `connections` connections, which are made when they are needed. Has to be called
-    /// within a runtime.
+    /// Makes a store at `url` with `connections` connections, opened on demand. Must be called within a runtime.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] when the URL is none that can be used.
+    /// [`StoreError::Unreachable`] if the URL cannot be used.
     pub fn open(url: &Secret, prefix: &str, connections: usize, channel: &str) -> Result<Self, StoreError> {
-        let bad = || StoreError::Unreachable("mapping.redis.url is no URL of a Redis server".into());
+        let bad = || StoreError::Unreachable("mapping.redis.url is not the URL of a Redis server".into());
         let url = str::from_utf8(url.expose()).map_err(|_| bad())?;
         let client = Client::open(url).map_err(|_| bad())?;
         let config = ConnectionManagerConfig::new()
@@ -77,7 +76,7 @@ impl RedisStore {
         format!("{}{identifier}", self.prefix)
     }
 
-    /// One step of a walk over the keys; a step may find none.
+    /// Runs one step of a scan over the keys. A step may find no key.
     async fn scan(&self, from: u64, limit: usize) -> Result<Listing, StoreError> {
         let mut connection = self.connection();
         let pattern = format!("{}*", escaped(&self.prefix));
@@ -95,7 +94,7 @@ impl RedisStore {
             for (key, value) in keys.iter().zip(values) {
                 let identifier =
                     key.strip_prefix(self.prefix.as_bytes()).and_then(|key| str::from_utf8(key).ok());
-                // A key that is gone by now, or is no name, is no entry.
+                // A key that has been removed meanwhile, or is not UTF-8, is not an entry.
                 let (Some(identifier), Some(value)) = (identifier, value) else { continue };
                 entries
                     .push(Entry { identifier: identifier.into(), destination: parse_destination(&value)? });
@@ -124,27 +123,24 @@ impl Store for RedisStore {
             for change in &changes {
                 let key = self.key(&change.identifier);
                 match &change.destination {
-                    // What was there before comes back.
+                    // With GET, the command returns the previous value.
                     Some(destination) => batch.cmd("SET").arg(key).arg(&**destination).arg("GET"),
                     None => batch.cmd("DEL").arg(key),
                 };
             }
             let done: Vec<Value> =
                 batch.query_async(&mut self.connection()).await.map_err(|error| store_error(&error))?;
-            let is_change = |(change, before): &(&Change, &Value)| match (&change.destination, before) {
-                (Some(destination), Value::BulkString(before)) => before != destination.as_bytes(),
-                (Some(destination), Value::SimpleString(before)) => **before != **destination,
-                (Some(_), _) => true,
-                (None, Value::Int(count)) => *count > 0,
-                (None, _) => false,
-            };
-            Ok(Applied { changed: changes.iter().zip(&done).filter(is_change).count() })
+            let mut applied = Applied::default();
+            for (change, reply) in changes.iter().zip(&done) {
+                applied.changed += usize::from(is_change(change, reply));
+            }
+            Ok(applied)
         })
     }
 
     fn list(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Listing, StoreError>> {
         Box::pin(async move {
-            // A step over a large database of others' keys may find nothing: then the walk goes on.
+            // In a large database with other keys a step may find nothing; the scan continues then.
             let mut listing = self.scan(from, limit).await?;
             while let (true, Some(next)) = (listing.entries.is_empty(), listing.next) {
                 listing = self.scan(next, limit).await?;
@@ -164,21 +160,21 @@ impl Channel for RedisStore {
     fn say<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
         Box::pin(async move {
             let publish = cmd("PUBLISH").arg(&*self.channel).arg(message).to_owned();
-            let told: Result<i64, _> = publish.query_async(&mut self.connection()).await;
-            told.map(drop).map_err(|error| channel_error(&error))
+            let published: Result<i64, _> = publish.query_async(&mut self.connection()).await;
+            published.map(drop).map_err(|error| channel_error(&error))
         })
     }
 
     fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>> {
         Box::pin(async {
-            let mut line = self.client.get_async_pubsub().await.map_err(|error| channel_error(&error))?;
-            line.subscribe(&*self.channel).await.map_err(|error| channel_error(&error))?;
-            Ok(Box::new(RedisSubscription(line)) as Box<dyn Line>)
+            let mut pubsub = self.client.get_async_pubsub().await.map_err(|error| channel_error(&error))?;
+            pubsub.subscribe(&*self.channel).await.map_err(|error| channel_error(&error))?;
+            Ok(Box::new(RedisSubscription(pubsub)) as Box<dyn Line>)
         })
     }
 }
 
-/// A subscription.
+/// A subscription to the channel.
 struct RedisSubscription(::redis::aio::PubSub);
 
 impl Line for RedisSubscription {
@@ -192,14 +188,25 @@ impl Line for RedisSubscription {
     }
 }
 
-/// The destination that a value names.
+/// Returns whether a command changed its key. `reply` is the previous value for SET, the number of removed keys for DEL.
+fn is_change(change: &Change, reply: &Value) -> bool {
+    match (&change.destination, reply) {
+        (Some(destination), Value::BulkString(previous)) => previous != destination.as_bytes(),
+        (Some(destination), Value::SimpleString(previous)) => **previous != **destination,
+        (Some(_), _) => true,
+        (None, Value::Int(removed)) => *removed > 0,
+        (None, _) => false,
+    }
+}
+
+/// Parses a value as the name of a destination.
 fn parse_destination(value: &[u8]) -> Result<Name, StoreError> {
     let text =
         str::from_utf8(value).map_err(|_| StoreError::Unreachable("a value in Redis is not UTF-8".into()))?;
     Ok(text.trim().into())
 }
 
-/// The library's messages name addresses and what the server said, never the password.
+/// The library's messages contain addresses and the server's error, never the password.
 fn store_error(error: &RedisError) -> StoreError {
     match error.kind() {
         ErrorKind::Server(::redis::ServerErrorKind::ReadOnly) => StoreError::ReadOnly(
@@ -213,7 +220,7 @@ fn channel_error(error: &RedisError) -> ChannelError {
     ChannelError(error.to_string().into())
 }
 
-/// A prefix as a pattern that matches itself alone.
+/// Escapes a prefix so that the pattern matches only the prefix itself.
 fn escaped(prefix: &str) -> String {
     let mut pattern = String::with_capacity(prefix.len());
     for letter in prefix.chars() {

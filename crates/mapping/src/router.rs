@@ -1,7 +1,7 @@
-//! The rules by which an account gets its destination.
+//! Finds the destination of an account: its own entry, then its domain's entry, then the default destination.
 //!
-//! An exact entry wins over its domain's, the domain's over the default. A store that cannot be asked never
-//! makes a login fail: what is still in memory counts, then the default.
+//! What must never happen: a login fails, or a moved account returns to its old server, because the store is down.
+//! During an outage the last answer in memory counts, then the default.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,43 +27,43 @@ pub use self::latency::Latency;
 pub use self::resolution::{Resolution, ResolutionReason};
 pub use self::stats::Stats;
 
-/// Finds the destination of an account. A clone is the same router.
+/// Finds the destination of an account. Clones share the same router.
 #[derive(Clone, Debug)]
 pub struct Router {
     inner: Arc<Inner>,
 }
 
-/// What a plan says on routing.
+/// The routing settings of a plan.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The declared destinations, and how identifiers are folded.
     pub rules: Rules,
     /// `default_destination`.
     pub default: Name,
-    /// How long a found answer is believed.
+    /// How long a found answer is fresh.
     pub positive_ttl: Duration,
-    /// How long an absent answer is believed.
+    /// How long an absent answer is fresh.
     pub negative_ttl: Duration,
-    /// How long a store may take for one lookup.
+    /// How long the store may take for one lookup.
     pub lookup_timeout: Duration,
 }
 
-/// What the clones of a router share.
+/// The state that clones of a router share.
 #[derive(Debug)]
 struct Inner {
     active: ArcSwap<ActiveMapping>,
     cache: Cache,
     counters: Counters,
-    /// Whether the last lookup failed: the change is logged, not every failure.
+    /// Whether the last lookup failed. Only a change is logged, not every failure.
     is_store_down: AtomicBool,
 }
 
-/// What a reload replaces.
+/// The store and settings in effect; a reload replaces them.
 #[derive(Debug)]
 struct ActiveMapping {
     store: Arc<dyn Store>,
     settings: Settings,
-    /// Added to the cache's generation: answers found under other active are not believed.
+    /// Added to the cache's generation, so that answers from an earlier plan are stale.
     base_generation: u64,
 }
 
@@ -80,8 +80,8 @@ impl Router {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Where the account `identifier` (normalised) is. Never fails; waits for the store at most twice
-    /// `lookup_timeout` for the account and as long for its domain.
+    /// Returns the destination of the account `identifier` (normalised). Never fails. Waits for the store at most twice
+    /// `lookup_timeout` for the account and the same for its domain.
     pub async fn resolve(&self, identifier: &str) -> Resolution {
         let active = self.inner.active.load_full();
         let exact = self.inner.lookup(&active, identifier).await;
@@ -102,7 +102,7 @@ impl Router {
         };
         let domain = match domain_key(identifier).filter(|_| active.settings.rules.domains) {
             None => CacheLookup { answer: MappingAnswer::Absent, is_cached: true },
-            // Another wait for a store that does not answer helps nobody: only what is in memory counts.
+            // The store has just failed to answer, so only memory counts for the domain.
             Some(domain) if is_down => {
                 CacheLookup { answer: self.inner.cache.last_known(domain), is_cached: true }
             }
@@ -125,28 +125,28 @@ impl Router {
         }
     }
 
-    /// The key under which `identifier` is stored, cached and resolved.
+    /// Returns the key under which `identifier` is stored, cached and resolved.
     #[must_use]
     pub fn normalize(&self, identifier: &str) -> String {
         self.inner.active.load().settings.rules.key(identifier).into_owned()
     }
 
-    /// A page of the store's entries; see [`Store::list`].
+    /// Returns a page of the store's entries; see [`Store::list`].
     ///
     /// # Errors
-    /// The store's.
+    /// The error of the store.
     pub async fn list(&self, from: u64, limit: usize) -> Result<Listing, StoreError> {
         let store = Arc::clone(&self.inner.active.load().store);
         store.list(from, limit).await
     }
 
-    /// Entries of the store by destination, where it knows; see [`Store::census`].
+    /// Returns the number of entries of each destination, if the store knows it; see [`Store::census`].
     #[must_use]
     pub fn census(&self) -> Option<Vec<(Name, usize)>> {
         self.inner.active.load().store.census()
     }
 
-    /// The counters at this moment.
+    /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.counters.snapshot(self.inner.cache.len())
@@ -156,7 +156,7 @@ impl Router {
 // === impl Settings ===
 
 impl Settings {
-    /// The settings of `plan`.
+    /// Returns the routing settings of `plan`.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         Self {
@@ -172,40 +172,42 @@ impl Settings {
 // === impl Inner ===
 
 impl Inner {
-    /// The answer for one key, out of memory or from the store.
+    /// Returns the answer for one key, from memory or from the store.
     async fn lookup(&self, active: &ActiveMapping, key: &str) -> CacheLookup {
         let policy = CachePolicy {
             generation: active.base_generation + active.store.epoch() + self.cache.flushes(),
             positive_ttl: active.settings.positive_ttl,
             negative_ttl: active.settings.negative_ttl,
         };
-        // A wait for somebody else's lookup has its own end, should those who make it leave one by one.
-        let patience = active.settings.lookup_timeout.saturating_mul(2);
-        let looked =
-            timeout(patience, self.cache.lookup(key, &policy, || self.query_store(active, key))).await;
-        let looked = looked.unwrap_or_else(|_| self.cache.abandoned(key));
-        let counter = if looked.is_cached { &self.counters.hits } else { &self.counters.misses };
+        // The shared lookup has its own limit, because its callers may be cancelled one after another.
+        let limit = active.settings.lookup_timeout.saturating_mul(2);
+        let lookup = self.cache.lookup(key, &policy, || self.query_store(active, key));
+        let found = match timeout(limit, lookup).await {
+            Ok(found) => found,
+            Err(_) => self.cache.abandoned(key),
+        };
+        let counter = if found.is_cached { &self.counters.hits } else { &self.counters.misses };
         counter.fetch_add(1, Ordering::Relaxed);
-        looked
+        found
     }
 
-    /// One lookup in the store.
+    /// Runs one lookup in the store.
     async fn query_store(&self, active: &ActiveMapping, key: &str) -> Result<Option<Name>, StoreError> {
         let limit = active.settings.lookup_timeout;
-        let began = Instant::now();
-        let asked = timeout(limit, active.store.lookup(key)).await;
-        self.counters.store_latency.record(began.elapsed());
-        match asked.unwrap_or(Err(StoreError::TimedOut(limit))) {
+        let started = Instant::now();
+        let result = timeout(limit, active.store.lookup(key)).await;
+        self.counters.store_latency.record(started.elapsed());
+        match result.unwrap_or(Err(StoreError::TimedOut(limit))) {
             Ok(name) => {
                 if self.is_store_down.swap(false, Ordering::Relaxed) {
                     tracing::info!("the mapping store answers again");
                 }
-                Ok(name.map(|name| shared(active, &name)))
+                Ok(name.map(|name| declared_or_logged(active, &name)))
             }
             Err(error) => {
                 self.counters.store_errors.fetch_add(1, Ordering::Relaxed);
                 if !self.is_store_down.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "accounts are routed by what is cached, or to the default destination");
+                    tracing::error!(%error, "the mapping store is down: accounts are routed by cached answers, or to the default destination");
                 }
                 Err(error)
             }
@@ -238,11 +240,11 @@ impl Inner {
     }
 }
 
-/// The plan's own copy of a name, so that a million cached answers share it; a name that is not declared is
-/// told, once per lookup, and cut to what may be kept. Whose it is stands in the span of the login, where the
-/// account is shown as `log_identifiers` has it.
-fn shared(active: &ActiveMapping, name: &Name) -> Name {
-    const MAX_KEPT: usize = 255;
+/// Returns the plan's copy of a name, so that a million cached answers share it. An undeclared name is logged once per
+/// lookup and replaced if it is too long to cache. The log line does not name the account: the login's span does, in
+/// the form that `log_identifiers` asks for.
+fn declared_or_logged(active: &ActiveMapping, name: &Name) -> Name {
+    const MAX_LENGTH: usize = 255;
     if let Some(declared) = active.settings.rules.declared(name) {
         return Arc::clone(declared);
     }
@@ -251,7 +253,7 @@ fn shared(active: &ActiveMapping, name: &Name) -> Name {
         default = %active.settings.default,
         "the mapping store names a destination that is not declared; the account goes to the default"
     );
-    if name.len() <= MAX_KEPT { Arc::clone(name) } else { Arc::from("(a name that is too long)") }
+    if name.len() <= MAX_LENGTH { Arc::clone(name) } else { Arc::from("(a name that is too long)") }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a mapping is judged by: the destinations there are, how identifiers are folded, whether domains count.
+//! The rules for a mapping's entries: the declared destinations, case folding, and whether domain entries count.
 //!
 //! Rules belong to one plan and never change; a reload makes new ones.
 
@@ -10,13 +10,13 @@ use types::identifier::MAX_LENGTH;
 
 use crate::bad_identifier::BadIdentifier;
 
-/// What some editors put before UTF-8 text: U+FEFF. It is no white space, and cannot be seen.
+/// U+FEFF, which some editors put before UTF-8 text. It is invisible and does not count as white space.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The rules of one plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Sorted, at most as many as an index of 16 bits can tell apart.
+    /// Sorted; at most as many as fit a 16-bit index.
     destinations: Vec<Name>,
     /// `normalize = "lowercase"`.
     pub lowercase: bool,
@@ -27,8 +27,7 @@ pub struct Rules {
 // === impl Rules ===
 
 impl Rules {
-    /// Rules for these destinations. More than 65 535 of them are not told apart: the rest counts as
-    /// undeclared.
+    /// Makes the rules for these destinations. Any beyond the first 65,535 count as undeclared.
     #[must_use]
     pub fn new(destinations: impl IntoIterator<Item = Name>, lowercase: bool, domains: bool) -> Self {
         let mut destinations: Vec<Name> = destinations.into_iter().collect();
@@ -38,20 +37,20 @@ impl Rules {
         Self { destinations, lowercase, domains }
     }
 
-    /// The rules of `plan`.
+    /// Returns the rules of `plan`.
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let mapping = &plan.mapping;
         Self::new(plan.destinations.keys().cloned(), mapping.lowercase, mapping.domains)
     }
 
-    /// Every declared destination, sorted.
+    /// Returns every declared destination, sorted.
     #[must_use]
     pub fn destinations(&self) -> &[Name] {
         &self.destinations
     }
 
-    /// The declared destination of that name.
+    /// Returns the declared destination with this name.
     #[must_use]
     pub fn declared(&self, name: &str) -> Option<&Name> {
         self.index_of(name).and_then(|index| self.destinations.get(usize::from(index)))
@@ -62,7 +61,7 @@ impl Rules {
         found.ok().and_then(|index| u16::try_from(index).ok())
     }
 
-    /// The key under which `identifier` is stored and cached.
+    /// Returns the key under which `identifier` is stored and cached.
     #[must_use]
     pub fn key<'a>(&self, identifier: &'a str) -> Cow<'a, str> {
         let is_folded = !self.lowercase
@@ -70,18 +69,17 @@ impl Rules {
         if is_folded { Cow::Borrowed(identifier) } else { Cow::Owned(identifier.to_lowercase()) }
     }
 
-    /// The key of an identifier that is to be written to a store: what every store can carry and a login can
-    /// ask for.
+    /// Returns the key for writing `identifier` to a store: one that every store can hold and a login can match.
     ///
     /// # Errors
-    /// [`BadIdentifier`]: the first rule that it breaks.
+    /// [`BadIdentifier`] names the first rule that the identifier breaks.
     pub fn writable_key<'a>(&self, identifier: &'a str) -> Result<Cow<'a, str>, BadIdentifier> {
-        // Length first: folding and copying are for names that have a bound.
+        // The length first, so that only bounded names are folded and copied.
         if identifier.len() > MAX_LENGTH {
             return Err(Bad::TooLong.into());
         }
         let key = self.key(identifier);
-        judge(&key)?;
+        validate_key(&key)?;
         if key.starts_with('#') {
             return Err(BadIdentifier::Comment);
         }
@@ -92,8 +90,8 @@ impl Rules {
     }
 }
 
-/// The rules of [`types::identifier::Identifier::parse`], without its allocation: a file has a million lines.
-pub(crate) fn judge(key: &str) -> Result<(), Bad> {
+/// Applies the rules of [`types::identifier::Identifier::parse`] without its allocation: a file has a million lines.
+pub(crate) fn validate_key(key: &str) -> Result<(), Bad> {
     if key.is_empty() {
         return Err(Bad::Empty);
     }
@@ -115,11 +113,11 @@ pub(crate) fn judge(key: &str) -> Result<(), Bad> {
     Ok(())
 }
 
-/// The key of the domain entry that stands behind `key`, when there is one: `@example.org`.
+/// Returns the key of the domain entry that applies to `key`, such as `@example.org`.
 #[must_use]
 pub fn domain_key(key: &str) -> Option<&str> {
     let at = key.rfind('@')?;
-    // A name that begins with its last `@` is that entry itself, and `alice@` names no domain.
+    // A key that begins with its last `@` is a domain entry itself, and `alice@` has no domain.
     (at > 0 && at + 1 < key.len()).then(|| &key[at..])
 }
 
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_folded_when_the_rules_say_so() {
+    fn identifiers_are_folded_if_the_rules_say_so() {
         for (lowercase, identifier, key) in [
             (false, "Alice@Example.ORG", "Alice@Example.ORG"),
             (true, "Alice@Example.ORG", "alice@example.org"),
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_line_cannot_carry_is_refused() {
+    fn identifiers_that_no_line_can_hold_are_refused() {
         let long = "a".repeat(321);
         for (identifier, bad) in [
             ("", BadIdentifier::Name(Bad::Empty)),
@@ -196,8 +194,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn judges_as_identifiers_are_judged(name in "\\PC{0,8}|.{0,8}|[a-z@\"\\s\u{85}]{0,9}") {
-            prop_assert_eq!(judge(&name).err(), Identifier::parse(&name).err());
+        fn accepts_the_same_keys_as_identifiers(name in "\\PC{0,8}|.{0,8}|[a-z@\"\\s\u{85}]{0,9}") {
+            prop_assert_eq!(validate_key(&name).err(), Identifier::parse(&name).err());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Names in messages.
+//! Quotes names for messages, so that a name cannot forge a log line or flood it.
 
 /// Returns a name for a message: quoted, escaped, and cut to a line.
 pub(crate) fn shown(name: &str) -> String {

@@ -1,8 +1,8 @@
-//! A store in PostgreSQL, MySQL (MariaDB) or SQLite, by the operator's own statements.
+//! Keeps mappings in PostgreSQL, MySQL (MariaDB) or SQLite, with the operator's own statements.
 //!
-//! The identifier is the first parameter of each statement and the destination the second: nothing of them is
-//! ever part of a statement's text. What must never happen: half of a batch; a start that waits for a server; a
-//! password of the URL in a message.
+//! The identifier is always the first parameter of a statement and the destination the second; neither is ever part of a
+//! statement's text. What must never happen: a batch is applied in part; start-up waits for the database; the password in
+//! the URL appears in a message.
 
 use futures_core::future::BoxFuture;
 use std::fmt;
@@ -22,36 +22,36 @@ use cluster::{Channel, ChannelError, Line};
 /// The operator's statements.
 #[derive(Clone, Debug)]
 pub struct Statements {
-    /// Identifier → destination.
+    /// Returns the destination. Parameter: identifier.
     pub query: String,
-    /// Writes an entry: identifier, destination.
+    /// Writes an entry. Parameters: identifier, destination.
     pub upsert: Option<String>,
-    /// Removes an entry: identifier.
+    /// Removes an entry. Parameter: identifier.
     pub delete: Option<String>,
-    /// Every entry: identifier, destination.
+    /// Returns every entry. Columns: identifier, destination.
     pub list: Option<String>,
 }
 
-/// See the module's comment.
+/// A store of mappings in an SQL database.
 pub struct SqlStore {
     pool: Pool,
     statements: Statements,
     channel: Arc<str>,
 }
 
-/// One pool of each kind, since statements are prepared by the one that runs them.
+/// The connection pool of one kind of database.
 enum Pool {
     Postgres(PgPool),
     MySql(MySqlPool),
     Sqlite(SqlitePool),
 }
 
-/// How long a connection is waited for; the router bounds what a lookup waits.
+/// How long to wait for a connection. The router limits the wait of a lookup separately.
 const ACQUIRE: Duration = Duration::from_secs(5);
-/// An idle connection is closed after this time, so that a database may be restarted in peace.
+/// How long a connection may be idle before it is closed, so that a database can be restarted without waiting for us.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// Runs the same for whichever database it is.
+/// Evaluates the same expression with the pool of any kind of database.
 macro_rules! with_pool {
     ($store:expr, $pool:ident => $body:expr) => {
         match &$store.pool {
@@ -65,11 +65,10 @@ macro_rules! with_pool {
 // === impl SqlStore ===
 
 impl SqlStore {
-    /// A store at `url`, with at most `connections` connections, which are made when they are needed. Has to be
-    /// called within a runtime.
+    /// Makes a store at `url` with at most `connections` connections, opened on demand. Must be called within a runtime.
     ///
     /// # Errors
-    /// [`StoreError::Unreachable`] when the URL is none that can be used.
+    /// [`StoreError::Unreachable`] if the URL cannot be used.
     pub fn open(
         url: &Secret,
         statements: Statements,
@@ -79,7 +78,7 @@ impl SqlStore {
         let bad = |why: &str| StoreError::Unreachable(format!("mapping.sql.url {why}").into());
         let url = str::from_utf8(url.expose()).map_err(|_| bad("is not UTF-8"))?;
         let max = u32::try_from(connections.max(1)).unwrap_or(u32::MAX);
-        let unusable = |_: Error| bad("is no URL of a database that can be used");
+        let unusable = |_: Error| bad("is not the URL of a usable database");
         let pool = match url.split_once(':').map(|(scheme, _)| scheme) {
             Some("postgres" | "postgresql") => Pool::Postgres(
                 PgPoolOptions::new()
@@ -104,12 +103,12 @@ impl SqlStore {
                     .connect_lazy(url)
                     .map_err(unusable)?,
             ),
-            _ => return Err(bad("begins with none of postgres:, mysql: and sqlite:")),
+            _ => return Err(bad("must begin with postgres:, mysql: or sqlite:")),
         };
         Ok(Self { pool, statements, channel: channel.into() })
     }
 
-    /// Whether proxies can tell each other through this database.
+    /// Returns whether proxies can notify each other through this database.
     #[must_use]
     pub const fn has_channel(&self) -> bool {
         matches!(self.pool, Pool::Postgres(_))
@@ -166,7 +165,7 @@ impl Store for SqlStore {
                 ));
             };
             let limit = limit.clamp(1, MAX_PAGE);
-            // The operator's statement, and two numbers of ours.
+            // The operator's statement and two numbers; no identifier or destination.
             let list = list.trim().trim_end_matches(';');
             let page = format!("SELECT * FROM ({list}) AS listed LIMIT {} OFFSET {from}", limit + 1);
             let mut rows: Vec<(String, String)> = with_pool!(self, pool => {
@@ -212,7 +211,7 @@ impl Channel for SqlStore {
     }
 }
 
-/// A connection that has said `LISTEN`.
+/// A connection that has sent `LISTEN`.
 struct PostgresSubscription(PgListener);
 
 impl Line for PostgresSubscription {
@@ -220,7 +219,7 @@ impl Line for PostgresSubscription {
         Box::pin(async {
             match self.0.try_recv().await {
                 Ok(Some(notification)) => Ok(notification.payload().to_owned()),
-                // It would connect again by itself, and what was said meanwhile would be missed unnoticed.
+                // The library would reconnect silently, and messages sent meanwhile would be lost unnoticed.
                 Ok(None) => Err(ChannelError("the connection was closed".into())),
                 Err(error) => Err(channel_error(&error)),
             }
@@ -232,7 +231,7 @@ fn no_channel() -> ChannelError {
     ChannelError("only PostgreSQL has a channel".into())
 }
 
-/// The library's messages tell what the database said, never the password.
+/// The library's messages contain the database's error, never the password.
 fn store_error(error: &Error) -> StoreError {
     StoreError::Unreachable(error.to_string().into())
 }

@@ -1,7 +1,7 @@
-//! What a store of mappings is asked, whatever it is kept in.
+//! The interface of every mapping store, with its changes and errors.
 //!
-//! Keys are normalised identifiers, or `@domain`. A store answers for exactly the key that it is asked for:
-//! domains, defaults and caching are the router's business. Nothing here may block a worker.
+//! Keys are normalised identifiers, or `@domain`. A store answers for exactly the given key; domains, the default
+//! destination and caching belong to the router. No method may block a worker thread.
 
 use futures_core::future::BoxFuture;
 use std::fmt;
@@ -17,30 +17,30 @@ pub use crate::bad_identifier::BadIdentifier;
 use crate::line::BadLines;
 use crate::shown::shown;
 
-/// A place that knows where accounts are.
+/// Maps accounts to destinations.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// The destination stored under `key`, declared or not. The caller bounds the wait.
+    /// Returns the destination stored under `key`, whether it is declared or not. The caller sets the time limit.
     fn lookup<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Name>, StoreError>>;
 
-    /// Makes these changes, all or none, in this order; answers once they would survive a crash.
+    /// Applies all of these changes in this order, or none, and returns once they would survive a crash.
     fn apply(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<Applied, StoreError>>;
 
-    /// A page of the entries: from the place where the last page ended (0 at first), at most `limit`
-    /// (bounded by [`MAX_PAGE`]). While entries change, a walk may miss or repeat those that changed.
+    /// Returns a page of at most `limit` entries (at most [`MAX_PAGE`]). `from` is 0, or [`Listing::next`] of the page
+    /// before. Entries that change while the pages are read may be missing or appear twice.
     fn list(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Listing, StoreError>>;
 
-    /// Reads everything again, where the store is one that is read as a whole; `None` where it is not.
+    /// Reads everything again. Returns `None` from a store that is not read as a whole.
     fn reload(&self) -> BoxFuture<'_, Result<Option<Loaded>, LoadError>> {
         Box::pin(async { Ok(None) })
     }
 
-    /// Entries by destination, declared ones without any included, where the store knows without a search.
+    /// Returns the number of entries of each declared destination, if the store knows it without a search.
     fn census(&self) -> Option<Vec<(Name, usize)>> {
         None
     }
 
-    /// Grows when answers may have changed in any other way than through [`Store::apply`]; cached answers of
-    /// another epoch are not believed.
+    /// Returns a number that grows whenever entries may have changed other than through [`Store::apply`]. Answers that
+    /// were cached in another epoch are stale.
     fn epoch(&self) -> u64 {
         0
     }
@@ -54,14 +54,14 @@ pub const MAX_PAGE: usize = 10_000;
 pub struct Change {
     /// The account, or `@domain`.
     pub identifier: Arc<str>,
-    /// Where it is from now on; `None` = the entry goes.
+    /// The new destination; `None` removes the entry.
     pub destination: Option<Name>,
 }
 
-/// What became of a batch of changes.
+/// The result of a batch of changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Entries that are different now; a change to what is there already is none.
+    /// Entries that differ now. Writing the value that is already stored does not count.
     pub changed: usize,
 }
 
@@ -70,7 +70,7 @@ pub struct Applied {
 pub struct Entry {
     /// The account, or `@domain`.
     pub identifier: Arc<str>,
-    /// As the store has it: declared or not.
+    /// The stored destination, whether it is declared or not.
     pub destination: Name,
 }
 
@@ -79,34 +79,34 @@ pub struct Entry {
 pub struct Listing {
     /// In the store's order.
     pub entries: Vec<Entry>,
-    /// Where the next page begins; `None` = this was the last.
+    /// Where the next page begins; `None` after the last page.
     pub next: Option<u64>,
 }
 
-/// What was read as a whole.
+/// The size of a store that was read as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     /// Entries, domains included.
     pub entries: usize,
-    /// Entries for a whole domain. They do nothing unless `[mapping] domains = true`.
+    /// Entries for a whole domain. They have no effect unless `[mapping] domains = true`.
     pub domains: usize,
     /// Bytes read.
     pub bytes: usize,
 }
 
-/// Why a store could not answer.
+/// Why a lookup, a change or a listing failed.
 #[derive(Clone, Debug, Error)]
 pub enum StoreError {
-    /// It could not be asked, or its answer was none.
-    #[error("the mapping store cannot be asked: {0}")]
+    /// The store cannot be reached, or sent an invalid answer.
+    #[error("the mapping store cannot be queried: {0}")]
     Unreachable(Arc<str>),
-    /// No answer in time.
+    /// The store did not answer in time.
     #[error("the mapping store did not answer within {0:?} (mapping.lookup_timeout)")]
     TimedOut(Duration),
-    /// The identifier is none that can be stored.
+    /// The identifier cannot be stored.
     #[error("cannot store a mapping for {}: {reason}", shown(identifier))]
     BadIdentifier {
-        /// As given.
+        /// The value as given.
         identifier: Arc<str>,
         /// What is wrong with it.
         reason: BadIdentifier,
@@ -114,84 +114,84 @@ pub enum StoreError {
     /// The destination is not declared.
     #[error("{} is not a declared destination; declared are: {}", shown(found), declared.join(", "))]
     UnknownDestination {
-        /// As given.
+        /// The value as given.
         found: Arc<str>,
-        /// What there is.
+        /// The declared destinations.
         declared: Vec<Name>,
     },
-    /// It takes no writes.
-    #[error("the mapping store takes no writes: {0}")]
+    /// The store cannot be written to.
+    #[error("the mapping store is read-only: {0}")]
     ReadOnly(Arc<str>),
-    /// No room is left; nothing was changed.
-    #[error("no room is left to write {}: nothing was changed", .0.display())]
+    /// The disk is full; nothing was changed.
+    #[error("no space is left to write {}: nothing was changed", .0.display())]
     NoSpace(PathBuf),
-    /// What is there cannot be read, so it is not overwritten.
-    #[error("the mapping was not written, since what is there cannot be read: {0}")]
+    /// The current file cannot be read, so it is not overwritten.
+    #[error("the mapping was not written, because the current file cannot be read: {0}")]
     Unreadable(#[from] LoadError),
-    /// Too many writes wait, or somebody else writes at this moment: try again.
+    /// Too many writes wait, or another program is writing.
     #[error("the mapping store is busy: {0}; try again")]
     Busy(&'static str),
-    /// The change was made, but may not survive a crash.
+    /// The change was written, but may not survive a crash.
     #[error("the mapping was written, but the folder of {} could not be synced: {error}", path.display())]
     NotDurable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: Arc<io::Error>,
     },
-    /// The system refused; nothing was changed.
+    /// The write failed; nothing was changed.
     #[error("cannot write {}: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: Arc<io::Error>,
     },
 }
 
-/// Why a mapping file was not taken over; the one before stays.
+/// Why a mapping file is not used. The previous mapping stays in effect.
 #[derive(Clone, Debug, Error)]
 pub enum LoadError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the mapping file {}: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: Arc<io::Error>,
     },
-    /// It is a folder, a pipe or a device.
+    /// The path is a folder, a pipe or a device.
     #[error("the mapping file {} is not a regular file", .0.display())]
     NotAFile(PathBuf),
-    /// It has become empty by itself.
+    /// The file has become empty without a reload.
     #[error(
-        "the mapping file {} is empty, which looks like a save that was cut short: its {entries} entries stay in \
-         force; should it be meant, reload (SIGHUP)",
+        "the mapping file {} is empty, probably because a save was interrupted: its {entries} entries stay in \
+         effect; if the file is meant to be empty, reload (SIGHUP)",
         path.display()
     )]
     Emptied {
         /// The file.
         path: PathBuf,
-        /// What it held.
+        /// The number of entries before.
         entries: usize,
     },
-    /// It is too large.
+    /// The file is too large.
     #[error("the mapping file {} has more than {max} bytes; keep that many accounts in SQL or Redis", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What may be.
+        /// The largest allowed size in bytes.
         max: u64,
     },
-    /// A store that is no file cannot be used.
+    /// A store other than a file cannot be used.
     #[error("{0}")]
     Unusable(Arc<str>),
-    /// Lines of it are wrong.
+    /// The file has invalid lines.
     #[error("the mapping file {} is not valid: {lines}", path.display())]
     Lines {
         /// The file.
         path: PathBuf,
-        /// Every one, up to a bound.
+        /// The errors, at most [`BadLines::MAX`].
         lines: Arc<BadLines>,
     },
 }
@@ -199,13 +199,13 @@ pub enum LoadError {
 // === impl Change ===
 
 impl Change {
-    /// The account is at `destination` from now on.
+    /// Returns the change that maps `identifier` to `destination`.
     #[must_use]
     pub fn set(identifier: impl Into<Arc<str>>, destination: impl Into<Name>) -> Self {
         Self { identifier: identifier.into(), destination: Some(destination.into()) }
     }
 
-    /// The account has no entry from now on.
+    /// Returns the change that removes the entry of `identifier`.
     #[must_use]
     pub fn remove(identifier: impl Into<Arc<str>>) -> Self {
         Self { identifier: identifier.into(), destination: None }

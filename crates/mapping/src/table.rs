@@ -1,8 +1,10 @@
-//! A mapping file in memory: a million accounts in some forty bytes each.
+//! Holds a mapping file in memory, in about forty bytes per account.
 //!
-//! Keys lie one behind the other in an arena, each behind its destination's index; a hash table holds their
-//! places. A lookup touches one bucket and one key, takes no lock and allocates nothing. A record never moves,
-//! and its length never changes; what is removed stays as a dead record until the file is read again.
+//! Records lie one after another in an arena, each with the index of its destination and its key; a hash table holds
+//! their offsets. A lookup reads one bucket and one key, takes no lock and allocates nothing.
+//!
+//! Invariant: a record never moves and never changes its length. A removed record is marked dead and stays in the arena
+//! until the file is read again.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -15,11 +17,11 @@ use crate::store::{Entry, Listing};
 /// The entries of one file.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// Places of live records in the arena.
+    /// Offsets of live records in the arena.
     index: HashTable<u32>,
     /// Records: destination (2 bytes), length and [`DEAD`] (2 bytes), key.
     arena: Vec<u8>,
-    /// The keys are the operator's, so a fast hash will do.
+    /// The operator chooses the keys, so a fast hash is enough.
     hasher: DefaultHashBuilder,
     destinations: Arc<[Name]>,
     /// Live entries of each destination.
@@ -27,18 +29,27 @@ pub struct Table {
     domains: usize,
 }
 
-/// The arena is as large as its places can be told apart.
+/// The arena cannot grow: its offsets have 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ArenaFull;
 
-/// What stood there when a key was inserted.
+/// The entry that a key had before an insertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PreviousEntry {
     Absent,
     At(u16),
 }
 
-/// Before each key.
+/// A record of the arena.
+struct Record<'a> {
+    /// `None` if the record is dead.
+    key: Option<&'a str>,
+    /// Index of the destination.
+    destination: u16,
+    key_length: usize,
+}
+
+/// Bytes before each key.
 const HEADER: usize = 4;
 
 /// Marks a removed record. Keys are at most 320 bytes long, so the bit is free.
@@ -47,7 +58,7 @@ const DEAD: u16 = 0x8000;
 // === impl Table ===
 
 impl Table {
-    /// An empty table of entries that lead to `destinations`, with room for keys of about `bytes` bytes.
+    /// Makes an empty table for entries with these destinations, with room for about `bytes` bytes of records.
     pub(crate) fn with_capacity(destinations: &[Name], bytes: usize) -> Self {
         Self {
             arena: Vec::with_capacity(bytes),
@@ -57,97 +68,96 @@ impl Table {
         }
     }
 
-    /// Where `key` is mapped to.
+    /// Returns the destination of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Name> {
-        let place = self.find(key)?;
-        self.destinations.get(usize::from(self.destination_at(place)))
+        let offset = self.find(key)?;
+        self.destinations.get(usize::from(self.destination_at(offset)))
     }
 
-    /// Entries, domains included.
+    /// Returns the number of entries, domains included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there is no entry.
+    /// Returns whether there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// Entries for whole domains.
+    /// Returns the number of entries for whole domains.
     #[must_use]
     pub fn domains(&self) -> usize {
         self.domains
     }
 
-    /// Every destination with the number of its entries.
+    /// Returns every destination with the number of its entries.
     #[must_use]
     pub fn census(&self) -> Vec<(Name, usize)> {
         self.destinations.iter().cloned().zip(self.counts.iter().copied()).collect()
     }
 
-    /// Bytes of memory that the entries take.
+    /// Returns the bytes of memory that the entries take.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.arena.capacity() + self.index.allocation_size()
     }
 
-    /// At most `limit` entries in the file's order (later changes last), from the `from`th record on.
+    /// Returns at most `limit` entries in file order (later changes last), from record number `from` on.
     #[must_use]
     pub fn list(&self, from: u64, limit: usize) -> Listing {
         let mut listing = Listing::default();
         let mut number = 0;
-        let mut place = 0;
-        while let Some((key, destination, length)) = self.record(place) {
+        let mut offset = 0;
+        while let Some(record) = self.record(offset) {
             if number >= from
-                && let Some(key) = key
+                && let Some(key) = record.key
             {
                 if listing.entries.len() == limit {
                     listing.next = Some(number);
                     return listing;
                 }
-                if let Some(destination) = self.destinations.get(usize::from(destination)) {
-                    listing
-                        .entries
-                        .push(Entry { identifier: key.into(), destination: Arc::clone(destination) });
+                if let Some(destination) = self.name(record.destination) {
+                    let destination = Arc::clone(destination);
+                    listing.entries.push(Entry { identifier: key.into(), destination });
                 }
             }
             number += 1;
-            place += HEADER + length;
+            offset += HEADER + record.key_length;
         }
         listing
     }
 
-    /// Adds `key` unless it is there; tells what was there. The key is at most 320 bytes long.
+    /// Adds `key` unless it has an entry, and returns the previous entry. The key must have at most 320 bytes.
     pub(crate) fn add(&mut self, key: &str, destination: u16) -> Result<PreviousEntry, ArenaFull> {
-        if let Some(place) = self.find(key) {
-            return Ok(PreviousEntry::At(self.destination_at(place)));
+        if let Some(offset) = self.find(key) {
+            return Ok(PreviousEntry::At(self.destination_at(offset)));
         }
-        let place = u32::try_from(self.arena.len()).map_err(|_| ArenaFull)?;
+        let offset = u32::try_from(self.arena.len()).map_err(|_| ArenaFull)?;
         let length = u16::try_from(key.len()).ok().filter(|length| length & DEAD == 0).ok_or(ArenaFull)?;
         self.arena.extend_from_slice(&destination.to_le_bytes());
         self.arena.extend_from_slice(&length.to_le_bytes());
         self.arena.extend_from_slice(key.as_bytes());
         let arena = &self.arena;
         let hasher = &self.hasher;
-        let rehash = |place: &u32| hasher.hash_one(key_at(arena, index(*place)));
-        self.index.insert_unique(self.hasher.hash_one(key.as_bytes()), place, rehash);
+        let rehash = |offset: &u32| hasher.hash_one(key_at(arena, to_index(*offset)));
+        self.index.insert_unique(self.hasher.hash_one(key.as_bytes()), offset, rehash);
         self.domains += usize::from(key.starts_with('@'));
         self.count(destination, 1);
         Ok(PreviousEntry::Absent)
     }
 
-    /// Maps `key` to `destination`; tells whether that is a change.
+    /// Maps `key` to `destination`, and returns whether the table changed.
     pub(crate) fn set(&mut self, key: &str, destination: u16) -> Result<bool, ArenaFull> {
         match self.add(key, destination)? {
             PreviousEntry::Absent => Ok(true),
-            PreviousEntry::At(was) if was == destination => Ok(false),
-            PreviousEntry::At(was) => {
-                if let Some(place) = self.find(key) {
-                    self.arena[place..place + 2].copy_from_slice(&destination.to_le_bytes());
-                    self.count(was, -1);
+            PreviousEntry::At(previous) if previous == destination => Ok(false),
+            PreviousEntry::At(previous) => {
+                if let Some(offset) = self.find(key) {
+                    self.arena[offset..offset + 2].copy_from_slice(&destination.to_le_bytes());
+                    self.count(previous, -1);
                     self.count(destination, 1);
                 }
                 Ok(true)
@@ -155,32 +165,32 @@ impl Table {
         }
     }
 
-    /// Takes `key` out; tells whether it was there.
+    /// Removes `key`, and returns whether it had an entry.
     pub(crate) fn remove(&mut self, key: &str) -> bool {
         let hash = self.hasher.hash_one(key.as_bytes());
         let arena = &self.arena;
-        let is_key = |place: &u32| key_at(arena, index(*place)) == key.as_bytes();
+        let is_key = |offset: &u32| key_at(arena, to_index(*offset)) == key.as_bytes();
         let Ok(entry) = self.index.find_entry(hash, is_key) else {
             return false;
         };
-        let (place, _) = entry.remove();
-        let place = index(place);
-        let length = word_at(&self.arena, place + 2) | DEAD;
-        self.arena[place + 2..place + HEADER].copy_from_slice(&length.to_le_bytes());
+        let (offset, _) = entry.remove();
+        let offset = to_index(offset);
+        let length = word_at(&self.arena, offset + 2) | DEAD;
+        self.arena[offset + 2..offset + HEADER].copy_from_slice(&length.to_le_bytes());
         self.domains -= usize::from(key.starts_with('@'));
-        self.count(self.destination_at(place), -1);
+        self.count(self.destination_at(offset), -1);
         true
     }
 
-    /// Gives back what was reserved and not needed.
+    /// Frees reserved memory that is not used.
     pub(crate) fn shrink(&mut self) {
         self.arena.shrink_to_fit();
         let arena = &self.arena;
         let hasher = &self.hasher;
-        self.index.shrink_to_fit(|place| hasher.hash_one(key_at(arena, index(*place))));
+        self.index.shrink_to_fit(|offset| hasher.hash_one(key_at(arena, to_index(*offset))));
     }
 
-    /// The name at an index that [`Table::add`] was given.
+    /// Returns the name of the destination with this index.
     pub(crate) fn name(&self, destination: u16) -> Option<&Name> {
         self.destinations.get(usize::from(destination))
     }
@@ -191,43 +201,43 @@ impl Table {
         }
     }
 
-    /// Place of the live record of `key`.
+    /// Returns the offset of the live record of `key`.
     fn find(&self, key: &str) -> Option<usize> {
         let hash = self.hasher.hash_one(key.as_bytes());
-        let found = self.index.find(hash, |place| key_at(&self.arena, index(*place)) == key.as_bytes());
-        found.map(|place| index(*place))
+        let found = self.index.find(hash, |offset| key_at(&self.arena, to_index(*offset)) == key.as_bytes());
+        found.map(|offset| to_index(*offset))
     }
 
-    fn destination_at(&self, place: usize) -> u16 {
-        word_at(&self.arena, place)
+    fn destination_at(&self, offset: usize) -> u16 {
+        word_at(&self.arena, offset)
     }
 
-    /// The record at `place`: its key unless it is dead, its destination, its key's length.
-    fn record(&self, place: usize) -> Option<(Option<&str>, u16, usize)> {
-        if place >= self.arena.len() {
+    /// Returns the record at `offset`, or `None` at the end of the arena.
+    fn record(&self, offset: usize) -> Option<Record<'_>> {
+        if offset >= self.arena.len() {
             return None;
         }
-        let is_dead = word_at(&self.arena, place + 2) & DEAD != 0;
-        let key = key_at(&self.arena, place);
+        let is_dead = word_at(&self.arena, offset + 2) & DEAD != 0;
+        let key = key_at(&self.arena, offset);
         let live = if is_dead { None } else { str::from_utf8(key).ok() };
-        Some((live, self.destination_at(place), key.len()))
+        Some(Record { key: live, destination: self.destination_at(offset), key_length: key.len() })
     }
 }
 
-/// The number at `place`, which lies within a record.
-fn word_at(arena: &[u8], place: usize) -> u16 {
-    u16::from_le_bytes([arena[place], arena[place + 1]])
+/// Reads the 16-bit number at `offset`, which lies within a record.
+fn word_at(arena: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes([arena[offset], arena[offset + 1]])
 }
 
-/// The key of the record at `place`.
-fn key_at(arena: &[u8], place: usize) -> &[u8] {
-    let start = place + HEADER;
-    &arena[start..start + usize::from(word_at(arena, place + 2) & !DEAD)]
+/// Returns the key of the record at `offset`.
+fn key_at(arena: &[u8], offset: usize) -> &[u8] {
+    let start = offset + HEADER;
+    &arena[start..start + usize::from(word_at(arena, offset + 2) & !DEAD)]
 }
 
-/// A place as an index; `usize` has at least 32 bits wherever this is built.
-fn index(place: u32) -> usize {
-    place as usize
+/// Converts an offset to an index. `usize` has at least 32 bits on every supported platform.
+fn to_index(offset: u32) -> usize {
+    offset as usize
 }
 
 #[cfg(test)]

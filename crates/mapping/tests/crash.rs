@@ -1,5 +1,5 @@
-//! kill -9 at any instant, with a thousand writes under way, leaves the old mapping file or the new one, whole,
-//! with every acknowledged write, and with every line that nobody wrote to as it was.
+//! After `kill -9` at any instant during a thousand writes, the mapping file is either the old one or the new one,
+//! complete, with every acknowledged write and every other line unchanged.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -13,10 +13,10 @@ use mapping::{Change, FileStore, Name, Router, Rules, Settings};
 /// Names the folder in which [`writer`] writes; unset in an ordinary run.
 const FOLDER: &str = "POINTSMAN_TEST_CRASH_FOLDER";
 
-/// The first number that it writes.
+/// The first number that the writer writes.
 const FIRST: &str = "POINTSMAN_TEST_CRASH_FIRST";
 
-/// Writes of one round, all under way at once.
+/// Concurrent writes of one round.
 const WRITES: usize = 1_000;
 
 /// How often the writer is killed.
@@ -26,10 +26,10 @@ fn rules() -> Rules {
     Rules::new(["new", "old"].map(Name::from), false, false)
 }
 
-/// Lines that nobody writes to: spacing, comments and line ends as no program would make them.
+/// Lines that no test writes to, with the spacing, comments and line endings of a hand-written file.
 fn untouched() -> Vec<String> {
     let mut lines = vec!["\u{feff}# people who have moved".to_owned(), String::new()];
-    // So that writing takes its time, and a torn file would be found.
+    // A long line, so that a write takes a while and a torn file is noticed.
     lines.push(format!("# {}", "a long story ".repeat(40_000)));
     for number in 0..100 {
         lines.push(format!("  hand{number} \t old  \r"));
@@ -38,8 +38,8 @@ fn untouched() -> Vec<String> {
     lines
 }
 
-/// The process that is killed: a thousand writes at once, and a word for each that was acknowledged. No test
-/// of its own.
+/// The process that is killed: it runs a thousand writes at once and prints a line for each acknowledged one. Does
+/// nothing in an ordinary run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writer() {
     let Ok(folder) = std::env::var(FOLDER) else {
@@ -57,16 +57,16 @@ async fn writer() {
     };
     let (_, control) = Router::new(store, settings, 10);
     let control = Arc::new(control);
-    say("begun");
+    print_line("begun");
     let mut writes = tokio::task::JoinSet::new();
     for number in first..first + WRITES {
         let control = Arc::clone(&control);
         writes.spawn(async move {
             control.apply(vec![Change::set(format!("user{number}"), "new")]).await.unwrap();
-            say(&format!("acknowledged {number}"));
+            print_line(&format!("acknowledged {number}"));
         });
         if number % 16 == 0 {
-            // Others have begun to write: the thousand are not one rewrite.
+            // Some writes start now, so that the thousand writes need several rewrites.
             tokio::task::yield_now().await;
         }
     }
@@ -74,9 +74,9 @@ async fn writer() {
     std::future::pending::<()>().await;
 }
 
-/// One write to the pipe, so that the kill leaves a whole line or none.
-fn say(word: &str) {
-    let _ = std::io::stdout().write_all(format!("{word}\n").as_bytes());
+/// Prints a line in one write to the pipe, so that the kill leaves a whole line or none.
+fn print_line(line: &str) {
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
 }
 
 fn start(folder: &Path, first: usize) -> Child {
@@ -89,20 +89,21 @@ fn start(folder: &Path, first: usize) -> Child {
         .expect("this program can be started again")
 }
 
-/// Kills the writer `later` than it has said `count` words; returns every number that it has said by then.
-fn killed_after(mut writer: Child, count: usize, later: Duration) -> Vec<usize> {
-    // The test runner's own words stand before the first.
-    let mut lines = BufReader::new(writer.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.ends_with("begun")), "the writer ended by itself");
-    let mut said = lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok());
-    let mut numbers: Vec<usize> = said.by_ref().take(count).collect();
-    assert_eq!(numbers.len(), count, "the writer ended by itself");
-    #[expect(clippy::disallowed_methods, reason = "nothing is waited for: it is the instant that differs")]
-    std::thread::sleep(later);
-    writer.kill().expect("it is still there");
-    // What was said between the last word that we waited for and the kill counts too.
-    numbers.extend(said);
-    writer.wait().expect("it has ended");
+/// Kills the writer `delay` after its `count`th acknowledgement, and returns every number it has acknowledged.
+fn killed_after(mut writer: Child, count: usize, delay: Duration) -> Vec<usize> {
+    // The test harness prints its own lines first.
+    let mut lines =
+        BufReader::new(writer.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.ends_with("begun")), "the writer ended early");
+    let mut acknowledged = lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok());
+    let mut numbers: Vec<usize> = acknowledged.by_ref().take(count).collect();
+    assert_eq!(numbers.len(), count, "the writer ended early");
+    #[expect(clippy::disallowed_methods, reason = "the delay only varies the instant of the kill")]
+    std::thread::sleep(delay);
+    writer.kill().expect("the writer is running");
+    // Acknowledgements between the last expected line and the kill count too.
+    numbers.extend(acknowledged);
+    writer.wait().expect("the writer has ended");
     numbers
 }
 
@@ -113,15 +114,15 @@ fn no_acknowledged_write_is_lost() {
     let untouched = untouched();
     std::fs::write(&path, untouched.join("\n") + "\n").unwrap();
     let mut kept = BTreeSet::new();
-    let mut count_all = 0;
-    let mut cut_short = 0;
+    let mut total = 0;
+    let mut interrupted = 0;
     for round in 0..ROUNDS {
-        // Wherever the writer is then: in its first rewrite, or in a later one.
+        // The writer is then in its first rewrite or in a later one.
         let count = [0, 1, 2, 7, 40, 130, 300][round % 7];
-        let later = Duration::from_micros(100 * (round as u64 * 37 % 101));
-        let acknowledged = killed_after(start(folder.path(), round * WRITES), count, later);
-        count_all += acknowledged.len();
-        cut_short += usize::from(acknowledged.len() < WRITES);
+        let delay = Duration::from_micros(100 * (round as u64 * 37 % 101));
+        let acknowledged = killed_after(start(folder.path(), round * WRITES), count, delay);
+        total += acknowledged.len();
+        interrupted += usize::from(acknowledged.len() < WRITES);
 
         FileStore::check(&path, &rules()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
@@ -133,16 +134,16 @@ fn no_acknowledged_write_is_lost() {
         let lost: Vec<_> = kept.iter().chain(&acknowledged).filter(|number| !ours.contains(number)).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?} were acknowledged");
 
-        // The next round finds what this one has added, and not all that ever was: that would only be slow.
+        // The next round starts with this round's lines only; keeping all of them would be slow.
         kept = ours.into_iter().filter(|number| *number >= round * WRITES).collect();
         let lines: String = kept.iter().map(|number| format!("user{number}\tnew\n")).collect();
         std::fs::write(&path, format!("{}\n{lines}", untouched.join("\n"))).unwrap();
     }
-    println!("{count_all} writes acknowledged, {cut_short} of {ROUNDS} rounds cut short");
-    assert!(cut_short > 10, "only {cut_short} of {ROUNDS} rounds were cut short");
+    println!("{total} writes acknowledged, {interrupted} of {ROUNDS} rounds interrupted");
+    assert!(interrupted > 10, "only {interrupted} of {ROUNDS} rounds were interrupted");
 }
 
-/// The number in a line that the writer has made; no other line begins like one.
+/// Returns the number in a line of the writer. No other line begins like one.
 fn number_of(line: &str) -> usize {
     let number = line.strip_prefix("user").and_then(|rest| rest.strip_suffix("\tnew\n"));
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("a torn line: {line:?}"))

@@ -15,7 +15,7 @@ pub const MAX_V2_LENGTH: usize = 4096;
 /// The longest version 1 header, CRLF included (section 2.1).
 pub const MAX_V1: usize = 107;
 
-/// What [`parse`] found at the start of a stream.
+/// What [`parse`](crate::parse) found at the start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Parsed {

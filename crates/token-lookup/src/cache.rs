@@ -1,4 +1,6 @@
-//! What is known of tokens: by a keyed hash, with deadlines, one question for each.
+//! Caches the accounts of tokens by a keyed hash, and shares one query among callers with the same token.
+//!
+//! What must never happen: a token itself is stored.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,35 +10,35 @@ use identity::Identifier;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// A token as the cache knows it.
+/// The keyed hash of a token.
 pub(crate) type Digest = [u8; 32];
 
-/// What is known of a token, and until when that is believed.
+/// The account of a token, and when that answer expires.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub(crate) struct KnownToken {
     pub(crate) account: Option<Identifier>,
-    pub(crate) until: Instant,
+    pub(crate) expires: Instant,
 }
 
-/// See the module's comment.
+/// The accounts of recently seen tokens.
 pub(crate) struct Cache {
     key: hmac::Key,
-    entries: Mutex<HashMap<Digest, Entry>>,
+    entries: Mutex<HashMap<Digest, TokenEntry>>,
     max: usize,
 }
 
-/// One token's place. Filled by whoever asks first; the others wait for it.
+/// The entry of a token. The first caller fills it; the others wait for it.
 #[derive(Clone, Default)]
-pub(crate) struct Entry {
-    pub(crate) answer: Arc<OnceCell<Known>>,
-    /// What was known before, for when nobody can be asked.
+pub(crate) struct TokenEntry {
+    pub(crate) answer: Arc<OnceCell<KnownToken>>,
+    /// The account in the expired answer, for use when no server can be reached.
     pub(crate) last: Option<Identifier>,
 }
 
 // === impl Cache ===
 
 impl Cache {
-    /// Remembers at most `max` tokens. `None` when the system gives no randomness.
+    /// Makes a cache of at most `max` tokens. Returns `None` if the system provides no randomness.
     pub(crate) fn new(max: usize) -> Option<Self> {
         let mut key = [0; 32];
         aws_lc_rs::rand::fill(&mut key).ok()?;
@@ -51,14 +53,14 @@ impl Cache {
         digest
     }
 
-    /// The token's place; a fresh one where there was none, or its answer has grown old.
-    pub(crate) fn entry(&self, digest: Digest) -> Entry {
+    /// Returns the token's entry: a new one if there was none or its answer has expired.
+    pub(crate) fn entry(&self, digest: Digest) -> TokenEntry {
         let now = Instant::now();
         let mut entries = self.lock();
         let last = match entries.get(&digest) {
             Some(entry) => match entry.answer.get() {
                 None => return entry.clone(),
-                Some(known) if known.until > now => return entry.clone(),
+                Some(known) if known.expires > now => return entry.clone(),
                 Some(known) => known.account.clone(),
             },
             None => None,
@@ -66,7 +68,7 @@ impl Cache {
         if entries.len() >= self.max {
             make_room(&mut entries, now, self.max);
         }
-        let entry = Entry { answer: Arc::default(), last };
+        let entry = TokenEntry { answer: Arc::default(), last };
         entries.insert(digest, entry.clone());
         entry
     }
@@ -75,15 +77,16 @@ impl Cache {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Entry>> {
-        // Nothing is half done between two calls.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, TokenEntry>> {
+        // A poisoned map is consistent: no code of ours runs inside its methods.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Forgets what has grown old; should that not be a quarter, whatever comes first, which is as good as random.
-fn make_room(entries: &mut HashMap<Digest, Entry>, now: Instant, max: usize) {
-    entries.retain(|_, entry| entry.answer.get().is_none_or(|known| known.until > now));
+/// Removes expired entries. If that frees less than a quarter, it removes others in hash order, which is as good as
+/// random.
+fn make_room(entries: &mut HashMap<Digest, TokenEntry>, now: Instant, max: usize) {
+    entries.retain(|_, entry| entry.answer.get().is_none_or(|known| known.expires > now));
     let goal = max / 4 * 3;
     let mut surplus = entries.len().saturating_sub(goal);
     entries.retain(|_, _| {
@@ -99,13 +102,13 @@ mod tests {
 
     use super::*;
 
-    fn known(account: &str, seconds: u64) -> Known {
+    fn known(account: &str, seconds: u64) -> KnownToken {
         let account = Some(Identifier::parse(account).expect("an identifier"));
-        Known { account, until: Instant::now() + Duration::from_secs(seconds) }
+        KnownToken { account, expires: Instant::now() + Duration::from_secs(seconds) }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_grows_old_and_stays_for_an_outage() {
+    async fn an_expired_answer_stays_for_an_outage() {
         let cache = Cache::new(8).expect("randomness");
         let digest = cache.digest(b"token");
         let entry = cache.entry(digest);
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_bounded_whatever_comes() {
+    async fn the_number_of_entries_is_bounded() {
         let cache = Cache::new(100).expect("randomness");
         for number in 0..10_000_u32 {
             let entry = cache.entry(cache.digest(&number.to_be_bytes()));
@@ -127,11 +130,11 @@ mod tests {
             assert!(cache.len() <= 100);
         }
         let digest = cache.digest(&9_999_u32.to_be_bytes());
-        assert!(cache.entry(digest).answer.get().is_some(), "the latest is remembered");
+        assert!(cache.entry(digest).answer.get().is_some(), "the latest token is cached");
     }
 
     #[test]
-    fn two_caches_know_a_token_by_two_names() {
+    fn two_caches_hash_a_token_differently() {
         let one = Cache::new(1).expect("randomness");
         let other = Cache::new(1).expect("randomness");
         assert_ne!(one.digest(b"token"), other.digest(b"token"));

@@ -1,6 +1,6 @@
-//! One HTTP/1.1 request to one server, on a connection of its own, and the whole answer, bounded.
+//! Sends one HTTP/1.1 request on its own connection and reads a bounded response.
 //!
-//! Questions are rare (their answers are remembered), so nothing is pooled here.
+//! Queries are rare, because their answers are cached, so connections are not pooled.
 
 use std::io;
 
@@ -12,19 +12,19 @@ use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zeroize::Zeroize;
 
-/// An answer.
-pub(crate) struct Answer {
+/// A complete response.
+pub(crate) struct HttpResponse {
     pub(crate) head: ResponseHead,
     pub(crate) body: Vec<u8>,
 }
 
-/// Bytes of an answer, its head and its body each.
-const MAX: usize = 64 * 1024;
-/// Interim answers before the real one.
+/// The most bytes of a response's head, and of its body.
+const MAX_PART: usize = 64 * 1024;
+/// The most interim (1xx) responses before the final one.
 const MAX_INTERIM: usize = 8;
 
-/// Sends `head` and `body`, and reads the answer. The caller bounds the time.
-pub(crate) async fn fetch(mut stream: Stream, head: &RequestHead, body: &[u8]) -> io::Result<Answer> {
+/// Sends `head` and `body`, and reads the response. The caller sets the time limit.
+pub(crate) async fn fetch(mut stream: Stream, head: &RequestHead, body: &[u8]) -> io::Result<HttpResponse> {
     let mut request = Vec::new();
     write_request(&mut request, head, Framing::Length(body.len() as u64));
     request.extend_from_slice(body);
@@ -34,13 +34,13 @@ pub(crate) async fn fetch(mut stream: Stream, head: &RequestHead, body: &[u8]) -
     stream.flush().await?;
     let mut unread = Vec::new();
     for _ in 0..=MAX_INTERIM {
-        let answer = read_head(&mut stream, &mut unread, &head.method).await?;
-        if answer.status >= 200 {
-            let body = read_body(&mut stream, unread, answer.framing).await?;
-            return Ok(Answer { head: answer, body });
+        let response = read_head(&mut stream, &mut unread, &head.method).await?;
+        if response.status >= 200 {
+            let body = read_body(&mut stream, unread, response.framing).await?;
+            return Ok(HttpResponse { head: response, body });
         }
     }
-    Err(invalid("too many interim answers"))
+    Err(invalid("the server sent too many interim responses"))
 }
 
 async fn read_head(stream: &mut Stream, unread: &mut Vec<u8>, method: &[u8]) -> io::Result<ResponseHead> {
@@ -49,8 +49,8 @@ async fn read_head(stream: &mut Stream, unread: &mut Vec<u8>, method: &[u8]) -> 
             let head: Bytes = unread.drain(..end).collect::<Vec<_>>().into();
             return parse_response(&head, method).map_err(|bad| invalid(bad.label()));
         }
-        if unread.len() > MAX {
-            return Err(invalid("its head is too large"));
+        if unread.len() > MAX_PART {
+            return Err(invalid("the response head is too large"));
         }
         if stream.read_buf(unread).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -64,7 +64,9 @@ async fn read_body(stream: &mut Stream, mut unread: Vec<u8>, framing: Framing) -
     loop {
         match framing {
             Framing::None => return Ok(body),
-            Framing::Length(length) if length > MAX as u64 => return Err(invalid("its body is too large")),
+            Framing::Length(length) if length > MAX_PART as u64 => {
+                return Err(invalid("the response body is too large"));
+            }
             Framing::Length(length) => {
                 if let Some(body) = usize::try_from(length).ok().and_then(|length| unread.get(..length)) {
                     return Ok(body.to_vec());
@@ -85,11 +87,11 @@ async fn read_body(stream: &mut Stream, mut unread: Vec<u8>, framing: Framing) -
             },
             Framing::UntilClose => {}
         }
-        if body.len() + unread.len() > MAX {
-            return Err(invalid("its body is too large"));
+        if body.len() + unread.len() > MAX_PART {
+            return Err(invalid("the response body is too large"));
         }
         let read = match stream.read_buf(&mut unread).await {
-            // TLS without a goodbye.
+            // The server closed the connection without a TLS close_notify.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
             read => read?,
         };

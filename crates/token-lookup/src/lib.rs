@@ -1,22 +1,23 @@
-//! Whose an opaque token is: asked of those who issued it, once, and remembered for a while.
+//! Finds the account of an opaque token by asking its issuer, and caches the answer.
 //!
-//! The room exists so that a token which shows nobody still follows its account (`[oauth.resolve]`). Nothing is
-//! authenticated here: the backend judges the token, as ever. What must never happen: a token in a log, an
-//! error or the cache (which knows it by a keyed hash); a token sent to another host than the configured ones;
-//! a login that waits for an answer longer than the configured time; an account that moves back to its old
-//! server because nobody can be asked.
+//! The crate exists so that a login with a token that names no account still reaches the account's server
+//! (`[oauth.resolve]`). It authenticates nothing: the backend decides whether the token is valid.
+//!
+//! What must never happen: a token appears in a log, an error or the cache (which stores a keyed hash); a token is sent to
+//! a host that is not configured; a login waits longer than the configured time; an account returns to its old server
+//! because the issuer cannot be reached.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`resolver`] | [`Resolver`]: the ways in their order, and what is remembered |
-//! | `cache` | answers with deadlines, one question for each token |
-//! | `ask` | the three ways: JMAP session, introspection, userinfo |
-//! | `fetch` | one request to one server, its whole answer bounded |
-//! | `url` | where an endpoint is |
+//! | [`resolver`] | [`Resolver`]: the configured methods in order, and the cache |
+//! | `cache` | cached answers that expire; one query per token |
+//! | `query` | the three methods: JMAP session, introspection, userinfo |
+//! | `fetch` | one HTTP request with a bounded response |
+//! | `url` | the parts of an endpoint's URL |
 
-mod ask;
 mod cache;
 mod fetch;
+mod query;
 pub mod resolver;
 mod url;
 

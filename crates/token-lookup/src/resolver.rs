@@ -1,4 +1,4 @@
-//! The ways in their order, and what is remembered of them.
+//! Runs the configured methods in order and caches the result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use tls::{PlatformRoots, SetupError};
 use tokio::time::{Instant, timeout_at};
 use upstream::{Backend, Backends, ClientIdentity, Endpoint};
 
-use crate::ask::{self, Client, Told, Unanswered};
-use crate::cache::{Cache, Known};
+use crate::cache::{Cache, KnownToken};
+use crate::query::{self, HttpEndpoint, IntrospectionClient, QueryError, TokenInfo};
 use crate::url::Url;
 
-/// Tells whose an opaque token is.
+/// Finds the account of an opaque token.
 pub struct Resolver {
     with: Vec<ResolveWith>,
     /// For the JMAP session.
     destination: Option<Arc<Backend>>,
     /// For introspection and userinfo.
-    endpoint: Option<(Backend, Url)>,
-    client: Client,
+    endpoint: Option<HttpEndpoint>,
+    client: IntrospectionClient,
     claims: Vec<String>,
     rules: Rules,
     ttl: Duration,
@@ -32,16 +32,16 @@ pub struct Resolver {
     counters: Counters,
 }
 
-/// Numbers for metrics.
+/// Counters for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Tokens that were looked up.
     pub asked: u64,
-    /// Of these, answered out of memory.
+    /// Lookups answered from the cache.
     pub remembered: u64,
-    /// Questions to which nobody had an answer.
+    /// Queries that failed.
     pub failed: u64,
-    /// Tokens that are remembered now.
+    /// Tokens in the cache now.
     pub entries: usize,
 }
 
@@ -52,19 +52,19 @@ struct Counters {
     failed: AtomicU64,
 }
 
-/// Tokens that are remembered: some 15 MiB.
+/// The most tokens in the cache, about 15 MiB.
 const MAX_TOKENS: usize = 100_000;
-/// How long a failure is remembered, as for the mapping store: not so long that a short outage becomes a long
-/// one, and long enough that nobody is asked for every request.
+/// How long a failure is cached, as for the mapping store: short, so that a short outage stays short, and long enough
+/// that the issuer is not queried for every request.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
 
 // === impl Resolver ===
 
 impl Resolver {
-    /// What `plan` asks for; `None` where it asks for nothing.
+    /// Makes the resolver that `plan` configures, or returns `None` if it configures none.
     ///
     /// # Errors
-    /// When TLS towards the endpoint cannot be set up, or the system gives no randomness.
+    /// If TLS to the endpoint cannot be set up, or the system provides no randomness.
     pub fn new(
         plan: &Plan,
         backends: &Backends,
@@ -75,7 +75,9 @@ impl Resolver {
         let Resolve { with, destination, url, client_id, client_secret, ttl, negative_ttl, timeout } =
             resolve;
         let endpoint = match url.as_deref().and_then(Url::parse) {
-            Some(url) => Some((Backend::of(&endpoint(&url), plan, roots)?, url)),
+            Some(url) => {
+                Some(HttpEndpoint { backend: Backend::of(&upstream_endpoint(&url), plan, roots)?, url })
+            }
             None => None,
         };
         let secret =
@@ -84,7 +86,7 @@ impl Resolver {
             with: with.clone(),
             destination: backends.get(destination).cloned(),
             endpoint,
-            client: Client { id: client_id.clone().unwrap_or_default(), secret },
+            client: IntrospectionClient { id: client_id.clone().unwrap_or_default(), secret },
             claims: plan.oauth.claims.clone(),
             rules: rules.clone(),
             ttl: *ttl,
@@ -95,8 +97,8 @@ impl Resolver {
         }))
     }
 
-    /// The account that `token` is for; `None`: nobody knows, or nobody can be asked. Waits at most the
-    /// configured time for each way. `client_identity`: who came with it, for the server that is asked.
+    /// Returns the account of `token`, or `None` if no server knows it or can be reached. Waits at most the configured
+    /// time for each method. `client_identity` is passed on to the queried server.
     pub async fn account(&self, token: &[u8], client_identity: &ClientIdentity) -> Option<Identifier> {
         self.counters.asked.fetch_add(1, Ordering::Relaxed);
         let entry = self.cache.entry(self.cache.digest(token));
@@ -104,12 +106,12 @@ impl Resolver {
             self.counters.remembered.fetch_add(1, Ordering::Relaxed);
             return known.account.clone();
         }
-        // Who waits for somebody else's question takes it over, should that one leave.
-        let asking = entry.answer.get_or_init(|| self.ask(token, client_identity, entry.last.clone()));
-        Box::pin(asking).await.account.clone()
+        // If the caller that runs the query is cancelled, a waiting caller runs its own.
+        let query = entry.answer.get_or_init(|| self.query_all(token, client_identity, entry.last.clone()));
+        Box::pin(query).await.account.clone()
     }
 
-    /// The numbers at this moment.
+    /// Returns the current counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats {
@@ -120,58 +122,63 @@ impl Resolver {
         }
     }
 
-    /// Asks in every way until one knows.
-    async fn ask(&self, token: &[u8], client_identity: &ClientIdentity, last: Option<Identifier>) -> Known {
+    /// Queries by every configured method until one names the account.
+    async fn query_all(
+        &self,
+        token: &[u8],
+        client_identity: &ClientIdentity,
+        last: Option<Identifier>,
+    ) -> KnownToken {
         let mut is_certain = true;
-        for &way in &self.with {
-            let until = Instant::now() + self.timeout;
-            let told = match timeout_at(until, self.ask_by(way, token, client_identity, until)).await {
-                Ok(told) => told,
-                Err(_) => Err(Unanswered::Io(std::io::ErrorKind::TimedOut.into())),
-            };
-            match told {
-                Ok(Told { name: Some(name), lifetime }) => {
-                    // A name that cannot be one is nobody's.
+        for &method in &self.with {
+            let deadline = Instant::now() + self.timeout;
+            let result =
+                match timeout_at(deadline, self.query_by(method, token, client_identity, deadline)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(QueryError::Io(std::io::ErrorKind::TimedOut.into())),
+                };
+            match result {
+                Ok(TokenInfo { name: Some(name), lifetime }) => {
+                    // A name that is not a valid identifier belongs to no account.
                     let account = self.rules.name(name.as_bytes()).ok();
-                    let ttl = lifetime.map_or(self.ttl, |lifetime| lifetime.min(self.ttl));
-                    return Known { account, until: Instant::now() + ttl };
+                    let ttl = lifetime.unwrap_or(self.ttl).min(self.ttl);
+                    return KnownToken { account, expires: Instant::now() + ttl };
                 }
-                Ok(Told { name: None, .. }) => {}
+                Ok(TokenInfo { name: None, .. }) => {}
                 Err(error) => {
                     is_certain = false;
                     self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(way = label(way), %error, "oauth.resolve: nobody could say whose a token is");
+                    tracing::warn!(way = label(method), %error, "oauth.resolve: the account of a token is unknown: a query failed");
                 }
             }
         }
         if is_certain {
-            return Known { account: None, until: Instant::now() + self.negative_ttl };
+            return KnownToken { account: None, expires: Instant::now() + self.negative_ttl };
         }
-        // What was known is better than the fallback: its account may have moved.
-        Known { account: last, until: Instant::now() + FAILURE_TTL.min(self.negative_ttl) }
+        // The last known account is better than the fallback destination: the account may have moved.
+        KnownToken { account: last, expires: Instant::now() + FAILURE_TTL.min(self.negative_ttl) }
     }
 
-    async fn ask_by(
+    async fn query_by(
         &self,
-        way: ResolveWith,
+        method: ResolveWith,
         token: &[u8],
         client_identity: &ClientIdentity,
-        until: Instant,
-    ) -> Result<Told, Unanswered> {
-        let missing = || Unanswered::Fault(types::fault::Fault::Unreachable);
-        match way {
+        deadline: Instant,
+    ) -> Result<TokenInfo, QueryError> {
+        let missing = || QueryError::Fault(types::fault::Fault::Unreachable);
+        match method {
             ResolveWith::Jmap => {
                 let destination = self.destination.as_ref().ok_or_else(missing)?;
-                Box::pin(ask::jmap(destination, token, client_identity, until)).await
+                Box::pin(query::jmap(destination, token, client_identity, deadline)).await
             }
             ResolveWith::Introspection => {
-                let (backend, url) = self.endpoint.as_ref().ok_or_else(missing)?;
-                Box::pin(ask::introspection((backend, url), &self.client, token, client_identity, until))
-                    .await
+                let endpoint = self.endpoint.as_ref().ok_or_else(missing)?;
+                Box::pin(query::introspection(endpoint, &self.client, token, client_identity, deadline)).await
             }
             ResolveWith::Userinfo => {
-                let (backend, url) = self.endpoint.as_ref().ok_or_else(missing)?;
-                Box::pin(ask::userinfo((backend, url), &self.claims, token, client_identity, until)).await
+                let endpoint = self.endpoint.as_ref().ok_or_else(missing)?;
+                Box::pin(query::userinfo(endpoint, &self.claims, token, client_identity, deadline)).await
             }
         }
     }
@@ -183,12 +190,12 @@ impl fmt::Debug for Resolver {
     }
 }
 
-fn endpoint(url: &Url) -> Endpoint {
+fn upstream_endpoint(url: &Url) -> Endpoint {
     Endpoint { name: "oauth.resolve".into(), host: url.host.clone(), port: url.port, https: url.https }
 }
 
-const fn label(way: ResolveWith) -> &'static str {
-    match way {
+const fn label(method: ResolveWith) -> &'static str {
+    match method {
         ResolveWith::Jmap => "jmap",
         ResolveWith::Introspection => "introspection",
         ResolveWith::Userinfo => "userinfo",

@@ -1,13 +1,13 @@
-//! Where an endpoint is: the little of RFC 3986 that an HTTP client needs.
+//! Splits an endpoint's URL into its parts, as far as an HTTP client needs RFC 3986.
 
-/// An `http` or `https` URL in its parts. Never printed: it may hold a password.
+/// The parts of an `http` or `https` URL. Must not be logged: the query may hold a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) https: bool,
     /// Without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Host and port as they go into `Host`.
+    /// The host and port for the `Host` field.
     pub(crate) authority: String,
     /// Path and query.
     pub(crate) target: String,
@@ -16,7 +16,7 @@ pub(crate) struct Url {
 // === impl Url ===
 
 impl Url {
-    /// `None` for what is no such URL, or has a user name in it.
+    /// Parses a URL. Returns `None` if it is not an HTTP URL, or contains a user name.
     pub(crate) fn parse(url: &str) -> Option<Self> {
         let (https, rest) = match url.split_once("://")? {
             (scheme, rest) if scheme.eq_ignore_ascii_case("https") => (true, rest),
@@ -27,8 +27,7 @@ impl Url {
         let (authority, target) = rest.split_at(end);
         let target = target.split('#').next().unwrap_or_default();
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        let is_fit = |text: &str| text.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
-        if authority.contains('@') || !is_fit(authority) || !is_fit(&target) {
+        if authority.contains('@') || !is_printable_ascii(authority) || !is_printable_ascii(&target) {
             return None;
         }
         let default = if https { 443 } else { 80 };
@@ -42,11 +41,19 @@ impl Url {
                 None => (authority, None),
             },
         };
-        let port = port.map_or(Some(default), |port| port.parse().ok())?;
-        let host = host.to_owned();
-        let authority = authority.to_owned();
-        (!host.is_empty()).then_some(Self { https, host, port, authority, target })
+        let port = match port {
+            Some(port) => port.parse().ok()?,
+            None => default,
+        };
+        if host.is_empty() {
+            return None;
+        }
+        Some(Self { https, host: host.to_owned(), port, authority: authority.to_owned(), target })
     }
+}
+
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'!'..=b'~'))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A table per rule, and one login per way in.
+//! One table per rule, and one login per form of credential.
 
 use credentials::attempt::Mechanism;
 use proptest::prelude::*;
@@ -36,7 +36,7 @@ fn sasl(mechanism: Mechanism, initial: &[u8]) -> Credential {
 }
 
 #[test]
-fn the_master_user_is_cut_off() {
+fn the_master_user_is_removed() {
     for (separators, name, expected) in [
         (&["%"][..], "alice%master", "alice"),
         (&["%"], "alice", "alice"),
@@ -67,7 +67,7 @@ fn names_are_folded_when_configured() {
     ] {
         assert_eq!(named(&rules(lowercase, &["%"]), name.as_bytes()), expected);
     }
-    // The cut comes first, so a separator is found as it is written.
+    // The master user is removed before folding, so a separator matches as written.
     assert_eq!(named(&rules(true, &["X"]), b"aliceXmaster"), "alice");
     assert_eq!(named(&rules(true, &["x"]), b"aliceXmaster"), "alicexmaster");
 }
@@ -75,7 +75,7 @@ fn names_are_folded_when_configured() {
 #[test]
 fn bad_names_are_refused() {
     let longest = [b'a'; 320];
-    // U+0130 is two bytes, and three when folded: the length is judged after that.
+    // U+0130 has two bytes, and three in lower case: the length is checked after folding.
     let grows = "\u{130}".repeat(160);
     for (name, expected) in [
         (&b""[..], "identifier_empty"),
@@ -95,13 +95,13 @@ fn bad_names_are_refused() {
     }
     assert_eq!(named(&rules(true, &["%"]), &longest).len(), 320);
     assert_eq!(named(&rules(false, &["%"]), grows.as_bytes()), grows);
-    // The suffix does not count, as it is no part of the identifier.
+    // The suffix does not count, because it is not part of the identifier.
     let suffixed = [&longest[..], b"%", &longest].concat();
     assert_eq!(named(&rules(false, &["%"]), &suffixed).len(), 320);
 }
 
 #[test]
-fn every_way_in_leads_to_the_identifier() {
+fn every_form_of_credential_yields_the_identifier() {
     let rules = rules(true, &["%"]);
     for (credential, expected) in [
         (password(b"Alice%admin"), "alice"),
@@ -126,7 +126,7 @@ fn every_way_in_leads_to_the_identifier() {
 
 #[test]
 fn http_authorization() {
-    // Basic is folded even where other names are not; a token is not.
+    // A Basic user name is folded even if other names are not; a token's name is not.
     let rules = rules(false, &["%"]);
     for (value, expected) in [
         (&b"Basic QWxpY2U6c2VjcmV0"[..], "alice"),
@@ -142,7 +142,7 @@ fn http_authorization() {
 }
 
 #[test]
-fn a_refusal_tells_the_reason_and_nothing_of_the_name() {
+fn a_refusal_holds_the_reason_and_nothing_of_the_name() {
     let refusal = rules(true, &["%"]).name(b"very secret").expect_err("a space");
     assert_eq!(refusal.to_string(), "the account name holds a space; take it out");
     assert_eq!(format!("{refusal:?}"), "Identifier(Space)");
@@ -158,7 +158,7 @@ proptest! {
         let rules = rules(true, &["%", "::"]);
         if let Ok(identifier) = rules.name(&name) {
             prop_assert!(!identifier.as_str().contains('%') && !identifier.as_str().contains("::"));
-            // What is routed on is found again when somebody logs in with it.
+            // A login with the identifier itself yields the same identifier.
             prop_assert_eq!(rules.name(identifier.as_str().as_bytes()), Ok(identifier));
         }
     }

@@ -1,8 +1,7 @@
-//! Every order in which lookups and writes can overlap: none lets an answer from before a write be believed
-//! after it.
+//! Plays every interleaving of lookups and writes: in none is an answer from before a write used after it.
 //!
-//! The cache changes under a lock only, and a lookup waits in two places only: before it reads the store, and
-//! between reading and landing. So the orders of these steps are all that there are, whatever the threads.
+//! The cache changes only under a lock, and a lookup waits in only two places: before it reads the store, and between
+//! reading and storing the answer. These steps therefore cover every interleaving of threads.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -11,41 +10,41 @@ use std::task::{Context, Poll, Waker};
 
 use super::*;
 
-/// Who takes a step.
+/// An actor takes its steps in order.
 #[derive(Clone, Copy, Debug)]
 enum Actor {
-    /// Starts a lookup; reads the store; lands.
+    /// Starts a lookup, reads the store, completes.
     Reader,
-    /// Starts a lookup, and leaves.
-    Leaver,
-    /// Writes to the store; tells the cache. Then it is answered.
+    /// Starts a lookup and cancels it.
+    Canceller,
+    /// Writes to the store, then updates the cache. After that the write is acknowledged.
     Writer(CacheUpdate),
 }
 
-/// How a write tells the cache.
+/// How a write updates the cache.
 #[derive(Clone, Copy, Debug)]
 enum CacheUpdate {
-    Learn,
+    RecordWrite,
     Invalidate,
     Flush,
 }
 
-const UPDATES: [CacheUpdate; 3] = [CacheUpdate::Learn, CacheUpdate::Invalidate, CacheUpdate::Flush];
+const UPDATES: [CacheUpdate; 3] = [CacheUpdate::RecordWrite, CacheUpdate::Invalidate, CacheUpdate::Flush];
 
-/// A simulation in which steps are taken one by one. The store holds the number of the last write.
+/// Runs steps one by one. The store holds the number of the last write.
 struct Simulation<'c> {
     cache: &'c Cache,
     store: Rc<Cell<u64>>,
-    /// The last write that was answered.
-    answered: u64,
+    /// The last acknowledged write.
+    acknowledged: u64,
     lookups: Vec<Option<PendingLookup<'c>>>,
 }
 
 struct PendingLookup<'c> {
     future: Pin<Box<dyn Future<Output = CacheLookup> + 'c>>,
-    /// How many of its two waits are over.
+    /// The number of its two waits that have ended.
     waits: Rc<Cell<u32>>,
-    /// What was answered when it started: it must not say less.
+    /// The last acknowledged write when the lookup started. The answer must not be older.
     at_least: u64,
 }
 
@@ -53,7 +52,7 @@ impl Actor {
     const fn steps(self) -> usize {
         match self {
             Self::Reader => 3,
-            Self::Leaver | Self::Writer(_) => 2,
+            Self::Canceller | Self::Writer(_) => 2,
         }
     }
 }
@@ -61,13 +60,13 @@ impl Actor {
 impl<'c> Simulation<'c> {
     fn step(&mut self, who: usize, actor: Actor, step: usize) {
         match (actor, step) {
-            (Actor::Reader | Actor::Leaver, 0) => self.start(who),
+            (Actor::Reader | Actor::Canceller, 0) => self.start(who),
             (Actor::Reader, _) => {
                 if let Some(lookup) = &self.lookups[who] {
                     lookup.waits.set(lookup.waits.get() + 1);
                 }
             }
-            (Actor::Leaver, _) => self.lookups[who] = None,
+            (Actor::Canceller, _) => self.lookups[who] = None,
             (Actor::Writer(_), 0) => self.store.set(self.store.get() + 1),
             (Actor::Writer(update), _) => self.update(update),
         }
@@ -91,30 +90,34 @@ impl<'c> Simulation<'c> {
             };
             cache.lookup("a", &policy, ask).await
         });
-        self.lookups[who] = Some(PendingLookup { future, waits, at_least: self.answered });
+        self.lookups[who] = Some(PendingLookup { future, waits, at_least: self.acknowledged });
     }
 
     fn update(&mut self, update: CacheUpdate) {
         let written = self.store.get();
         match update {
-            CacheUpdate::Learn => self.cache.record_write("a", Some(&written.to_string().into())),
+            CacheUpdate::RecordWrite => self.cache.record_write("a", Some(&written.to_string().into())),
             CacheUpdate::Invalidate => self.cache.invalidate("a"),
             CacheUpdate::Flush => self.cache.flush(),
         }
-        // Of two writes that overlap, the earlier is answered with the later one's value in the store.
-        self.answered = self.answered.max(written);
+        // If two writes overlap, the store holds the later value when the earlier write is acknowledged.
+        self.acknowledged = self.acknowledged.max(written);
     }
 
     fn poll(&mut self, who: usize) {
         let Some(lookup) = &mut self.lookups[who] else {
             return;
         };
-        let Poll::Ready(looked) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        let Poll::Ready(found) = lookup.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
             return;
         };
-        let MappingAnswer::Found(said) = &looked.answer else { panic!("{looked:?}") };
-        let said: u64 = said.parse().unwrap();
-        assert!(said >= lookup.at_least, "said {said}, started after write {} was answered", lookup.at_least);
+        let MappingAnswer::Found(value) = &found.answer else { panic!("{found:?}") };
+        let value: u64 = value.parse().unwrap();
+        assert!(
+            value >= lookup.at_least,
+            "found {value}, but write {} was acknowledged before the lookup",
+            lookup.at_least
+        );
         self.lookups[who] = None;
     }
 }
@@ -123,13 +126,13 @@ async fn wait_for(waits: &Cell<u32>, count: u32) {
     std::future::poll_fn(|_| if waits.get() >= count { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
-/// Plays one order, then looks once more.
+/// Plays one order, then looks the key up once more.
 fn play(actors: &[Actor], order: &[usize]) {
     let cache = Cache::new(10);
     let mut simulation = Simulation {
         cache: &cache,
         store: Rc::default(),
-        answered: 0,
+        acknowledged: 0,
         lookups: actors.iter().map(|_| None).collect(),
     };
     let mut taken = vec![0; actors.len()];
@@ -137,17 +140,17 @@ fn play(actors: &[Actor], order: &[usize]) {
         simulation.step(*who, actors[*who], taken[*who]);
         taken[*who] += 1;
     }
-    // Whoever waited for somebody else has its answer now; and it is what the store says.
+    // Every lookup that shared another's query has its answer now.
     for who in 0..actors.len() {
         simulation.poll(who);
-        assert!(simulation.lookups[who].is_none(), "still waits");
+        assert!(simulation.lookups[who].is_none(), "a lookup still waits");
     }
     simulation.lookups.push(None);
     let last = actors.len();
     for step in 0..3 {
         simulation.step(last, Actor::Reader, step);
     }
-    assert!(simulation.lookups[last].is_none(), "the last one has its answer");
+    assert!(simulation.lookups[last].is_none(), "the last lookup has its answer");
     assert_eq!(cache.in_flight_count(), 0);
 }
 
@@ -184,10 +187,13 @@ fn two_lookups_and_a_write_in_every_order() {
 }
 
 #[test]
-fn a_lookup_that_is_left_and_one_that_goes_on_and_a_write_in_every_order() {
+fn cancelled_and_completed_lookups_and_a_write_in_every_order() {
     for update in UPDATES {
-        assert_eq!(play_all(&[Actor::Leaver, Actor::Reader, Actor::Writer(update)]), 210);
-        assert_eq!(play_all(&[Actor::Leaver, Actor::Leaver, Actor::Reader, Actor::Writer(update)]), 7_560);
+        assert_eq!(play_all(&[Actor::Canceller, Actor::Reader, Actor::Writer(update)]), 210);
+        assert_eq!(
+            play_all(&[Actor::Canceller, Actor::Canceller, Actor::Reader, Actor::Writer(update)]),
+            7_560
+        );
     }
 }
 
@@ -203,7 +209,7 @@ fn a_lookup_and_two_writes_in_every_order() {
 #[test]
 fn two_lookups_and_two_writes_in_every_order() {
     for (first, second) in
-        [(CacheUpdate::Learn, CacheUpdate::Learn), (CacheUpdate::Learn, CacheUpdate::Flush)]
+        [(CacheUpdate::RecordWrite, CacheUpdate::RecordWrite), (CacheUpdate::RecordWrite, CacheUpdate::Flush)]
     {
         let actors = [Actor::Reader, Actor::Reader, Actor::Writer(first), Actor::Writer(second)];
         assert_eq!(play_all(&actors), 25_200);

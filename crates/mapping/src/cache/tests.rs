@@ -14,11 +14,15 @@ fn found(name: &str) -> MappingAnswer {
     MappingAnswer::Found(name.into())
 }
 
-/// Asks for `key`; the store says `said`. Tells whether the store was asked.
-async fn ask(cache: &Cache, key: &str, said: Result<Option<&str>, StoreError>) -> (MappingAnswer, bool) {
-    let said = said.map(|name| name.map(Name::from));
-    let looked = cache.lookup(key, &POLICY, || async { said }).await;
-    (looked.answer, !looked.is_cached)
+/// Looks `key` up with a store that returns `stored`. Also returns whether the store was queried.
+async fn look_up(
+    cache: &Cache,
+    key: &str,
+    stored: Result<Option<&str>, StoreError>,
+) -> (MappingAnswer, bool) {
+    let stored = stored.map(|name| name.map(Name::from));
+    let found = cache.lookup(key, &POLICY, || async { stored }).await;
+    (found.answer, !found.is_cached)
 }
 
 fn down() -> Result<Option<&'static str>, StoreError> {
@@ -26,63 +30,66 @@ fn down() -> Result<Option<&'static str>, StoreError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_are_believed_for_their_time() {
+async fn answers_are_fresh_until_they_expire() {
     let cache = Cache::new(10);
-    assert_eq!(ask(&cache, "a", Ok(Some("new"))).await, (found("new"), true));
-    assert_eq!(ask(&cache, "b", Ok(None)).await, (MappingAnswer::Absent, true));
-    assert_eq!(ask(&cache, "c", down()).await, (MappingAnswer::Down { last: None }, true));
+    assert_eq!(look_up(&cache, "a", Ok(Some("new"))).await, (found("new"), true));
+    assert_eq!(look_up(&cache, "b", Ok(None)).await, (MappingAnswer::Absent, true));
+    assert_eq!(look_up(&cache, "c", down()).await, (MappingAnswer::Down { last: None }, true));
     advance(Duration::from_millis(4_999)).await;
-    assert_eq!(ask(&cache, "c", Ok(None)).await, (MappingAnswer::Down { last: None }, false));
+    assert_eq!(look_up(&cache, "c", Ok(None)).await, (MappingAnswer::Down { last: None }, false));
     advance(Duration::from_millis(1)).await;
-    assert_eq!(ask(&cache, "c", Ok(None)).await, (MappingAnswer::Absent, true));
+    assert_eq!(look_up(&cache, "c", Ok(None)).await, (MappingAnswer::Absent, true));
     advance(Duration::from_millis(24_999)).await;
-    assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (MappingAnswer::Absent, false));
+    assert_eq!(look_up(&cache, "b", Ok(Some("new"))).await, (MappingAnswer::Absent, false));
     advance(Duration::from_millis(1)).await;
-    assert_eq!(ask(&cache, "b", Ok(Some("new"))).await, (found("new"), true));
+    assert_eq!(look_up(&cache, "b", Ok(Some("new"))).await, (found("new"), true));
     advance(Duration::from_millis(569_999)).await;
-    assert_eq!(ask(&cache, "a", Ok(None)).await, (found("new"), false));
+    assert_eq!(look_up(&cache, "a", Ok(None)).await, (found("new"), false));
     advance(Duration::from_millis(1)).await;
-    assert_eq!(ask(&cache, "a", Ok(None)).await, (MappingAnswer::Absent, true));
+    assert_eq!(look_up(&cache, "a", Ok(None)).await, (MappingAnswer::Absent, true));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_found_answer_outlives_its_time_and_every_outage() {
+async fn an_expired_destination_stays_available_through_an_outage() {
     let cache = Cache::new(10);
-    ask(&cache, "a", Ok(Some("new"))).await;
+    look_up(&cache, "a", Ok(Some("new"))).await;
     for _ in 0..3 {
         advance(Duration::from_secs(600)).await;
-        assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("new".into()) }, true));
+        assert_eq!(
+            look_up(&cache, "a", down()).await,
+            (MappingAnswer::Down { last: Some("new".into()) }, true)
+        );
     }
     assert_eq!(cache.last_known("a"), found("new"));
     assert_eq!(cache.abandoned("a").answer, MappingAnswer::Down { last: Some("new".into()) });
     advance(DOWN_TTL).await;
-    assert_eq!(ask(&cache, "a", Ok(None)).await, (MappingAnswer::Absent, true));
+    assert_eq!(look_up(&cache, "a", Ok(None)).await, (MappingAnswer::Absent, true));
     assert_eq!(cache.last_known("a"), MappingAnswer::Absent);
 }
 
 #[tokio::test(start_paused = true)]
-async fn invalidated_flushed_and_written_answers_are_asked_anew_and_kept_for_an_outage() {
+async fn stale_answers_are_looked_up_again_and_kept_for_an_outage() {
     let cache = Cache::new(10);
-    ask(&cache, "a", Ok(Some("old"))).await;
+    look_up(&cache, "a", Ok(Some("old"))).await;
     cache.invalidate("a");
-    assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("old".into()) }, true));
+    assert_eq!(look_up(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("old".into()) }, true));
     cache.record_write("a", Some(&"new".into()));
-    assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("new".into()) }, true));
+    assert_eq!(look_up(&cache, "a", down()).await, (MappingAnswer::Down { last: Some("new".into()) }, true));
     cache.record_write("a", None);
-    assert_eq!(ask(&cache, "a", down()).await, (MappingAnswer::Down { last: None }, true));
+    assert_eq!(look_up(&cache, "a", down()).await, (MappingAnswer::Down { last: None }, true));
     cache.invalidate("nobody");
     assert_eq!((cache.len(), cache.is_empty()), (1, false));
 
     let policy = |generation| CachePolicy { generation, ..POLICY };
-    let asked = cache.lookup("b", &policy(cache.flushes()), || async { Ok(Some("new".into())) }).await;
-    assert!(!asked.is_cached);
+    let found = cache.lookup("b", &policy(cache.flushes()), || async { Ok(Some("new".into())) }).await;
+    assert!(!found.is_cached);
     cache.flush();
-    let asked = cache.lookup("b", &policy(cache.flushes()), || async { Ok(None) }).await;
-    assert_eq!((asked.answer, asked.is_cached), (MappingAnswer::Absent, false));
+    let found = cache.lookup("b", &policy(cache.flushes()), || async { Ok(None) }).await;
+    assert_eq!((found.answer, found.is_cached), (MappingAnswer::Absent, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_lets_the_next_one_ask_and_leaves_nothing_behind() {
+async fn a_cancelled_lookup_is_taken_over_and_leaves_no_trace() {
     let cache = Arc::new(Cache::new(10));
     let first = tokio::spawn({
         let cache = Arc::clone(&cache);
@@ -94,7 +101,7 @@ async fn who_leaves_lets_the_next_one_ask_and_leaves_nothing_behind() {
         async move { cache.lookup("a", &POLICY, || async { Ok(Some("new".into())) }).await }
     });
     tokio::task::yield_now().await;
-    assert_eq!(cache.in_flight_count(), 1, "both are on one flight");
+    assert_eq!(cache.in_flight_count(), 1, "both callers share one lookup");
     first.abort();
     assert!(first.await.is_err());
     assert_eq!(second.await.unwrap().answer, found("new"));
@@ -112,11 +119,11 @@ async fn who_leaves_lets_the_next_one_ask_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_bounded_and_may_keep_nothing() {
+async fn the_cache_is_bounded_and_may_be_empty() {
     for bound in [0, 1, 100] {
         let cache = Cache::new(bound);
         for number in 0..2_000 {
-            ask(&cache, &format!("user{number}"), Ok(Some("new"))).await;
+            look_up(&cache, &format!("user{number}"), Ok(Some("new"))).await;
             assert!(cache.len() <= bound, "{} > {bound}", cache.len());
         }
         assert_eq!(cache.in_flight_count(), 0);
@@ -124,10 +131,10 @@ async fn it_is_bounded_and_may_keep_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_without_end_ends_in_a_year() {
+async fn the_longest_time_to_live_is_a_year() {
     let policy = CachePolicy { positive_ttl: Duration::MAX, ..POLICY };
     let cache = Cache::new(10);
     cache.lookup("a", &policy, || async { Ok(Some("new".into())) }).await;
     advance(Duration::from_secs(300 * 24 * 3_600)).await;
-    assert_eq!(ask(&cache, "a", Ok(None)).await, (found("new"), false));
+    assert_eq!(look_up(&cache, "a", Ok(None)).await, (found("new"), false));
 }

@@ -1,7 +1,8 @@
-//! Several writes → one new file.
+//! Writes all waiting changes in one rewrite of the file.
 //!
-//! Whoever gets the turn writes everything that waits; the others find their answer when they wake. The file
-//! is read first, whatever we believe of it: a hand's edit is merged, and a bad one is not overwritten.
+//! The caller that gets the file's lock writes everything that waits, and answers every other caller. The file is read
+//! first each time, so that a manual edit is merged. What must never happen: an invalid edit is overwritten, or a change
+//! is applied although its caller has stopped waiting before the rewrite.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +11,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
-use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
@@ -23,25 +23,28 @@ use crate::rules::Rules;
 use crate::store::{Applied, Change, LoadError, StoreError};
 use crate::table::Table;
 
-/// The folder, locked against other processes; `None` where it cannot be locked (some network file systems).
+/// The folder, locked against other processes; `None` if it cannot be locked, as on some network file systems.
 type FolderLock = Result<Option<File>, StoreError>;
 
-/// A request whose changes are in the new file, and what it is told if that gets there.
-type Waiting = (oneshot::Sender<Result<Applied, StoreError>>, Applied);
+/// A request whose changes are in the new file, and the answer that it gets once the file is in place.
+struct MergedRequest {
+    request: WriteRequest,
+    applied: Applied,
+}
 
-/// How long another process may have the folder.
+/// How long to wait for another process that has locked the folder.
 const MAX_LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// How often we look whether it still has.
+/// How often to try the lock again.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
-/// How often a hand may overtake us between reading and renaming.
+/// How often another program may change the file between our read and our rename before the write fails.
 const MAX_ROUNDS: usize = 3;
 
-/// How long a write waits for an edit under way to be finished.
+/// How long a write waits for an edit in progress.
 const MAX_QUIET_WAIT: Duration = Duration::from_secs(5);
 
-/// Locks the file's folder: during an upgrade, or beside another proxy, two processes may write.
+/// Locks the file's folder, because two processes may write during an upgrade or beside another proxy.
 async fn lock_folder(path: &Path) -> FolderLock {
     let deadline = Instant::now() + MAX_LOCK_WAIT;
     loop {
@@ -57,7 +60,7 @@ async fn lock_folder(path: &Path) -> FolderLock {
     }
 }
 
-/// `None` while another process has it.
+/// Returns `None` while another process holds the lock.
 fn try_lock_folder(path: &Path) -> io::Result<Option<File>> {
     let real = path.canonicalize()?;
     let folder = File::open(real.parent().unwrap_or_else(|| Path::new("/")))?;
@@ -71,32 +74,32 @@ fn try_lock_folder(path: &Path) -> io::Result<Option<File>> {
 // === impl SharedFile ===
 
 impl SharedFile {
-    /// Writes everything that waits, and answers. Called in one's turn only.
+    /// Writes everything that waits, and answers every request. The caller holds the file's lock.
     pub(super) async fn commit(self: Arc<Self>) {
         let claim = lock_folder(&self.path).await;
         let mut batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         if let Err(error) = &claim {
-            return answer_all(batch.into_iter().map(|request| request.reply), error);
+            return answer_all(batch, error);
         }
         for _ in 0..MAX_ROUNDS {
             let is_quiet = self.wait_until_quiet(MAX_QUIET_WAIT).await;
-            // Who no longer waits has been promised nothing, and would not expect the change later.
+            // A caller that stopped waiting was promised nothing and does not expect the change later.
             batch.retain(|request| !request.reply.is_closed());
             if !is_quiet {
                 break;
             }
             let inner = Arc::clone(&self);
-            // Only a panic ends it early: then nobody is left to be answered.
+            // Only a panic ends the task early, and it drops the requests with their reply channels.
             batch = spawn_blocking(move || inner.commit_once(batch)).await.unwrap_or_default();
             if batch.is_empty() {
                 return;
             }
         }
         let error = StoreError::Busy("the mapping file is being edited at this moment");
-        answer_all(batch.into_iter().map(|request| request.reply), &error);
+        answer_all(batch, &error);
     }
 
-    /// One round; gives the batch back when the file was changed meanwhile.
+    /// Runs one round. Returns the batch if the file changed meanwhile.
     fn commit_once(&self, batch: Vec<WriteRequest>) -> Vec<WriteRequest> {
         if batch.is_empty() {
             return batch;
@@ -107,54 +110,52 @@ impl SharedFile {
             Ok(snapshot) => snapshot,
             Err(error) => {
                 let error = error.into();
-                answer_all(batch.into_iter().map(|request| request.reply), &error);
+                answer_all(batch, &error);
                 return Vec::new();
             }
         };
         let is_external = snapshot.stamp != state.stamp;
-        let kept: Vec<Vec<Change>> = batch.iter().map(|request| request.changes.clone()).collect();
-        let (waiting, edits) = merge(batch, &mut snapshot.table, &state.rules);
+        let (merged, edits) = merge(batch, &mut snapshot.table, &state.rules);
         let Some(edits) = edits else {
             self.finish(snapshot, &state.rules, is_external);
-            answer_applied(waiting);
+            answer_applied(merged);
             return Vec::new();
         };
         let text = edits.apply(&snapshot.text, &state.rules);
         match self.put(&text, ReadVersion { stamp: snapshot.stamp, text: &snapshot.text }) {
             Ok(ReplaceOutcome::Overtaken) => {
-                let requests = waiting.into_iter().zip(kept);
-                return requests.map(|((reply, _), changes)| WriteRequest { changes, reply }).collect();
+                return merged.into_iter().map(|merged| merged.request).collect();
             }
             Ok(ReplaceOutcome::Durable(stamp)) => {
                 self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_external);
-                answer_applied(waiting);
+                answer_applied(merged);
             }
             Ok(ReplaceOutcome::Visible(stamp, error)) => {
                 self.finish(Snapshot { text, stamp, ..snapshot }, &state.rules, is_external);
                 let error = StoreError::NotDurable { path: self.path.clone(), error: Arc::new(error) };
-                answer_all(waiting.into_iter().map(|(reply, _)| reply), &error);
+                answer_all(merged.into_iter().map(|merged| merged.request), &error);
             }
-            Err(error) => answer_all(waiting.into_iter().map(|(reply, _)| reply), &error),
+            Err(error) => answer_all(merged.into_iter().map(|merged| merged.request), &error),
         }
         Vec::new()
     }
 
-    /// Takes over what is in the file now.
+    /// Takes over the file as written.
     fn finish(&self, snapshot: Snapshot, rules: &Arc<Rules>, is_external: bool) {
         if is_external {
-            tracing::info!(file = %self.path.display(), "an edit of the mapping file was merged");
+            tracing::info!(file = %self.path.display(), "merged a manual edit of the mapping file");
         }
         drop(self.take_over(FileState::of(snapshot, Arc::clone(rules)), is_external));
     }
 
-    /// The new text in the place of the old file, or of the one that a link at our path leads to.
+    /// Replaces the file at the path, or the file that a link there leads to.
     fn put(&self, text: &[u8], read: ReadVersion<'_>) -> Result<ReplaceOutcome, StoreError> {
         if text.len() as u64 > MAX_FILE_BYTES {
             return Err(LoadError::TooLarge { path: self.path.clone(), max: MAX_FILE_BYTES }.into());
         }
-        let put = self.path.canonicalize().and_then(|real| replace(&real, read, text, &*self.before));
+        let put = self.path.canonicalize().and_then(|real| replace(&real, read, text, &*self.step_hook));
         match put {
-            // Taken away since it was read: what the next reading says of that is the answer.
+            // Removed since it was read: the next round reads again and reports that.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ReplaceOutcome::Overtaken),
             put => put.map_err(|error| self.write_error(error)),
         }
@@ -168,8 +169,8 @@ impl SharedFile {
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::ResourceBusy => StoreError::ReadOnly(
                 format!(
-                    "a new file cannot be put in the place of {} ({error}): its folder must be writable, and it \
-                     must not be a mount of its own",
+                    "{} cannot be replaced ({error}): its folder must be writable, and the file must not be a mount \
+                     point itself",
                     path.display()
                 )
                 .into(),
@@ -179,34 +180,38 @@ impl SharedFile {
     }
 }
 
-/// Makes the changes of each request that is sound in the table; the others are answered. `None` instead of
-/// edits when there is nothing to write.
-fn merge(batch: Vec<WriteRequest>, table: &mut Table, rules: &Rules) -> (Vec<Waiting>, Option<TextEdits>) {
-    let mut waiting = Vec::with_capacity(batch.len());
+/// Applies the changes of each valid request to the table, and answers the invalid ones. Returns no edits if there is
+/// nothing to write.
+fn merge(
+    batch: Vec<WriteRequest>,
+    table: &mut Table,
+    rules: &Rules,
+) -> (Vec<MergedRequest>, Option<TextEdits>) {
+    let mut merged = Vec::with_capacity(batch.len());
     let mut edits = TextEdits::default();
     let mut total = 0;
     for request in batch {
         match change(&request.changes, table, rules, &mut edits) {
             Ok(applied) => {
                 total += applied.changed;
-                waiting.push((request.reply, applied));
+                merged.push(MergedRequest { request, applied });
             }
             Err(error) => drop(request.reply.send(Err(error))),
         }
     }
-    (waiting, (total > 0).then_some(edits))
+    (merged, (total > 0).then_some(edits))
 }
 
-/// One request: judged as a whole before anything of it is changed.
+/// Applies one request. All of its changes are validated before any is applied.
 fn change(
     changes: &[Change],
     table: &mut Table,
     rules: &Rules,
     edits: &mut TextEdits,
 ) -> Result<Applied, StoreError> {
-    let judged: Result<Vec<_>, _> = changes.iter().map(|change| judge(change, rules)).collect();
+    let validated: Result<Vec<_>, _> = changes.iter().map(|change| validate(change, rules)).collect();
     let mut applied = Applied::default();
-    for (key, destination) in judged? {
+    for (key, destination) in validated? {
         let is_change = match destination {
             Some(index) => table.set(&key, index).map_err(|_| StoreError::Busy("the table is full"))?,
             None => table.remove(&key),
@@ -219,7 +224,7 @@ fn change(
     Ok(applied)
 }
 
-fn judge<'c>(
+fn validate<'c>(
     change: &'c Change,
     rules: &Rules,
 ) -> Result<(std::borrow::Cow<'c, str>, Option<u16>), StoreError> {
@@ -236,18 +241,15 @@ fn judge<'c>(
     Ok((key, Some(index)))
 }
 
-fn answer_applied(waiting: Vec<Waiting>) {
-    for (reply, applied) in waiting {
-        // Who no longer waits cannot be told.
-        let _ = reply.send(Ok(applied));
+fn answer_applied(merged: Vec<MergedRequest>) {
+    for MergedRequest { request, applied } in merged {
+        // An error means that the caller no longer waits.
+        let _ = request.reply.send(Ok(applied));
     }
 }
 
-fn answer_all(
-    replies: impl Iterator<Item = oneshot::Sender<Result<Applied, StoreError>>>,
-    error: &StoreError,
-) {
-    for reply in replies {
-        let _ = reply.send(Err(error.clone()));
+fn answer_all(requests: impl IntoIterator<Item = WriteRequest>, error: &StoreError) {
+    for request in requests {
+        let _ = request.reply.send(Err(error.clone()));
     }
 }

@@ -1,4 +1,7 @@
-//! What the clones of a file store share: the file as it was last taken over, and the changes that wait to be written.
+//! The state that clones of a file store share: the file as last read, and the changes that wait to be written.
+//!
+//! What must never happen: the epoch is raised before the new table can be seen, or the lock on the queue is held during
+//! I/O.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,36 +18,36 @@ use crate::rules::{Rules, domain_key};
 use crate::store::{Applied, Change, LoadError, Loaded, StoreError};
 use crate::table::Table;
 
-/// Changes that wait for the next rewrite, at most. A larger import is one request of its own.
+/// The most changes that wait for the next rewrite. A larger import is accepted only into an empty queue.
 pub const MAX_WAITING: usize = 10_000;
 
-/// Changes that are made together or not at all.
+/// Changes that are applied together or not at all.
 #[derive(Debug)]
 pub(super) struct WriteRequest {
     pub(super) changes: Vec<Change>,
     pub(super) reply: oneshot::Sender<Result<Applied, StoreError>>,
 }
 
-/// What the clones of a store share.
+/// The state that clones of a store share.
 pub(super) struct SharedFile {
     pub(super) path: PathBuf,
     pub(super) state: ArcSwap<FileState>,
     pub(super) epoch: AtomicU64,
-    /// Rung after each new epoch.
+    /// Notified after each new epoch.
     pub(super) epoch_changed: Notify,
-    /// ReportedState of each edit, after its epoch.
+    /// Called with each edit, after its epoch.
     pub(super) listener: OnceLock<Listener>,
-    /// Writes that wait for the next rewrite. The lock is for pushing and taking only.
+    /// Writes that wait for the next rewrite. The lock is held only to push or to take.
     pub(super) waiting: Mutex<Vec<WriteRequest>>,
-    /// Held by whoever reads or rewrites the file.
+    /// Held while the file is read or rewritten.
     pub(super) file_lock: Arc<AsyncMutex<()>>,
-    /// What the watch has heard of a hand that writes to the file.
+    /// Whether the watch has seen another program write to the file.
     pub(super) writer: WriterActivity,
-    /// Asked before each step on the disk; tests fail or stop one.
-    pub(super) before: Box<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>,
+    /// Called before each step on the disk, so that tests can fail or stop one.
+    pub(super) step_hook: Box<dyn Fn(WriteStep) -> io::Result<()> + Send + Sync>,
 }
 
-/// An edit that was taken over: what is answered now that was not before.
+/// An edit that took effect: the file before and after.
 #[derive(Debug)]
 pub struct FileEdit {
     pub(super) before: Arc<FileState>,
@@ -53,7 +56,7 @@ pub struct FileEdit {
 
 pub(super) type Listener = Box<dyn Fn(&FileEdit) + Send + Sync>;
 
-/// The file as it was taken over.
+/// The file as read, with the rules in effect.
 #[derive(Debug)]
 pub(super) struct FileState {
     pub(super) table: Table,
@@ -65,7 +68,7 @@ pub(super) struct FileState {
 // === impl SharedFile ===
 
 impl SharedFile {
-    /// Reads the file and takes it over. Called in one's turn only.
+    /// Reads the file and takes it over. The caller holds the file's lock.
     pub(super) fn load(&self, rules: Arc<Rules>) -> Result<Loaded, LoadError> {
         let state = self.read(rules)?;
         let loaded = state.loaded;
@@ -92,14 +95,14 @@ impl SharedFile {
         Ok(Some(loaded))
     }
 
-    /// From now on lookups are answered from `state`. With `is_external` it holds more than what was written
-    /// through us, so whoever has cached answers has to ask anew. What comes back holds the old table: to drop it is
-    /// the longest part of it all.
+    /// Answers lookups from `state` from now on. With `is_external` it holds changes that this store did not write, so
+    /// the epoch is raised and cached answers become stale. The returned edit holds the old table, and dropping that
+    /// takes longer than everything else here.
     pub(super) fn take_over(&self, state: FileState, is_external: bool) -> FileEdit {
         let after = Arc::new(state);
         let edit = FileEdit { before: self.state.swap(Arc::clone(&after)), after };
         if is_external {
-            // After the swap: whoever reads the new epoch finds the new table.
+            // After the swap, so that a reader of the new epoch finds the new table.
             self.epoch.fetch_add(1, Ordering::AcqRel);
             self.epoch_changed.notify_waiters();
             if let Some(listener) = self.listener.get() {
@@ -119,8 +122,8 @@ impl SharedFile {
         Ok(())
     }
 
-    /// The snapshot, unless the file has lost everything at once: a save that was cut short (by a full disk,
-    /// say) looks like that, and nobody is sent back for it.
+    /// Returns the snapshot, or an error if the file has become empty. An interrupted save (on a full disk, for example)
+    /// looks like that, and must not send every account back to its old server.
     pub(super) fn not_emptied(&self, snapshot: Snapshot, state: &FileState) -> Result<Snapshot, LoadError> {
         let entries = state.loaded.entries;
         if snapshot.text.is_empty() && entries > 0 {
@@ -138,7 +141,7 @@ impl SharedFile {
         tracing::info!(file = %path, entries = loaded.entries, domains = loaded.domains, "mapping file read");
         if loaded.domains > 0 && !self.state.load().rules.domains {
             tracing::warn!(file = %path, domains = loaded.domains,
-                "the mapping file has entries for whole domains, which do nothing: set `domains = true` in [mapping]");
+                "the mapping file has entries for whole domains, which have no effect: set `domains = true` in [mapping]");
         }
     }
 }
@@ -152,11 +155,14 @@ impl std::fmt::Debug for SharedFile {
 // === impl FileEdit ===
 
 impl FileEdit {
-    /// Whether the account's own entry, or its domain's, is another one since.
+    /// Returns whether the account's own entry, or the entry of its domain, has changed.
     #[must_use]
     pub fn concerns(&self, account: &str) -> bool {
-        let is_other = |key: &str| self.before.table.get(key) != self.after.table.get(key);
-        is_other(account) || domain_key(account).is_some_and(is_other)
+        self.has_changed(account) || domain_key(account).is_some_and(|domain| self.has_changed(domain))
+    }
+
+    fn has_changed(&self, key: &str) -> bool {
+        self.before.table.get(key) != self.after.table.get(key)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The way to a file: every folder in which a link on it could be turned, or the file be replaced.
+//! Lists every folder in which replacing a link, or the file itself, changes what a path leads to.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -6,16 +6,16 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Where a path leads now.
+/// The folders and links that a path goes through.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LinkChain {
-    /// Folders that are there, each once.
+    /// The existing folders, each once.
     pub(super) folders: Vec<WatchedFolder>,
-    /// The name of the file itself, behind all links.
+    /// The name of the file itself, after all links.
     pub(super) name: OsString,
 }
 
-/// A folder. One that was removed and made anew under the same name is another.
+/// A folder. A folder that is removed and created again under the same name is another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WatchedFolder {
     pub(super) folder: PathBuf,
@@ -23,17 +23,17 @@ pub(super) struct WatchedFolder {
     id: (u64, u64),
 }
 
-/// As many links as Linux follows.
+/// The number of links that Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// Follows `path` link by link. What is not there is left out.
+/// Follows `path` link by link. Parts that do not exist are left out.
 pub(super) fn link_chain(path: &Path) -> LinkChain {
     let mut chain = LinkChain { folders: Vec::new(), name: OsString::new() };
     let mut at = PathBuf::from("/");
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut ahead = steps(&absolute);
+    let mut remaining = steps(&absolute);
     let mut links = 0;
-    while let Some(step) = ahead.pop_front() {
+    while let Some(step) = remaining.pop_front() {
         if step == ".." {
             at.pop();
             continue;
@@ -46,11 +46,11 @@ pub(super) fn link_chain(path: &Path) -> LinkChain {
                 if target.is_absolute() {
                     at = PathBuf::from("/");
                 }
-                let mut behind = steps(&target);
-                behind.append(&mut ahead);
-                ahead = behind;
+                let mut next_steps = steps(&target);
+                next_steps.append(&mut remaining);
+                remaining = next_steps;
             }
-            _ if ahead.is_empty() => {
+            _ if remaining.is_empty() => {
                 chain.add(&at);
                 chain.name = step;
             }
@@ -60,7 +60,7 @@ pub(super) fn link_chain(path: &Path) -> LinkChain {
     chain
 }
 
-/// The names of a path, and `..`.
+/// Returns the components of a path: names and `..`.
 fn steps(path: &Path) -> VecDeque<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),
@@ -77,9 +77,9 @@ impl LinkChain {
         let Ok(metadata) = fs::metadata(folder) else {
             return;
         };
-        let place = WatchedFolder { folder: folder.to_owned(), id: (metadata.dev(), metadata.ino()) };
-        if !self.folders.contains(&place) {
-            self.folders.push(place);
+        let watched = WatchedFolder { folder: folder.to_owned(), id: (metadata.dev(), metadata.ino()) };
+        if !self.folders.contains(&watched) {
+            self.folders.push(watched);
         }
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_folder_on_the_way_is_found() {
+    fn every_folder_of_the_chain_is_found() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         for folder in ["etc", "srv/v1", "srv/v2"] {
@@ -109,7 +109,7 @@ mod tests {
             ("loop", &[""], "loop"),
         ] {
             let chain = link_chain(&root.join(path));
-            let found: Vec<_> = chain.folders.iter().map(|place| place.folder.clone()).collect();
+            let found: Vec<_> = chain.folders.iter().map(|watched| watched.folder.clone()).collect();
             let folders: Vec<_> = folders.iter().map(|folder| root.join(folder)).collect();
             assert_eq!((found, &*chain.name), (folders, name.as_ref()), "{path}");
         }

@@ -1,4 +1,6 @@
-//! The file → a table, and the stamp by which a later change is noticed.
+//! Reads the mapping file into a table, with the stamp that shows a later change.
+//!
+//! What must never happen: a file that changes while it is read gets the stamp of its later version.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
@@ -11,7 +13,7 @@ use crate::rules::Rules;
 use crate::store::{LoadError, Loaded};
 use crate::table::Table;
 
-/// A file that was read and is valid.
+/// A valid file as read.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) text: Vec<u8>,
@@ -19,10 +21,11 @@ pub(super) struct Snapshot {
     pub(super) stamp: Stamp,
 }
 
-/// Which version of a file this is. Device and inode change when a file is put in its place, size and times
-/// when it is edited where it is; the time of the last change of status even when the other is set back.
+/// Identifies a version of a file. Device and inode change when another file takes its place, size and times when it is
+/// edited in place. The status change time differs even when a program sets the modification time back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
+    /// Device and inode.
     file: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -41,18 +44,18 @@ impl Stamp {
         }
     }
 
-    /// Of what is at `path` now, links followed.
+    /// Returns the stamp of the file at `path`, with links followed.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|metadata| Self::of(&metadata))
     }
 
-    /// Whether it is the same file, changed or not.
+    /// Returns whether this is the same file, changed or not.
     pub(super) fn is_same_file(self, other: Self) -> bool {
         self.file == other.file
     }
 
-    /// Whether it is the same file with nothing written to it since. A rename changes the status of a file, so
-    /// its time says nothing here.
+    /// Returns whether this is the same file with nothing written to it since. The status change time is ignored,
+    /// because a rename sets it.
     pub(super) fn is_same_version(self, other: Self) -> bool {
         (self.file, self.size, self.modified) == (other.file, other.size, other.modified)
     }
@@ -66,15 +69,15 @@ impl Snapshot {
     }
 }
 
-/// Reads and judges the file at `path`.
+/// Reads and validates the file at `path`.
 pub(super) fn read(path: &Path, rules: &Rules) -> Result<Snapshot, LoadError> {
     let refused = |error| LoadError::Io { path: path.to_owned(), error: Arc::new(error) };
-    // Looked at before it is opened: opening a pipe would wait for its writer.
+    // Checked before the file is opened: opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(refused)?.is_file() {
         return Err(LoadError::NotAFile(path.to_owned()));
     }
     let mut file = File::open(path).map_err(refused)?;
-    // Before the content: what is changed while we read has another stamp, and is read again.
+    // Before the content, so that a change during the read has another stamp and is read again.
     let metadata = file.metadata().map_err(refused)?;
     let too_large = || LoadError::TooLarge { path: path.to_owned(), max: MAX_FILE_BYTES };
     if metadata.size() > MAX_FILE_BYTES {

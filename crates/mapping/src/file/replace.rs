@@ -1,11 +1,11 @@
-//! A new file in the place of the old one, so that a crash at any instant leaves the one or the other, whole.
+//! Replaces a file so that a crash at any instant leaves either the old file or the new one, complete.
 //!
-//! New file beside the old → written → synced → exchanged with the old → folder synced → old one removed. Mode
-//! and owner are the old file's. A leftover of a crash is overwritten by the next write.
+//! The steps: create a temporary file beside the old one, write it, sync it, exchange it with the old file, sync the
+//! folder, remove the old file. The new file keeps the old mode and owner. The next write removes what a crash left.
 //!
-//! Exchanged, not renamed over: a hand may save between our last look and the rename, or have the old file open
-//! and write to it a moment later. The old file is still there to be looked at, and is put back when it is
-//! not what was read. Where a file system has no exchange (NFS), the last look has to do.
+//! The files are exchanged instead of renamed, because another program may save between the last check and the rename,
+//! or may have the old file open and write to it a moment later. After an exchange the old file can still be compared
+//! with what was read, and is put back if it differs. On a file system without exchange (NFS), the last check must do.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions, Permissions};
@@ -29,62 +29,64 @@ pub(super) enum WriteStep {
     SyncFolder,
 }
 
-/// How far a replacement came.
+/// How a replacement ended.
 #[derive(Debug)]
 pub(super) enum ReplaceOutcome {
-    /// The new file is there and stays.
+    /// The new file is in place and survives a crash.
     Durable(Stamp),
-    /// The new file is there, but a crash may bring the old one back.
+    /// The new file is in place, but a crash may bring the old one back.
     Visible(Stamp, io::Error),
-    /// Somebody else changed the old file after it was read; nothing was changed.
+    /// Another program changed the file after it was read. That program's version is in place.
     Overtaken,
 }
 
-/// What was read of the old file.
+/// The version of the old file that was read.
 #[derive(Clone, Copy)]
 pub(super) struct ReadVersion<'a> {
     pub(super) stamp: Stamp,
     pub(super) text: &'a [u8],
 }
 
-/// Replaces `old`, of which `read` was read, links resolved by the caller. Blocks.
+/// Replaces `old`, last read as `read`, with `text`. The caller has resolved links. Blocks.
 ///
 /// # Errors
-/// What the system said at the first step that failed; the old file is as it was.
+/// The error of the first step that failed. The old file is unchanged.
 pub(super) fn replace(
     old: &Path,
     read: ReadVersion<'_>,
     text: &[u8],
-    before: &dyn Fn(WriteStep) -> io::Result<()>,
+    step_hook: &dyn Fn(WriteStep) -> io::Result<()>,
 ) -> io::Result<ReplaceOutcome> {
-    let folder =
-        old.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = match old.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
     let temporary = TemporaryFile(temporary_path(folder, old));
     let metadata = std::fs::metadata(old)?;
-    before(WriteStep::Create)?;
+    step_hook(WriteStep::Create)?;
     let mut file = create(&temporary.0)?;
-    before(WriteStep::Write)?;
+    step_hook(WriteStep::Write)?;
     file.write_all(text)?;
     keep_owner_and_mode(&file, &metadata)?;
-    before(WriteStep::Sync)?;
+    step_hook(WriteStep::Sync)?;
     file.sync_all()?;
-    before(WriteStep::Look)?;
+    step_hook(WriteStep::Look)?;
     if Stamp::at(old)? != read.stamp {
         return Ok(ReplaceOutcome::Overtaken);
     }
-    before(WriteStep::Rename)?;
+    step_hook(WriteStep::Rename)?;
     let is_exchanged = put_in_place(&temporary.0, old)?;
     if is_exchanged && !Stamp::at(&temporary.0).is_ok_and(|stamp| stamp.is_same_version(read.stamp)) {
         return put_back(&temporary.0, old, &file);
     }
-    // Afterwards, since renaming may count as a change of status.
+    // After the exchange, because it may set the status change time.
     let stamp = Stamp::of(&file.metadata()?);
-    let synced = before(WriteStep::SyncFolder).and_then(|()| File::open(folder)?.sync_all());
-    // Once more, and by its content: who had it open when it was exchanged has had the time to write.
+    let synced = step_hook(WriteStep::SyncFolder).and_then(|()| File::open(folder)?.sync_all());
+    // Compared again, by content: a program that had the file open during the exchange has had time to write.
     if is_exchanged && !has_content(&temporary.0, read.text) {
         return put_back(&temporary.0, old, &file);
     }
-    // A hand may have saved over the new file already, without having seen it.
+    // Another program may already have saved over the new file without having read it.
     if !Stamp::at(old).is_ok_and(|now| now.is_same_version(stamp)) {
         return Ok(ReplaceOutcome::Overtaken);
     }
@@ -94,7 +96,7 @@ pub(super) fn replace(
     })
 }
 
-/// Puts `new` where `old` is; tells whether `old` is now where `new` was, or gone.
+/// Moves `new` to `old`. Returns `true` if the files were exchanged, `false` if the old one is gone.
 fn put_in_place(new: &Path, old: &Path) -> io::Result<bool> {
     match renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
@@ -103,7 +105,7 @@ fn put_in_place(new: &Path, old: &Path) -> io::Result<bool> {
     }
 }
 
-/// Undoes an exchange, unless somebody has put a file of their own there since: that one is the newest.
+/// Undoes the exchange, unless another program has saved a new file there since.
 fn put_back(temporary: &Path, old: &Path, ours: &File) -> io::Result<ReplaceOutcome> {
     let ours = Stamp::of(&ours.metadata()?);
     if Stamp::at(old).is_ok_and(|stamp| stamp.is_same_file(ours)) {
@@ -112,7 +114,7 @@ fn put_back(temporary: &Path, old: &Path, ours: &File) -> io::Result<ReplaceOutc
     Ok(ReplaceOutcome::Overtaken)
 }
 
-/// Whether the file holds exactly `text`.
+/// Returns whether the file holds exactly `text`.
 fn has_content(path: &Path, text: &[u8]) -> bool {
     let mut content = Vec::with_capacity(text.len() + 1);
     let limit = text.len() as u64 + 1;
@@ -120,14 +122,14 @@ fn has_content(path: &Path, text: &[u8]) -> bool {
     read.is_ok() && content == text
 }
 
-/// What stands at the new file's first path: it, or the old one after the exchange. Dropping removes it.
+/// The temporary path: it holds the new file first, and the old one after the exchange. Removed on drop.
 struct TemporaryFile(PathBuf);
 
 // === impl TemporaryFile ===
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        // Where there is no exchange it is gone; when it cannot be removed, the next write tries again.
+        // Without an exchange the path is gone already. If it cannot be removed, the next write tries again.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -139,8 +141,8 @@ fn temporary_path(folder: &Path, old: &Path) -> PathBuf {
     folder.join(name)
 }
 
-/// A file that only we can read until it has its mode. One that is there is a crash's leftover: it is removed,
-/// not opened, so that a link put in its place leads nowhere.
+/// Creates a file that only this user can read until it gets its mode. A leftover of a crash is removed, not opened, so
+/// that a link planted there is not followed.
 fn create(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -149,13 +151,13 @@ fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Gives `file` what the old one had. Owner first: changing it clears set-id bits.
+/// Copies the old file's owner and mode. The owner comes first, because changing it clears set-id bits.
 fn keep_owner_and_mode(file: &File, old: &Metadata) -> io::Result<()> {
     let new = file.metadata()?;
     if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
         let uid = Uid::from_raw(old.uid());
         let gid = Gid::from_raw(old.gid());
-        // Only root may give a file away; the group may be kept by its members.
+        // Only root may change the owner; a member of the group may set the group.
         let kept = rustix::fs::fchown(file, Some(uid), Some(gid));
         if let Err(error) = kept.or_else(|_| rustix::fs::fchown(file, None, Some(gid))) {
             tracing::warn!(uid = old.uid(), gid = old.gid(), %error, "cannot keep the mapping file's owner");

@@ -17,7 +17,7 @@ mod disk;
 mod killed;
 mod manual_edits;
 
-/// Longer than anything here takes; not a measure.
+/// Longer than any step of a test takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const TEXT: &str = "# people\n\nalice\told\nbob old\n# end";
@@ -37,9 +37,9 @@ fn open(path: &Path) -> FileStore {
     FileStore::open(path, rules()).unwrap()
 }
 
-/// A store that does `before` before each step on the disk.
-fn probed(path: &Path, before: impl Fn(WriteStep) -> io::Result<()> + Send + Sync + 'static) -> FileStore {
-    FileStore::open_with(path.to_owned(), rules(), Box::new(before)).unwrap()
+/// Opens a store that calls `step_hook` before each step on the disk.
+fn probed(path: &Path, step_hook: impl Fn(WriteStep) -> io::Result<()> + Send + Sync + 'static) -> FileStore {
+    FileStore::open_with(path.to_owned(), rules(), Box::new(step_hook)).unwrap()
 }
 
 fn read(path: &Path) -> String {
@@ -64,7 +64,7 @@ async fn apply(store: &FileStore, changes: &[(&str, Option<&str>)]) -> Result<us
 }
 
 #[test]
-fn an_empty_file_is_fine_and_a_missing_one_is_not() {
+fn an_empty_file_is_valid_and_a_missing_one_is_not() {
     let (folder, path) = folder("");
     assert_eq!(open(&path).loaded(), Loaded::default());
     let missing = folder.path().join("nothing");
@@ -78,7 +78,7 @@ fn an_empty_file_is_fine_and_a_missing_one_is_not() {
 }
 
 #[test]
-fn a_bad_file_is_refused_with_its_lines() {
+fn an_invalid_file_is_refused_with_its_lines() {
     let (_folder, path) = folder("alice new\nbob nwe\n");
     let error = FileStore::open(&path, rules()).unwrap_err();
     let LoadError::Lines { lines, .. } = &error else { panic!("{error}") };
@@ -88,7 +88,7 @@ fn a_bad_file_is_refused_with_its_lines() {
 }
 
 #[tokio::test]
-async fn a_write_is_in_the_file_and_the_rest_of_it_is_as_it_was() {
+async fn a_write_changes_only_its_own_lines() {
     let (folder, path) = folder(TEXT);
     let store = open(&path);
     assert_eq!(
@@ -98,13 +98,13 @@ async fn a_write_is_in_the_file_and_the_rest_of_it_is_as_it_was() {
     assert_eq!(read(&path), "# people\n\nalice\tnew\n# end\ncarol\tnew\n");
     assert_eq!((at(&store, "alice"), at(&store, "bob")), (Some("new".into()), None));
     assert_eq!(store.loaded(), Loaded { entries: 2, domains: 0, bytes: read(&path).len() });
-    assert_eq!(store.epoch(), 0, "who writes through us invalidates by itself");
+    assert_eq!(store.epoch(), 0, "our own writes do not raise the epoch");
     assert_eq!(names(&folder), BTreeSet::from(["mapping".to_owned()]));
     assert_eq!(open(&path).loaded(), store.loaded());
 }
 
 #[tokio::test]
-async fn what_changes_nothing_writes_nothing() {
+async fn a_change_without_effect_writes_nothing() {
     let (_folder, path) = folder(TEXT);
     let store = probed(&path, |step| panic!("{step:?}"));
     assert_eq!(apply(&store, &[]).await.unwrap(), 0);
@@ -112,7 +112,7 @@ async fn what_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
-async fn all_or_nothing() {
+async fn a_request_is_applied_completely_or_not_at_all() {
     let (_folder, path) = folder(TEXT);
     let store = open(&path);
     let bad = apply(&store, &[("alice", Some("new")), ("a b", Some("new"))]).await.unwrap_err();
@@ -124,7 +124,7 @@ async fn all_or_nothing() {
     assert_eq!((read(&path).as_str(), at(&store, "alice")), (TEXT, Some("old".into())));
 }
 
-/// At whatever step the disk refuses, the old file and the old table stay, and nothing is left beside them.
+/// A failure at any step leaves the old file and the old table, and no temporary file.
 #[tokio::test]
 async fn a_step_that_fails_changes_nothing() {
     for failing in [WriteStep::Create, WriteStep::Write, WriteStep::Sync, WriteStep::Rename] {
@@ -141,7 +141,7 @@ async fn a_step_that_fails_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_synced_is_told_and_the_table_follows_the_file() {
+async fn a_folder_that_cannot_be_synced_is_an_error_and_the_table_follows_the_file() {
     let (_folder, path) = folder(TEXT);
     let store = probed(&path, |step| match step {
         WriteStep::SyncFolder => Err(io::Error::from_raw_os_error(5)),
@@ -156,7 +156,7 @@ async fn a_folder_that_cannot_be_synced_is_told_and_the_table_follows_the_file()
 }
 
 #[tokio::test]
-async fn errors_of_the_system_have_their_kind() {
+async fn system_errors_are_classified() {
     for (code, kind) in
         [(28, "NoSpace"), (122, "NoSpace"), (30, "ReadOnly"), (13, "ReadOnly"), (16, "ReadOnly"), (5, "Io")]
     {
@@ -184,7 +184,7 @@ async fn mode_and_links_are_kept() {
 }
 
 #[tokio::test]
-async fn the_owner_is_kept_where_we_may() {
+async fn the_owner_is_kept_if_permitted() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -196,7 +196,7 @@ async fn the_owner_is_kept_where_we_may() {
 }
 
 #[tokio::test]
-async fn a_leftover_of_a_crash_and_a_link_in_its_place_do_not_matter() {
+async fn a_leftover_temporary_file_or_link_is_replaced() {
     let (folder, path) = folder(TEXT);
     let victim = folder.path().join("victim");
     fs::write(&victim, "untouched").unwrap();
@@ -206,7 +206,7 @@ async fn a_leftover_of_a_crash_and_a_link_in_its_place_do_not_matter() {
     assert_eq!(names(&folder), BTreeSet::from(["mapping".to_owned(), "victim".to_owned()]));
 }
 
-/// A store whose first rewrite stops before its first step until the returned sender is used or dropped.
+/// Opens a store whose first rewrite waits before its first step until the returned sender is used or dropped.
 fn stopped(
     path: &Path,
     renames: &Arc<AtomicUsize>,
@@ -260,7 +260,7 @@ async fn a_hundred_writes_at_once_cost_two_rewrites() {
 }
 
 #[tokio::test]
-async fn one_bad_request_does_not_spoil_the_others_of_its_rewrite() {
+async fn an_invalid_request_does_not_affect_the_others_of_its_rewrite() {
     let (_folder, path) = folder("");
     let (store, go, mut arrivals) = stopped(&path, &Arc::default());
     let first = set(&store, "user0".into());
@@ -274,7 +274,7 @@ async fn one_bad_request_does_not_spoil_the_others_of_its_rewrite() {
 }
 
 #[tokio::test]
-async fn who_leaves_before_the_turn_changes_nothing_and_who_leaves_after_does_not_stop_others() {
+async fn a_cancelled_request_changes_nothing_and_a_cancelled_rewrite_continues() {
     let (_folder, path) = folder("");
     let (store, go, mut arrivals) = stopped(&path, &Arc::default());
     let leader = set(&store, "leader".into());
@@ -310,7 +310,7 @@ async fn waiting_writes_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_process_that_writes_is_waited_for_and_not_for_ever() {
+async fn the_wait_for_another_process_is_limited() {
     let (folder, path) = folder("");
     let store = open(&path);
     let other = fs::File::open(folder.path()).unwrap();
@@ -325,7 +325,7 @@ async fn another_process_that_writes_is_waited_for_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn reload_takes_over_what_is_valid() {
+async fn reload_uses_only_a_valid_file() {
     let (_folder, path) = folder(TEXT);
     let store = open(&path);
     fs::write(&path, "@a.example new\nalice new\n").unwrap();
@@ -338,7 +338,7 @@ async fn reload_takes_over_what_is_valid() {
 }
 
 #[tokio::test]
-async fn other_rules_are_adopted_only_with_a_file_that_keeps_them() {
+async fn new_rules_take_effect_only_with_a_file_that_is_valid_under_them() {
     let (_folder, path) = folder("Alice new\n");
     let store = open(&path);
     let fewer = Rules::new([Name::from("old")], true, false);
@@ -349,7 +349,7 @@ async fn other_rules_are_adopted_only_with_a_file_that_keeps_them() {
     let before = Arc::downgrade(&store.inner.state.load_full());
     let taken = prepared.take_over();
     assert_eq!((at(&store, "alice"), at(&store, "Alice")), (None, Some("new".into())));
-    assert!(before.strong_count() > 0, "the old table is given back when it is taken over");
+    assert!(before.strong_count() > 0, "the old table is still in memory after the take-over");
     assert_eq!(taken.settle().entries, 1);
     assert_eq!(before.strong_count(), 0);
     assert_eq!(apply(&store, &[("Bob", Some("third"))]).await.unwrap(), 1);

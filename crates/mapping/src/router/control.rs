@@ -1,4 +1,4 @@
-//! Changes of the mapping and of what is cached of it.
+//! Changes mappings and the cached answers about them.
 //!
 //! [`RouterControl`] is a type of its own so that only its owner, crate `control`, can write: a mapping that is changed
 //! past it leaves a login that was looked up a moment before to end on the server that its account has just left.
@@ -44,12 +44,12 @@ impl RouterControl {
         });
     }
 
-    /// Changes entries, all or none, and forgets what was cached of them. Logins under way that already have their answer
+    /// Changes entries, all or none, and updates the cache. Logins in progress that already have their answer
     /// are not covered here, and neither is a caller that stops waiting, which would leave a write without its
     /// invalidation: `control::Control::execute` sees to both.
     ///
     /// # Errors
-    /// The store's; what is cached of these identifiers is looked up again then too.
+    /// The error of the store. The cached answers for these identifiers are stale then too.
     pub async fn apply(&self, mut changes: Vec<Change>) -> Result<Applied, StoreError> {
         let active = self.router.inner.active.load_full();
         for change in &mut changes {

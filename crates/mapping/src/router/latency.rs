@@ -1,4 +1,4 @@
-//! How long lookups in the store take: buckets of a histogram, counted without a lock.
+//! A histogram of store lookup times, counted without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use std::time::Duration;
 const BOUNDS: [u64; 12] =
     [10, 50, 100, 500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
 
-/// Lookups by how long they took.
+/// A snapshot of the lookup times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
     counts: [u64; BOUNDS.len() + 1],
     total: Duration,
 }
 
-/// What [`Latency`] is read from.
+/// The live counters behind [`Latency`].
 #[derive(Debug, Default)]
 pub(super) struct LatencyRecorder {
     counts: [AtomicU64; BOUNDS.len() + 1],
@@ -24,13 +24,13 @@ pub(super) struct LatencyRecorder {
 // === impl Latency ===
 
 impl Latency {
-    /// Upper bounds in seconds, ascending, with the lookups of each bucket alone; the last bound is infinite.
+    /// Returns the ascending upper bounds in seconds, each with the lookups of its own bucket. The last bound is infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = BOUNDS.map(|bound| Duration::from_micros(bound).as_secs_f64());
         bounds.into_iter().chain([f64::INFINITY]).zip(self.counts)
     }
 
-    /// All lookups together.
+    /// Returns the sum of all lookup times.
     #[must_use]
     pub const fn total(&self) -> Duration {
         self.total
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_fall_into_the_bucket_that_they_are_within() {
+    fn a_time_is_counted_in_its_bucket() {
         let recorder = LatencyRecorder::default();
         for micros in [0, 10, 11, 5_000_000, 5_000_001, 90_000_000] {
             recorder.record(Duration::from_micros(micros));

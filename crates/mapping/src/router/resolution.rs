@@ -1,40 +1,40 @@
-//! The router's answer: where an account is, and how we know.
+//! The router's answer: the destination of an account, and the reason for it.
 
 use plan::Name;
 
-/// Where an account is, and how we know.
+/// The destination of an account, and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
-    /// Always declared.
+    /// The destination; always a declared one.
     pub destination: Name,
-    /// How we know.
+    /// Why the account has this destination.
     pub reason: ResolutionReason,
-    /// Whether the answer came out of memory.
+    /// Whether the answer came from memory.
     pub cached: bool,
 }
 
 /// ResolutionReason an account has its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResolutionReason {
-    /// It has an entry.
+    /// The account has an entry.
     Entry,
-    /// Its domain has an entry.
+    /// The account's domain has an entry.
     Domain,
-    /// It has none: the default.
+    /// There is no entry, so the default destination is used.
     Default,
-    /// The store could not be asked.
+    /// The store is down.
     StoreDown {
-        /// From an answer that is past its time; else the default.
+        /// Whether an expired answer was used; otherwise the default destination was.
         stale: bool,
     },
-    /// The store names a destination that is not declared: the default.
+    /// The store names an undeclared destination, so the default destination is used.
     Undeclared,
 }
 
 // === impl ResolutionReason ===
 
 impl ResolutionReason {
-    /// Name in logs and metrics.
+    /// Returns the name in logs and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl ResolutionReason {
         }
     }
 
-    /// Whether the default destination was taken for want of a better one.
+    /// Returns whether the default destination was used because no entry applies or is known.
     #[must_use]
     pub const fn is_default(self) -> bool {
         matches!(self, Self::Default | Self::StoreDown { stale: false } | Self::Undeclared)

@@ -1,4 +1,4 @@
-//! What the router counts.
+//! The router's counters.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,11 +15,11 @@ pub struct Stats {
     pub store_errors: u64,
     /// How long store lookups took, failed ones included.
     pub store_latency: Latency,
-    /// Resolutions without the store's word: [`crate::ResolutionReason::StoreDown`].
+    /// Resolutions while the store was down: [`crate::ResolutionReason::StoreDown`].
     pub store_down: u64,
-    /// Resolutions whose answer was no declared destination.
+    /// Resolutions for which the store named an undeclared destination.
     pub undeclared: u64,
-    /// Entries in the cache at this moment.
+    /// Entries in the cache now.
     pub cache_entries: usize,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Counters {
 // === impl Counters ===
 
 impl Counters {
-    /// The counters at this moment, each by itself.
+    /// Reads each counter on its own, so the numbers may be from slightly different instants.
     pub(super) fn snapshot(&self, cache_entries: usize) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {

@@ -9,15 +9,15 @@ use tokio::time::{Instant, advance};
 use super::*;
 use crate::store::{Applied, Change};
 
-/// A store whose every word a test decides.
+/// A store whose answers the test decides.
 #[derive(Debug)]
 struct Scripted {
     entries: Mutex<HashMap<String, Name>>,
     is_down: AtomicBool,
     lookups: AtomicU64,
     epoch: AtomicU64,
-    /// A lookup reads, then waits here for leave to answer.
-    leave: Semaphore,
+    /// A lookup reads its entry, then waits here for a permit to answer.
+    permits: Semaphore,
 }
 
 // === impl Scripted ===
@@ -30,7 +30,7 @@ impl Scripted {
             is_down: AtomicBool::new(false),
             lookups: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
-            leave: Semaphore::new(Semaphore::MAX_PERMITS),
+            permits: Semaphore::new(Semaphore::MAX_PERMITS),
         })
     }
 
@@ -47,11 +47,11 @@ impl Scripted {
     }
 
     fn hold_answers(&self) {
-        self.leave.forget_permits(Semaphore::MAX_PERMITS);
+        self.permits.forget_permits(Semaphore::MAX_PERMITS);
     }
 
     fn let_answers_go(&self) {
-        self.leave.add_permits(1_000);
+        self.permits.add_permits(1_000);
     }
 }
 
@@ -60,7 +60,7 @@ impl Store for Scripted {
         Box::pin(async move {
             self.lookups.fetch_add(1, Ordering::SeqCst);
             let answer = self.entries.lock().unwrap().get(key).cloned();
-            let _leave = self.leave.acquire().await.unwrap();
+            let _permit = self.permits.acquire().await.unwrap();
             if self.is_down.load(Ordering::SeqCst) {
                 return Err(StoreError::Unreachable("connection refused".into()));
             }
@@ -107,7 +107,7 @@ fn router(store: &Arc<Scripted>) -> RouterControl {
     Router::new(Arc::clone(store) as Arc<dyn Store>, settings(true), 1_000).1
 }
 
-/// `destination why`, and `!` when the store was not asked.
+/// Returns `destination reason`, with `!` if the answer came from memory.
 async fn resolved(router: &Router, identifier: &str) -> String {
     let Resolution { destination, reason, cached } = router.resolve(identifier).await;
     format!("{destination} {}{}", reason.label(), if cached { "!" } else { "" })
@@ -144,7 +144,7 @@ async fn exact_over_domain_over_default() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_a_domain_reaches_its_accounts_and_no_others() {
+async fn a_domain_change_affects_its_accounts_and_no_others() {
     let store = Scripted::new(&[("alice@b.example", "old"), ("carol@bb.example", "old")]);
     let router = router(&store);
     let everyone = ["alice@b.example", "bob@b.example", "carol@bb.example", "dora@bb.example"];
@@ -168,19 +168,19 @@ async fn a_change_of_a_domain_reaches_its_accounts_and_no_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_login_does_not_ask() {
+async fn the_second_login_uses_the_cache() {
     let store = Scripted::new(&[("@b.example", "new")]);
     let router = router(&store);
     assert_eq!(resolved(&router, "carol@b.example").await, "new domain");
     assert_eq!(resolved(&router, "carol@b.example").await, "new domain!");
-    assert_eq!(resolved(&router, "dora@b.example").await, "new domain", "only the domain was known");
+    assert_eq!(resolved(&router, "dora@b.example").await, "new domain", "only the domain entry was cached");
     assert_eq!(store.lookups(), 3);
     let stats = router.stats();
     assert_eq!((stats.hits, stats.misses, stats.cache_entries), (3, 3, 3));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_sends_no_moved_account_back() {
+async fn an_outage_does_not_send_a_moved_account_back() {
     let store = Scripted::new(&[("alice", "new"), ("@b.example", "new")]);
     let router = router(&store);
     for identifier in ["alice", "carol@b.example"] {
@@ -201,14 +201,18 @@ async fn an_outage_sends_no_moved_account_back() {
     let stats = router.stats();
     assert_eq!((stats.store_errors, stats.store_down), (4, 6));
     store.go_down(false);
-    assert_eq!(resolved(&router, "bob").await, "old store_down!", "not asked for five seconds");
+    assert_eq!(
+        resolved(&router, "bob").await,
+        "old store_down!",
+        "the store is not queried for five seconds"
+    );
     advance(Duration::from_secs(5)).await;
     assert_eq!(resolved(&router, "alice").await, "new entry");
     assert_eq!(resolved(&router, "bob").await, "old default");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_says_nothing_is_waited_for_only_so_long() {
+async fn the_wait_for_a_silent_store_is_limited() {
     let store = Scripted::new(&[("alice", "new")]);
     let router = router(&store);
     store.hold_answers();
@@ -233,21 +237,21 @@ async fn ten_thousand_logins_make_one_lookup() {
     tokio::task::yield_now().await;
     store.let_answers_go();
     for login in logins {
-        // None of them comes late and finds it cached.
+        // Every login waits for the shared lookup; none finds the answer cached.
         assert_eq!(login.await.unwrap(), "new entry");
     }
     assert_eq!((store.lookups(), router.stats().misses), (1, 10_000));
 }
 
-/// Waits until the store was asked `count` times.
-async fn until_asked(store: &Scripted, count: u64) {
+/// Waits until the store was queried `count` times.
+async fn until_queried(store: &Scripted, count: u64) {
     for _ in 0..1_000 {
         if store.lookups() == count {
             return;
         }
         tokio::task::yield_now().await;
     }
-    panic!("asked {} times, expected {count}", store.lookups());
+    panic!("queried {} times, expected {count}", store.lookups());
 }
 
 fn log_in(router: &Router) -> tokio::task::JoinHandle<String> {
@@ -255,31 +259,31 @@ fn log_in(router: &Router) -> tokio::task::JoinHandle<String> {
     tokio::spawn(async move { resolved(&router, "alice").await })
 }
 
-/// A lookup that has read the old answer is overtaken by `change`, and must not be believed afterwards:
-/// neither when it lands alone, nor by a login that comes while it is still under way.
+/// `change` overtakes a lookup that has read the old answer. That answer must not be used afterwards, neither from the
+/// cache nor by a login that starts while the lookup is in flight.
 async fn overtaken(change: impl AsyncFn(&RouterControl, &Arc<Scripted>)) {
-    for comes_meanwhile in [false, true] {
+    for starts_meanwhile in [false, true] {
         let store = Scripted::new(&[("alice", "old")]);
         let router = router(&store);
         store.hold_answers();
         let early = log_in(&router);
-        until_asked(&store, 1).await;
+        until_queried(&store, 1).await;
         change(&router, &store).await;
-        let meanwhile = comes_meanwhile.then(|| log_in(&router));
-        until_asked(&store, if comes_meanwhile { 2 } else { 1 }).await;
+        let meanwhile = starts_meanwhile.then(|| log_in(&router));
+        until_queried(&store, if starts_meanwhile { 2 } else { 1 }).await;
         store.let_answers_go();
-        assert_eq!(early.await.unwrap(), "old entry", "it began before");
+        assert_eq!(early.await.unwrap(), "old entry", "the lookup began before the change");
         if let Some(meanwhile) = meanwhile {
-            assert_eq!(meanwhile.await.unwrap(), "new entry", "it did not join the one that began before");
+            assert_eq!(meanwhile.await.unwrap(), "new entry", "the login did not join the earlier lookup");
             assert_eq!(resolved(&router, "alice").await, "new entry!");
         } else {
-            assert_eq!(resolved(&router, "alice").await, "new entry", "the early answer was not kept");
+            assert_eq!(resolved(&router, "alice").await, "new entry", "the early answer was not cached");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lookup_from_before_a_change_is_not_believed_after_it() {
+async fn a_lookup_from_before_a_change_is_not_used_after_it() {
     overtaken(async |router, _| {
         router.apply(vec![Change::set("Alice", "new")]).await.unwrap();
     })
@@ -307,7 +311,7 @@ async fn a_lookup_from_before_a_change_is_not_believed_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_written_counts_in_an_outage_that_follows_at_once() {
+async fn a_written_entry_counts_in_an_outage_that_follows_immediately() {
     let store = Scripted::new(&[("alice", "old")]);
     let router = router(&store);
     assert_eq!(resolved(&router, "alice").await, "old entry");
@@ -319,7 +323,7 @@ async fn what_was_written_counts_in_an_outage_that_follows_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_without_the_destination_takes_the_default() {
+async fn a_plan_without_the_destination_uses_the_default() {
     let store = Scripted::new(&[("alice", "new")]);
     let router = router(&store);
     assert_eq!(resolved(&router, "alice").await, "new entry");
@@ -329,7 +333,7 @@ async fn a_plan_without_the_destination_takes_the_default() {
     assert_eq!(router.normalize("ALICE@Ö.example"), "alice@ö.example");
 }
 
-/// Writers and readers at full speed: from the moment a write is answered, no later resolution says otherwise.
+/// Writers and readers run at full speed: once a write is acknowledged, every later resolution returns its value.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_answer_is_older_than_the_last_write() {
     let store = Scripted::new(&[]);

@@ -1,15 +1,15 @@
-//! Killed at each step of a write: what is there afterwards. `tests/crash.rs` kills at random instants.
+//! The file after a process is killed at each step of a write. `tests/crash.rs` kills at random instants.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 use super::*;
 
-/// Where the writer writes, and at which step it is killed; unset in an ordinary run.
+/// The path of the writer's file, and the step at which it is killed. Unset in an ordinary run.
 const PATH: &str = "POINTSMAN_TEST_KILLED_PATH";
 const STEP: &str = "POINTSMAN_TEST_KILLED_STEP";
 
-/// The process that is killed. No test of its own.
+/// The process that is killed. Does nothing in an ordinary run.
 #[tokio::test]
 async fn writer() {
     let (Ok(path), Ok(last)) = (std::env::var(PATH), std::env::var(STEP)) else {
@@ -42,7 +42,7 @@ async fn each_step_leaves_the_old_file_or_the_new_one() {
         let ended = writer.env(PATH, &path).env(STEP, format!("{step:?}")).output().unwrap();
         assert_eq!(ended.status.signal(), Some(9), "{step:?}");
         assert_eq!(read(&path), expected, "{step:?}");
-        // What the dead have left is in nobody's way, and goes with the next write.
+        // A leftover temporary file does not matter, and the next write removes it.
         let store = open(&path);
         assert_eq!(apply(&store, &[("bob", Some("new"))]).await.unwrap(), 1, "{step:?}");
         assert_eq!(read(&path), expected.replace("bob old", "bob new"), "{step:?}");

@@ -1,8 +1,8 @@
-//! Edits by hand: while we write, while we look, in every way in which editors save.
+//! Manual edits: during a write, during a check, and with every way in which editors save.
 
 use super::*;
 
-/// Waits until the watch has brought `key` to `destination`.
+/// Waits until an edit maps `key` to `destination`.
 async fn until_at(store: &FileStore, key: &str, destination: Option<&str>) {
     let there = async {
         loop {
@@ -13,7 +13,7 @@ async fn until_at(store: &FileStore, key: &str, destination: Option<&str>) {
             store.epoch_after(epoch).await;
         }
     };
-    timeout(PATIENCE, there).await.expect("the watch takes the edit over");
+    timeout(PATIENCE, there).await.expect("the watch picks the edit up");
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn an_edit_by_hand_is_merged_and_a_bad_one_is_not_overwritten() {
     assert_eq!(apply(&store, &[("carol", Some("new"))]).await.unwrap(), 1);
     assert_eq!(read(&path), "alice new\n# by hand\ndora old\ncarol\tnew\n");
     assert_eq!((at(&store, "alice"), at(&store, "dora")), (Some("new".into()), Some("old".into())));
-    assert_eq!(store.epoch(), 1, "more has changed than was written");
+    assert_eq!(store.epoch(), 1, "an external edit raises the epoch");
 
     fs::write(&path, "alice nwe\n").unwrap();
     let error = apply(&store, &[("carol", Some("old"))]).await.unwrap_err();
@@ -35,24 +35,24 @@ async fn an_edit_by_hand_is_merged_and_a_bad_one_is_not_overwritten() {
     fs::remove_file(&path).unwrap();
     let error = apply(&store, &[("carol", Some("old"))]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreadable(LoadError::Io { .. })), "{error}");
-    assert!(!path.exists(), "a file that was taken away is not made anew with one line");
+    assert!(!path.exists(), "a missing file is not created with a single line");
 }
 
-/// In which way a hand saves. Whole files are made of what was there before our write began.
+/// How an editor saves. A whole file is based on the text from before our write.
 #[derive(Clone, Copy, Debug)]
 enum Save {
     RenamedOver,
     InPlace,
     Appended,
-    MadeAnew,
-    /// Moved aside as a backup first, as vim does.
+    Recreated,
+    /// The old file is first renamed to a backup, as vim does.
     BackedUp,
 }
 
-const SAVES: [Save; 5] = [Save::RenamedOver, Save::InPlace, Save::Appended, Save::MadeAnew, Save::BackedUp];
+const SAVES: [Save; 5] = [Save::RenamedOver, Save::InPlace, Save::Appended, Save::Recreated, Save::BackedUp];
 
 impl Save {
-    /// Saves `line` behind what the hand has read.
+    /// Appends `line` to the text that the editor has read, and saves.
     fn save(self, path: &Path, base: &str, line: &str) -> io::Result<()> {
         let whole = format!("{base}{line}");
         let beside = |name| path.with_file_name(name);
@@ -66,7 +66,7 @@ impl Save {
                 let mut file = fs::OpenOptions::new().append(true).open(path)?;
                 io::Write::write_all(&mut file, line.as_bytes())
             }
-            Self::MadeAnew => {
+            Self::Recreated => {
                 fs::remove_file(path)?;
                 fs::write(path, whole)
             }
@@ -78,9 +78,9 @@ impl Save {
     }
 }
 
-/// At whatever step of our write a hand saves, and however it does: both are there afterwards.
+/// An editor saves at any step of our write, in any way: both changes are in the file afterwards.
 #[tokio::test]
-async fn a_hand_that_saves_while_we_write_is_merged() {
+async fn a_save_during_a_write_is_merged() {
     let mut cases = tokio::task::JoinSet::new();
     for save in SAVES {
         for step in [
@@ -91,7 +91,7 @@ async fn a_hand_that_saves_while_we_write_is_merged() {
             WriteStep::Rename,
             WriteStep::SyncFolder,
         ] {
-            cases.spawn(saved_while_we_write(save, step));
+            cases.spawn(saved_during_a_write(save, step));
         }
     }
     while let Some(case) = cases.join_next().await {
@@ -99,7 +99,7 @@ async fn a_hand_that_saves_while_we_write_is_merged() {
     }
 }
 
-async fn saved_while_we_write(save: Save, step: WriteStep) {
+async fn saved_during_a_write(save: Save, step: WriteStep) {
     const BASE: &str = "# people\nalice old\n";
     let (_folder, path) = folder(BASE);
     let is_saved = AtomicBool::new(false);
@@ -119,9 +119,9 @@ async fn saved_while_we_write(save: Save, step: WriteStep) {
     assert!(!path.with_file_name(".mapping.pointsman-new").exists(), "{save:?} at {step:?}");
 }
 
-/// A hand that has the old file open when ours takes its place, and writes to it a moment later.
+/// A program has the old file open when ours replaces it, and writes to it a moment later.
 #[tokio::test]
-async fn ink_that_goes_to_the_old_file_is_not_lost() {
+async fn a_late_write_to_the_old_file_is_not_lost() {
     let (_folder, path) = folder("alice old\n");
     let writer = Mutex::new(None);
     let store = probed(&path, {
@@ -144,7 +144,7 @@ async fn ink_that_goes_to_the_old_file_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_hand_that_never_stops_has_won() {
+async fn a_write_gives_up_after_three_external_changes() {
     let (_folder, path) = folder(TEXT);
     let number = AtomicUsize::new(0);
     let store = probed(&path, {
@@ -161,29 +161,29 @@ async fn a_hand_that_never_stops_has_won() {
     assert_eq!(read(&path), "user2 old\n", "after three rounds");
 }
 
-/// At full speed, without a word between the two: what the hand saves is always there. (Not for a hand that
-/// opens the file, waits until we have put another in its place, and appends then: that is the old file's.)
+/// An editor and the program write at the same time without coordination: no save is lost. (One exception is known: a
+/// program that opens the file, waits until it is replaced, and appends only then.)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hand_and_a_write_at_the_same_moment() {
+async fn simultaneous_saves_and_writes_lose_nothing() {
     const ROUNDS: usize = 24;
     let (_folder, path) = folder("# people\nalice old\n");
     let store = open(&path);
     let mut saved = Vec::new();
     for round in 0..ROUNDS {
-        let save = [Save::RenamedOver, Save::InPlace, Save::MadeAnew, Save::BackedUp][round % 4];
+        let save = [Save::RenamedOver, Save::InPlace, Save::Recreated, Save::BackedUp][round % 4];
         let base = read(&path);
         let line = format!("hand{round} old\n");
-        let hand = tokio::task::spawn_blocking({
+        let editor = tokio::task::spawn_blocking({
             let path = path.clone();
             let line = line.clone();
             move || save.save(&path, &base, &line)
         });
         match apply(&store, &[(&format!("user{round}"), Some("new"))]).await {
-            // Gone, or empty, for the moment between two steps of the hand's save.
+            // The file is missing or empty between two steps of the save.
             Ok(_) | Err(StoreError::Unreadable(_) | StoreError::Busy(_)) => {}
             Err(error) => panic!("{save:?} in round {round}: {error}"),
         }
-        hand.await.unwrap().unwrap();
+        editor.await.unwrap().unwrap();
         saved.push(line);
         let text = read(&path);
         assert!(text.starts_with("# people\n"), "{save:?} in round {round}");
@@ -194,32 +194,36 @@ async fn a_hand_and_a_write_at_the_same_moment() {
     FileStore::check(&path, &rules()).unwrap();
 }
 
-/// A file that has lost everything at once is a save that was cut short, until somebody says otherwise.
+/// An emptied file counts as an interrupted save until an operator reloads.
 #[tokio::test]
-async fn an_emptied_file_sends_nobody_back() {
+async fn an_emptied_file_is_not_used_without_a_reload() {
     let (_folder, path) = folder("alice new\n");
     let store = open(&path);
-    let mut told = ReportedState::default();
+    let mut reported = ReportedState::default();
     let log = Log::default();
     fs::write(&path, "").unwrap();
     let _guard = tracing::subscriber::set_default(log.clone());
     for _ in 0..3 {
-        store.check_file(&mut told).await;
+        store.check_file(&mut reported).await;
     }
-    assert_eq!(log.take(), ["ERROR"], "told once");
+    assert_eq!(log.take(), ["ERROR"], "reported once");
     let error = apply(&store, &[("bob", Some("new"))]).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreadable(LoadError::Emptied { entries: 1, .. })), "{error}");
     assert_eq!((read(&path).as_str(), at(&store, "alice")), ("", Some("new".into())));
     store.reload().await.unwrap();
     assert_eq!(at(&store, "alice"), None);
-    assert_eq!(apply(&store, &[("bob", Some("new"))]).await.unwrap(), 1, "it is meant");
+    assert_eq!(
+        apply(&store, &[("bob", Some("new"))]).await.unwrap(),
+        1,
+        "after the reload the file is meant to be empty"
+    );
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_once_and_mended_by_the_next_edit() {
+async fn an_invalid_edit_is_reported_once_and_the_next_valid_one_takes_effect() {
     let (_folder, path) = folder("alice old\n");
     let store = open(&path);
-    let mut told = ReportedState::default();
+    let mut reported = ReportedState::default();
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let mut look = async |text: Option<&str>| {
@@ -228,50 +232,52 @@ async fn what_is_wrong_is_told_once_and_mended_by_the_next_edit() {
             None => fs::remove_file(&path).unwrap(),
         }
         for _ in 0..3 {
-            store.check_file(&mut told).await;
+            store.check_file(&mut reported).await;
         }
         (log.take().join(" "), at(&store, "alice").unwrap_or_default())
     };
     let quiet = |log: &str, alice: &str| (log.to_owned(), alice.to_owned());
     assert_eq!(look(Some("alice nwe\n")).await, quiet("ERROR", "old"));
-    assert_eq!(look(Some("alice\n")).await, quiet("ERROR", "old"), "another mistake");
-    assert_eq!(look(Some("alice new\n")).await, quiet("", "new"), "mended");
-    assert_eq!(look(None).await, quiet("ERROR", "new"), "gone");
-    assert_eq!(look(Some("alice old\n")).await, quiet("", "old"), "made anew");
+    assert_eq!(look(Some("alice\n")).await, quiet("ERROR", "old"), "another error");
+    assert_eq!(look(Some("alice new\n")).await, quiet("", "new"), "fixed");
+    assert_eq!(look(None).await, quiet("ERROR", "new"), "missing");
+    assert_eq!(look(Some("alice old\n")).await, quiet("", "old"), "created again");
 }
 
-/// As a slow script does: empties the file, writes a part, thinks, writes the rest.
+/// A slow script empties the file, writes a part, pauses, and writes the rest.
 #[tokio::test]
-async fn a_half_written_file_is_waited_for() {
+async fn a_half_written_file_is_not_used() {
     let (_folder, path) = folder("alice new\nbob new\n");
     let store = open(&path);
     let _watch = store.watch();
-    let mut hand = fs::File::create(&path).unwrap();
-    io::Write::write_all(&mut hand, b"alice new\n").unwrap();
-    let heard = async {
+    let mut script = fs::File::create(&path).unwrap();
+    io::Write::write_all(&mut script, b"alice new\n").unwrap();
+    let noticed = async {
         while !store.inner.writer.is_writing() {
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, heard).await.expect("the watch hears of the writing");
-    assert!(!store.inner.wait_until_quiet(Duration::from_millis(500)).await, "however long it is quiet");
+    timeout(PATIENCE, noticed).await.expect("the watch notices the write");
+    assert!(
+        !store.inner.wait_until_quiet(Duration::from_millis(500)).await,
+        "a pause does not make the file complete"
+    );
     assert_eq!(at(&store, "bob"), Some("new".into()));
-    // A write waits as well: it would put the half beside its own line.
+    // A write waits too: it would otherwise keep only half of the script's lines.
     let write = set(&store, "carol".into());
     while store.inner.file_lock.try_lock().is_ok() {
         tokio::task::yield_now().await;
     }
-    io::Write::write_all(&mut hand, b"bob old\n").unwrap();
-    drop(hand);
+    io::Write::write_all(&mut script, b"bob old\n").unwrap();
+    drop(script);
     assert_eq!(timeout(PATIENCE, write).await.unwrap().unwrap().unwrap(), 1);
     assert_eq!(read(&path), "alice new\nbob old\ncarol\tnew\n");
     assert_eq!(at(&store, "bob"), Some("old".into()));
 }
 
-/// Somebody who never closes the file holds a write up for five seconds, and is no longer waited for when
-/// nothing was written for a minute.
+/// A program that never closes the file delays a write by five seconds, and is ignored a minute after its last write.
 #[tokio::test(start_paused = true)]
-async fn a_hand_that_never_closes_the_file_is_not_waited_for_without_an_end() {
+async fn a_file_that_is_never_closed_delays_writes_for_a_minute_at_most() {
     let (_folder, path) = folder(TEXT);
     let store = open(&path);
     store.inner.writer.note_write();
@@ -287,7 +293,7 @@ async fn a_hand_that_never_closes_the_file_is_not_waited_for_without_an_end() {
 }
 
 #[tokio::test]
-async fn an_edit_tells_whom_it_concerns() {
+async fn an_edit_reports_which_accounts_it_concerns() {
     let (_folder, path) = folder("alice old\nbob old\n@a.example old\n");
     let store = open(&path);
     let concerned = Arc::new(Mutex::new(Vec::new()));
@@ -299,13 +305,13 @@ async fn an_edit_tells_whom_it_concerns() {
         }
     });
     apply(&store, &[("alice", Some("new"))]).await.unwrap();
-    assert!(concerned.lock().unwrap().is_empty(), "who writes through us knows");
+    assert!(concerned.lock().unwrap().is_empty(), "our own writes are not edits");
     fs::write(&path, "alice new\ncarol new\n@a.example new\n").unwrap();
     apply(&store, &[("alice", Some("old"))]).await.unwrap();
     assert_eq!(*concerned.lock().unwrap(), ["alice", "bob", "carol", "dora@a.example"]);
 }
 
-/// The levels of what is logged on this thread; files are read on others.
+/// Records the level of each log line of this thread. (Files are read on other threads.)
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<&'static str>>>);
 
@@ -335,7 +341,7 @@ impl tracing::Subscriber for Log {
 }
 
 #[tokio::test]
-async fn edits_are_picked_up_and_bad_ones_are_not() {
+async fn valid_edits_take_effect_and_invalid_ones_do_not() {
     let (folder, path) = folder(TEXT);
     let store = open(&path);
     let watch = store.watch();
@@ -346,21 +352,21 @@ async fn edits_are_picked_up_and_bad_ones_are_not() {
     fs::write(&other, "alice old\n").unwrap();
     fs::rename(&other, &path).unwrap();
     until_at(&store, "alice", Some("old")).await;
-    // A bad one, then a good one: the good one is the next that is seen.
+    // An invalid edit, then a valid one: only the valid one takes effect.
     let epoch = store.epoch();
     fs::write(&path, "alice nwe\n").unwrap();
-    let mut told = ReportedState::default();
-    store.check_file(&mut told).await;
-    assert!(told.refused.is_some());
+    let mut reported = ReportedState::default();
+    store.check_file(&mut reported).await;
+    assert!(reported.refused.is_some());
     assert_eq!((at(&store, "alice"), store.epoch()), (Some("old".into()), epoch));
     fs::write(&path, "alice new\n").unwrap();
     until_at(&store, "alice", Some("new")).await;
     drop(watch);
 }
 
-/// As Kubernetes swaps a volume: the file is a link through a link, and the inner one is turned.
+/// Kubernetes updates a volume like this: the file is a link through another link, and the inner link changes.
 #[tokio::test]
-async fn a_turned_link_is_an_edit() {
+async fn a_changed_link_is_an_edit() {
     let folder = tempfile::tempdir().unwrap();
     for (version, text) in [("..1", "alice old\n"), ("..2", "alice new\n")] {
         fs::create_dir(folder.path().join(version)).unwrap();
@@ -376,9 +382,9 @@ async fn a_turned_link_is_an_edit() {
     until_at(&store, "alice", Some("new")).await;
 }
 
-/// A link above the file's folder is turned, twice: the second time, edits in the new folder are heard too.
+/// A link above the file's folder changes, and edits in the new folder are noticed too.
 #[tokio::test]
-async fn a_turned_folder_is_followed() {
+async fn a_changed_folder_link_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     for version in ["v1", "v2"] {
         fs::create_dir(folder.path().join(version)).unwrap();
@@ -395,7 +401,7 @@ async fn a_turned_folder_is_followed() {
 }
 
 #[tokio::test]
-async fn our_own_writes_are_no_edits() {
+async fn our_own_writes_are_not_edits() {
     let (_folder, path) = folder(TEXT);
     let store = open(&path);
     apply(&store, &[("alice", Some("new"))]).await.unwrap();
