@@ -15,7 +15,7 @@ BOX_PIN = "Box::pin("
 CLOSURE = "let name = |…| …;"
 TWO_BOOLS = "(bool, bool)"
 
-CEILINGS = {PACKED: 83, MAP_OR: 113, BOX_PIN: 70, CLOSURE: 139, TWO_BOOLS: 1}
+CEILINGS = {PACKED: 5, MAP_OR: 75, BOX_PIN: 64, CLOSURE: 99, TWO_BOOLS: 0}
 
 PARAMETERS_FOLLOW = {"Fn", "FnMut", "FnOnce", "fn"}  # what stands before `(bool, bool)` where it is no tuple
 
