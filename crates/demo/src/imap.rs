@@ -1,29 +1,31 @@
 //! The IMAP server's side of a connection (RFC 3501 with LITERAL+, IDLE, UIDPLUS, MOVE).
 //!
-//! `imap-codec` reads commands and writes responses. Reading a command whole is done here: before a login a
-//! client may send no more than a login needs, no client may make the server hold more than one message or
-//! the responses about one, and the octets of a literal are never taken for a command.
+//! `imap-codec` parses commands and writes responses; what it parses it borrows, so that a password stays in
+//! memory that is wiped, unless it is quoted and has a `"` or `\` in it. Commands are read whole before they are
+//! parsed: before a login a client may send no more than a login needs, no client may make the server hold more
+//! than one message or the responses about one, and the octets of a literal are never taken for a command.
 
 mod fetch;
 mod mailboxes;
 mod messages;
 mod responses;
-mod search;
 mod selected;
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;
 use imap_codec::imap_types::command::{Command, CommandBody};
-use imap_codec::imap_types::core::{Atom, IString, NString, Quoted, Tag, Vec1};
+use imap_codec::imap_types::core::{Atom, Tag, Vec1};
 use imap_codec::imap_types::response::{Capability, Code, Data};
+use tokio::io::{AsyncRead, AsyncWrite};
 use types::secret::Secret;
 
-use self::responses::{Reply, Responses, bad, no, ok, refused};
+use self::responses::{Reply, Responses, bad, data, no, ok, status};
 use self::selected::Selected;
-use crate::client::{Client, MAX_FAILURES, MAX_LINE, Stream};
+use crate::client::{Client, LOGGED_IN_LIMIT, MAX_FAILURES, MAX_LINE};
 use crate::store::{MAX_MESSAGE, Maildrop, Store};
 
 struct Session<S> {
@@ -36,32 +38,32 @@ struct Session<S> {
     failures: u8,
 }
 
-const BEFORE_LOGIN: &str = "LITERAL+ ID ENABLE";
-const AFTER_LOGIN: &str =
+/// Beside IMAP4rev1.
+const CAPABILITIES: &str =
     "LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS UNSELECT CHILDREN MOVE APPENDLIMIT=1048576";
 
 /// Serves one client to its end.
-pub(crate) async fn serve(stream: impl Stream, store: Arc<Store>) -> io::Result<()> {
+pub(crate) async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, store: Arc<Store>) -> io::Result<()> {
     let client = Client::new(stream, "* BYE");
-    let out = Responses::default();
-    let mut session = Session { client, store, maildrop: None, selected: None, out, failures: 0 };
+    let mut session = Session { client, store, maildrop: None, selected: None, out: Vec::new(), failures: 0 };
     let greeting = format!("the demo's server \"{}\"", session.store.server);
-    session.out.status(None, ok(greeting).with(Code::Capability(session.capabilities())));
+    status(&mut session.out, None, ok(greeting).with(Code::Capability(capabilities())));
     session.flush().await?;
     while session.failures < MAX_FAILURES {
-        let Some(command) = session.read_command().await? else { continue };
-        let tag = tag_of(command.expose());
+        let command = session.read_command().await?;
+        let word = command.expose().trim_ascii_end().split(|&byte| byte == b' ').next().unwrap_or_default();
+        let tag = Tag::try_from(word).ok();
         let reply = match CommandCodec::default().decode(command.expose()) {
             Ok((b"", Command { body: CommandBody::Logout, .. })) => {
                 session.client.send(b"* BYE until next time\r\n").await?;
-                session.out.status(tag, ok("done"));
+                status(&mut session.out, tag, ok("done"));
                 session.flush().await?;
                 return session.client.end().await;
             }
             Ok((b"", Command { body, .. })) => session.execute(body).await?,
             _ => bad("the command is not understood"),
         };
-        session.out.status(tag, reply);
+        status(&mut session.out, tag, reply);
         session.flush().await?;
     }
     Err(session.client.close("too many failures").await)
@@ -69,9 +71,9 @@ pub(crate) async fn serve(stream: impl Stream, store: Arc<Store>) -> io::Result<
 
 // === impl Session ===
 
-impl<S: Stream> Session<S> {
-    /// The next command with its literals, ending in CRLF. `None`: it was refused, and the client knows.
-    async fn read_command(&mut self) -> io::Result<Option<Secret>> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// The next command with its literals, ending in CRLF.
+    async fn read_command(&mut self) -> io::Result<Secret> {
         let limit = if self.maildrop.is_some() { MAX_MESSAGE + MAX_LINE } else { MAX_LINE };
         let mut command = Secret::with_capacity(1024);
         loop {
@@ -79,32 +81,22 @@ impl<S: Stream> Session<S> {
             command.extend(line.expose());
             command.extend(b"\r\n");
             let Some((octets, is_sync)) = announced_literal(line.expose()) else {
-                return Ok(Some(command));
+                return Ok(command);
             };
-            let is_too_long = octets > MAX_MESSAGE || command.len() + octets > limit;
-            if is_too_long && !is_sync {
-                return Err(self.client.close("the command is too long").await);
-            }
-            if is_too_long {
-                self.out.status(tag_of(command.expose()), no("TOOBIG", "the literal is too long"));
-                self.flush().await?;
-                return Ok(None);
+            if octets > MAX_MESSAGE || command.len() + octets > limit {
+                return Err(self.client.close("[TOOBIG] the command is too long").await);
             }
             if is_sync {
                 self.client.send(b"+ go ahead\r\n").await?;
             }
-            command.extend(self.client.octets(octets).await?.expose());
+            self.client.octets(octets, &mut command).await?;
         }
     }
 
     async fn execute(&mut self, body: CommandBody<'_>) -> io::Result<Reply> {
         match (&body, self.maildrop.clone()) {
-            (CommandBody::Capability, _) => self.out.data(Data::Capability(self.capabilities())),
-            (CommandBody::Id { .. }, _) => {
-                let name = IString::Quoted(Quoted::unvalidated("name"));
-                let value = IString::Quoted(Quoted::unvalidated("Pointsman's demo"));
-                self.out.data(Data::Id { parameters: Some(vec![(name, NString(Some(value)))]) });
-            }
+            (CommandBody::Capability, _) => data(&mut self.out, Data::Capability(capabilities())),
+            (CommandBody::Id { .. }, _) => data(&mut self.out, Data::Id { parameters: None }),
             (CommandBody::Noop | CommandBody::Check, _) => self.catch_up(),
             (CommandBody::Login { username, password }, None) => {
                 return Ok(self.log_in(username.as_ref(), password.declassify().as_ref()));
@@ -113,8 +105,9 @@ impl<S: Stream> Session<S> {
             (_, None) => return Ok(bad("log in first")),
             (CommandBody::Idle, Some(maildrop)) => return self.idle(&maildrop).await,
             (_, Some(maildrop)) => {
-                let Some(reply) = mailboxes::execute(&maildrop, &body, &mut self.out) else {
-                    return self.execute_on_messages(body, maildrop).await;
+                let reply = mailboxes::execute(&maildrop, &body, &mut self.out);
+                let Some(reply) = reply.unwrap_or_else(|refusal| Some(refusal.into())) else {
+                    return self.on_messages(body, maildrop).await;
                 };
                 self.catch_up();
                 return Ok(reply);
@@ -123,11 +116,7 @@ impl<S: Stream> Session<S> {
         Ok(ok("done"))
     }
 
-    async fn execute_on_messages(
-        &mut self,
-        body: CommandBody<'_>,
-        maildrop: Arc<Maildrop>,
-    ) -> io::Result<Reply> {
+    async fn on_messages(&mut self, body: CommandBody<'_>, maildrop: Arc<Maildrop>) -> io::Result<Reply> {
         let read_only = matches!(body, CommandBody::Examine { .. });
         match (body, &mut self.selected) {
             (CommandBody::Select { mailbox } | CommandBody::Examine { mailbox }, selected) => {
@@ -139,7 +128,7 @@ impl<S: Stream> Session<S> {
                         *selected = Some(opened);
                         ok("opened").with(if read_only { Code::ReadOnly } else { Code::ReadWrite })
                     }
-                    Err(refusal) => refused(&refusal),
+                    Err(refusal) => refusal.into(),
                 });
             }
             (_, None) => return Ok(bad("select a mailbox first")),
@@ -156,7 +145,7 @@ impl<S: Stream> Session<S> {
                 };
                 for place in selected.find(&sequence_set, uid) {
                     fetch::respond(selected, place, &items, &mut self.out);
-                    self.client.send(&self.out.take()).await?;
+                    self.client.send(&mem::take(&mut self.out)).await?;
                 }
                 selected.catch_up(uid, &mut self.out);
             }
@@ -188,14 +177,8 @@ impl<S: Stream> Session<S> {
         };
         let text = format!("{} is logged in on {}", maildrop.login, self.store.server);
         self.maildrop = Some(maildrop);
-        self.client.extend_idle_limit();
-        ok(text).with(Code::Capability(self.capabilities()))
-    }
-
-    fn capabilities(&self) -> Vec1<Capability<'static>> {
-        let others = if self.maildrop.is_some() { AFTER_LOGIN } else { BEFORE_LOGIN };
-        let others = others.split(' ').map(|name| Capability::from(Atom::unvalidated(name)));
-        Vec1::unvalidated([Capability::Imap4Rev1].into_iter().chain(others).collect())
+        self.client.idle_limit = LOGGED_IN_LIMIT;
+        ok(text).with(Code::Capability(capabilities()))
     }
 
     /// Reports what other connections changed.
@@ -206,8 +189,13 @@ impl<S: Stream> Session<S> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        self.client.send(&self.out.take()).await
+        self.client.send(&mem::take(&mut self.out)).await
     }
+}
+
+fn capabilities() -> Vec1<Capability<'static>> {
+    let others = CAPABILITIES.split(' ').map(|name| Capability::from(Atom::unvalidated(name)));
+    Vec1::unvalidated([Capability::Imap4Rev1].into_iter().chain(others).collect())
 }
 
 /// The octets of the literal that a line announces at its end, and whether the client waits for permission to
@@ -219,9 +207,4 @@ fn announced_literal(line: &[u8]) -> Option<(usize, bool)> {
     let digits = number.strip_suffix('+').unwrap_or(number);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| (digits.parse().unwrap_or(usize::MAX), digits == number))
-}
-
-fn tag_of(command: &[u8]) -> Option<Tag<'_>> {
-    let word = command.trim_ascii_end().split(|&byte| byte == b' ').next()?;
-    Tag::try_from(word).ok()
 }

@@ -5,19 +5,15 @@
 //! loopback address and lives in memory and in one temporary folder. Nothing may be left behind, and these
 //! servers are never the place to keep mail in.
 
-mod account;
 mod client;
+mod demo;
 mod folder;
 mod imap;
 mod mime;
 mod pop3;
 mod server;
 mod store;
-mod texts;
 #[cfg(test)]
 mod transcript;
-mod welcome;
 
-pub use folder::Folder;
-pub use server::Server;
-pub use texts::{Ports, Texts};
+pub use demo::Demo;

@@ -16,14 +16,11 @@ use imap_codec::imap_types::envelope::{Address, Envelope};
 use imap_codec::imap_types::fetch::Section;
 use mailparse::{MailAddr, MailHeaderMap, ParsedMail, SingleInfo, addrparse, parse_header};
 
-type Parameters = Vec<(IString<'static>, IString<'static>)>;
-
 /// Parts of one multipart, and addresses of one field, that a response shows.
 const MAX_SHOWN: usize = 100;
-/// What a header field without a value is.
 const NIL: NString<'static> = NString(None);
 
-/// Splits a message behind the empty line that ends its header.
+/// Splits a message after the empty line that ends its header.
 pub(crate) fn split(raw: &[u8]) -> (&[u8], &[u8]) {
     let mut length = 0;
     for line in raw.split_inclusive(|&byte| byte == b'\n') {
@@ -86,16 +83,20 @@ fn fields(mut header: &[u8], names: &[AString<'_>], is_wanted: bool) -> Vec<u8> 
 
 /// BODYSTRUCTURE, and BODY when it is not `extended`.
 pub(crate) fn structure(mail: &ParsedMail<'_>, extended: bool) -> BodyStructure<'static> {
-    let disposition = extended.then(|| disposition(mail));
+    let disposition = value(mail, "Content-Disposition").map(|value| {
+        let kind = value.split(';').next().unwrap_or_default().trim();
+        (upper(kind), parameters(&mail.get_content_disposition().params))
+    });
+    let tail = Some(Disposition { disposition, tail: None });
     let mut parameter_list = parameters(&mail.ctype.params);
     let (kind, subtype) = mail.ctype.mimetype.split_once('/').unwrap_or(("text", "plain"));
     let parts = mail.subparts.iter().take(MAX_SHOWN).map(|part| structure(part, extended));
     if let Ok(bodies) = Vec1::try_from(parts.collect::<Vec<_>>()) {
-        let extension_data =
-            disposition.map(|tail| MultiPartExtensionData { parameter_list, tail: Some(tail) });
+        let extension_data = extended.then_some(MultiPartExtensionData { parameter_list, tail });
         return BodyStructure::Multi { bodies, subtype: upper(subtype), extension_data };
     }
     let body = split(mail.raw_bytes).1;
+    let basic = |kind, subtype| SpecificFields::Basic { r#type: upper(kind), subtype: upper(subtype) };
     let specific = match kind {
         "text" => {
             if !mail.ctype.params.contains_key("charset") {
@@ -104,20 +105,19 @@ pub(crate) fn structure(mail: &ParsedMail<'_>, extended: bool) -> BodyStructure<
             let lines = body.iter().filter(|&&byte| byte == b'\n').count();
             SpecificFields::Text { subtype: upper(subtype), number_of_lines: count(lines) }
         }
-        "message" | "multipart" => {
-            SpecificFields::Basic { r#type: upper("application"), subtype: upper("octet-stream") }
-        }
-        _ => SpecificFields::Basic { r#type: upper(kind), subtype: upper(subtype) },
+        "message" | "multipart" => basic("application", "octet-stream"),
+        _ => basic(kind, subtype),
     };
-    let encoding = value(mail, "Content-Transfer-Encoding").unwrap_or_else(|| "7BIT".to_owned());
     let basic = BasicFields {
         parameter_list,
-        id: optional(value(mail, "Content-ID")),
-        description: optional(value(mail, "Content-Description")),
-        content_transfer_encoding: string(&encoding),
+        id: nstring(value(mail, "Content-ID")),
+        description: nstring(value(mail, "Content-Description")),
+        content_transfer_encoding: string(
+            value(mail, "Content-Transfer-Encoding").as_deref().unwrap_or("7BIT"),
+        ),
         size: count(body.len()),
     };
-    let extension_data = disposition.map(|tail| SinglePartExtensionData { md5: NIL, tail: Some(tail) });
+    let extension_data = extended.then_some(SinglePartExtensionData { md5: NIL, tail });
     BodyStructure::Single { body: Body { basic, specific }, extension_data }
 }
 
@@ -125,15 +125,15 @@ pub(crate) fn envelope(mail: &ParsedMail<'_>) -> Envelope<'static> {
     let from = addresses(mail, "From");
     let or_from = |list: Vec<_>| if list.is_empty() { from.clone() } else { list };
     Envelope {
-        date: optional(value(mail, "Date")),
-        subject: optional(value(mail, "Subject")),
+        date: nstring(value(mail, "Date")),
+        subject: nstring(value(mail, "Subject")),
         sender: or_from(addresses(mail, "Sender")),
         reply_to: or_from(addresses(mail, "Reply-To")),
         to: addresses(mail, "To"),
         cc: addresses(mail, "Cc"),
         bcc: addresses(mail, "Bcc"),
-        in_reply_to: optional(value(mail, "In-Reply-To")),
-        message_id: optional(value(mail, "Message-ID")),
+        in_reply_to: nstring(value(mail, "In-Reply-To")),
+        message_id: nstring(value(mail, "Message-ID")),
         from,
     }
 }
@@ -150,29 +150,16 @@ fn addresses(mail: &ParsedMail<'_>, name: &str) -> Vec<Address<'static>> {
     }
     let address = |single: &SingleInfo| {
         // `mailparse` keeps the comma after a group.
-        let addr = single.addr.trim_start_matches([',', ' ']);
-        let (mailbox, host) = addr.rsplit_once('@').unwrap_or((addr, ""));
-        let name = optional(single.display_name.clone());
-        Address {
-            name,
-            adl: NIL,
-            mailbox: optional(Some(mailbox.to_owned())),
-            host: optional(Some(host.to_owned())),
-        }
+        let address = single.addr.trim_start_matches([',', ' ']);
+        let mut halves = address.rsplitn(2, '@').map(str::to_owned);
+        let host = nstring(halves.next());
+        let mailbox = nstring(halves.next());
+        Address { name: nstring(single.display_name.clone()), adl: NIL, mailbox, host }
     };
     singles.into_iter().take(MAX_SHOWN).map(address).collect()
 }
 
-/// body-fld-dsp, without what may follow it.
-fn disposition(mail: &ParsedMail<'_>) -> Disposition<'static> {
-    let disposition = value(mail, "Content-Disposition").map(|value| {
-        let kind = value.split(';').next().unwrap_or_default().trim();
-        (upper(kind), parameters(&mail.get_content_disposition().params))
-    });
-    Disposition { disposition, tail: None }
-}
-
-fn parameters(parameters: &BTreeMap<String, String>) -> Parameters {
+fn parameters(parameters: &BTreeMap<String, String>) -> Vec<(IString<'static>, IString<'static>)> {
     parameters.iter().map(|(name, value)| (upper(name), string(value))).collect()
 }
 
@@ -193,10 +180,10 @@ fn string(text: &str) -> IString<'static> {
     IString::try_from(text.clone()).unwrap_or_else(|_| Literal::unvalidated(text.into_bytes()).into())
 }
 
-fn optional(text: Option<String>) -> NString<'static> {
+fn nstring(text: Option<String>) -> NString<'static> {
     NString(text.map(|text| string(&text)))
 }
 
-fn count(number: usize) -> u32 {
+pub(crate) fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

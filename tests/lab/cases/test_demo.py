@@ -45,8 +45,8 @@ class Demo(Case):
         self.assertTrue(found, f"{start} is not in\n{self.guide}")
         return found
 
-    def shell(self, command, told=""):
-        done = subprocess.run(["bash", "-c", command], input=told, capture_output=True, text=True, timeout=60)
+    def shell(self, command):
+        done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout}{done.stderr}")
         return done.stdout
 

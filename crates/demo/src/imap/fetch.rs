@@ -1,7 +1,6 @@
 //! FETCH: which items are asked for, and how a message answers (RFC 3501 sections 6.4.5, 7.4.2).
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 
 use imap_codec::imap_types::core::{IString, Literal, NString, Vec1};
 use imap_codec::imap_types::datetime::DateTime;
@@ -12,22 +11,22 @@ use imap_codec::imap_types::flag::Flag;
 use imap_codec::imap_types::response::Data;
 use mailparse::ParsedMail;
 
-use super::responses::Responses;
+use super::responses::{Responses, data};
 use super::selected::{Place, Selected, fetched_flags};
 use crate::mime;
-use crate::store::{Message, add_flag, has_flag};
+use crate::store::{Message, Uid, add_flag};
 
 /// Items of one command: each may repeat a whole message in the response.
 const MAX_ITEMS: usize = 16;
 
-/// The items; `None` for too many, and for what is not offered.
+/// Returns the items; `None` when they are too many or one is not offered.
 pub(super) fn items<'a>(asked: &'a MacroOrMessageDataItemNames<'a>, by_uid: bool) -> Option<Vec<Name<'a>>> {
     let asked = match asked {
         MacroOrMessageDataItemNames::Macro(several) => several.expand(),
         MacroOrMessageDataItemNames::MessageDataItemNames(names) => names.clone(),
     };
-    let is_offered = |name: &Name<'_>| !matches!(name, Name::Binary { .. } | Name::BinarySize { .. });
-    if asked.len() > MAX_ITEMS || !asked.iter().all(is_offered) {
+    let is_binary = asked.iter().any(|name| matches!(name, Name::Binary { .. } | Name::BinarySize { .. }));
+    if asked.len() > MAX_ITEMS || is_binary {
         return None;
     }
     let uid = (by_uid && !asked.contains(&Name::Uid)).then_some(Name::Uid);
@@ -39,23 +38,21 @@ pub(super) fn respond(selected: &mut Selected, place: Place, items: &[Name<'_>],
     let Some(mut message) = selected.message(place.uid) else { return };
     let Some(mail) = mime::parse(&message.raw) else { return };
     let mut items = items.to_vec();
-    if !selected.read_only && items.iter().any(marks_seen) && !has_flag(&message.flags, &Flag::Seen) {
-        message.flags = add_flag(message.flags, &Flag::Seen);
-        selected.change_flags(place.uid, |flags| flags.clone_from(&message.flags));
+    if !selected.read_only && items.iter().any(marks_seen) && !message.flags.contains("\\Seen") {
+        let changed = selected.change_flags(place.uid, |flags| add_flag(flags, &Flag::Seen));
+        message.flags = changed.unwrap_or_default();
+        items.retain(|name| *name != Name::Flags);
         items.push(Name::Flags);
     }
     let answers = items.iter().map(|name| answer(name, place.uid, &message, &mail)).collect();
-    out.data(Data::Fetch { seq: place.number, items: Vec1::unvalidated(answers) });
-    if items.contains(&Name::Flags) {
-        selected.set_known(place.uid, &message.flags);
-    }
+    data(out, Data::Fetch { seq: place.number, items: Vec1::unvalidated(answers) });
 }
 
 fn marks_seen(name: &Name<'_>) -> bool {
     matches!(name, Name::Rfc822 | Name::Rfc822Text | Name::BodyExt { peek: false, .. })
 }
 
-fn answer<'a>(name: &Name<'a>, uid: NonZeroU32, message: &'a Message, mail: &ParsedMail<'a>) -> Item<'a> {
+fn answer<'a>(name: &Name<'a>, uid: Uid, message: &'a Message, mail: &ParsedMail<'a>) -> Item<'a> {
     let (header, text) = mime::split(&message.raw);
     match name {
         Name::Flags => fetched_flags(&message.flags),
@@ -68,22 +65,26 @@ fn answer<'a>(name: &Name<'a>, uid: NonZeroU32, message: &'a Message, mail: &Par
         Name::Rfc822Header => Item::Rfc822Header(literal(header.into())),
         Name::Rfc822Text => Item::Rfc822Text(literal(text.into())),
         Name::BodyExt { section, partial, .. } => {
-            let data = match section {
+            let content = match section {
                 Some(section) => mime::section(mail, section),
                 None => Some(Cow::Borrowed(&message.raw[..])),
             };
-            let data = data.map_or(NString(None), |data| literal(part_of(data, *partial)));
+            let data = match (content, partial) {
+                (Some(content), Some((first, count))) => literal(part_of(&content, *first, count.get())),
+                (Some(content), None) => literal(content),
+                (None, _) => NString(None),
+            };
             Item::BodyExt { section: section.clone(), origin: partial.map(|(first, _)| first), data }
         }
         // The others are refused by `items`.
-        _ => Item::Rfc822Size(u32::try_from(message.raw.len()).unwrap_or(u32::MAX)),
+        _ => Item::Rfc822Size(mime::count(message.raw.len())),
     }
 }
 
-fn part_of(data: Cow<'_, [u8]>, partial: Option<(u32, NonZeroU32)>) -> Cow<'_, [u8]> {
-    let Some((first, count)) = partial else { return data };
-    let limit = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    data.iter().copied().skip(limit(first)).take(limit(count.get())).collect()
+fn part_of(content: &[u8], first: u32, count: u32) -> Cow<'static, [u8]> {
+    let first = usize::try_from(first).unwrap_or(usize::MAX);
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    content.iter().copied().skip(first).take(count).collect()
 }
 
 /// A message has no NUL: it came as a literal, which cannot have one.

@@ -7,14 +7,24 @@ use imap_codec::encode::Encoder;
 use imap_codec::imap_types::core::{Tag, Text};
 use imap_codec::imap_types::response::{Code, CodeOther, Data, Response, Status, StatusBody, StatusKind};
 
-use crate::store::{NO_SUCH_MAILBOX, Refusal};
+use crate::store::Refusal;
 
 /// OK, NO or BAD with its code and text: what ends a command.
 pub(super) struct Reply(pub(super) StatusBody<'static>);
 
 /// Encoded responses that are not sent yet.
-#[derive(Default)]
-pub(super) struct Responses(Vec<u8>);
+pub(super) type Responses = Vec<u8>;
+
+/// Appends a response.
+pub(super) fn data(out: &mut Responses, data: Data<'_>) {
+    out.append(&mut ResponseCodec::default().encode(&Response::Data(data)).dump());
+}
+
+/// Appends a tagged status response, or an untagged one.
+pub(super) fn status(out: &mut Responses, tag: Option<Tag<'_>>, Reply(body): Reply) {
+    let Ok(status) = Status::new(tag, body.kind, body.code, body.text);
+    out.append(&mut ResponseCodec::default().encode(&Response::Status(status)).dump());
+}
 
 fn reply(kind: StatusKind, text: impl Into<Cow<'static, str>>) -> Reply {
     Reply(StatusBody { kind, code: None, text: Text::unvalidated(text) })
@@ -32,42 +42,16 @@ pub(super) fn no(code: &'static str, text: &'static str) -> Reply {
     reply(StatusKind::No, text).with(Code::Other(CodeOther::unvalidated(code.as_bytes())))
 }
 
-/// NO, with the store's reason.
-pub(super) fn refused(&Refusal(code, text): &Refusal) -> Reply {
-    no(code, text)
-}
-
-/// The same for a mailbox that the client may create to succeed (RFC 3501 section 6.3.11).
-pub(super) fn refused_target(refusal: &Refusal) -> Reply {
-    if *refusal == NO_SUCH_MAILBOX { refused(refusal).with(Code::TryCreate) } else { refused(refusal) }
-}
-
 // === impl Reply ===
+
+impl From<Refusal> for Reply {
+    fn from(Refusal(code, text): Refusal) -> Self {
+        no(code, text)
+    }
+}
 
 impl Reply {
     pub(super) fn with(self, code: Code<'static>) -> Self {
         Self(StatusBody { code: Some(code), ..self.0 })
-    }
-}
-
-// === impl Responses ===
-
-impl Responses {
-    pub(super) fn data(&mut self, data: Data<'_>) {
-        self.push(&Response::Data(data));
-    }
-
-    pub(super) fn status(&mut self, tag: Option<Tag<'_>>, Reply(body): Reply) {
-        let Ok(status) = Status::new(tag, body.kind, body.code, body.text);
-        self.push(&Response::Status(status));
-    }
-
-    /// What is to be sent now.
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.0)
-    }
-
-    fn push(&mut self, response: &Response<'_>) {
-        self.0.append(&mut ResponseCodec::default().encode(response).dump());
     }
 }
