@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use listen::Accepted;
-use observe::SessionId;
 use observe::metrics::ListenerMeter;
 use plan::{Listener, TlsMode};
 use tls::Stream;
@@ -17,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 use types::outcome::ConnectionRefusal;
+use types::session_id::SessionId;
 
 use crate::ActivePlan;
 
