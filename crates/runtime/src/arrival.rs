@@ -71,7 +71,7 @@ impl Arrival {
         listen::socket::tune(&stream).ok()?;
         let reason = match timeout_at(deadline, listen::origin(&mut stream, listener, peer, local)).await {
             Ok(Ok(origin)) => {
-                let stream = Stream::plain(stream, origin.rest);
+                let stream = Stream::plain(stream, origin.already_read);
                 return Some(Arrived { client: origin.client, local: origin.local, stream });
             }
             Ok(Err(reason)) => Some(reason),
