@@ -91,7 +91,7 @@ async fn accept(shared: Shared, door: BoundListener, limiter: ConnectionLimiter,
     let service = routes::service(shared.clone());
     loop {
         let accepted = door.accept_for("admin", &limiter, MAX_CONNECTIONS, MAX_PER_NETWORK).await;
-        let Accepted { stream, peer, permit, spare, .. } = accepted;
+        let Accepted { stream, peer, permit, reserved_fd, .. } = accepted;
         let Ok(permit) = permit else {
             drop(stream);
             sleep(PAUSE).await;
@@ -110,7 +110,7 @@ async fn accept(shared: Shared, door: BoundListener, limiter: ConnectionLimiter,
                 }
                 Err(_) => penalty.deserve(),
             }
-            drop(spare);
+            drop(reserved_fd);
             if penalty.is_deserved() {
                 sleep(PENALTY).await;
             }

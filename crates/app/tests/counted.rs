@@ -72,7 +72,7 @@ async fn door(app: &Arc<App>) -> SocketAddr {
             let plan = app.plan();
             let listener = Arc::clone(&plan.plan.listeners[0]);
             let permit = places.take(peer.ip(), listener.max_connections, 0);
-            let accepted = Accepted { stream, peer, local: address, permit, spare: None };
+            let accepted = Accepted { stream, peer, local: address, permit, reserved_fd: None };
             if accepted.permit.is_err() {
                 app.mail().turn_away(&plan, &listener, &accepted);
                 continue;

@@ -64,7 +64,7 @@ impl AppHandle {
         let (stream, peer) = door.accept().await.expect("accept");
         let listener = Arc::clone(&self.app.plan().plan.listeners[listener]);
         let permit = ConnectionLimiter::new().take(peer.ip(), 8, 8);
-        let accepted = Accepted { stream, peer, local: address, permit, spare: None };
+        let accepted = Accepted { stream, peer, local: address, permit, reserved_fd: None };
         if listener.protocol == types::protocol::Protocol::Http {
             let service = self.app.web().clone();
             tokio::spawn(service.serve(listener, accepted, CancellationToken::new()));

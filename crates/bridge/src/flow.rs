@@ -1,7 +1,7 @@
-//! One direction of a session: read, write on, keep what is left, shut down.
+//! One direction of a session: read, write, keep what the sink does not accept, shut down.
 //!
-//! Never reads while bytes wait to be written: that is what holds back a sender whose receiver is slow, and
-//! what bounds the bytes kept to those of one read.
+//! It must never read while bytes wait to be written. That slows down a sender whose receiver is slow, and limits the
+//! bytes kept to those of one read.
 
 use std::io;
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::bulk::{Bulk, FastPath, Fault, Given, Taken};
-use crate::pending::Pending;
+use crate::fast_path::{Drained, FastPath, FastPathState, Filled, FlowError};
+use crate::pending_bytes::PendingBytes;
 use crate::scratch;
 
 /// Rounds of one poll: then the other direction, and the worker's other sessions, have their turn.
@@ -19,31 +19,31 @@ const ROUNDS: usize = 8;
 /// One direction.
 #[derive(Debug)]
 pub(crate) struct Flow<K> {
-    stage: Stage,
-    rest: Pending,
+    stage: FlowStage,
+    pending: PendingBytes,
     /// The sink may hold bytes in a buffer of its own, as a TLS stream does.
     unflushed: bool,
-    given: u64,
-    bulk: K,
+    delivered: u64,
+    fast_path: K,
 }
 
 /// What a direction waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum FlowStage {
     /// More bytes.
     Open,
-    /// The source has ended; the sink is to be told.
+    /// Nothing more to read: the source has ended, and the sink is to be shut down.
     Ended,
-    /// Nothing: the sink has been told.
+    /// Nothing: the sink has been shut down.
     Done,
 }
 
-/// Looks at the bytes of a direction as they pass.
-pub(crate) trait Tap {
+/// Sees the bytes of a direction as they pass, and decides whether more may be read.
+pub(crate) trait Inspector {
     /// Whether the source may be read.
-    fn is_open(&self) -> bool;
-    /// Bytes that have just been read.
-    fn see(&mut self, bytes: &[u8]);
+    fn may_read(&self) -> bool;
+    /// Receives the bytes that have just been read.
+    fn inspect(&mut self, bytes: &[u8]);
     /// How many of the next bytes need not be seen.
     fn unseen(&self) -> u64;
     /// Passes over bytes that need not be seen.
@@ -52,38 +52,38 @@ pub(crate) trait Tap {
 
 /// Whether there is more to do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
+enum Progress {
     More,
     Wait,
 }
 
 // === impl Flow ===
 
-impl<K: FastPath> Flow<K> {
+impl<K: FastPathState> Flow<K> {
     /// A direction that writes `opening` before anything else.
     pub(crate) fn new(opening: Vec<u8>) -> Self {
         Self {
-            stage: Stage::Open,
-            rest: Pending::new(opening),
+            stage: FlowStage::Open,
+            pending: PendingBytes::new(opening),
             unflushed: false,
-            given: 0,
-            bulk: K::default(),
+            delivered: 0,
+            fast_path: K::default(),
         }
     }
 
     /// Bytes that the sink has taken.
-    pub(crate) fn given(&self) -> u64 {
-        self.given
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// What it waits for.
-    pub(crate) fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> FlowStage {
         self.stage
     }
 
     /// Whether the sink has, and has sent, every byte that was read.
     pub(crate) fn is_settled(&self) -> bool {
-        self.rest.is_empty() && self.bulk.inside() == 0 && !self.unflushed
+        self.pending.is_empty() && self.fast_path.buffered() == 0 && !self.unflushed
     }
 
     /// Moves what can be moved now; `cx` is woken when there may be more.
@@ -92,15 +92,15 @@ impl<K: FastPath> Flow<K> {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        tap: &mut impl Tap,
-    ) -> Result<(), Fault>
+        inspector: &mut impl Inspector,
+    ) -> Result<(), FlowError>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
-        K: Bulk<R, W>,
+        K: FastPath<R, W>,
     {
         for _ in 0..ROUNDS {
-            if self.round(cx, from, to, tap)? == Round::Wait {
+            if self.round(cx, from, to, inspector)? == Progress::Wait {
                 return Ok(());
             }
         }
@@ -113,22 +113,22 @@ impl<K: FastPath> Flow<K> {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        tap: &mut impl Tap,
-    ) -> Result<Round, Fault>
+        inspector: &mut impl Inspector,
+    ) -> Result<Progress, FlowError>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
-        K: Bulk<R, W>,
+        K: FastPath<R, W>,
     {
-        if self.poll_rest(cx, to)?.is_pending() {
-            return Ok(Round::Wait);
+        if self.poll_pending(cx, to)?.is_pending() {
+            return Ok(Progress::Wait);
         }
         match self.stage {
-            Stage::Open if self.bulk.is_under_way() => self.step(cx, from, to, tap),
-            Stage::Open if tap.is_open() => self.copy(cx, from, to, tap),
-            Stage::Open => self.flush(cx, to),
-            Stage::Ended => self.shut_down(cx, to),
-            Stage::Done => Ok(Round::Wait),
+            FlowStage::Open if self.fast_path.is_active() => self.fast_step(cx, from, to, inspector),
+            FlowStage::Open if inspector.may_read() => self.copy(cx, from, to, inspector),
+            FlowStage::Open => self.flush(cx, to),
+            FlowStage::Ended => self.shut_down(cx, to),
+            FlowStage::Done => Ok(Progress::Wait),
         }
     }
 
@@ -138,12 +138,12 @@ impl<K: FastPath> Flow<K> {
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        tap: &mut impl Tap,
-    ) -> Result<Round, Fault>
+        inspector: &mut impl Inspector,
+    ) -> Result<Progress, FlowError>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
-        K: Bulk<R, W>,
+        K: FastPath<R, W>,
     {
         scratch::with(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
@@ -154,116 +154,124 @@ impl<K: FastPath> Flow<K> {
             }
             let bytes = buffer.filled();
             if bytes.is_empty() {
-                self.stage = Stage::Ended;
-                return Ok(Round::More);
+                self.stage = FlowStage::Ended;
+                return Ok(Progress::More);
             }
-            tap.see(bytes);
+            inspector.inspect(bytes);
             let written = self.write(cx, to, bytes)?;
-            self.rest = Pending::new(bytes[written..].to_vec());
+            self.pending = PendingBytes::new(bytes[written..].to_vec());
             if buffer.remaining() == 0 {
-                self.bulk.begin();
+                self.fast_path.start();
             }
-            Ok(Round::More)
+            Ok(Progress::More)
         })
     }
 
-    /// A step by the other way: gives what is inside, or else takes more.
-    fn step<R, W>(
+    /// One step of the fast path: drains what it holds, or else fills it.
+    fn fast_step<R, W>(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut R,
         to: &mut W,
-        tap: &mut impl Tap,
-    ) -> Result<Round, Fault>
+        inspector: &mut impl Inspector,
+    ) -> Result<Progress, FlowError>
     where
-        K: Bulk<R, W>,
+        K: FastPath<R, W>,
     {
-        if self.bulk.inside() > 0 {
-            match self.bulk.poll_give(cx, to) {
-                Poll::Pending => return Ok(Round::Wait),
-                Poll::Ready(given) => match given? {
-                    Given::Bytes(count) => self.given += count,
-                    Given::Rescued(bytes) => self.rest = Pending::new(bytes),
+        if self.fast_path.buffered() > 0 {
+            match self.fast_path.poll_drain(cx, to) {
+                Poll::Pending => return Ok(Progress::Wait),
+                Poll::Ready(drained) => match drained? {
+                    Drained::Bytes(count) => self.delivered += count,
+                    Drained::Rescued(bytes) => self.pending = PendingBytes::new(bytes),
                 },
             }
-            return Ok(Round::More);
+            return Ok(Progress::More);
         }
-        let allowance = if tap.is_open() { tap.unseen() } else { 0 };
-        match self.bulk.take(cx, from, allowance)? {
-            Taken::Bytes(count) => tap.skip(count),
-            Taken::Ended => self.stage = Stage::Ended,
-            Taken::Over => {}
+        let allowance = if inspector.may_read() { inspector.unseen() } else { 0 };
+        match self.fast_path.fill(cx, from, allowance)? {
+            Filled::Bytes(count) => inspector.skip(count),
+            Filled::SourceEnded => self.stage = FlowStage::Ended,
+            Filled::Finished => {}
         }
-        Ok(Round::More)
+        Ok(Progress::More)
     }
 
-    /// Writes what was kept.
-    fn poll_rest<W: AsyncWrite + Unpin>(
+    /// Writes the pending bytes.
+    fn poll_pending<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         to: &mut W,
-    ) -> Result<Poll<()>, Fault> {
-        if self.rest.is_empty() {
+    ) -> Result<Poll<()>, FlowError> {
+        if self.pending.is_empty() {
             return Ok(Poll::Ready(()));
         }
-        // Taken out and put back, so that a failure drops it: nothing may be written behind a gap.
-        let mut rest = std::mem::take(&mut self.rest);
-        let written = self.write(cx, to, rest.bytes())?;
-        rest.advance(written);
-        if rest.is_empty() {
+        // Taken out and put back, so that a failure drops it: nothing may be written after a gap.
+        let mut pending = std::mem::take(&mut self.pending);
+        let written = self.write(cx, to, pending.bytes())?;
+        pending.advance(written);
+        if pending.is_empty() {
             return Ok(Poll::Ready(()));
         }
-        self.rest = rest;
+        self.pending = pending;
         Ok(Poll::Pending)
     }
 
-    /// Writes until the sink takes no more, and tells how much it took.
+    /// Writes until the sink accepts no more, and returns how many bytes it accepted.
     fn write<W: AsyncWrite + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         to: &mut W,
         bytes: &[u8],
-    ) -> Result<usize, Fault> {
+    ) -> Result<usize, FlowError> {
         let mut written = 0;
         while written < bytes.len() {
             match Pin::new(&mut *to).poll_write(cx, &bytes[written..]) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(0)) => return Err(Fault::To(io::ErrorKind::WriteZero)),
+                Poll::Ready(Ok(0)) => return Err(FlowError::Write(io::ErrorKind::WriteZero)),
                 Poll::Ready(Ok(count)) => {
                     written += count;
-                    self.given += count as u64;
+                    self.delivered += count as u64;
                     self.unflushed = true;
                 }
                 Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Poll::Ready(Err(error)) => return Err(Fault::To(error.kind())),
+                Poll::Ready(Err(error)) => return Err(FlowError::Write(error.kind())),
             }
         }
         Ok(written)
     }
 
-    /// Nothing more to read for now: what the sink buffers must go out, or both peers wait for ever.
-    fn flush<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Result<Round, Fault> {
+    /// Flushes the sink when there is nothing to read: bytes left in its buffer would keep both peers waiting for ever.
+    fn flush<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Result<Progress, FlowError> {
         if self.unflushed {
             match Pin::new(to).poll_flush(cx) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.unflushed = false,
-                Poll::Ready(Err(error)) => return Err(Fault::To(error.kind())),
+                Poll::Ready(Err(error)) => return Err(FlowError::Write(error.kind())),
             }
         }
-        Ok(Round::Wait)
+        Ok(Progress::Wait)
     }
 
-    fn shut_down<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Result<Round, Fault> {
+    fn shut_down<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut W,
+    ) -> Result<Progress, FlowError> {
         match Pin::new(to).poll_shutdown(cx) {
-            Poll::Pending => return Ok(Round::Wait),
+            Poll::Pending => return Ok(Progress::Wait),
             Poll::Ready(Ok(())) => {}
-            // The sink has gone already: there is nobody left to tell.
+            // The sink is disconnected already: there is nothing to shut down.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => {}
-            Poll::Ready(Err(error)) => return Err(Fault::To(error.kind())),
+            Poll::Ready(Err(error)) => return Err(FlowError::Write(error.kind())),
         }
         self.unflushed = false;
-        self.stage = Stage::Done;
-        Ok(Round::Wait)
+        self.stage = FlowStage::Done;
+        Ok(Progress::Wait)
     }
 
     fn source_failed<W: AsyncWrite + Unpin>(
@@ -271,37 +279,37 @@ impl<K: FastPath> Flow<K> {
         cx: &mut Context<'_>,
         to: &mut W,
         error: &io::Error,
-    ) -> Result<Round, Fault> {
+    ) -> Result<Progress, FlowError> {
         match error.kind() {
-            io::ErrorKind::Interrupted => Ok(Round::More),
+            io::ErrorKind::Interrupted => Ok(Progress::More),
             // A TLS peer that left without close_notify.
             io::ErrorKind::UnexpectedEof => {
-                self.stage = Stage::Ended;
-                Ok(Round::More)
+                self.stage = FlowStage::Ended;
+                Ok(Progress::More)
             }
             kind => {
-                // Its last words, if the sink takes them at once; the source's failure is the news.
+                // Best effort: the read error is reported, whether the last bytes go out or not.
                 let _ = Pin::new(to).poll_flush(cx);
-                Err(Fault::From(kind))
+                Err(FlowError::Read(kind))
             }
         }
     }
 }
 
 #[cfg(test)]
-impl<K: FastPath> Flow<K> {
-    /// A direction with this other way.
-    pub(crate) fn with_way(bulk: K) -> Self {
-        Self { bulk, ..Self::new(Vec::new()) }
+impl<K: FastPathState> Flow<K> {
+    /// Returns a direction that uses `fast_path`.
+    pub(crate) fn with_fast_path(fast_path: K) -> Self {
+        Self { fast_path, ..Self::new(Vec::new()) }
     }
 
-    /// The other way.
-    pub(crate) fn way(&self) -> &K {
-        &self.bulk
+    /// Returns the fast path.
+    pub(crate) fn fast_path(&self) -> &K {
+        &self.fast_path
     }
 
-    /// Memory held for bytes that wait, in bytes.
+    /// Returns the memory held for pending bytes, in bytes.
     pub(crate) fn kept(&self) -> usize {
-        self.rest.capacity()
+        self.pending.capacity()
     }
 }

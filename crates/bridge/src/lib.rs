@@ -1,28 +1,29 @@
 //! The byte mover between a client and the backend that has its account.
 //!
-//! Most of a mail proxy's life is this: ten thousand clients that wait in IDLE, a few that load an attachment.
-//! So the room exists to make waiting free and loading cheap. A session that waits holds **no** relay buffer,
-//! and a session that moves bytes reads them into its worker's scratch and writes them on within the same poll;
-//! only what the other side does not take is kept, and given back when it has been taken.
+//! A mail proxy mostly serves clients that wait in IDLE, and a few that download an attachment. This crate makes waiting
+//! free and downloading cheap. A waiting session holds **no** relay buffer. A session that moves bytes reads them into
+//! the buffer of its worker thread and writes them within the same poll; only what the other side does not accept is
+//! kept, and freed when it has been written.
 //!
-//! What must never happen here: a byte lost, doubled or out of order; more kept than was read at once; a
-//! direction read while the bytes before wait to be written; a loop that ends only when a peer pleases.
+//! What must never happen here: a byte is lost, doubled or reordered; more is kept than one read returned; a direction
+//! is read while earlier bytes wait to be written; a loop ends only when a peer wants it to.
 //!
 //! | module | subject |
 //! |---|---|
+//! | `session` | what a session is given, and how it ended |
 //! | `relay` | one session: who closed, how long silence may last, when it ends from outside |
-//! | `flow` | one direction: read, write on, keep what is left, shut down |
-//! | `scratch`, `rest` | the worker's buffer; what a slow side has not taken |
-//! | `bulk`, `splice`, `pipe` | the way past user space between two plain sockets |
+//! | `flow` | one direction: read, write, keep what the sink does not accept, shut down |
+//! | `scratch`, `pending_bytes` | the worker's buffer; what a slow side has not accepted |
+//! | `fast_path`, `splice`, `pipe` | bulk data between two plain sockets, inside the kernel |
 
 use std::future::Future;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-mod bulk;
+mod fast_path;
 mod flow;
-mod pending;
+mod pending_bytes;
 #[cfg(target_os = "linux")]
 mod pipe;
 mod relay;
@@ -31,7 +32,7 @@ mod session;
 #[cfg(target_os = "linux")]
 mod splice;
 
-pub use session::{BOUNDARY_WAIT, HALF_CLOSE, Limits, Opening, Outcome, Watch, Why};
+pub use session::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, HALF_CLOSE, Limits, Opening, Watch};
 
 /// Moves bytes both ways until one side or `end` ends it.
 ///
@@ -47,13 +48,13 @@ pub async fn run<A, B, W, E>(
     limits: Limits,
     watch: W,
     end: impl Future<Output = E>,
-) -> Outcome<E>
+) -> BridgeOutcome<E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
     W: Watch,
 {
-    relay::run::<A, B, bulk::Copied, W, E>(client, backend, opening, limits, watch, end).await
+    relay::run::<A, B, fast_path::CopyOnly, W, E>(client, backend, opening, limits, watch, end).await
 }
 
 /// [`run`] between two plain sockets: what comes in bulk is moved by `splice(2)` and never copied to user
@@ -67,10 +68,10 @@ pub async fn run_tcp<W: Watch, E>(
     limits: Limits,
     watch: W,
     end: impl Future<Output = E>,
-) -> Outcome<E> {
+) -> BridgeOutcome<E> {
     #[cfg(target_os = "linux")]
     type Plain = splice::Spliced;
     #[cfg(not(target_os = "linux"))]
-    type Plain = bulk::Copied;
+    type Plain = fast_path::CopyOnly;
     relay::run::<_, _, Plain, W, E>(client, backend, opening, limits, watch, end).await
 }

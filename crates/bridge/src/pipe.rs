@@ -1,7 +1,7 @@
-//! The process's pipes: lent while bytes are in them, bounded in number.
+//! The process's pool of pipes for `splice(2)`.
 //!
-//! A pipe is two descriptors and the kernel's memory. An idle session has none; when all are lent, sessions
-//! copy. A pipe that still holds bytes must never come back into the pool: the next session would send them.
+//! A pipe costs two descriptors and kernel memory. An idle session has none; when all are in use, sessions copy. A
+//! pipe that still holds bytes must never return to the pool: the next session would send them.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,10 +10,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-/// Most pipes in use at once: 256 descriptors. Sessions move bulk for milliseconds at a time.
-const MOST: usize = 128;
-/// Most pipes kept for the next session.
-const KEPT: usize = 16;
+/// Most pipes in use at once: 256 descriptors. Sessions move bulk data for milliseconds at a time.
+const MAX_IN_USE: usize = 128;
+/// Most idle pipes kept for later sessions.
+const MAX_IDLE: usize = 16;
 /// Bytes of one pipe, if the kernel allows: four times its default, for a quarter of the system calls. All
 /// together they stay below what one user may have (`pipe-user-pages-soft`, 64 MiB).
 const LENGTH: usize = 256 * 1024;
@@ -21,28 +21,28 @@ const LENGTH: usize = 256 * 1024;
 /// The pipes of the process.
 pub(crate) static PIPES: Pool = Pool::new();
 
-/// Lends pipes.
+/// A bounded pool of pipes.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    empty: Mutex<Vec<Ends>>,
-    lent: AtomicUsize,
+    idle: Mutex<Vec<PipeFds>>,
+    in_use: AtomicUsize,
 }
 
-/// A lent pipe. Dropped, it is closed with whatever is in it.
+/// A pipe in use. Dropping it closes it and discards what it holds.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    ends: Ends,
-    inside: usize,
-    lent: Lent,
+    fds: PipeFds,
+    buffered: usize,
+    slot: PoolSlot,
 }
 
-/// One of [`Pool::lent`].
+/// One pipe's share of [`Pool::in_use`]; dropping it frees the share.
 #[derive(Debug)]
-struct Lent(&'static Pool);
+struct PoolSlot(&'static Pool);
 
-/// The two ends.
+/// Both file descriptors of a pipe.
 #[derive(Debug)]
-struct Ends {
+struct PipeFds {
     reader: OwnedFd,
     writer: OwnedFd,
 }
@@ -51,99 +51,102 @@ struct Ends {
 
 impl Pool {
     pub(crate) const fn new() -> Self {
-        Self { empty: Mutex::new(Vec::new()), lent: AtomicUsize::new(0) }
+        Self { idle: Mutex::new(Vec::new()), in_use: AtomicUsize::new(0) }
     }
 
-    /// An empty pipe; `None` when all are lent, or the process has no descriptors left.
-    pub(crate) fn lend(&'static self) -> Option<Pipe> {
-        let lent = Lent(self);
-        if self.lent.fetch_add(1, Ordering::Relaxed) >= MOST {
+    /// Returns an empty pipe, or `None` when all are in use or the process has no descriptors left.
+    pub(crate) fn acquire(&'static self) -> Option<Pipe> {
+        let slot = PoolSlot(self);
+        if self.in_use.fetch_add(1, Ordering::Relaxed) >= MAX_IN_USE {
             return None;
         }
-        let kept = self.empty.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let ends = kept.map_or_else(Ends::open, Ok).ok()?;
-        Some(Pipe { ends, inside: 0, lent })
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let fds = match idle {
+            Some(fds) => fds,
+            None => PipeFds::open().ok()?,
+        };
+        Some(Pipe { fds, buffered: 0, slot })
     }
 
     #[cfg(test)]
-    pub(crate) fn lent(&self) -> usize {
-        self.lent.load(Ordering::Relaxed)
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]
-    pub(crate) fn kept(&self) -> usize {
-        self.empty.lock().unwrap_or_else(PoisonError::into_inner).len()
+    pub(crate) fn idle(&self) -> usize {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
 // === impl Pipe ===
 
 impl Pipe {
-    /// Bytes in it.
-    pub(crate) fn inside(&self) -> usize {
-        self.inside
+    /// Returns the number of bytes in the pipe.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffered
     }
 
-    /// Fills it by `fill`, which is told the end to write to and the length, and tells how much it moved.
+    /// Fills the pipe with `fill`, which gets the write end and the longest length, and returns how much it moved.
     pub(crate) fn fill(
         &mut self,
         allowance: u64,
         fill: impl FnOnce(BorrowedFd<'_>, usize) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let length = usize::try_from(allowance).map_or(LENGTH, |allowance| allowance.min(LENGTH));
-        let count = fill(self.ends.writer.as_fd(), length)?;
-        self.inside += count;
+        let count = fill(self.fds.writer.as_fd(), length)?;
+        self.buffered += count;
         Ok(count)
     }
 
-    /// Drains it by `drain`, which is told the end to read from and how much there is.
+    /// Drains the pipe with `drain`, which gets the read end and the number of bytes in it, and returns how much it moved.
     pub(crate) fn drain(
         &mut self,
         drain: impl FnOnce(BorrowedFd<'_>, usize) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let count = drain(self.ends.reader.as_fd(), self.inside)?;
-        self.inside = self.inside.saturating_sub(count);
+        let count = drain(self.fds.reader.as_fd(), self.buffered)?;
+        self.buffered = self.buffered.saturating_sub(count);
         Ok(count)
     }
 
-    /// Everything in it, read back; it is empty then.
+    /// Reads back everything in the pipe, which is empty afterwards.
     pub(crate) fn rescue(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; self.inside];
+        let mut bytes = vec![0; self.buffered];
         let mut read = 0;
         while read < bytes.len() {
-            match rustix::io::read(&self.ends.reader, &mut bytes[read..])? {
+            match rustix::io::read(&self.fds.reader, &mut bytes[read..])? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => read += count,
             }
         }
-        self.inside = 0;
+        self.buffered = 0;
         Ok(bytes)
     }
 
-    /// Back into the pool if it is empty and the pool has room; closed if not.
-    pub(crate) fn give_back(self) {
-        let Self { ends, inside, lent } = self;
-        if inside > 0 {
+    /// Returns the pipe to the pool if it is empty and the pool has room; closes it otherwise.
+    pub(crate) fn release(self) {
+        let Self { fds, buffered, slot } = self;
+        if buffered > 0 {
             return;
         }
-        let mut empty = lent.0.empty.lock().unwrap_or_else(PoisonError::into_inner);
-        if empty.len() < KEPT {
-            empty.push(ends);
+        let mut idle = slot.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(fds);
         }
     }
 }
 
-// === impl Lent ===
+// === impl PoolSlot ===
 
-impl Drop for Lent {
+impl Drop for PoolSlot {
     fn drop(&mut self) {
-        self.0.lent.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_use.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-// === impl Ends ===
+// === impl PipeFds ===
 
-impl Ends {
+impl PipeFds {
     fn open() -> io::Result<Self> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         // Refused beyond the user's limit: the default length does as well.
@@ -162,42 +165,42 @@ mod tests {
     }
 
     #[test]
-    fn pipes_are_bounded_and_kept_only_empty() {
+    fn pipes_are_bounded_and_only_empty_ones_return() {
         static POOL: Pool = Pool::new();
-        let mut pipes: Vec<_> = (0..MOST).map(|_| POOL.lend().unwrap()).collect();
-        assert!(POOL.lend().is_none());
-        assert_eq!((POOL.lent(), POOL.kept()), (MOST, 0));
+        let mut pipes: Vec<_> = (0..MAX_IN_USE).map(|_| POOL.acquire().unwrap()).collect();
+        assert!(POOL.acquire().is_none());
+        assert_eq!((POOL.in_use(), POOL.idle()), (MAX_IN_USE, 0));
 
         let mut full = pipes.pop().unwrap();
         put(&mut full, b"of another session");
-        full.give_back();
-        assert_eq!((POOL.lent(), POOL.kept()), (MOST - 1, 0));
+        full.release();
+        assert_eq!((POOL.in_use(), POOL.idle()), (MAX_IN_USE - 1, 0));
 
-        pipes.into_iter().for_each(Pipe::give_back);
-        assert_eq!((POOL.lent(), POOL.kept()), (0, KEPT));
-        let again = POOL.lend().unwrap();
-        assert_eq!((POOL.lent(), POOL.kept(), again.inside()), (1, KEPT - 1, 0));
+        pipes.into_iter().for_each(Pipe::release);
+        assert_eq!((POOL.in_use(), POOL.idle()), (0, MAX_IDLE));
+        let again = POOL.acquire().unwrap();
+        assert_eq!((POOL.in_use(), POOL.idle(), again.buffered()), (1, MAX_IDLE - 1, 0));
         drop(again);
-        assert_eq!((POOL.lent(), POOL.kept()), (0, KEPT - 1));
+        assert_eq!((POOL.in_use(), POOL.idle()), (0, MAX_IDLE - 1));
     }
 
     #[test]
     fn what_is_inside_can_be_had_back() {
         static POOL: Pool = Pool::new();
-        let mut pipe = POOL.lend().unwrap();
+        let mut pipe = POOL.acquire().unwrap();
         put(&mut pipe, b"abc");
         put(&mut pipe, b"def");
         let mut one = [0; 1];
         pipe.drain(|reader, _| Ok(rustix::io::read(reader, &mut one)?)).unwrap();
-        assert_eq!((pipe.inside(), pipe.rescue().unwrap(), pipe.inside()), (5, b"bcdef".to_vec(), 0));
-        pipe.give_back();
-        assert_eq!(POOL.kept(), 1);
+        assert_eq!((pipe.buffered(), pipe.rescue().unwrap(), pipe.buffered()), (5, b"bcdef".to_vec(), 0));
+        pipe.release();
+        assert_eq!(POOL.idle(), 1);
     }
 
     #[test]
-    fn no_more_is_taken_than_allowed() {
+    fn a_fill_is_limited_to_the_allowance() {
         static POOL: Pool = Pool::new();
-        let mut pipe = POOL.lend().unwrap();
+        let mut pipe = POOL.acquire().unwrap();
         for (allowance, expected) in [(u64::MAX, LENGTH), (7, 7), (LENGTH as u64 + 1, LENGTH)] {
             let length = pipe.fill(allowance, |_, length| Ok(length)).unwrap();
             assert_eq!(length, expected);

@@ -12,19 +12,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::bulk::{Bulk, Fault};
-use crate::flow::{Flow, Stage, Tap};
-use crate::session::{BOUNDARY_WAIT, Limits, Opening, Outcome, Watch, Why};
+use crate::fast_path::{FastPath, FlowError};
+use crate::flow::{Flow, FlowStage, Inspector};
+use crate::session::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, Limits, Opening, Watch};
 
-/// Instead of a time too far away to add.
+/// Replaces a duration too long to add to an instant.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A session under way.
 struct Relay<'s, A, B, K, W, E> {
     client: &'s mut A,
     backend: &'s mut B,
-    up: Flow<K>,
-    down: Flow<K>,
+    to_backend: Flow<K>,
+    to_client: Flow<K>,
     watch: W,
     limits: Limits,
     last_byte: Instant,
@@ -38,24 +38,24 @@ struct Closing {
     by: Instant,
 }
 
-/// The end has been asked for; the next boundary is awaited.
+/// The end was requested from outside; the next boundary is awaited.
 struct Ending<E> {
     value: E,
     by: Instant,
 }
 
-/// The tap of the direction to the client.
+/// The inspector of the direction to the client.
 struct Watched<'w, W> {
     watch: &'w mut W,
     ending: bool,
 }
 
-/// The tap of the direction to the backend: nobody looks, and once the end is near nothing more is asked.
+/// The inspector of the direction to the backend: it ignores the bytes, and reads no more once the end is requested.
 struct Unwatched {
     ending: bool,
 }
 
-/// [`crate::run`], by any way.
+/// [`crate::run`] with any fast path.
 pub(crate) async fn run<A, B, K, W, E>(
     client: &mut A,
     backend: &mut B,
@@ -63,19 +63,19 @@ pub(crate) async fn run<A, B, K, W, E>(
     limits: Limits,
     mut watch: W,
     end: impl Future<Output = E>,
-) -> Outcome<E>
+) -> BridgeOutcome<E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
-    K: Bulk<A, B> + Bulk<B, A>,
+    K: FastPath<A, B> + FastPath<B, A>,
     W: Watch,
 {
     watch.to_client(&opening.to_client);
     let mut relay = Relay {
         client,
         backend,
-        up: Flow::<K>::new(opening.to_backend),
-        down: Flow::<K>::new(opening.to_client),
+        to_backend: Flow::<K>::new(opening.to_backend),
+        to_client: Flow::<K>::new(opening.to_client),
         watch,
         limits,
         last_byte: Instant::now(),
@@ -83,9 +83,9 @@ where
         ending: None,
     };
     let mut end = pin!(end);
-    let mut alarm = pin!(sleep_until(relay.deadline()));
-    let why = poll_fn(|cx| relay.poll(cx, end.as_mut(), alarm.as_mut())).await;
-    Outcome { to_backend: relay.up.given(), to_client: relay.down.given(), why }
+    let mut timer = pin!(sleep_until(relay.deadline()));
+    let why = poll_fn(|cx| relay.poll(cx, end.as_mut(), timer.as_mut())).await;
+    BridgeOutcome { to_backend: relay.to_backend.delivered(), to_client: relay.to_client.delivered(), why }
 }
 
 // === impl Relay ===
@@ -94,26 +94,26 @@ impl<A, B, K, W, E> Relay<'_, A, B, K, W, E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
-    K: Bulk<A, B> + Bulk<B, A>,
+    K: FastPath<A, B> + FastPath<B, A>,
     W: Watch,
 {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         end: Pin<&mut impl Future<Output = E>>,
-        mut alarm: Pin<&mut Sleep>,
-    ) -> Poll<Why<E>> {
+        mut timer: Pin<&mut Sleep>,
+    ) -> Poll<BridgeEnd<E>> {
         if self.ending.is_none()
             && let Poll::Ready(value) = end.poll(cx)
         {
             self.ending = Some(Ending { value, by: after(Instant::now(), BOUNDARY_WAIT) });
-            alarm.as_mut().reset(self.deadline());
+            timer.as_mut().reset(self.deadline());
         }
-        let up = self.up.given();
-        let down = self.down.given();
+        let up = self.to_backend.delivered();
+        let down = self.to_client.delivered();
         let polled = self.poll_flows(cx);
-        let up = self.up.given() - up;
-        let down = self.down.given() - down;
+        let up = self.to_backend.delivered() - up;
+        let down = self.to_client.delivered() - down;
         if up + down != 0 {
             self.last_byte = Instant::now();
             self.watch.moved(up, down);
@@ -124,80 +124,87 @@ where
         if let Some(why) = self.over() {
             return Poll::Ready(why);
         }
-        if self.closing.is_none() && (self.up.stage() != Stage::Open || self.down.stage() != Stage::Open) {
+        if self.closing.is_none()
+            && (self.to_backend.stage() != FlowStage::Open || self.to_client.stage() != FlowStage::Open)
+        {
             self.closing = Some(Closing {
-                client_first: self.down.stage() == Stage::Open,
+                client_first: self.to_client.stage() == FlowStage::Open,
                 by: after(Instant::now(), self.limits.half_close),
             });
-            alarm.as_mut().reset(self.deadline());
+            timer.as_mut().reset(self.deadline());
         }
-        while alarm.as_mut().poll(cx).is_ready() {
+        while timer.as_mut().poll(cx).is_ready() {
             if let Some(why) = self.overdue(Instant::now()) {
                 return Poll::Ready(why);
             }
-            alarm.as_mut().reset(self.deadline());
+            timer.as_mut().reset(self.deadline());
         }
         Poll::Pending
     }
 
-    /// Both directions, the backend's first: what it said before it went reaches the client even if the
-    /// client's next bytes cannot be written any more.
-    fn poll_flows(&mut self, cx: &mut Context<'_>) -> Result<(), Why<E>> {
-        self.poll_down(cx)?;
-        let mut tap = Unwatched { ending: self.ending.is_some() };
-        let Err(fault) = self.up.poll(cx, self.client, self.backend, &mut tap) else {
+    /// Polls both directions, the one to the client first: what the backend sent before it closed reaches the client
+    /// even when the client's next bytes cannot be written any more.
+    fn poll_flows(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
+        self.poll_to_client(cx)?;
+        let mut inspector = Unwatched { ending: self.ending.is_some() };
+        let Err(fault) = self.to_backend.poll(cx, self.client, self.backend, &mut inspector) else {
             return Ok(());
         };
-        if let Fault::To(_) = fault {
-            self.poll_down(cx)?;
+        if let FlowError::Write(_) = fault {
+            self.poll_to_client(cx)?;
         }
         Err(match fault {
-            Fault::From(kind) => client_failed(kind),
-            Fault::To(kind) => backend_failed(kind),
+            FlowError::Read(kind) => client_failed(kind),
+            FlowError::Write(kind) => backend_failed(kind),
         })
     }
 
-    fn poll_down(&mut self, cx: &mut Context<'_>) -> Result<(), Why<E>> {
-        let mut tap = Watched { watch: &mut self.watch, ending: self.ending.is_some() };
-        self.down.poll(cx, self.backend, self.client, &mut tap).map_err(|fault| match fault {
-            Fault::From(kind) => backend_failed(kind),
-            Fault::To(kind) => client_failed(kind),
+    fn poll_to_client(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
+        let mut inspector = Watched { watch: &mut self.watch, ending: self.ending.is_some() };
+        self.to_client.poll(cx, self.backend, self.client, &mut inspector).map_err(|fault| match fault {
+            FlowError::Read(kind) => backend_failed(kind),
+            FlowError::Write(kind) => client_failed(kind),
         })
     }
 
-    /// Whether it is over, time apart.
-    fn over(&mut self) -> Option<Why<E>> {
-        let told_client = self.down.stage() != Stage::Open;
-        let at_boundary = !told_client && self.down.is_settled() && self.watch.at_boundary();
-        if (at_boundary || told_client)
+    /// Returns why the session is over, if it is; time limits are checked in [`Relay::overdue`].
+    fn over(&mut self) -> Option<BridgeEnd<E>> {
+        let is_client_closing = self.to_client.stage() != FlowStage::Open;
+        let at_boundary = !is_client_closing && self.to_client.is_settled() && self.watch.at_boundary();
+        if (at_boundary || is_client_closing)
             && let Some(Ending { value, .. }) = self.ending.take()
         {
-            return Some(Why::Ended { by: value, at_boundary });
+            return Some(BridgeEnd::Ended { by: value, at_boundary });
         }
-        if self.up.stage() != Stage::Done || self.down.stage() != Stage::Done {
+        if self.to_backend.stage() != FlowStage::Done || self.to_client.stage() != FlowStage::Done {
             return None;
         }
         let client_first = self.closing.as_ref().is_some_and(|closing| closing.client_first);
-        Some(if client_first { Why::ClientClosed } else { Why::BackendClosed })
+        Some(if client_first { BridgeEnd::ClientClosed } else { BridgeEnd::BackendClosed })
     }
 
-    /// The limit that has passed, if one has.
-    fn overdue(&mut self, now: Instant) -> Option<Why<E>> {
+    /// Returns why the session is over, if a time limit has passed.
+    fn overdue(&mut self, now: Instant) -> Option<BridgeEnd<E>> {
         if let Some(Ending { value, .. }) = self.ending.take_if(|ending| ending.by <= now) {
-            return Some(Why::Ended { by: value, at_boundary: false });
+            return Some(BridgeEnd::Ended { by: value, at_boundary: false });
         }
         if self.closing.as_ref().is_some_and(|closing| closing.by <= now) {
-            return Some(Why::HalfCloseTimeout);
+            return Some(BridgeEnd::HalfCloseTimeout);
         }
-        (after(self.last_byte, self.limits.idle) <= now).then_some(Why::Idle)
+        (after(self.last_byte, self.limits.idle) <= now).then_some(BridgeEnd::Idle)
     }
 
-    /// When the next limit may pass.
+    /// Returns when the next time limit may pass.
     fn deadline(&self) -> Instant {
         let idle = after(self.last_byte, self.limits.idle);
-        let closing = self.closing.as_ref().map_or(idle, |closing| closing.by);
-        let ending = self.ending.as_ref().map_or(idle, |ending| ending.by);
-        idle.min(closing).min(ending)
+        let mut deadline = idle;
+        if let Some(closing) = &self.closing {
+            deadline = deadline.min(closing.by);
+        }
+        if let Some(ending) = &self.ending {
+            deadline = deadline.min(ending.by);
+        }
+        deadline
     }
 }
 
@@ -205,15 +212,15 @@ fn after(start: Instant, time: Duration) -> Instant {
     start.checked_add(time.min(NEVER)).unwrap_or(start)
 }
 
-fn client_failed<E>(kind: io::ErrorKind) -> Why<E> {
-    if is_reset(kind) { Why::ClientReset } else { Why::ClientError(kind) }
+fn client_failed<E>(kind: io::ErrorKind) -> BridgeEnd<E> {
+    if is_reset(kind) { BridgeEnd::ClientReset } else { BridgeEnd::ClientError(kind) }
 }
 
-fn backend_failed<E>(kind: io::ErrorKind) -> Why<E> {
-    if is_reset(kind) { Why::BackendReset } else { Why::BackendError(kind) }
+fn backend_failed<E>(kind: io::ErrorKind) -> BridgeEnd<E> {
+    if is_reset(kind) { BridgeEnd::BackendReset } else { BridgeEnd::BackendError(kind) }
 }
 
-/// How a peer's RST shows: at a read, or at a write behind it, which no longer has the news itself.
+/// Returns whether the peer sent a RST: a read reports it as such, a write after that read as a broken pipe.
 fn is_reset(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -223,12 +230,12 @@ fn is_reset(kind: io::ErrorKind) -> bool {
 
 // === impl Watched ===
 
-impl<W: Watch> Tap for Watched<'_, W> {
-    fn is_open(&self) -> bool {
+impl<W: Watch> Inspector for Watched<'_, W> {
+    fn may_read(&self) -> bool {
         !(self.ending && self.watch.at_boundary())
     }
 
-    fn see(&mut self, bytes: &[u8]) {
+    fn inspect(&mut self, bytes: &[u8]) {
         self.watch.to_client(bytes);
     }
 
@@ -243,12 +250,12 @@ impl<W: Watch> Tap for Watched<'_, W> {
 
 // === impl Unwatched ===
 
-impl Tap for Unwatched {
-    fn is_open(&self) -> bool {
+impl Inspector for Unwatched {
+    fn may_read(&self) -> bool {
         !self.ending
     }
 
-    fn see(&mut self, _: &[u8]) {}
+    fn inspect(&mut self, _: &[u8]) {}
 
     fn unseen(&self) -> u64 {
         u64::MAX

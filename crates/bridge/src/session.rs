@@ -13,9 +13,9 @@ pub const HALF_CLOSE: Duration = Duration::from_secs(30);
 /// Bytes that were read before the bridge and belong to the other side. Each is written first, and once.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// What the client had pipelined behind its credentials.
+    /// What the client pipelined after its credentials.
     pub to_backend: Vec<u8>,
-    /// What the backend had said that the client has not been told. The watch sees it.
+    /// What the backend sent and the client has not received. The watch sees it.
     pub to_client: Vec<u8>,
 }
 
@@ -28,19 +28,19 @@ pub struct Limits {
     pub half_close: Duration,
 }
 
-/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one; and
-/// hears how many have passed.
+/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one, and
+/// counts the bytes that pass.
 ///
 /// `()` is a watch for which every place is a boundary.
 pub trait Watch {
     /// The bytes that go to the client next.
     fn to_client(&mut self, bytes: &[u8]);
 
-    /// Whether the stream to the client may be cut behind the bytes seen so far.
+    /// Returns whether the stream to the client may be cut after the bytes seen so far.
     fn at_boundary(&self) -> bool;
 
     /// How many of the next bytes need not be seen, and may be passed to [`Watch::skip`] as a number instead:
-    /// the rest of a literal, say. Between plain sockets those take the short way through the kernel.
+    /// the rest of a literal, say. Between plain sockets those are spliced inside the kernel.
     fn unseen(&self) -> u64 {
         0
     }
@@ -57,20 +57,20 @@ pub trait Watch {
     }
 }
 
-/// What became of a session.
+/// How a session ended, and how many bytes it moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome<E> {
+pub struct BridgeOutcome<E> {
     /// Bytes that the backend's socket took, the opening's included.
     pub to_backend: u64,
     /// Bytes that the client's socket took, the opening's included.
     pub to_client: u64,
-    /// Why it is over.
-    pub why: Why<E>,
+    /// BridgeEnd it is over.
+    pub why: BridgeEnd<E>,
 }
 
-/// Why a session is over.
+/// BridgeEnd a session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why<E> {
+pub enum BridgeEnd<E> {
     /// Both sides have closed, the client first.
     ClientClosed,
     /// Both sides have closed, the backend first.

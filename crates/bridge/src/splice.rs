@@ -1,7 +1,7 @@
-//! Bulk between two plain sockets by splice(2): from the one through a pipe to the other, inside the kernel.
+//! Moves bulk data between two plain sockets with `splice(2)`: through a pipe, inside the kernel.
 //!
-//! Bytes that have gone into a pipe exist nowhere else. So whatever goes wrong on the way out, they are either
-//! given on, or read back, or the session fails; and a pipe is let go only when it is empty.
+//! Bytes in a pipe exist nowhere else. When draining fails, they are delivered later, read back, or the session fails;
+//! a pipe returns to the pool only when it is empty.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -11,31 +11,31 @@ use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::bulk::{Bulk, FastPath, Fault, Given, Taken};
+use crate::fast_path::{Drained, FastPath, FastPathState, Filled, FlowError};
 use crate::pipe::{PIPES, Pipe};
 use crate::scratch;
 
-/// Less than this at once is not bulk any more: one read does as well.
-const THIN: usize = scratch::LENGTH;
+/// Fewer bytes than this in one call are not bulk data any more: one read moves them as well.
+const MIN_BULK: usize = scratch::LENGTH;
 
-/// One direction's way through the kernel.
+/// The fast path of one direction through the kernel.
 #[derive(Debug)]
 pub(crate) struct Spliced {
     calls: Calls,
-    state: State,
+    state: SpliceState,
 }
 
 #[derive(Debug)]
-enum State {
-    /// Copying does for now.
-    Resting,
-    /// There is bulk to be taken, or inside.
-    UnderWay { pipe: Pipe, thin: bool },
-    /// The kernel cannot: never again in this session.
-    Closed,
+enum SpliceState {
+    /// Copying suffices for now.
+    Idle,
+    /// There is bulk data to move. `is_thin` after a call that moved less than [`MIN_BULK`].
+    Active { pipe: Pipe, is_thin: bool },
+    /// The kernel cannot splice these sockets: never tried again in this session.
+    Unsupported,
 }
 
-/// The two system calls: a place for tests to let them fail. From a descriptor, to a descriptor, at most.
+/// The two system calls (from, to, longest length), replaceable so that tests can make them fail.
 #[derive(Clone, Copy, Debug)]
 struct Calls {
     fill: fn(BorrowedFd<'_>, BorrowedFd<'_>, usize) -> io::Result<usize>,
@@ -46,39 +46,44 @@ struct Calls {
 
 impl Default for Spliced {
     fn default() -> Self {
-        Self { calls: Calls { fill: call, drain: call }, state: State::Resting }
+        Self { calls: Calls { fill: splice_call, drain: splice_call }, state: SpliceState::Idle }
     }
 }
 
-impl FastPath for Spliced {
-    fn begin(&mut self) {
-        if matches!(self.state, State::Resting)
-            && let Some(pipe) = PIPES.lend()
+impl FastPathState for Spliced {
+    fn start(&mut self) {
+        if matches!(self.state, SpliceState::Idle)
+            && let Some(pipe) = PIPES.acquire()
         {
-            self.state = State::UnderWay { pipe, thin: false };
+            self.state = SpliceState::Active { pipe, is_thin: false };
         }
     }
 
-    fn is_under_way(&self) -> bool {
-        matches!(self.state, State::UnderWay { .. })
+    fn is_active(&self) -> bool {
+        matches!(self.state, SpliceState::Active { .. })
     }
 
-    fn inside(&self) -> usize {
+    fn buffered(&self) -> usize {
         match &self.state {
-            State::UnderWay { pipe, .. } => pipe.inside(),
-            State::Resting | State::Closed => 0,
+            SpliceState::Active { pipe, .. } => pipe.buffered(),
+            SpliceState::Idle | SpliceState::Unsupported => 0,
         }
     }
 }
 
-impl Bulk<TcpStream, TcpStream> for Spliced {
-    fn take(&mut self, cx: &mut Context<'_>, from: &mut TcpStream, allowance: u64) -> Result<Taken, Fault> {
-        let State::UnderWay { pipe, thin } = &mut self.state else { return Ok(Taken::Over) };
-        if *thin || allowance == 0 {
-            self.rest();
-            return Ok(Taken::Over);
+impl FastPath<TcpStream, TcpStream> for Spliced {
+    fn fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        allowance: u64,
+    ) -> Result<Filled, FlowError> {
+        let SpliceState::Active { pipe, is_thin } = &mut self.state else { return Ok(Filled::Finished) };
+        if *is_thin || allowance == 0 {
+            self.stop();
+            return Ok(Filled::Finished);
         }
-        // Not readable: resting registers nothing, but the read that follows does.
+        // Not readable: `stop` registers no wake-up, but the read that follows does.
         let ready = match from.poll_read_ready(cx) {
             Poll::Ready(Ok(())) => pipe.fill(allowance, |writer, length| {
                 from.try_io(Interest::READABLE, || (self.calls.fill)(from.as_fd(), writer, length))
@@ -88,31 +93,31 @@ impl Bulk<TcpStream, TcpStream> for Spliced {
         };
         match ready {
             Ok(0) => {
-                self.rest();
-                Ok(Taken::Ended)
+                self.stop();
+                Ok(Filled::SourceEnded)
             }
             Ok(count) => {
-                *thin = count < THIN;
-                Ok(Taken::Bytes(count as u64))
+                *is_thin = count < MIN_BULK;
+                Ok(Filled::Bytes(count as u64))
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted => Ok(Taken::Bytes(0)),
+                io::ErrorKind::Interrupted => Ok(Filled::Bytes(0)),
                 io::ErrorKind::WouldBlock => {
-                    self.rest();
-                    Ok(Taken::Over)
+                    self.stop();
+                    Ok(Filled::Finished)
                 }
-                _ if cannot(&error) => {
-                    self.state = State::Closed;
-                    Ok(Taken::Over)
+                _ if is_unsupported(&error) => {
+                    self.state = SpliceState::Unsupported;
+                    Ok(Filled::Finished)
                 }
-                kind => Err(Fault::From(kind)),
+                kind => Err(FlowError::Read(kind)),
             },
         }
     }
 
-    fn poll_give(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<Result<Given, Fault>> {
-        let State::UnderWay { pipe, .. } = &mut self.state else {
-            return Poll::Ready(Ok(Given::Bytes(0)));
+    fn poll_drain(&mut self, cx: &mut Context<'_>, to: &mut TcpStream) -> Poll<Result<Drained, FlowError>> {
+        let SpliceState::Active { pipe, .. } = &mut self.state else {
+            return Poll::Ready(Ok(Drained::Bytes(0)));
         };
         let drained = match to.poll_write_ready(cx) {
             Poll::Pending => return Poll::Pending,
@@ -122,33 +127,33 @@ impl Bulk<TcpStream, TcpStream> for Spliced {
             }),
         };
         Poll::Ready(match drained {
-            // A pipe with bytes in it and its writer open never ends: something is badly wrong.
-            Ok(0) => Err(Fault::To(io::ErrorKind::WriteZero)),
-            Ok(count) => Ok(Given::Bytes(count as u64)),
-            // The readiness is forgotten: the next round registers and waits.
-            Err(error) if is_again(&error) => Ok(Given::Bytes(0)),
-            Err(error) if cannot(&error) => match pipe.rescue() {
+            // A pipe that holds bytes and has an open writer cannot report its end: fail the session.
+            Ok(0) => Err(FlowError::Write(io::ErrorKind::WriteZero)),
+            Ok(count) => Ok(Drained::Bytes(count as u64)),
+            // `try_io` has cleared the readiness: the next round registers and waits.
+            Err(error) if is_again(&error) => Ok(Drained::Bytes(0)),
+            Err(error) if is_unsupported(&error) => match pipe.rescue() {
                 Ok(bytes) => {
-                    self.state = State::Closed;
-                    Ok(Given::Rescued(bytes))
+                    self.state = SpliceState::Unsupported;
+                    Ok(Drained::Rescued(bytes))
                 }
-                Err(error) => Err(Fault::To(error.kind())),
+                Err(error) => Err(FlowError::Write(error.kind())),
             },
-            Err(error) => Err(Fault::To(error.kind())),
+            Err(error) => Err(FlowError::Write(error.kind())),
         })
     }
 }
 
 impl Spliced {
-    /// Over for now; an empty pipe goes back.
-    fn rest(&mut self) {
-        if let State::UnderWay { pipe, .. } = std::mem::replace(&mut self.state, State::Resting) {
-            pipe.give_back();
+    /// Stops for now and returns an empty pipe to the pool.
+    fn stop(&mut self) {
+        if let SpliceState::Active { pipe, .. } = std::mem::replace(&mut self.state, SpliceState::Idle) {
+            pipe.release();
         }
     }
 }
 
-fn call(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> io::Result<usize> {
+fn splice_call(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> io::Result<usize> {
     Ok(splice(from, None, to, None, length, SpliceFlags::NONBLOCK | SpliceFlags::MOVE)?)
 }
 
@@ -156,9 +161,8 @@ fn is_again(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// The kernel, or what stands before it (a sandbox's filter), does not do this: EINVAL, ENOSYS, EPERM,
-/// EOPNOTSUPP.
-fn cannot(error: &io::Error) -> bool {
+/// Returns whether the kernel, or a sandbox's filter, does not support the call: EINVAL, ENOSYS, EPERM, EOPNOTSUPP.
+fn is_unsupported(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied

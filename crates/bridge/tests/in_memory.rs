@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bridge::{BOUNDARY_WAIT, HALF_CLOSE, Limits, Opening, Outcome, Watch, Why, run};
+use bridge::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, HALF_CLOSE, Limits, Opening, Watch, run};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, DuplexStream, ReadBuf, duplex,
 };
@@ -26,7 +26,7 @@ struct Session {
     client: DuplexStream,
     backend: DuplexStream,
     end: oneshot::Sender<&'static str>,
-    bridge: JoinHandle<Outcome<&'static str>>,
+    bridge: JoinHandle<BridgeOutcome<&'static str>>,
 }
 
 /// Cuts at line feeds.
@@ -91,7 +91,7 @@ async fn the_opening_comes_first_and_once() {
     assert_eq!(read_to_end(&mut session.client).await, "* 3 EXISTS\r\nb OK\r\n");
     assert_eq!(
         session.bridge.await.unwrap(),
-        Outcome { to_backend: 24, to_client: 18, why: Why::ClientClosed }
+        BridgeOutcome { to_backend: 24, to_client: 18, why: BridgeEnd::ClientClosed }
     );
 }
 
@@ -104,7 +104,7 @@ async fn a_half_close_leaves_the_other_direction_open() {
     session.client.write_all(b"late\r\n").await.unwrap();
     read(&mut session.backend, "late\r\n").await;
     session.client.shutdown().await.unwrap();
-    assert_eq!(session.bridge.await.unwrap().why, Why::BackendClosed);
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::BackendClosed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn a_half_closed_session_ends_in_time() {
         // Bytes do not lengthen it.
         advance(HALF_CLOSE - Duration::from_secs(1)).await;
         other.write_all(b"x").await.unwrap();
-        assert_eq!(session.bridge.await.unwrap().why, Why::HalfCloseTimeout);
+        assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::HalfCloseTimeout);
         assert_eq!(start.elapsed().as_secs(), HALF_CLOSE.as_secs());
     }
 }
@@ -139,7 +139,10 @@ async fn silence_ends_it_and_bytes_lengthen_it() {
     advance(IDLE - Duration::from_secs(1)).await;
     session.backend.write_all(b"y").await.unwrap();
     read(&mut session.client, "y").await;
-    assert_eq!(session.bridge.await.unwrap(), Outcome { to_backend: 1, to_client: 1, why: Why::Idle });
+    assert_eq!(
+        session.bridge.await.unwrap(),
+        BridgeOutcome { to_backend: 1, to_client: 1, why: BridgeEnd::Idle }
+    );
     assert_eq!(start.elapsed().as_secs(), 3 * IDLE.as_secs() - 2);
 }
 
@@ -150,7 +153,7 @@ async fn a_limit_too_large_to_add_is_no_limit() {
     let limits = Limits::with_idle(Duration::MAX);
     let end = tokio::time::sleep(Duration::from_secs(10_000_000));
     let outcome = run(&mut client, &mut backend, Opening::default(), limits, (), end).await;
-    assert_eq!(outcome.why, Why::Ended { by: (), at_boundary: true });
+    assert_eq!(outcome.why, BridgeEnd::Ended { by: (), at_boundary: true });
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +161,10 @@ async fn bytes_that_nobody_takes_are_silence() {
     let mut session = begin(Opening::default(), (), 64);
     let start = Instant::now();
     session.client.write_all(&[b'x'; 150]).await.unwrap();
-    assert_eq!(session.bridge.await.unwrap(), Outcome { to_backend: 64, to_client: 0, why: Why::Idle });
+    assert_eq!(
+        session.bridge.await.unwrap(),
+        BridgeOutcome { to_backend: 64, to_client: 0, why: BridgeEnd::Idle }
+    );
     assert_eq!(start.elapsed().as_secs(), IDLE.as_secs());
 }
 
@@ -169,7 +175,7 @@ async fn an_end_comes_at_once_between_lines() {
     read(&mut session.client, "* 1 EXISTS\r\n").await;
     let start = Instant::now();
     session.end.send("kick").unwrap();
-    assert_eq!(session.bridge.await.unwrap().why, Why::Ended { by: "kick", at_boundary: true });
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::Ended { by: "kick", at_boundary: true });
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
@@ -185,8 +191,8 @@ async fn an_end_waits_for_the_end_of_the_line() {
     advance(BOUNDARY_WAIT - Duration::from_secs(1)).await;
     session.backend.write_all(b"ISTS\r\n").await.unwrap();
     let outcome = session.bridge.await.unwrap();
-    let why = Why::Ended { by: "move", at_boundary: true };
-    assert_eq!(outcome, Outcome { to_backend: 0, to_client: 12, why });
+    let why = BridgeEnd::Ended { by: "move", at_boundary: true };
+    assert_eq!(outcome, BridgeOutcome { to_backend: 0, to_client: 12, why });
     read(&mut session.client, "ISTS\r\n").await;
 }
 
@@ -200,7 +206,7 @@ async fn an_end_does_not_wait_for_ever() {
         let end = tokio::time::sleep(Duration::from_secs(5));
         let outcome =
             run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, Lines::default(), end).await;
-        assert_eq!(outcome.why, Why::Ended { by: (), at_boundary: false });
+        assert_eq!(outcome.why, BridgeEnd::Ended { by: (), at_boundary: false });
         assert_eq!(start.elapsed().as_secs(), 5 + BOUNDARY_WAIT.as_secs());
     }
 }
@@ -211,7 +217,7 @@ async fn an_end_after_the_goodbye_is_not_at_a_boundary() {
     session.backend.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut session.client).await, "");
     session.end.send("drain").unwrap();
-    assert_eq!(session.bridge.await.unwrap().why, Why::Ended { by: "drain", at_boundary: false });
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::Ended { by: "drain", at_boundary: false });
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,8 +226,8 @@ async fn an_end_that_was_there_before_writes_the_opening() {
     let (mut backend, mut at_backend) = duplex(64);
     let opening = Opening { to_backend: text("up"), to_client: text("down") };
     let outcome = run(&mut at_client, &mut at_backend, opening, LIMITS, (), ready(7)).await;
-    let why = Why::Ended { by: 7, at_boundary: true };
-    assert_eq!(outcome, Outcome { to_backend: 2, to_client: 4, why });
+    let why = BridgeEnd::Ended { by: 7, at_boundary: true };
+    assert_eq!(outcome, BridgeOutcome { to_backend: 2, to_client: 4, why });
     read(&mut client, "down").await;
     read(&mut backend, "up").await;
 }
@@ -299,13 +305,13 @@ async fn failures_name_their_side() {
         BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, TimedOut, UnexpectedEof,
     };
     for (reads, writes, client, backend) in [
-        (Some(ConnectionReset), None, Why::ClientReset, Why::BackendReset),
-        (Some(ConnectionAborted), None, Why::ClientReset, Why::BackendReset),
-        (None, Some(BrokenPipe), Why::ClientReset, Why::BackendReset),
-        (Some(TimedOut), None, Why::ClientError(TimedOut), Why::BackendError(TimedOut)),
-        (None, Some(TimedOut), Why::ClientError(TimedOut), Why::BackendError(TimedOut)),
-        (Some(InvalidData), None, Why::ClientError(InvalidData), Why::BackendError(InvalidData)),
-        (Some(UnexpectedEof), None, Why::HalfCloseTimeout, Why::HalfCloseTimeout),
+        (Some(ConnectionReset), None, BridgeEnd::ClientReset, BridgeEnd::BackendReset),
+        (Some(ConnectionAborted), None, BridgeEnd::ClientReset, BridgeEnd::BackendReset),
+        (None, Some(BrokenPipe), BridgeEnd::ClientReset, BridgeEnd::BackendReset),
+        (Some(TimedOut), None, BridgeEnd::ClientError(TimedOut), BridgeEnd::BackendError(TimedOut)),
+        (None, Some(TimedOut), BridgeEnd::ClientError(TimedOut), BridgeEnd::BackendError(TimedOut)),
+        (Some(InvalidData), None, BridgeEnd::ClientError(InvalidData), BridgeEnd::BackendError(InvalidData)),
+        (Some(UnexpectedEof), None, BridgeEnd::HalfCloseTimeout, BridgeEnd::HalfCloseTimeout),
     ] {
         for (expected, is_client) in [(client, true), (backend, false)] {
             let (mut peer, mut at_peer) = duplex(64);
@@ -442,7 +448,7 @@ mod property {
             });
             prop_assert!(at_client_end == down && at_backend_end == up);
             prop_assert_eq!((outcome.to_backend, outcome.to_client), (up.len() as u64, down.len() as u64));
-            prop_assert!(matches!(outcome.why, Why::ClientClosed | Why::BackendClosed));
+            prop_assert!(matches!(outcome.why, BridgeEnd::ClientClosed | BridgeEnd::BackendClosed));
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use bridge::{Limits, Opening, Outcome, Watch, Why, run, run_tcp};
+use bridge::{BridgeEnd, BridgeOutcome, Limits, Opening, Watch, run, run_tcp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -73,7 +73,7 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// The client's socket, the backend's, and the bridge between them.
-async fn begin(way: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<Outcome<()>>) {
+async fn begin(way: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<BridgeOutcome<()>>) {
     let (client, mut at_client) = pair().await;
     let (backend, mut at_backend) = pair().await;
     let bridge = tokio::spawn(async move {
@@ -131,7 +131,10 @@ async fn fifty_megabytes_both_ways() {
         assert!(backend.await.unwrap() == up, "{way:?}: the backend's bytes");
         let outcome = bridge.await.unwrap();
         assert_eq!((outcome.to_backend, outcome.to_client), (LENGTH as u64, LENGTH as u64), "{way:?}");
-        assert!(matches!(outcome.why, Why::ClientClosed | Why::BackendClosed), "{way:?}: {outcome:?}");
+        assert!(
+            matches!(outcome.why, BridgeEnd::ClientClosed | BridgeEnd::BackendClosed),
+            "{way:?}: {outcome:?}"
+        );
     }
 }
 
@@ -194,7 +197,7 @@ async fn a_slow_reader_gets_everything() {
         }
         assert!(received == sent, "{way:?}");
         client.shutdown().await.unwrap();
-        assert_eq!(bridge.await.unwrap().why, Why::BackendClosed, "{way:?}");
+        assert_eq!(bridge.await.unwrap().why, BridgeEnd::BackendClosed, "{way:?}");
         drop(backend.await.unwrap());
     }
 }
@@ -215,7 +218,7 @@ async fn a_half_close_is_passed_on() {
         assert_eq!(heard, "* BYE\r\na OK\r\n");
         assert_eq!(
             bridge.await.unwrap(),
-            Outcome { to_backend: 10, to_client: 13, why: Why::ClientClosed },
+            BridgeOutcome { to_backend: 10, to_client: 13, why: BridgeEnd::ClientClosed },
             "{way:?}"
         );
     }
@@ -232,10 +235,10 @@ async fn a_reset_is_told_from_a_close() {
     for way in WAYS {
         let (client, _backend, bridge) = begin(way, Opening::default()).await;
         reset(client);
-        assert_eq!(bridge.await.unwrap().why, Why::ClientReset, "{way:?}");
+        assert_eq!(bridge.await.unwrap().why, BridgeEnd::ClientReset, "{way:?}");
         let (_client, backend, bridge) = begin(way, Opening::default()).await;
         reset(backend);
-        assert_eq!(bridge.await.unwrap().why, Why::BackendReset, "{way:?}");
+        assert_eq!(bridge.await.unwrap().why, BridgeEnd::BackendReset, "{way:?}");
     }
 }
 
@@ -251,7 +254,7 @@ async fn a_reset_amid_bulk_is_seen() {
         client.read_exact(&mut taken).await.unwrap();
         reset(client);
         let outcome = bridge.await.unwrap();
-        assert_eq!(outcome.why, Why::ClientReset, "{way:?}");
+        assert_eq!(outcome.why, BridgeEnd::ClientReset, "{way:?}");
         assert!(outcome.to_client >= 5_000_000);
         sender.await.unwrap();
     }

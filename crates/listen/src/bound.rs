@@ -19,81 +19,81 @@ use crate::reserve::{FdReserve, ReservedFd, is_out_of_descriptors};
 /// One listening socket.
 #[derive(Debug)]
 pub struct BoundListener {
-    /// Where it is bound.
+    /// The bound address.
     pub address: SocketAddr,
     socket: TcpListener,
     reserve: FdReserve,
-    /// When the log was last told that nobody can come in.
-    complained: Mutex<Option<Instant>>,
+    /// When the last failure to accept was logged.
+    last_logged: Mutex<Option<Instant>>,
 }
 
-/// A connection that came in.
+/// An accepted connection.
 #[derive(Debug)]
 pub struct Accepted {
-    /// Its socket.
+    /// The socket.
     pub stream: TcpStream,
-    /// The other end.
+    /// The remote address.
     pub peer: SocketAddr,
-    /// Our end.
+    /// The local address.
     pub local: SocketAddr,
-    /// Its place, or why there is none: then only a goodbye is left.
+    /// The permit, or why the connection is refused: then only a goodbye may be sent.
     pub permit: Result<Permit, ConnectionRefusal>,
-    /// It came in by the door's reserve: to be dropped after the stream.
-    pub spare: Option<ReservedFd>,
+    /// Set when the connection uses a reserved descriptor. Drop it after the stream.
+    pub reserved_fd: Option<ReservedFd>,
 }
 
-/// A listening socket that could not be had.
+/// Why a listening socket could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[error("{table}.bind: cannot listen on {address}: {error}{}", hint(error))]
 pub struct BindError {
-    /// The table that has it: `listener.NAME`, `admin`.
+    /// The table of the configuration that names the address: `listener.NAME`, `admin`.
     pub table: String,
     /// The address.
     pub address: SocketAddr,
-    /// What the system said.
+    /// The system's error.
     pub error: io::Error,
 }
 
-/// Connections that the kernel keeps while we are busy: a reconnect storm's worth.
+/// Connections that the kernel queues until they are accepted: enough for a reconnect storm.
 const BACKLOG: i32 = 4096;
-/// Pause after an error that would come back at once (no descriptor left): nothing may spin.
+/// Pause after an error that would repeat at once (no descriptor left), so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Between two words of such an error in the log.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Time between two log lines about such an error.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Binds every address of `listener`.
 ///
 /// # Errors
-/// The first address that cannot be had.
+/// Returns the first address that cannot be bound.
 pub fn bind(listener: &Listener) -> Result<Vec<BoundListener>, BindError> {
     bind_all(&format!("listener.{}", listener.name), &listener.bind, BACKLOG)
 }
 
-/// Binds every one of `addresses`; `table` is where the configuration names them, and `backlog` how many
-/// connections the kernel keeps while nobody accepts.
+/// Binds every one of `addresses`. `table` is the configuration table that names them, and `backlog` the number of
+/// connections that the kernel queues until they are accepted.
 ///
 /// # Errors
-/// The first address that cannot be had.
+/// Returns the first address that cannot be bound.
 pub fn bind_all(
     table: &str,
     addresses: &[SocketAddr],
     backlog: i32,
 ) -> Result<Vec<BoundListener>, BindError> {
-    let bind_one = |address: &SocketAddr| {
-        open(*address, backlog).map_err(|error| BindError {
-            table: table.to_owned(),
-            address: *address,
-            error,
-        })
-    };
-    addresses.iter().map(bind_one).collect()
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for &address in addresses {
+        match open(address, backlog) {
+            Ok(bound) => listeners.push(bound),
+            Err(error) => return Err(BindError { table: table.to_owned(), address, error }),
+        }
+    }
+    Ok(listeners)
 }
 
 fn open(address: SocketAddr, backlog: i32) -> io::Result<BoundListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // "::" is IPv6 alone, whatever the system's default: both families are two lines in the file.
+        // `::` means IPv6 only, whatever the system's default: the configuration lists each family separately.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
@@ -104,28 +104,28 @@ fn open(address: SocketAddr, backlog: i32) -> io::Result<BoundListener> {
         address: socket.local_addr()?,
         socket,
         reserve: FdReserve::default(),
-        complained: Mutex::default(),
+        last_logged: Mutex::default(),
     })
 }
 
 // === impl BoundListener ===
 
 impl BoundListener {
-    /// The same door, which keeps `count` descriptors for when there are no others left.
+    /// Reserves `count` descriptors for connections that arrive when the process has no others left.
     #[must_use]
     pub fn reserving(self, count: usize) -> Self {
         Self { reserve: FdReserve::of(count), ..self }
     }
 
-    /// The next connection, with a place of `listener`'s if there is one.
-    /// Out of descriptors, it waits and tries again. Cancel-safe.
+    /// Accepts the next connection and counts it against the limits of `listener`.
+    /// When descriptors run out, waits and tries again. Cancel-safe.
     pub async fn accept(&self, listener: &Arc<Listener>, limiter: &ConnectionLimiter) -> Accepted {
         self.accept_for(&listener.name, limiter, listener.max_connections, listener.max_connections_per_ip)
             .await
     }
 
-    /// The next connection, with a place if there is one by these limits (as of [`ConnectionLimiter::take`]); `name` is for
-    /// the log. Out of descriptors, it waits and tries again. Cancel-safe.
+    /// Accepts the next connection and counts it against these limits (see [`ConnectionLimiter::take`]). `name` is
+    /// for the log. When descriptors run out, waits and tries again. Cancel-safe.
     pub async fn accept_for(
         &self,
         name: &str,
@@ -133,50 +133,53 @@ impl BoundListener {
         limit: usize,
         limit_per_address: usize,
     ) -> Accepted {
-        let accepted = |(stream, peer): (TcpStream, SocketAddr), spare| {
-            let local = stream.local_addr().unwrap_or(self.address);
-            let permit = limiter.take(peer.ip(), limit, limit_per_address);
-            Accepted { stream, peer, local, permit, spare }
-        };
+        let (stream, peer, reserved_fd) = self.accept_stream(name).await;
+        let local = stream.local_addr().unwrap_or(self.address);
+        let permit = limiter.take(peer.ip(), limit, limit_per_address);
+        Accepted { stream, peer, local, permit, reserved_fd }
+    }
+
+    async fn accept_stream(&self, name: &str) -> (TcpStream, SocketAddr, Option<ReservedFd>) {
         loop {
             let error = match self.socket.accept().await {
-                Ok(connection) => {
+                Ok((stream, peer)) => {
                     self.reserve.fill();
-                    return accepted(connection, None);
+                    return (stream, peer, None);
                 }
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => error,
             };
-            if let Some(spare) = self.reserve.give().filter(|_| is_out_of_descriptors(&error)) {
+            if let Some(reserved_fd) = self.reserve.release().filter(|_| is_out_of_descriptors(&error)) {
                 match poll_fn(|context| Poll::Ready(self.socket.poll_accept(context))).await {
-                    Poll::Ready(Ok(connection)) => return accepted(connection, Some(spare)),
+                    Poll::Ready(Ok((stream, peer))) => return (stream, peer, Some(reserved_fd)),
                     Poll::Ready(Err(_)) => {}
-                    // The system says so although nobody waits. The descriptor is taken back before others get it.
+                    // Some systems report the error although no connection waits. Dropping `reserved_fd` reserves
+                    // the descriptor again before another connection can use it.
                     Poll::Pending => continue,
                 }
             }
-            self.complain(name, &error);
+            self.log_failure(name, &error);
             tokio::time::sleep(PAUSE).await;
-            // Somebody else was quicker to take what had been given up: what is free by now is for the next one here.
+            // Another part of the process may have used the released descriptor: reserve one that is free by now.
             self.reserve.fill();
         }
     }
 
-    /// A flood must not fill the log too.
-    fn complain(&self, name: &str, error: &io::Error) {
-        let mut complained = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        if complained.is_none_or(|at| at.elapsed() >= SILENCE) {
-            *complained = Some(Instant::now());
+    /// Logs that accepting fails, at most once in [`LOG_INTERVAL`]: a flood of connections must not fill the log.
+    fn log_failure(&self, name: &str, error: &io::Error) {
+        let mut last_logged = self.last_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_logged.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            *last_logged = Some(Instant::now());
             tracing::error!(
                 listener = name,
                 %error,
-                "cannot accept connections, trying again ten times a second; said once in ten seconds"
+                "cannot accept connections: retrying ten times a second, logged at most once in ten seconds"
             );
         }
     }
 }
 
-/// Errors of the connection that was to be accepted (accept(2)): the next one may be fine.
+/// Returns whether `error` concerns only the connection that was to be accepted (accept(2)), not the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -199,18 +202,19 @@ fn hint(error: &io::Error) -> &'static str {
 mod tests {
     use super::*;
 
-    /// What was given up in a flood may have gone to others, and nothing of it may be free when its connection ends.
+    /// Other parts of the process may use a released descriptor, so none may be free when its connection ends.
     #[tokio::test]
-    async fn a_reserve_that_was_lost_is_there_again_with_the_next_connection() {
+    async fn a_lost_reserve_is_refilled_by_the_next_connection() {
         let bound = open(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("an address").reserving(2);
-        while let Some(spare) = bound.reserve.give() {
-            std::mem::forget(spare);
+        while let Some(reserved_fd) = bound.reserve.release() {
+            std::mem::forget(reserved_fd);
         }
         let client = TcpStream::connect(bound.address).await.expect("a connection");
         let accepted = bound.accept_for("test", &ConnectionLimiter::new(), 1, 0).await;
-        assert!(accepted.spare.is_none(), "there were descriptors");
-        let again = (bound.reserve.give(), bound.reserve.give());
-        assert!(again.0.is_some() && again.1.is_some());
+        assert!(accepted.reserved_fd.is_none(), "other descriptors were free");
+        let first = bound.reserve.release();
+        let second = bound.reserve.release();
+        assert!(first.is_some() && second.is_some());
         drop((client, accepted));
     }
 }

@@ -1,7 +1,15 @@
-//! The doors: listening sockets, the limits of how many may come in, and the inbound PROXY header.
+//! Listening sockets, connection limits and the inbound PROXY header.
 //!
-//! What must never happen here: a full house that spins or crashes (descriptors, connections, one address
-//! taking all the room), or an address that is believed from somebody who may not say it.
+//! What must never happen here: a busy loop or a crash when descriptors or connections run out; one address that uses
+//! up every connection; a client address taken from a peer that is not trusted to report it.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `bound` | listening sockets and the accept loop |
+//! | `limiter` | connections per listener and per client address |
+//! | `origin` | the client address, from the socket or from a PROXY header |
+//! | `reserve` | file descriptors kept for the management API |
+//! | [`socket`] | socket options of both legs |
 
 mod bound;
 mod limiter;

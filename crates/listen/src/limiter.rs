@@ -1,4 +1,4 @@
-//! How many connections a listener has, altogether and of one address.
+//! Limits the connections of a listener, in total and per client address.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,40 +6,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use types::outcome::ConnectionRefusal;
 
-/// The places of one listener. A clone counts the same places.
+/// Counts the connections of one listener. A clone shares the count.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimiter {
-    taken: Arc<Mutex<Taken>>,
+    admitted: Arc<Mutex<Admitted>>,
 }
 
-/// A place that is taken until this is dropped.
+/// One admitted connection. It is counted until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
-    taken: Arc<Mutex<Taken>>,
+    admitted: Arc<Mutex<Admitted>>,
     key: IpAddr,
 }
 
 /// Bounded by the number of connections: an address is in the map only while it has one.
 #[derive(Debug, Default)]
-struct Taken {
-    all: usize,
+struct Admitted {
+    total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
 // === impl ConnectionLimiter ===
 
 impl ConnectionLimiter {
-    /// ConnectionLimiter that are all free.
+    /// Returns a limiter without connections.
     #[must_use]
     pub fn new() -> Self {
-        Self { taken: Arc::default() }
+        Self { admitted: Arc::default() }
     }
 
-    /// Takes a place for `address`; a limit of 0 for one address is none.
+    /// Admits a connection from `address`. A `limit_per_address` of 0 means no limit per address.
     ///
     /// # Errors
-    /// Which limit is reached.
+    /// Returns the limit that is reached.
     pub fn take(
         &self,
         address: IpAddr,
@@ -47,27 +47,27 @@ impl ConnectionLimiter {
         limit_per_address: usize,
     ) -> Result<Permit, ConnectionRefusal> {
         let key = types::network::of(address);
-        let mut taken = self.lock();
-        if taken.all >= limit {
+        let mut admitted = self.lock();
+        if admitted.total >= limit {
             return Err(ConnectionRefusal::MaxConnections);
         }
-        let own = taken.by_address.get(&key).copied().unwrap_or(0);
+        let own = admitted.by_address.get(&key).copied().unwrap_or(0);
         if limit_per_address != 0 && own >= limit_per_address {
             return Err(ConnectionRefusal::MaxConnectionsPerIp);
         }
-        taken.all += 1;
-        taken.by_address.insert(key, own + 1);
-        Ok(Permit { taken: Arc::clone(&self.taken), key })
+        admitted.total += 1;
+        admitted.by_address.insert(key, own + 1);
+        Ok(Permit { admitted: Arc::clone(&self.admitted), key })
     }
 
-    /// How many are taken.
+    /// Returns the number of admitted connections.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lock().all
+        self.lock().total
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Admitted> {
+        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,12 +79,12 @@ impl Default for ConnectionLimiter {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all = taken.all.saturating_sub(1);
-        match taken.by_address.get_mut(&self.key) {
+        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.total = admitted.total.saturating_sub(1);
+        match admitted.by_address.get_mut(&self.key) {
             Some(count) if *count > 1 => *count -= 1,
             _ => {
-                taken.by_address.remove(&self.key);
+                admitted.by_address.remove(&self.key);
             }
         }
     }
@@ -99,12 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_and_places_come_back() {
+    fn limits_hold_and_a_dropped_permit_is_free_again() {
         let limiter = ConnectionLimiter::new();
-        let a = limiter.take(ip("192.0.2.1"), 3, 2).expect("a place");
-        let _b = limiter.take(ip("::ffff:192.0.2.1"), 3, 2).expect("a place");
+        let a = limiter.take(ip("192.0.2.1"), 3, 2).expect("a permit");
+        let _b = limiter.take(ip("::ffff:192.0.2.1"), 3, 2).expect("a permit");
         assert_eq!(limiter.take(ip("192.0.2.1"), 3, 2).err(), Some(ConnectionRefusal::MaxConnectionsPerIp));
-        let _c = limiter.take(ip("2001:db8::1"), 3, 1).expect("a place");
+        let _c = limiter.take(ip("2001:db8::1"), 3, 1).expect("a permit");
         assert_eq!(limiter.take(ip("192.0.2.9"), 3, 2).err(), Some(ConnectionRefusal::MaxConnections));
         drop(a);
         assert_eq!(
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn no_address_stays_behind() {
+    fn an_address_without_connections_is_forgotten() {
         let limiter = ConnectionLimiter::new();
         for n in 0..100 {
             drop(limiter.take(IpAddr::from([192, 0, 2, n]), 1, 0));

@@ -1,4 +1,6 @@
-//! Whose connection it is: the socket's peer, or whom a trusted peer's PROXY header names.
+//! The client of a connection: the socket's peer, or the address in a PROXY header that a trusted peer sent.
+//!
+//! What must never happen: the header of a peer that is not in `proxy_trusted` is believed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,68 +11,68 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// The two ends of a connection as they count from here on.
+/// The addresses of a connection, as the rest of the program uses them.
 #[derive(Debug)]
 pub struct Origin {
-    /// The client.
+    /// The client's address.
     pub client: SocketAddr,
-    /// What it connected to.
+    /// The address that the client connected to.
     pub local: SocketAddr,
-    /// Bytes behind the header that were read with it.
-    pub rest: Vec<u8>,
+    /// Bytes after the header that were read with it.
+    pub already_read: Vec<u8>,
 }
 
-/// Why a connection is not served. Nothing is answered: who may not speak PROXY learns nothing.
+/// Why a connection is not served. It is closed without a reply: a peer that may not send PROXY learns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoOrigin {
-    /// A header is demanded, and the peer is not in `proxy_trusted`.
+    /// A header is required, and the peer is not in `proxy_trusted`.
     #[error("the peer is not in proxy_trusted")]
     Untrusted,
-    /// A header is demanded, and there is none.
-    #[error("no PROXY header came")]
+    /// A header is required, and the peer sent none.
+    #[error("the peer sent no PROXY header")]
     Missing,
-    /// A header that is not one.
+    /// The header is malformed.
     #[error("the PROXY header is invalid: {0}")]
     Invalid(&'static str),
-    /// The connection ended within the header.
-    #[error("the connection ended before a whole PROXY header")]
+    /// The connection ended before the header was complete.
+    #[error("the connection ended before the PROXY header was complete")]
     Closed,
 }
 
-/// How long a trusted peer of an `optional` listener may be silent before it is served without a header:
-/// where the server speaks first, a client without one waits for us.
+/// How long a trusted peer of an `optional` listener may be silent before it is served without a header. In a
+/// protocol in which the server speaks first, a client that sends no header waits for the greeting.
 const OPTIONAL_WAIT: Duration = Duration::from_secs(2);
 
-/// Reads the header, if `listener` takes one from this peer. The caller bounds the time.
+/// Reads the header, if `listener` accepts one from this peer. The caller limits the time.
 ///
 /// # Errors
-/// When the connection must not be served.
+/// Returns why the connection must not be served.
 pub async fn origin(
     stream: &mut TcpStream,
     listener: &Listener,
     peer: SocketAddr,
     local: SocketAddr,
 ) -> Result<Origin, NoOrigin> {
-    let own = |rest| Origin { client: canonical(peer), local: canonical(local), rest };
+    let of_socket = |already_read| Origin { client: canonical(peer), local: canonical(local), already_read };
     match (listener.proxy_protocol, listener.trusts_balancer(peer.ip())) {
-        (ProxyIn::Off, _) | (ProxyIn::Optional, false) => Ok(own(Vec::new())),
+        (ProxyIn::Off, _) | (ProxyIn::Optional, false) => Ok(of_socket(Vec::new())),
         (ProxyIn::Required, false) => Err(NoOrigin::Untrusted),
         (ProxyIn::Required, true) => match read(stream).await? {
             (None, _) => Err(NoOrigin::Missing),
-            (Some(Header::Local), rest) => Ok(own(rest)),
-            (Some(Header::Proxy { source, destination, .. }), rest) => {
-                Ok(Origin { client: canonical(source), local: canonical(destination), rest })
+            (Some(Header::Local), already_read) => Ok(of_socket(already_read)),
+            (Some(Header::Proxy { source, destination, .. }), already_read) => {
+                Ok(Origin { client: canonical(source), local: canonical(destination), already_read })
             }
         },
         (ProxyIn::Optional, true) => {
             let mut first = [0; 1];
             if timeout(OPTIONAL_WAIT, stream.peek(&mut first)).await.is_err() {
-                return Ok(own(Vec::new()));
+                return Ok(of_socket(Vec::new()));
             }
             match read(stream).await? {
-                (None | Some(Header::Local), rest) => Ok(own(rest)),
-                (Some(Header::Proxy { source, destination, .. }), rest) => {
-                    Ok(Origin { client: canonical(source), local: canonical(destination), rest })
+                (None | Some(Header::Local), already_read) => Ok(of_socket(already_read)),
+                (Some(Header::Proxy { source, destination, .. }), already_read) => {
+                    Ok(Origin { client: canonical(source), local: canonical(destination), already_read })
                 }
             }
         }
@@ -81,7 +83,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Reads until there is a header, or cannot be one; what is behind it comes back.
+/// Reads until the header is complete or there cannot be one. Returns it and the bytes after it.
 async fn read(stream: &mut TcpStream) -> Result<(Option<Header>, Vec<u8>), NoOrigin> {
     let mut bytes = vec![0; 512];
     let mut length = 0;
@@ -100,7 +102,7 @@ async fn read(stream: &mut TcpStream) -> Result<(Option<Header>, Vec<u8>), NoOri
                 return Ok((None, bytes));
             }
             Parsed::Invalid(why) => return Err(NoOrigin::Invalid(why)),
-            // `parse` never says so of MAX_HEADER bytes, so the buffer's bound is kept.
+            // `parse` never returns `Incomplete` for MAX_HEADER bytes, so the buffer stays within that size.
             Parsed::Incomplete if length == bytes.len() => bytes.resize((2 * length).min(MAX_HEADER), 0),
             Parsed::Incomplete => {}
         }
@@ -132,7 +134,7 @@ mod tests {
         }
     }
 
-    async fn ask(listener: &Listener, sent: &[u8]) -> Result<String, NoOrigin> {
+    async fn origin_of(listener: &Listener, sent: &[u8]) -> Result<String, NoOrigin> {
         let bound = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let mut client = TcpStream::connect(bound.local_addr().expect("address")).await.expect("connect");
         client.write_all(sent).await.expect("write");
@@ -141,11 +143,11 @@ mod tests {
         let peer = "127.0.0.1:1".parse().expect("peer");
         let local = "127.0.0.1:2".parse().expect("local");
         let found = origin(&mut stream, listener, peer, local).await?;
-        Ok(format!("{} {} {}", found.client, found.local, found.rest.escape_ascii()))
+        Ok(format!("{} {} {}", found.client, found.local, found.already_read.escape_ascii()))
     }
 
     #[tokio::test]
-    async fn who_is_believed() {
+    async fn only_a_trusted_peer_may_name_the_client() {
         const V1: &[u8] = b"PROXY TCP4 203.0.113.7 198.51.100.1 4711 993\r\nNOOP";
         let named = Ok("203.0.113.7:4711 198.51.100.1:993 NOOP".to_owned());
         let own = |rest: &str| Ok(format!("127.0.0.1:1 127.0.0.1:2 {rest}"));
@@ -164,13 +166,13 @@ mod tests {
             (Required, us, b"PROXY TCP4 2", Err(NoOrigin::Closed)),
         ] {
             assert_eq!(
-                ask(&listener(mode, trusted), sent).await,
+                origin_of(&listener(mode, trusted), sent).await,
                 expected,
                 "{mode:?} {}",
                 sent.escape_ascii()
             );
         }
-        let bad = ask(&listener(Required, us), b"PROXY TCP4 x y 1 2\r\n").await;
+        let bad = origin_of(&listener(Required, us), b"PROXY TCP4 x y 1 2\r\n").await;
         assert!(matches!(bad, Err(NoOrigin::Invalid(_))), "{bad:?}");
     }
 

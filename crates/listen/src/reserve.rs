@@ -1,7 +1,7 @@
-//! Descriptors that are kept for a door which has to open when there are no others left.
+//! File descriptors reserved for a listener that must accept when the process has no others left.
 //!
-//! A flood of connections can take every descriptor of the process. Whoever would end it, through the management
-//! API, must still get in.
+//! A flood of connections can use up every descriptor of the process. The operator who wants to stop it must still be
+//! able to reach the management API.
 
 use std::fs::File;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-/// Descriptors in reserve. A clone is the same reserve.
+/// Descriptors in reserve. A clone shares the reserve.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FdReserve(Arc<Inner>);
 
@@ -19,22 +19,23 @@ struct Inner {
     held: Mutex<Vec<File>>,
 }
 
-/// A connection that has come in by the reserve: once this is dropped, which must be after the connection, a
-/// descriptor is put back.
+/// The mark of a connection that uses a reserved descriptor. Drop it after the connection: dropping it refills the
+/// reserve.
 #[derive(Debug)]
 pub struct ReservedFd(FdReserve);
 
 // === impl FdReserve ===
 
 impl FdReserve {
-    /// Of so many.
+    /// Returns a reserve of `size` descriptors.
     pub(crate) fn of(size: usize) -> Self {
         let reserve = Self(Arc::new(Inner { size, held: Mutex::default() }));
         reserve.fill();
         reserve
     }
 
-    /// Takes what is missing, as far as there is any. What is had already costs a lock that nobody else wants.
+    /// Opens the missing descriptors, as many as the system allows. The lock is uncontended, also when nothing is
+    /// missing.
     pub(crate) fn fill(&self) {
         if self.0.size == 0 {
             return;
@@ -48,8 +49,8 @@ impl FdReserve {
         }
     }
 
-    /// Gives one up, for the caller to take right now.
-    pub(crate) fn give(&self) -> Option<ReservedFd> {
+    /// Closes one reserved descriptor, for the caller to use at once.
+    pub(crate) fn release(&self) -> Option<ReservedFd> {
         let one = self.0.held.lock().unwrap_or_else(PoisonError::into_inner).pop();
         one.map(|_closed_here| ReservedFd(self.clone()))
     }
@@ -61,7 +62,7 @@ impl Drop for ReservedFd {
     }
 }
 
-/// Whether the process, or the system, has none left.
+/// Returns whether `error` means that the process or the system has no descriptor left.
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
@@ -71,22 +72,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_given_up_comes_back() {
+    fn a_released_descriptor_is_reserved_again() {
         let reserve = FdReserve::of(2);
         let held = || reserve.0.held.lock().unwrap().len();
         assert_eq!(held(), 2);
-        let first = reserve.give();
-        let second = reserve.give();
-        assert!(first.is_some() && second.is_some() && reserve.give().is_none());
+        let first = reserve.release();
+        let second = reserve.release();
+        assert!(first.is_some() && second.is_some() && reserve.release().is_none());
         drop(first);
-        assert_eq!(held(), 2, "whatever is free is taken back");
+        assert_eq!(held(), 2, "a free descriptor is reserved again");
         drop(second);
-        assert_eq!(held(), 2, "never more than its size");
-        assert!(FdReserve::default().give().is_none());
+        assert_eq!(held(), 2, "the reserve never exceeds its size");
+        assert!(FdReserve::default().release().is_none());
     }
 
     #[test]
-    fn knows_the_errors() {
+    fn only_descriptor_errors_count() {
         for (code, is_one) in [(24, true), (23, true), (11, false)] {
             assert_eq!(is_out_of_descriptors(&io::Error::from_raw_os_error(code)), is_one, "{code}");
         }

@@ -1,4 +1,4 @@
-//! Socket options, the same on both legs.
+//! Socket options of both legs.
 
 use std::io;
 use std::time::Duration;
@@ -6,10 +6,11 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// Idle time before the first keepalive probe; mobile clients sleep behind NATs that forget in minutes.
+/// Idle time before the first keepalive probe; NATs forget the connections of sleeping mobile clients within minutes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-/// Time between probes, and how many may stay unanswered.
+/// Time between probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Unanswered probes after which the connection ends.
 const KEEPALIVE_PROBES: u32 = 6;
 /// Unacknowledged data older than this ends the connection: as long as the probes would take.
 const USER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -17,7 +18,7 @@ const USER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Sets keepalive, `TCP_USER_TIMEOUT` and `TCP_NODELAY`.
 ///
 /// # Errors
-/// When the kernel refuses one of them.
+/// Returns the kernel's error when it refuses one of them.
 pub fn tune(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new()

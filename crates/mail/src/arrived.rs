@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use listen::Accepted;
-use observe::SessionId;
 use plan::Listener;
 use runtime::ActivePlan;
 use tls::Stream;
 use tokio::time::Instant;
+use types::session_id::SessionId;
 
 use crate::shared::Shared;
 use crate::slot::Slot;

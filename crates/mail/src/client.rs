@@ -7,12 +7,12 @@ use connection::{Broken, Connection, Next};
 use credentials::attempt::Front;
 use mail_proto::inbox::Inbox;
 use mail_proto::step::{ClientEvent, Dialogue};
-use observe::SessionId;
 use plan::Listener;
 use runtime::ActivePlan;
 use tls::{Stream, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::outcome::LoginResult;
+use types::session_id::SessionId;
 use upstream::ClientIdentity;
 
 use crate::shared::Shared;

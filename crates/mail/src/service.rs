@@ -7,11 +7,11 @@ use listen::Accepted;
 use mail_proto::passthrough;
 use mail_proto::step::{Channel, Opening};
 use mail_proto::verdict::CloseReason;
-use observe::SessionId;
 use placement::Placement;
 use plan::Listener;
 use runtime::{ActivePlan, Arrival, LoginRecorder};
 use tracing::Instrument;
+use types::session_id::SessionId;
 
 use crate::arrived::Arrived;
 use crate::bridged::Bridged;

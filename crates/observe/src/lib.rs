@@ -8,7 +8,6 @@
 //! | [`log`] | the subscriber on standard error and its changeable level |
 //! | [`account`] | accounts in full or as a keyed hash |
 //! | [`escape`] | untrusted text, made fit for one line |
-//! | [`session_id`] | sixteen letters that name a session everywhere |
 //! | `log_throttle` | lines that a stranger can cause without end |
 //! | [`login`] | the one line of a failed login that fail2ban reads |
 //! | [`metrics`] | what a monitoring system reads |
@@ -19,7 +18,6 @@ pub mod log;
 mod log_throttle;
 pub mod login;
 pub mod metrics;
-pub mod session_id;
 
 pub use account::Accounts;
 pub use escape::Escaped;
@@ -27,4 +25,3 @@ pub use log::{Format, Handle, init};
 pub use log_throttle::LogThrottle;
 pub use login::{LoginFailure, login_failed};
 pub use metrics::Meters;
-pub use session_id::SessionId;

@@ -12,9 +12,9 @@ use std::fmt;
 use std::net::IpAddr;
 
 use types::outcome::LoginResult;
+use types::session_id::SessionId;
 
 use crate::account::Accounts;
-use crate::session_id::SessionId;
 
 /// A login that failed by the client's fault.
 #[derive(Clone, Copy, Debug)]

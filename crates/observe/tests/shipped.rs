@@ -1,12 +1,11 @@
-//! What is shipped beside the program names only metrics and labels that there are: the dashboard, the alerts,
-//! the page of the manual.
+//! The dashboard, the alerts and the manual name only metrics, labels and label values that the program writes.
 
 use std::collections::BTreeSet;
 
 use observe::metrics::catalogue::{ALL, Kind, Metric};
 use regex::Regex;
 use types::fault::Fault;
-use types::outcome::{ConnectionRefusal, LoginResult, SessionEnd};
+use types::outcome::{ConnectionRefusal, LoginResult, ReloadResult, SessionEnd};
 
 const DASHBOARD: &str = include_str!("../../../contrib/grafana/pointsman.json");
 const ALERTS: &str = include_str!("../../../contrib/prometheus/alerts.yml");
@@ -86,7 +85,8 @@ fn every_value_of_an_expression_is_one_that_the_program_writes() {
     for expression in expressions() {
         let metrics: Vec<_> = named(&expression).into_iter().filter_map(metric).collect();
         for found in matcher.captures_iter(&expression) {
-            let known = values(&found[1], metrics.iter().any(|metric| metric.name.contains("reloads")));
+            let is_of_reloads = metrics.iter().any(|metric| metric.name == "pointsman_reloads_total");
+            let known = values(&found[1], is_of_reloads);
             let pattern = Regex::new(&format!("^(?:{})$", &found[2])).expect("an expression");
             assert!(
                 known.iter().any(|value| pattern.is_match(value)),
@@ -100,14 +100,15 @@ fn every_value_of_an_expression_is_one_that_the_program_writes() {
     assert!(checked >= 4, "only {checked} values were found");
 }
 
-/// The values that a label can have.
-fn values(label: &str, of_reloads: bool) -> Vec<&'static str> {
+/// Returns the values that `label` can have.
+fn values(label: &str, is_of_reloads: bool) -> Vec<&'static str> {
     match label {
-        "result" if of_reloads => vec!["done", "refused"],
-        "result" => LoginResult::ALL.map(LoginResult::label).to_vec(),
+        "result" if is_of_reloads => ReloadResult::ALL.map(ReloadResult::label).to_vec(),
+        "result" => LoginResult::labels().collect(),
         "reason" => ConnectionRefusal::ALL.map(ConnectionRefusal::label).to_vec(),
         "why" => SessionEnd::ALL.map(SessionEnd::label).to_vec(),
-        _ => Fault::ALL.map(Fault::label).to_vec(),
+        "fault" => Fault::ALL.map(Fault::label).to_vec(),
+        _ => panic!("the values of the label {label} are not known here"),
     }
 }
 

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use listen::Accepted;
-use observe::SessionId;
 use observe::metrics::ListenerMeter;
 use plan::{Listener, TlsMode};
 use tls::Stream;
@@ -17,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 use types::outcome::ConnectionRefusal;
+use types::session_id::SessionId;
 
 use crate::ActivePlan;
 
@@ -71,7 +71,7 @@ impl Arrival {
         listen::socket::tune(&stream).ok()?;
         let reason = match timeout_at(deadline, listen::origin(&mut stream, listener, peer, local)).await {
             Ok(Ok(origin)) => {
-                let stream = Stream::plain(stream, origin.rest);
+                let stream = Stream::plain(stream, origin.already_read);
                 return Some(Arrived { client: origin.client, local: origin.local, stream });
             }
             Ok(Err(reason)) => Some(reason),

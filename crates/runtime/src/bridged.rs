@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bridge::{Limits, Opening, Outcome, Why};
+use bridge::{BridgeEnd, BridgeOutcome, Limits, Opening};
 use sessions::EndReason;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
@@ -27,7 +27,7 @@ pub struct BridgedSession<B> {
     pub ledger: Ledger,
 }
 
-/// Why a client may be sent a farewell at the end of its session.
+/// BridgeEnd a client may be sent a farewell at the end of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {
     /// The proxy is draining.
@@ -61,7 +61,7 @@ async fn relay<B: Boundary>(
     boundary: B,
     limits: Limits,
     ledger: &Ledger,
-) -> (Stream, Stream, Outcome<EndReason>) {
+) -> (Stream, Stream, BridgeOutcome<EndReason>) {
     let watch = ledger.watch(boundary);
     let end = ledger.ticket.ended();
     let (mut client, mut backend) = match (client.into_plain_tcp(), backend.into_plain_tcp()) {
@@ -86,15 +86,15 @@ fn into_stream(stream: Result<TcpStream, Stream>) -> Stream {
 async fn close(
     client: &mut Stream,
     backend: &Stream,
-    outcome: &Outcome<EndReason>,
+    outcome: &BridgeOutcome<EndReason>,
     farewell: impl FnOnce(Closing) -> Vec<u8>,
 ) {
     let closing = match &outcome.why {
         // A socket that refuses the option is closed all the same.
-        Why::ClientReset => return drop(backend.set_linger_reset()),
-        Why::BackendReset => return drop(client.set_linger_reset()),
-        Why::Ended { by: EndReason::Drain, at_boundary: true } => Some(Closing::ShuttingDown),
-        Why::Ended { at_boundary: true, .. } => Some(Closing::Ended),
+        BridgeEnd::ClientReset => return drop(backend.set_linger_reset()),
+        BridgeEnd::BackendReset => return drop(client.set_linger_reset()),
+        BridgeEnd::Ended { by: EndReason::Drain, at_boundary: true } => Some(Closing::ShuttingDown),
+        BridgeEnd::Ended { at_boundary: true, .. } => Some(Closing::Ended),
         _ => None,
     };
     let goodbye = async {

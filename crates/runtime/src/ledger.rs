@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use bridge::{Outcome, Watch, Why};
+use bridge::{BridgeEnd, BridgeOutcome, Watch};
 use observe::Accounts;
 use observe::metrics::SessionGuard;
 use plan::Listener;
@@ -90,8 +90,8 @@ impl Ledger {
     }
 
     /// Counts and logs the end of the session.
-    pub(crate) fn close(self, outcome: &Outcome<EndReason>) {
-        let Outcome { to_backend, to_client, why } = outcome;
+    pub(crate) fn close(self, outcome: &BridgeOutcome<EndReason>) {
+        let BridgeOutcome { to_backend, to_client, why } = outcome;
         let end = session_end(why);
         self.guard.ended(end);
         let account = self.ticket.account().map(|account| self.accounts.show(account));
@@ -107,19 +107,19 @@ impl Ledger {
     }
 }
 
-const fn session_end(why: &Why<EndReason>) -> SessionEnd {
+const fn session_end(why: &BridgeEnd<EndReason>) -> SessionEnd {
     match why {
-        Why::ClientClosed => SessionEnd::ClientClosed,
-        Why::BackendClosed => SessionEnd::BackendClosed,
-        Why::Idle => SessionEnd::Idle,
-        Why::HalfCloseTimeout => SessionEnd::HalfClosed,
-        Why::ClientReset => SessionEnd::ClientReset,
-        Why::BackendReset => SessionEnd::BackendReset,
-        Why::ClientError(_) => SessionEnd::ClientFailed,
-        Why::BackendError(_) => SessionEnd::BackendFailed,
-        Why::Ended { by: EndReason::Drain, .. } => SessionEnd::Drained,
-        Why::Ended { by: EndReason::Move, .. } => SessionEnd::Moved,
-        Why::Ended { by: EndReason::Kick, .. } => SessionEnd::Kicked,
+        BridgeEnd::ClientClosed => SessionEnd::ClientClosed,
+        BridgeEnd::BackendClosed => SessionEnd::BackendClosed,
+        BridgeEnd::Idle => SessionEnd::Idle,
+        BridgeEnd::HalfCloseTimeout => SessionEnd::HalfClosed,
+        BridgeEnd::ClientReset => SessionEnd::ClientReset,
+        BridgeEnd::BackendReset => SessionEnd::BackendReset,
+        BridgeEnd::ClientError(_) => SessionEnd::ClientFailed,
+        BridgeEnd::BackendError(_) => SessionEnd::BackendFailed,
+        BridgeEnd::Ended { by: EndReason::Drain, .. } => SessionEnd::Drained,
+        BridgeEnd::Ended { by: EndReason::Move, .. } => SessionEnd::Moved,
+        BridgeEnd::Ended { by: EndReason::Kick, .. } => SessionEnd::Kicked,
     }
 }
 

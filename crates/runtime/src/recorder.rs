@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use observe::{Accounts, LoginFailure, SessionId};
+use observe::{Accounts, LoginFailure};
 use plan::Listener;
 use sessions::LoginThrottle;
 use types::outcome::LoginResult;
+use types::session_id::SessionId;
 
 /// Records the outcome of logins. Clones share the throttle.
 #[derive(Clone, Debug)]

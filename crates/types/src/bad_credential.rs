@@ -26,6 +26,17 @@ pub enum BadCredential {
 // === impl BadCredential ===
 
 impl BadCredential {
+    /// Every value.
+    pub const ALL: [Self; 7] = [
+        Self::Nul,
+        Self::Malformed,
+        Self::ChannelBinding,
+        Self::Escape,
+        Self::Repeated,
+        Self::NoName,
+        Self::Unknown,
+    ];
+
     /// Name in metrics and in the `reason` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -103,6 +103,10 @@ impl fmt::Debug for Identifier {
 // === impl BadIdentifier ===
 
 impl BadIdentifier {
+    /// Every value.
+    pub const ALL: [Self; 6] =
+        [Self::Empty, Self::TooLong, Self::NotUtf8, Self::Control, Self::Space, Self::Quote];
+
     /// Name in metrics and in the `reason` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -187,9 +191,7 @@ mod tests {
 
     #[test]
     fn labels_differ() {
-        use BadIdentifier::{Control, Empty, NotUtf8, Quote, Space, TooLong};
-        let mut labels: Vec<_> =
-            [Empty, TooLong, NotUtf8, Control, Space, Quote].into_iter().map(BadIdentifier::label).collect();
+        let mut labels = BadIdentifier::ALL.map(BadIdentifier::label).to_vec();
         labels.sort_unstable();
         labels.dedup();
         assert_eq!(labels.len(), 6);

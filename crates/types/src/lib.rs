@@ -1,4 +1,4 @@
-//! The words that every crate shares: identifiers, protocols, networks, secrets and faults.
+//! The words that every crate shares: identifiers, protocols, networks, session ids, secrets, faults and outcomes.
 //!
 //! These types are plain values. Nothing here opens a socket, reads a clock or the configuration, and nothing
 //! here prints a secret.
@@ -8,6 +8,7 @@
 //! | [`identifier`] | the account name that routes |
 //! | [`protocol`] | the protocols and their names |
 //! | [`network`] | the client network that limits count by |
+//! | [`session_id`] | the random id that names a session everywhere |
 //! | [`secret`] | bytes that wipe themselves and never print |
 //! | [`fault`] | why a connection to a backend failed, and who is to blame |
 //! | [`outcome`], [`bad_credential`] | what became of connections, logins and sessions |
@@ -19,3 +20,4 @@ pub mod network;
 pub mod outcome;
 pub mod protocol;
 pub mod secret;
+pub mod session_id;

@@ -112,6 +112,15 @@ pub enum SessionEnd {
     StreamKicked,
 }
 
+/// What became of a reload of the configuration: the `result` of `pointsman_reloads_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReloadResult {
+    /// The new configuration is in force.
+    Done,
+    /// The new configuration has errors; the old one stays in force.
+    Refused,
+}
+
 // === impl ConnectionRefusal ===
 
 impl ConnectionRefusal {
@@ -146,7 +155,8 @@ impl ConnectionRefusal {
 // === impl LoginResult ===
 
 impl LoginResult {
-    /// Every value but [`LoginResult::Unidentified`], whose words are those of [`IdentityRefusal`].
+    /// Every value but [`LoginResult::Unidentified`], whose words are those of [`IdentityRefusal`]; see
+    /// [`LoginResult::labels`].
     pub const ALL: [Self; 10] = [
         Self::Accepted,
         Self::Rejected,
@@ -177,6 +187,11 @@ impl LoginResult {
             Self::ClientGone => "client_gone",
         }
     }
+
+    /// Returns every word that [`LoginResult::label`] can return.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::label).chain(IdentityRefusal::labels())
+    }
 }
 
 // === impl IdentityRefusal ===
@@ -189,6 +204,13 @@ impl IdentityRefusal {
             Self::Credential(bad) => bad.label(),
             Self::Identifier(bad) => bad.label(),
         }
+    }
+
+    /// Returns every word that [`IdentityRefusal::label`] can return.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        let credentials = BadCredential::ALL.into_iter().map(BadCredential::label);
+        let identifiers = BadIdentifier::ALL.into_iter().map(BadIdentifier::label);
+        credentials.chain(identifiers)
     }
 }
 
@@ -272,6 +294,22 @@ impl SessionEnd {
     }
 }
 
+// === impl ReloadResult ===
+
+impl ReloadResult {
+    /// Every value.
+    pub const ALL: [Self; 2] = [Self::Done, Self::Refused];
+
+    /// Returns the word in the metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -282,9 +320,11 @@ mod tests {
     fn every_value_has_a_word_of_its_own() {
         let refusals: BTreeSet<_> = ConnectionRefusal::ALL.map(ConnectionRefusal::label).into();
         assert_eq!(refusals.len(), ConnectionRefusal::ALL.len());
-        let results: BTreeSet<_> = LoginResult::ALL.map(LoginResult::label).into();
-        assert_eq!(results.len(), LoginResult::ALL.len());
+        let results: BTreeSet<_> = LoginResult::labels().collect();
+        assert_eq!(results.len(), LoginResult::labels().count());
         let ends: BTreeSet<_> = SessionEnd::ALL.map(SessionEnd::label).into();
         assert_eq!(ends.len(), SessionEnd::ALL.len());
+        let reloads: BTreeSet<_> = ReloadResult::ALL.map(ReloadResult::label).into();
+        assert_eq!(reloads.len(), ReloadResult::ALL.len());
     }
 }

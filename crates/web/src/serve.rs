@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use http_proto::{Framing, write_response};
 use listen::Accepted;
-use observe::SessionId;
 use plan::Listener;
 use runtime::ActivePlan;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use types::session_id::SessionId;
 
 use crate::local_reply::LocalReply;
 use crate::service::{HttpConnection, Service};

@@ -4,11 +4,11 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use observe::SessionId;
 use placement::Placement;
 use plan::{Listener, Name};
 use runtime::{ActivePlan, Arrival, LoginRecorder};
 use tls::TlsInfo;
+use types::session_id::SessionId;
 use upstream::ClientIdentity;
 
 use crate::pool::Pool;

@@ -4,7 +4,7 @@ use std::mem::size_of_val;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::*;
-use crate::bulk::Copied;
+use crate::fast_path::CopyOnly;
 use crate::{run, run_tcp};
 
 const LIMITS: Limits = Limits::with_idle(Duration::from_secs(1800));
@@ -29,11 +29,11 @@ async fn a_waiting_session_is_small() {
 async fn a_waiting_session_keeps_nothing() {
     let (mut client, mut at_client) = duplex(100);
     let (mut backend, mut at_backend) = duplex(100);
-    let mut relay: Relay<'_, _, _, Copied, (), ()> = Relay {
+    let mut relay: Relay<'_, _, _, CopyOnly, (), ()> = Relay {
         client: &mut at_client,
         backend: &mut at_backend,
-        up: Flow::new(vec![b'o'; 150]),
-        down: Flow::new(Vec::with_capacity(5000)),
+        to_backend: Flow::new(vec![b'o'; 150]),
+        to_client: Flow::new(Vec::with_capacity(5000)),
         watch: (),
         limits: LIMITS,
         last_byte: Instant::now(),
@@ -41,21 +41,21 @@ async fn a_waiting_session_keeps_nothing() {
         ending: None,
     };
     let mut end = pin!(pending());
-    let mut alarm = pin!(sleep_until(relay.deadline()));
+    let mut timer = pin!(sleep_until(relay.deadline()));
     backend.write_all(&[b'x'; 100]).await.unwrap();
-    let mut course_poll = |cx: &mut Context<'_>| {
-        assert!(relay.poll(cx, end.as_mut(), alarm.as_mut()).is_pending());
-        Poll::Ready((relay.up.kept(), relay.down.kept()))
+    let mut poll_relay = |cx: &mut Context<'_>| {
+        assert!(relay.poll(cx, end.as_mut(), timer.as_mut()).is_pending());
+        Poll::Ready((relay.to_backend.kept(), relay.to_client.kept()))
     };
     // Half of the opening waits; what the client has taken takes no memory.
-    assert_eq!(poll_fn(&mut course_poll).await, (150, 0));
+    assert_eq!(poll_fn(&mut poll_relay).await, (150, 0));
     backend.write_all(&[b'x'; 100]).await.unwrap();
     client.read_exact(&mut [0; 40]).await.unwrap();
     // Of the next hundred the client took forty: sixty are kept, in sixty bytes.
-    assert_eq!(poll_fn(&mut course_poll).await, (150, 60));
+    assert_eq!(poll_fn(&mut poll_relay).await, (150, 60));
     client.read_exact(&mut [0; 100]).await.unwrap();
     backend.read_exact(&mut [0; 100]).await.unwrap();
-    assert_eq!(poll_fn(&mut course_poll).await, (0, 0));
+    assert_eq!(poll_fn(&mut poll_relay).await, (0, 0));
     client.read_exact(&mut [0; 60]).await.unwrap();
     backend.read_exact(&mut [0; 50]).await.unwrap();
 }

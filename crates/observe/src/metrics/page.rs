@@ -9,6 +9,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use types::outcome::ReloadResult;
+
 use super::catalogue::{self as metric, Kind, Metric};
 use super::facts::Facts;
 use super::meters::{LegMeter, Meters, RouteMeter, Step};
@@ -203,8 +205,8 @@ impl Scrape {
             Ok(())
         })?;
         page.family(&metric::RELOADS, |family| {
-            family.counter(&["done"], reloads.done)?;
-            family.counter(&["refused"], reloads.refused)
+            family.counter(&[ReloadResult::Done.label()], reloads.done)?;
+            family.counter(&[ReloadResult::Refused.label()], reloads.refused)
         })?;
         page.family(&metric::LAST_RELOAD, |family| family.gauge(&[], reloads.last_success))?;
         let Some(process) = process else { return Ok(()) };

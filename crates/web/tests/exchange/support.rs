@@ -75,7 +75,7 @@ async fn serve(app: Arc<App>, listener: TcpListener, local: SocketAddr) {
         let service = app.web();
         let plan = Arc::clone(&app.plan().plan.listeners[0]);
         let permit = places.take(peer.ip(), plan.max_connections, 0);
-        let accepted = Accepted { stream, peer, local, permit, spare: None };
+        let accepted = Accepted { stream, peer, local, permit, reserved_fd: None };
         tokio::spawn(service.clone().serve(plan, accepted, CancellationToken::new()));
     }
 }

@@ -1,6 +1,6 @@
-//! Sixteen letters that name a session: in the log, in forwarding, in the session list.
+//! The id that names a session in the log, in the headers sent to backends and in the session list.
 //!
-//! An id is random, so that nobody can guess another's session to kick it, and it says nothing about its
+//! An id is random, so that a client cannot guess the id of another session. It must never reveal anything about its
 //! session: no time, no counter, no account.
 
 use std::fmt;
@@ -12,37 +12,37 @@ const BYTES: usize = 10;
 /// base32 (RFC 4648, section 6), in lower case.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// A session's name: 16 characters of base32 in lower case, 80 random bits.
+/// The id of a session: 16 characters of base32 in lower case, 80 random bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId([u8; LETTERS]);
 
 // === impl SessionId ===
 
 impl SessionId {
-    /// A fresh one.
+    /// Returns a new random id.
     ///
     /// # Panics
-    /// When the system's random source fails: then no TLS handshake could work either.
+    /// Panics when the system's random source fails. No TLS handshake works then either.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a default that differs every time would surprise")]
     pub fn new() -> Self {
         let mut random = [0; BYTES];
-        // AWS-LC seeds itself from the kernel once and then cannot run out; no input reaches this.
+        // AWS-LC seeds itself from the kernel once and cannot run out afterwards; no input can make this fail.
         aws_lc_rs::rand::fill(&mut random).expect("the system's random source works");
         Self(letters(random))
     }
 
-    /// Reads an id as another process or an operator wrote it. `None` unless it is 16 letters of the alphabet.
+    /// Reads an id that another process or an operator wrote. Returns `None` unless it is 16 letters of the alphabet.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let letters: [u8; LETTERS] = text.as_bytes().try_into().ok()?;
         letters.iter().all(|letter| ALPHABET.contains(letter)).then_some(Self(letters))
     }
 
-    /// The letters.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Invariant: every constructor takes letters from the alphabet, which is ASCII.
+        // Invariant: every constructor uses letters of the alphabet, which is ASCII.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -61,10 +61,10 @@ impl fmt::Debug for SessionId {
 
 fn letters(bytes: [u8; BYTES]) -> [u8; LETTERS] {
     let bits = bytes.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-    let mut place = 5 * LETTERS;
+    let mut shift = 5 * LETTERS;
     [(); LETTERS].map(|()| {
-        place -= 5;
-        let [.., low] = (bits >> place).to_be_bytes();
+        shift -= 5;
+        let [.., low] = (bits >> shift).to_be_bytes();
         ALPHABET[usize::from(low & 31)]
     })
 }
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_not_ids() {
+    fn other_text_is_not_an_id() {
         for text in [
             "",
             "aaaaaaaaaaaaaaa",
