@@ -14,8 +14,11 @@ pub fn reference() -> String {
         let (table, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         if table != section {
             section = table;
-            let _ =
-                write!(page, "\n## {}\n\n| key | value | default | |\n|---|---|---|---|\n", header(table));
+            let _ = write!(
+                page,
+                "\n## {}\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
+                header(table)
+            );
         }
         let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
         let _ = writeln!(page, "| `{name}` | {} | {default} | {} |", value(key.kind), key.doc);
@@ -23,7 +26,7 @@ pub fn reference() -> String {
     let names: Vec<_> = built::PROTOCOLS.iter().map(|protocol| format!("`{protocol}`")).collect();
     let _ = write!(
         page,
-        "\n## Built so far\n\nListeners: {}. Mapping stores: `{}`. What is accepted and not built yet is told by `pointsman check`.\n",
+        "\n## Implemented so far\n\nListeners: {}. Mapping stores: `{}`. `pointsman check` warns about keys that are accepted but not implemented yet.\n",
         names.join(", "),
         built::STORES.join("`, `")
     );
@@ -32,12 +35,13 @@ pub fn reference() -> String {
 
 const INTRODUCTION: &str = "# Configuration
 
-One TOML file describes a deployment. `pointsman check FILE` names every problem in one run, with line, column and remedy;
-`pointsman schema` prints a JSON Schema for editors. This page is made from the same table.
+This page lists every key of the configuration file, with its type, its default and its meaning. `pointsman check FILE` reports
+every problem of a file in one run, with its line and column and how to fix it. `pointsman schema` prints a JSON Schema for editors.
+This page is generated from the same table of keys.
 
-Durations are an integer and `ms`, `s`, `m`, `h` or `d`; sizes an integer of bytes, or a string with `KB`, `MB`, `KiB` or `MiB`.
-Secrets may be written as `env:NAME` or `file:PATH`. Relative paths are relative to the file's folder. `NAME` stands for a name that
-you choose. Unknown keys are errors.
+A duration is an integer with the unit `ms`, `s`, `m`, `h` or `d`. A size is an integer of bytes, or a string with the unit `KB`,
+`MB`, `KiB` or `MiB`. A secret may be written as `env:NAME` or `file:PATH`. Relative paths are relative to the folder of the
+configuration file. `NAME` stands for a name that you choose. Unknown keys are errors.
 ";
 
 fn header(table: &str) -> String {
