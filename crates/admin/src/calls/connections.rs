@@ -58,7 +58,7 @@ async fn kick_and_wait(control: &Control, filter: SessionFilter) -> Answer<Kicke
     let deadline = Instant::now() + KICK_WAIT;
     let kicked = control.execute(Order::Kick(filter)).await?.kicked();
     // The count below says whether all of them have left.
-    let _ = timeout_at(deadline, kicked.ending.gone()).await;
+    let _ = timeout_at(deadline, kicked.ending.all_left()).await;
     Ok(Kicked { kicked: kicked.counts.sessions, logins: kicked.counts.logins, ending: kicked.ending.count() })
 }
 
