@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use admin::remarks;
 use api::Diagnostic;
-use cluster::{Bus, Channel, Key};
+use cluster::{Bus, Channel, ChannelKey};
 use control::Control;
 use mapping::file::Watch;
 use mapping::sql::Statements;
@@ -218,7 +218,7 @@ fn join(plan: &Plan, admin: Option<&Admin>, channel: Option<&Arc<dyn Channel>>, 
         Source::Redis { channel, .. } | Source::Sql { channel, .. } => channel.as_str(),
         Source::File { .. } => "",
     };
-    match Key::derive(&admin.token, name) {
+    match ChannelKey::derive(&admin.token, name) {
         Ok(key) => bus.join(Arc::clone(channel), key),
         Err(error) => bus.stay_alone(&error.to_string()),
     }
