@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use admin::remarks;
+use admin::diagnostics;
 use api::Diagnostic;
 use cluster::{Bus, Channel, ChannelKey};
 use control::Control;
@@ -63,7 +63,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         Source::File { path, .. } => FileStore::check(path, &Rules::of(plan))
             .err()
             .as_ref()
-            .map(remarks::of_mapping)
+            .map(diagnostics::of_mapping)
             .unwrap_or_default(),
         Source::Redis { .. } | Source::Sql { .. } => Vec::new(),
     }
