@@ -50,13 +50,13 @@ impl Strikes {
     /// How much longer `address` is locked.
     pub(crate) fn locked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let strikes = self.lock();
-        let strike = strikes.get(&types::network::of(address))?;
+        let strike = strikes.get(&types::network::client_network(address))?;
         (strike.is_locked && strike.until > now).then(|| strike.until - now)
     }
 
     /// A wrong token came from `address`. True when that locks it.
     pub(crate) fn failed(&self, address: IpAddr, rule: Rule, now: Instant) -> bool {
-        let network = types::network::of(address);
+        let network = types::network::client_network(address);
         let mut strikes = self.lock();
         if !strikes.contains_key(&network) {
             make_room(&mut strikes, now);
@@ -76,7 +76,7 @@ impl Strikes {
 
     /// The right token came from `address`.
     pub(crate) fn succeeded(&self, address: IpAddr) {
-        self.lock().remove(&types::network::of(address));
+        self.lock().remove(&types::network::client_network(address));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Strike>> {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use types::network;
+use types::network::client_network;
 
 /// The buckets of all clients and accounts. A clone is the same brake.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl LoginThrottle {
         account: Option<&str>,
     ) -> impl Iterator<Item = (u64, u64)> + use<> {
         let key = |whose: Whose<'_>| self.inner.hasher.hash_one(whose);
-        let client = client.map(|ip| (key(Whose::Client(network::of(ip))), FREE_OF_CLIENT));
+        let client = client.map(|ip| (key(Whose::Client(client_network(ip))), FREE_OF_CLIENT));
         let account = account.map(|account| (key(Whose::Account(account)), FREE_OF_ACCOUNT));
         client.into_iter().chain(account)
     }
