@@ -50,13 +50,13 @@ impl Lockout {
     /// Returns how much longer `address` is locked.
     pub(crate) fn locked(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let networks = self.lock();
-        let failures = networks.get(&types::network::of(address))?;
+        let failures = networks.get(&types::network::client_network(address))?;
         (failures.is_locked && failures.until > now).then(|| failures.until - now)
     }
 
     /// Counts a wrong token from `address`. Returns whether that locks it.
     pub(crate) fn failed(&self, address: IpAddr, rule: LockoutRule, now: Instant) -> bool {
-        let network = types::network::of(address);
+        let network = types::network::client_network(address);
         let mut networks = self.lock();
         if !networks.contains_key(&network) {
             make_room(&mut networks, now);
@@ -76,7 +76,7 @@ impl Lockout {
 
     /// Resets the count of `address`, which has sent the right token.
     pub(crate) fn succeeded(&self, address: IpAddr) {
-        self.lock().remove(&types::network::of(address));
+        self.lock().remove(&types::network::client_network(address));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, FailureCount>> {

@@ -36,7 +36,7 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// The local address.
     pub local: SocketAddr,
-    /// The permit, or why the connection is refused: then only a goodbye may be sent.
+    /// The permit, or why the connection is refused: then at most a line of refusal may be sent.
     pub permit: Result<Permit, ConnectionRefusal>,
     /// Set when the connection uses a reserved descriptor. Drop it after the stream.
     pub reserved_fd: Option<ReservedFd>,
@@ -204,7 +204,7 @@ mod tests {
 
     /// Other parts of the process may use a released descriptor, so none may be free when its connection ends.
     #[tokio::test]
-    async fn a_lost_reserve_is_refilled_by_the_next_connection() {
+    async fn the_next_connection_refills_a_lost_reserve() {
         let bound = open(SocketAddr::from(([127, 0, 0, 1], 0)), 1).expect("an address").reserving(2);
         while let Some(reserved_fd) = bound.reserve.release() {
             std::mem::forget(reserved_fd);

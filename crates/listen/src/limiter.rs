@@ -46,7 +46,7 @@ impl ConnectionLimiter {
         limit: usize,
         limit_per_address: usize,
     ) -> Result<Permit, ConnectionRefusal> {
-        let key = types::network::of(address);
+        let key = types::network::client_network(address);
         let mut admitted = self.lock();
         if admitted.total >= limit {
             return Err(ConnectionRefusal::MaxConnections);

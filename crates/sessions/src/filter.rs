@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use plan::network::Network;
+use types::network::Network;
 use types::protocol::Protocol;
 
 use crate::session::SessionInfo;

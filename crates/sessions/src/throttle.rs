@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use types::network;
+use types::network::client_network;
 
 /// The buckets of all clients and accounts. Clones share them.
 #[derive(Clone, Debug)]
@@ -123,8 +123,8 @@ impl LoginThrottle {
         client: Option<IpAddr>,
         account: Option<&str>,
     ) -> impl Iterator<Item = (u64, u64)> + use<> {
-        let key = |whose: Subject<'_>| self.inner.hasher.hash_one(whose);
-        let client = client.map(|ip| (key(Subject::Client(network::of(ip))), FREE_OF_CLIENT));
+        let key = |subject: Subject<'_>| self.inner.hasher.hash_one(subject);
+        let client = client.map(|ip| (key(Subject::Client(client_network(ip))), FREE_OF_CLIENT));
         let account = account.map(|account| (key(Subject::Account(account)), FREE_OF_ACCOUNT));
         client.into_iter().chain(account)
     }

@@ -2,7 +2,7 @@
 
 use api::parameters::{CLIENT, DESTINATION, IDENTIFIER, PROTOCOL};
 use control::SessionFilter;
-use plan::network::Network;
+use types::network::Network;
 use types::protocol::Protocol;
 
 use super::destinations::undeclared;

@@ -64,6 +64,11 @@ class Recorder:
     def requests(self):
         return [request for connection in list(self.connections) for request in list(connection.requests)]
 
+    def received_for(self, source):
+        """The bytes of each connection whose PROXY header names this client address."""
+        return [bytes(connection.received) for connection in list(self.connections)
+                if connection.proxied and connection.proxied.source and connection.proxied.source[0] == source and connection.received]
+
     def mark(self):
         """What has been seen by now; see `since`."""
         return {id(connection): (len(connection.received), len(connection.requests)) for connection in list(self.connections)}
