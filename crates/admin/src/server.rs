@@ -103,7 +103,7 @@ async fn accept(shared: Shared, listener: BoundListener, limiter: ConnectionLimi
             let handshake = Box::pin(Stream::plain(stream, Vec::new()).accept(&acceptor));
             match timeout(HANDSHAKE_TIME, handshake).await {
                 Ok(Ok(stream)) => {
-                    Box::pin(serve_connection(stream, peer.ip(), service, penalty.clone())).await
+                    Box::pin(serve_connection(stream, peer.ip(), service, penalty.clone())).await;
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "management API: TLS handshake failed");

@@ -84,7 +84,7 @@ impl Shared {
             }
             Body::Leave => self.peers().leave(header.run, Instant::now()),
             Body::Done { run, number } if run == self.run => {
-                self.acknowledgements.acknowledged(number, header.run)
+                self.acknowledgements.acknowledged(number, header.run);
             }
             Body::Done { .. } => {}
             Body::Order(message) => {
