@@ -13,6 +13,7 @@
 //! | `control` | [`RegistryControl`]: kick, hold, delay, drain; owned by crate `control` |
 //! | `filter` | [`SessionFilter`]: selects sessions |
 //! | `account` | the state of one account, and the rules that hold under its lock |
+//! | `places` | places for logins in flight, for each account and client network |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
 //! | `hold_stats` | [`HoldStats`]: the logins that waited for a hold |
@@ -22,9 +23,9 @@
 //! The states of a login:
 //!
 //! ```text
-//! begin ──▶ wait_released ──▶ (route, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
-//!               ▲                                           │
-//!               └────────────── Outdated: looked up again ◀─┘
+//! begin ──▶ wait_admitted ──▶ (look up, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
+//!               ▲                                            │
+//!               └─────────────── Outdated: looked up again ◀─┘
 //! ```
 
 mod account;
@@ -32,6 +33,7 @@ mod control;
 mod filter;
 mod hold;
 mod hold_stats;
+mod places;
 mod registry;
 mod session;
 mod throttle;
