@@ -13,6 +13,7 @@
 //! | `control` | [`RegistryControl`]: kick, hold, delay, drain; owned by crate `control` |
 //! | `filter` | [`SessionFilter`]: selects sessions |
 //! | `account` | the state of one account, and the rules that hold under its lock |
+//! | `limits` | [`Limits`] of an account; [`Busy`] |
 //! | `places` | places for logins in flight, for each account and client network |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
@@ -33,6 +34,7 @@ mod control;
 mod filter;
 mod hold;
 mod hold_stats;
+mod limits;
 mod places;
 mod registry;
 mod session;
@@ -43,7 +45,8 @@ pub use control::{Kicked, MAX_DELAY, RegistryControl};
 pub use filter::SessionFilter;
 pub use hold::{Hold, HoldError};
 pub use hold_stats::HoldStats;
-pub use registry::{Busy, Counts, Limits, Registry};
+pub use limits::{Busy, Limits};
+pub use registry::{Counts, Registry};
 pub use session::{EndReason, Ending, SessionInfo, Traffic};
 pub use throttle::LoginThrottle;
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use types::network::client_network;
 
-use crate::registry::Busy;
+use crate::limits::{Busy, MAX_LOGINS_OF_NETWORK};
 
 /// The logins of one account, by client network.
 #[derive(Debug, Default)]
@@ -31,10 +31,6 @@ struct NetworkPlaces {
     logins: usize,
 }
 
-/// The most logins of one account and client network, those that wait included. Each of them is a connection, so the
-/// limit of connections per address is usually reached first.
-pub(crate) const MAX_LOGINS: usize = 1_024;
-
 // === impl Places ===
 
 impl Places {
@@ -42,11 +38,11 @@ impl Places {
     /// of a network. When it has changed, logins that are counted already keep to the old one.
     ///
     /// # Errors
-    /// [`Busy::Logins`] when [`MAX_LOGINS`] logins of the network have a place or wait for one.
+    /// [`Busy::Logins`] when [`MAX_LOGINS_OF_NETWORK`] logins of the network have a place or wait for one.
     pub(crate) fn enter(&mut self, client: IpAddr, limit: usize) -> Result<Arc<Semaphore>, Busy> {
         let network =
             self.by_network.entry(client_network(client)).or_insert_with(|| NetworkPlaces::new(limit));
-        if network.logins >= MAX_LOGINS {
+        if network.logins >= MAX_LOGINS_OF_NETWORK {
             return Err(Busy::Logins);
         }
         if network.limit != limit {

@@ -11,38 +11,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::Instant;
 use types::protocol::Protocol;
 
 use crate::account::Account;
-use crate::places;
+use crate::limits::Limits;
 use crate::session::{EndReason, Ending, SessionEntry, SessionInfo};
 
 /// The live state of all accounts. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Registry {
     pub(crate) inner: Arc<Inner>,
-}
-
-/// Bounds per account (`[limits]`); 0 = no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Logins in flight of one account and client network (`logins_in_flight_per_account`).
-    pub logins_in_flight: usize,
-    /// Sessions of one account (`connections_per_account`).
-    pub connections: usize,
-}
-
-/// An account has reached one of its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Busy {
-    /// As many logins of the account and client network wait as can.
-    #[error("{max} logins of the account from the client's network are waiting; no more can wait", max = places::MAX_LOGINS)]
-    Logins,
-    /// `connections_per_account` is reached.
-    #[error("the account has as many sessions as limits.connections_per_account allows")]
-    Connections,
 }
 
 /// How many entries the registry has.

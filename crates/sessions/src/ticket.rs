@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use types::protocol::Protocol;
 
 use crate::account::{Admission, Held};
-use crate::registry::{Busy, Registry, Shard};
+use crate::limits::Busy;
+use crate::registry::{Registry, Shard};
 use crate::session::{EndReason, EndSignal, SessionEntry, SessionInfo, Traffic};
 
 /// A login under way.

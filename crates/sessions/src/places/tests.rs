@@ -130,7 +130,7 @@ async fn an_outdated_login_keeps_its_place() {
 #[tokio::test]
 async fn the_queue_of_a_network_is_bounded() {
     let registry = registry();
-    let logins: Vec<_> = (0..MAX_LOGINS).map(|_| begin(&registry, OTHER)).collect();
+    let logins: Vec<_> = (0..MAX_LOGINS_OF_NETWORK).map(|_| begin(&registry, OTHER)).collect();
     assert_eq!(registry.begin("alice", Protocol::Imap, OTHER).expect_err("full"), Busy::Logins);
     assert!(is_admitted(&mut pin!(begin(&registry, OWNER).wait_admitted())).await, "another network");
     drop(logins);
