@@ -1,17 +1,22 @@
-//! What every HTTP connection shares, and what is known of one client's connection.
+//! The HTTP service, and a connection from accept to the HTTP version that is spoken on it.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use http_proto::{Framing, write_response};
+use listen::Accepted;
 use placement::Placement;
-use plan::{Listener, Name};
+use plan::Listener;
 use runtime::{ActivePlan, Arrival, LoginRecorder};
-use tls::TlsInfo;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use types::session_id::SessionId;
-use upstream::ClientIdentity;
 
+use crate::connection::HttpConnection;
+use crate::local_reply::LocalReply;
 use crate::pool::Pool;
+use crate::{h1_server, h2_server};
 
 /// Serves HTTP. Clones share everything.
 #[derive(Clone)]
@@ -22,26 +27,6 @@ pub struct Service {
     pub(crate) pool: Arc<Pool>,
 }
 
-/// Accounts whose first request on a connection was logged, with where it went.
-type SeenAccounts = Vec<(Arc<str>, Name)>;
-
-/// One client's connection, as its next request finds it.
-#[derive(Clone)]
-pub(crate) struct HttpConnection {
-    pub(crate) service: Service,
-    /// The plan in force when the request came; see [`HttpConnection::renew`].
-    pub(crate) plan: Arc<ActivePlan>,
-    pub(crate) listener: Arc<Listener>,
-    pub(crate) id: SessionId,
-    pub(crate) client: SocketAddr,
-    pub(crate) local: SocketAddr,
-    pub(crate) tls: Option<TlsInfo>,
-    seen: Arc<Mutex<SeenAccounts>>,
-}
-
-/// How many accounts of one connection are remembered for the log; a proxy in front of many users is logged more often.
-const MAX_SEEN: usize = 64;
-
 // === impl Service ===
 
 impl Service {
@@ -51,63 +36,58 @@ impl Service {
     pub fn new(placement: Placement, arrival: Arrival, recorder: LoginRecorder) -> Self {
         Self { placement, arrival, recorder, pool: Pool::new() }
     }
+
+    /// Serves one connection of `listener` to its end. `draining` is cancelled when the proxy begins to drain.
+    pub async fn serve(self, listener: Arc<Listener>, accepted: Accepted, draining: CancellationToken) {
+        let id = SessionId::new();
+        let span = runtime::span(id, &listener, accepted.peer);
+        self.serve_connection(listener, id, accepted, draining).instrument(span).await;
+    }
+
+    /// Refuses a connection for lack of room.
+    pub fn turn_away(plan: &ActivePlan, listener: &Listener, accepted: &Accepted) {
+        runtime::turn_away(plan, listener, accepted, || {
+            let (mut head, body) = LocalReply::BUSY.into_response();
+            head.fields.push(&b"Connection"[..], &b"close"[..]);
+            let mut response = Vec::new();
+            write_response(&mut response, &head, Framing::Length(body.len() as u64));
+            response.extend_from_slice(&body);
+            response
+        });
+    }
+
+    async fn serve_connection(
+        self,
+        listener: Arc<Listener>,
+        id: SessionId,
+        accepted: Accepted,
+        draining: CancellationToken,
+    ) {
+        let plan = self.placement.current().now();
+        // The permit and the guard are the connection's place under the listener's limits until this function returns.
+        let Accepted { stream, peer, local, permit: _permit, .. } = accepted;
+        let deadline = Instant::now() + listener.preauth_timeout;
+        let meter = Arc::clone(plan.meters.listener(&listener.name));
+        let _guard = meter.enter();
+        let arrival = self.arrival.clone();
+        let arriving = arrival.receive(&listener, &meter, stream, peer, local, deadline);
+        let Some(arrived) = arriving.await else { return };
+        let securing = arrival.secure_implicit(&plan, &listener, arrived.stream, deadline);
+        let Ok(stream) = securing.await else { return };
+        let tls = stream.tls_info();
+        let is_h2 = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
+        let connection = HttpConnection::new(self, plan, listener, id, arrived.client, arrived.local, tls);
+        // Boxed: the futures of the two versions differ much in size.
+        if is_h2 {
+            Box::pin(h2_server::serve(connection, stream, deadline, draining)).await;
+        } else {
+            Box::pin(h1_server::serve(connection, stream, deadline, draining)).await;
+        }
+    }
 }
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("placement", &self.placement).finish_non_exhaustive()
-    }
-}
-
-// === impl HttpConnection ===
-
-impl HttpConnection {
-    pub(crate) fn new(
-        service: Service,
-        plan: Arc<ActivePlan>,
-        listener: Arc<Listener>,
-        id: SessionId,
-        client: SocketAddr,
-        local: SocketAddr,
-        tls: Option<TlsInfo>,
-    ) -> Self {
-        Self { service, plan, listener, id, client, local, tls, seen: Arc::default() }
-    }
-
-    /// Returns whether a reload has replaced the plan.
-    pub(crate) fn is_outdated(&self) -> bool {
-        !Arc::ptr_eq(&self.plan, &self.service.placement.current().hold())
-    }
-
-    /// Takes over the plan in force. A connection may live for much longer than the plan that it began under, and each
-    /// of its requests is routed by itself.
-    pub(crate) fn renew(&mut self) {
-        if self.is_outdated() {
-            self.plan = self.service.placement.current().now();
-        }
-    }
-
-    /// Returns the client as a backend may learn of it.
-    pub(crate) fn identity(&self) -> ClientIdentity {
-        ClientIdentity {
-            client: self.client,
-            local: self.local,
-            tls: self.tls.clone(),
-            session: self.id.to_string(),
-            ttl: self.plan.plan.server.proxy_ttl,
-        }
-    }
-
-    /// Returns whether this is the first request of `account` to `destination` on this connection.
-    pub(crate) fn is_first(&self, account: &Arc<str>, destination: &Name) -> bool {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.iter().any(|(name, place)| name == account && place == destination) {
-            return false;
-        }
-        if seen.len() >= MAX_SEEN {
-            seen.remove(0);
-        }
-        seen.push((Arc::clone(account), Name::clone(destination)));
-        true
     }
 }
