@@ -74,6 +74,7 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
     };
     let max_connections = count("max_connections", 8192, 1);
     let max_connections_per_ip = count("max_connections_per_ip", 256, 0);
+    let max_connections_per_front = count("max_connections_per_front", 4096, 0);
     let preauth_timeout = entry.limit("preauth_timeout", Duration::from_secs(30));
     let max_auth_attempts = u32::try_from(entry.integer("max_auth_attempts", 3, 1..=1000)).unwrap_or(3);
     let trusted_fronts = networks(entry, "trusted_fronts");
@@ -89,6 +90,7 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
         proxy_trusted,
         max_connections,
         max_connections_per_ip,
+        max_connections_per_front,
         preauth_timeout,
         max_auth_attempts,
         trusted_fronts,
