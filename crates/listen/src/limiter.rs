@@ -148,11 +148,11 @@ impl Drop for Permit {
 
 impl Holder {
     fn client(address: IpAddr) -> Self {
-        Self::Client(types::network::of(address))
+        Self::Client(types::network::client_network(address))
     }
 
     fn front(address: IpAddr) -> Self {
-        Self::Front(types::network::of(address))
+        Self::Front(types::network::client_network(address))
     }
 
     const fn refusal(self) -> ConnectionRefusal {

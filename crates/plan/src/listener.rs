@@ -6,7 +6,7 @@ use std::time::Duration;
 use types::protocol::Protocol;
 
 use crate::name::Name;
-use crate::network::Network;
+use types::network::Network;
 
 /// `[listener.NAME]`.
 #[derive(Debug)]

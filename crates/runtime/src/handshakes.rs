@@ -82,7 +82,7 @@ impl Handshakes {
 
 impl Inner {
     fn join(&self, address: IpAddr) -> Member<'_> {
-        let network = types::network::of(address);
+        let network = types::network::client_network(address);
         let mut networks = self.lock();
         let entry = networks.entry(network).or_insert_with(|| Network {
             permits: Arc::new(Semaphore::new(self.network_limit)),

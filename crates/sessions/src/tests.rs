@@ -34,7 +34,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-/// What a future says when it is polled once.
+/// Polls a future once and returns its output, if it is ready.
 async fn now<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     std::future::poll_fn(|context| {
@@ -120,7 +120,7 @@ async fn a_kick_ends_sessions_and_catches_logins_under_way() {
     let mut login = begin(&registry, "alice");
     login.wait_released().await.unwrap();
     assert_eq!(registry.kick_account("alice"), Kicked { sessions: 1, logins: 1 });
-    assert_eq!(registry.kick_account("alice"), Kicked { sessions: 0, logins: 1 }, "told already");
+    assert_eq!(registry.kick_account("alice"), Kicked { sessions: 0, logins: 1 }, "already asked");
     assert_eq!(registry.kick_account("bob"), Kicked::default());
     assert_eq!(session.ended().await, EndReason::Kick);
     let Err(Unconfirmed::Outdated(mut login)) = login.confirm("old".into()) else { panic!("not caught") };
@@ -131,7 +131,7 @@ async fn a_kick_ends_sessions_and_catches_logins_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bump_has_logins_routed_afresh_and_lets_sessions_be() {
+async fn a_bump_has_logins_looked_up_again_and_ends_no_session() {
     let registry = registry();
     let session = session(&registry, "alice", "old");
     let login = begin(&registry, "alice");
@@ -311,7 +311,7 @@ async fn a_drain_spreads_and_a_kick_does_not_wait_for_it() {
     assert_eq!(counts(&registry), (0, 0, 0));
 }
 
-/// Logs in over and over, as `mapping` says, and ends every other session only when told.
+/// Logs in over and over, as `mapping` says, and ends every other session only when it is asked to.
 async fn log_in_until(
     registry: Registry,
     mapping: Arc<AtomicUsize>,
@@ -396,7 +396,7 @@ async fn end(registry: &RegistryControl, mut task: tokio::task::JoinHandle<()>) 
 }
 
 /// A kick meets every login of its account, as a session or under way: none that was looked up before the
-/// kick is a session that was not told.
+/// kick is a session that was not asked to end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_login_slips_through_a_kick() {
     let registry = Arc::new(Registry::new(Limits::default()).1);
@@ -430,9 +430,9 @@ async fn the_end_of_what_was_kicked_can_be_awaited() {
     let later = session(&registry, "alice", "new");
     let ending = registry.ending(|info| &*info.destination == "old");
     assert_eq!(ending.count(), 1, "bob was not kicked");
-    assert_eq!(now(ending.gone()).await, None);
+    assert_eq!(now(ending.all_left()).await, None);
     drop(first);
-    assert_eq!((now(ending.gone()).await, ending.count()), (Some(()), 0));
+    assert_eq!((now(ending.all_left()).await, ending.count()), (Some(()), 0));
     assert_eq!(registry.ending(|_| true).count(), 0);
     drop((later, bystander));
 }

@@ -8,8 +8,8 @@ use types::protocol::Protocol;
 
 use crate::draft::ListenerPlaces;
 use crate::read::{At, Table};
-use plan::network::Network;
 use plan::{Listener, ProxyIn, TlsMode};
+use types::network::Network;
 
 pub(crate) const TLS_MODES: [(&str, TlsMode); 3] =
     [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("plain", TlsMode::Plain)];
