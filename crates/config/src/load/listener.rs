@@ -57,17 +57,9 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
     let proxy = entry.word("proxy_protocol", &modes);
     let proxy_trusted = networks(entry, "proxy_trusted");
     if let Some(proxy) = &proxy
-        && proxy.value != ProxyIn::Off
         && proxy_trusted.is_empty()
-        && !entry.has_items("proxy_trusted")
     {
-        let help = "add proxy_trusted = [\"192.0.2.0/24\"] with the networks of your load balancers";
-        entry.problems.error(
-            &proxy.key,
-            proxy.span.clone(),
-            "proxy_protocol is on, and proxy_trusted names nobody",
-            help,
-        );
+        check_balancers(entry, proxy);
     }
     let count = |key, default, min| {
         usize::try_from(entry.integer(key, default, min..=10_000_000)).unwrap_or(usize::MAX)
@@ -98,6 +90,19 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
     };
     let places = ListenerPlaces { path: entry.path.clone(), protocol: protocol.span, tls: tls.span, bind };
     Some((listener, places))
+}
+
+/// Refuses a listener that reads PROXY headers and names no peer that may send one.
+fn check_balancers(entry: &Table<'_>, proxy: &At<ProxyIn>) {
+    if proxy.value == ProxyIn::Off || entry.has_items("proxy_trusted") {
+        return;
+    }
+    entry.problems.error(
+        &proxy.key,
+        proxy.span.clone(),
+        "proxy_protocol is on, and proxy_trusted names nobody",
+        "add proxy_trusted = [\"192.0.2.0/24\"] with the networks of your load balancers",
+    );
 }
 
 /// At least one socket address.
