@@ -165,7 +165,7 @@ pub const KEYS: &[Key] = &[
     key("admin.metrics_public", Boolean, "false", "Serve metrics without a token."),
     key("admin.config_write", Boolean, "false", "Accepted for compatibility with newer files; not implemented yet."),
     key("limits.auth_delay_max", Duration, "15s", "Longest delay before a failed login is answered; it grows from the third failure of an account and from the ninth of a client address, and one failure is forgotten every 30 s; 0s = no delay."),
-    key("limits.logins_in_flight_per_account", Integer(0, 1_000_000), "8", "Maximum number of logins in progress per account; 0 = no limit."),
+    key("limits.logins_in_flight_per_account", Integer(0, 1_000_000), "8", "Maximum number of logins in progress per account and client network (an IPv4 address or an IPv6 /64); further logins wait; 0 = no limit."),
     key("limits.connections_per_account", Integer(0, 1_000_000), "0", "Maximum number of sessions per account; 0 = no limit."),
     key("limits.handshakes_per_core", Integer(1, 1_000_000), "256", "Maximum number of TLS handshakes that compute or are ready to, per CPU core; one client network may have a quarter of them. A handshake that waits for its client does not count."),
     key("moves.journal", Text, "", "SQLite file for the journal of moves; unset = a file in state_dir."),

@@ -136,7 +136,12 @@ async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Option<Logi
         }
         let verdict = match Box::pin(Attempted::new(client, attempt).log_in()).await {
             Ok(login) => return Ok(Some(login)),
-            Err(LoginError::ClientGone(broken)) => return Err(broken),
+            Err(LoginError::ClientGone(broken, _)) => return Err(broken),
+            Err(LoginError::ClientTimedOut(_)) => {
+                let words = client.dialogue.farewell(CloseReason::TimedOut);
+                client.send(&words).await?;
+                return Ok(None);
+            }
             Err(LoginError::Failed(verdict, _)) => verdict,
         };
         if matches!(verdict, Verdict::Refused(_)) {
