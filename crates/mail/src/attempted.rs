@@ -73,7 +73,7 @@ impl<'c> Attempted<'c> {
         plan.meters
             .leg(protocol, destination.as_deref().unwrap_or_default())
             .login(mechanism.name(), error.result());
-        if matches!(error, LoginError::Failed(Verdict::Refused(_), _)) {
+        if error.is_refusal() {
             let delay = shared.recorder.refused(&listener, address, account.as_deref());
             // Nothing is read from the client meanwhile. Hanging up and connecting again would save it no time, since
             // the slot of this connection is taken until then.
