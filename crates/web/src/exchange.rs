@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http_proto::{Framing, RequestHead, ResponseHead, Version, forwarded};
+use identity::ThrottleKey;
 use plan::{Name, TlsMode};
 use types::fault::Fault;
 use types::outcome::LoginResult;
@@ -117,7 +118,18 @@ impl<'a> Exchange<'a> {
             .leg(Protocol::Http.name(), destination)
             .login(self.scheme, LoginResult::Rejected);
         connection.log_failure(account.unwrap_or_default().as_bytes(), LoginResult::Rejected);
-        connection.service.recorder.refused(&connection.listener, connection.client.ip(), account)
+        let key = self.throttle_key(account);
+        connection.service.recorder.refused(&connection.listener, connection.client.ip(), key.as_ref())
+    }
+
+    /// Returns the name under which a login is counted: that of its credentials, or the account of a token.
+    fn throttle_key(&self, account: Option<&str>) -> Option<ThrottleKey> {
+        if let Some(value) = self.head.fields.get("authorization")
+            && let Some(key) = self.connection.plan.rules.throttle_key_of_authorization(value)
+        {
+            return Some(key);
+        }
+        account.map(ThrottleKey::of_account)
     }
 
     /// Returns whether the request may be sent a second time: it is idempotent (RFC 9110 section 9.2.2) or was not
@@ -226,7 +238,7 @@ impl<'a> Exchange<'a> {
                 .meters
                 .leg(Protocol::Http.name(), &route.destination)
                 .login(self.scheme, LoginResult::Accepted);
-            connection.service.recorder.accepted(Some(account));
+            connection.service.recorder.accepted(self.throttle_key(Some(account)).as_ref());
             let account = connection.service.recorder.show(account);
             tracing::info!(
                 %account,

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from clients import sasl
 from clients.addresses import fresh
-from lab.layout import ACCOUNTS, address
+from lab.layout import ACCOUNTS, MASTER, address
 from lab.waiting import until
 
 from .api import Managed
@@ -82,3 +82,19 @@ class Owner(Managed):
             talk, began = self.dial(proxy=self.guarded), time.monotonic()
             self.assert_ok(talk.login(ALICE, ACCOUNTS[ALICE]))
             self.assertLess(time.monotonic() - began, 5)
+
+
+class Spellings(Managed):
+    def test_another_spelling_does_not_reset_the_throttle(self):
+        def change(document):
+            defaults(document)
+            del document["mapping"]["normalize"]
+        proxy, guess = self.managed_proxy("spellings", 59, change), secret("guess-in-many-spellings")
+        # Each by an authorization identity, a mailbox of the master user, or a case of its own, and from its own address.
+        for user, authzid in ((MASTER, ALICE), (MASTER.upper(), address("bob")), (f"{ALICE}*{MASTER}", ""),
+                              (f"{address('bob')}*{MASTER.title()}", "")):
+            self.assert_no(self.dial(proxy=proxy).authenticate(sasl.plain(user, guess, authzid=authzid)))
+        talk, began = self.dial(proxy=proxy), time.monotonic()
+        self.assert_no(talk.authenticate(sasl.plain(MASTER, guess, authzid=address("carol"))))
+        # Two failures are free, then the answer waits for 1, 2 and 4 seconds.
+        self.assertGreater(time.monotonic() - began, 4)
