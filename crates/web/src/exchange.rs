@@ -9,6 +9,7 @@ use types::fault::Fault;
 use types::outcome::LoginResult;
 use types::protocol::Protocol;
 
+use crate::after::{After, Opened, give};
 use crate::backend_end::BackendEnd;
 use crate::body::{Piece, Source};
 use crate::client::Client;
@@ -17,7 +18,6 @@ use crate::decide::Prefix;
 use crate::local_reply::LocalReply;
 use crate::outcome::{ExchangeFailure, ExchangeOutcome, H2Halves};
 use crate::relay;
-use crate::request::{After, Opened, give};
 use crate::route::{Route, RouteFinder};
 use crate::upgrade;
 use crate::watch::Watch;

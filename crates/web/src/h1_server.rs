@@ -8,12 +8,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::after::After;
 use crate::client::H1Client;
 use crate::connection::HttpConnection;
 use crate::half::{ReadHalf, WriteHalf, split};
 use crate::local_reply::LocalReply;
 use crate::reader::{NoHead, Reader};
-use crate::request::After;
 use crate::{request, tunnel};
 
 /// How long the bytes of a client are read and discarded after its last response (RFC 9112 section 9.6): closing a

@@ -15,12 +15,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::after::After;
 use crate::body::Source;
 use crate::client::H2Client;
 use crate::connection::HttpConnection;
 use crate::convert;
 use crate::meter::Metered;
-use crate::request::{self, After};
+use crate::request;
 use crate::stream::{Incoming, Tunnel};
 use crate::tunnel;
 

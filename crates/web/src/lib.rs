@@ -7,7 +7,7 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `service` | [`Service`]: from accept to the HTTP version that is spoken |
+//! | `service`, `serve` | [`Service`]: what connections share; from accept to the HTTP version that is spoken |
 //! | `connection` | one client's connection: what its requests share |
 //! | `h1_server`, `h2_server` | a client's connection: HTTP/1 one request at a time, HTTP/2 many at once |
 //! | `request` | one request: decide, find a route, carry the exchange |
@@ -19,9 +19,10 @@
 //! | `backend`, `pool` | connections to backends, and the idle ones |
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
 //! | `upgrade`, `tunnel`, `backend_end` | WebSocket |
-//! | `local_reply` | responses of our own |
+//! | `after`, `local_reply` | what follows an exchange; responses of our own |
 //! | `convert`, `meter` | heads of the `h2` library and ours; floods of HTTP/2 frames |
 
+mod after;
 mod backend;
 mod backend_end;
 mod body;
@@ -42,6 +43,7 @@ mod reader;
 mod relay;
 mod request;
 mod route;
+mod serve;
 mod service;
 mod stream;
 mod tunnel;

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use http_proto::{BadHead, RequestHead};
-use plan::Name;
-use sessions::SessionTicket;
 use types::outcome::LoginResult;
 
-use crate::backend_end::BackendEnd;
+use crate::after::{After, give};
 use crate::body::{Broken, Source};
 use crate::client::Client;
 use crate::connection::HttpConnection;
@@ -16,23 +14,6 @@ use crate::exchange::Exchange;
 use crate::local_reply::LocalReply;
 use crate::route::{NoRoute, Route, RouteFinder};
 use crate::upgrade;
-
-/// What follows an exchange on the client's connection.
-pub(crate) enum After {
-    /// The request was read and answered: another one may follow.
-    InStep,
-    /// Part of the request or of the response is missing: the connection can only be closed.
-    OutOfStep,
-    /// The connection becomes a tunnel.
-    Tunnel(Box<Opened>),
-}
-
-/// A tunnel that both sides have agreed on.
-pub(crate) struct Opened {
-    pub(crate) end: BackendEnd,
-    pub(crate) ticket: SessionTicket,
-    pub(crate) destination: Name,
-}
 
 /// How often the rules are applied to one request while reloads replace them.
 const MAX_RULES: u32 = 4;
@@ -115,20 +96,4 @@ pub(crate) async fn reject<C: Client>(connection: &HttpConnection, bad: &BadHead
     connection.log_refusal(bad.label());
     let _ = LocalReply::bad(bad.status(), bad.label()).give(client, b"", true).await;
     After::OutOfStep
-}
-
-/// Gives a response of our own.
-pub(crate) async fn give<S: Source, C: Client>(
-    reply: LocalReply,
-    method: &[u8],
-    source: &S,
-    client: &mut C,
-    last: bool,
-) -> After {
-    // The rest of a body that is not read would be taken for the next request.
-    let last = last || !source.is_finished();
-    match reply.give(client, method, last).await {
-        Ok(()) if source.is_finished() => After::InStep,
-        _ => After::OutOfStep,
-    }
 }

@@ -9,9 +9,9 @@ use runtime::{BridgedSession, Ledger, NoBoundary};
 use sessions::SessionTicket;
 use tls::Stream;
 
+use crate::after::Opened;
 use crate::backend_end::{BackendEnd, TunnelStream};
 use crate::connection::HttpConnection;
-use crate::request::Opened;
 use crate::stream::Tunnel;
 
 /// How long the other side may still send after one side has closed (RFC 6455 section 7.1.1).
