@@ -4,12 +4,6 @@ use api::Diagnostic;
 use mapping::line::{BadLines, LineError};
 use mapping::store::LoadError;
 
-/// The configuration's report.
-#[must_use]
-pub fn of_configuration(report: &config::Report) -> Vec<Diagnostic> {
-    serde_json::from_value(report.to_json()).unwrap_or_default()
-}
-
 /// Everything that is wrong with a mapping: each line, or the one thing that keeps it from being read at all.
 #[must_use]
 pub fn of_mapping(error: &LoadError) -> Vec<Diagnostic> {

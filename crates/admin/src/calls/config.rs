@@ -7,7 +7,6 @@ use axum::extract::State;
 use crate::audit::Act;
 use crate::failure::{Answer, Failure};
 use crate::parameters::Parameters;
-use crate::remarks;
 use crate::shared::{Caller, Shared};
 
 /// See the module's comment.
@@ -18,10 +17,9 @@ pub(crate) async fn reload(
 ) -> Answer<Json<ConfigReloaded>> {
     parameters.only(&[])?;
     let outcome = match shared.app_handle.reload().await {
-        Ok(reload) => Ok(Json(ConfigReloaded {
-            restart_required: reload.restart_required,
-            warnings: remarks::of_configuration(&reload.warnings),
-        })),
+        Ok(reload) => {
+            Ok(Json(ConfigReloaded { restart_required: reload.restart_required, warnings: reload.warnings }))
+        }
         Err(error) => Err(Failure::from(error)),
     };
     let path = shared.plan().plan.path.display().to_string();
