@@ -3,13 +3,13 @@
 //! What must never happen here: a caller that waits long for a proxy that is gone, or an order that silently reaches only
 //! some of them.
 
-use cluster::Bus;
+use cluster::Publisher;
 
 use crate::order::Order;
 
 /// Publishes an order, and waits until the other proxies have carried it out, for two seconds at most. A proxy that
 /// could not be reached flushes its cache when it receives another message of ours.
-pub(crate) async fn publish(bus: &Bus, order: &Order) {
+pub(crate) async fn publish(publisher: &Publisher, order: &Order) {
     let Some(messages) = order.write() else {
         tracing::warn!(
             order = order.label(),
@@ -17,7 +17,7 @@ pub(crate) async fn publish(bus: &Bus, order: &Order) {
         );
         return;
     };
-    match bus.publish(messages).await {
+    match publisher.publish(messages).await {
         Ok(delivery) if delivery.silent.is_empty() => {}
         Ok(delivery) => {
             tracing::warn!(order = order.label(), silent = ?delivery.silent,

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use connection::{Broken, Next};
 use credentials::attempt::Attempt;
+use credentials::mechanism::Family;
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, ClientEvent, Step};
 use mail_proto::verdict::{Reply, Verdict};
 use placement::{Candidate, Dial};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use types::fault::Fault;
 use types::outcome::LoginResult;
 use upstream::ClientIdentity;
@@ -36,9 +37,18 @@ pub(crate) struct AuthenticatedLeg {
 enum ReplayOutcome {
     Accepted(Reply),
     Verdict(Verdict),
-    Fault(Fault),
+    /// No credential was sent.
+    Unusable(Fault),
+    /// The backend has received the credential, or a part of it, and sent no verdict.
+    Unanswered(Fault),
     ClientGone(Broken),
+    /// The client did not answer the challenges within [`CLIENT_TIME`].
+    ClientTimedOut,
 }
+
+/// How long a client may take to answer the challenges of one login, in total. Mail programs answer at once. Meanwhile
+/// the login occupies one of the places of its account and client network, and a connection to the backend.
+const CLIENT_TIME: Duration = Duration::from_secs(10);
 
 // === impl LoginDial ===
 
@@ -65,6 +75,8 @@ impl Dial for LoginDial<'_> {
         meter.opened(leg.steps.connect, tls, leg.steps.greeting);
 
         let began = Instant::now();
+        let limit = candidate.plan.plan.server.backend_auth_timeout;
+        let deadline = (began + limit).min(self.client.login_deadline());
         let outcome = Box::pin(self.exchange(&mut leg, deadline)).await;
         let replay_took = began.elapsed();
         match outcome {
@@ -86,8 +98,15 @@ impl Dial for LoginDial<'_> {
             ReplayOutcome::Verdict(verdict @ (Verdict::Accepted(_) | Verdict::Unavailable)) => {
                 Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
-            ReplayOutcome::Fault(fault) => Err(self.unavailable(candidate, fault)),
-            ReplayOutcome::ClientGone(broken) => Err(LoginError::ClientGone(broken)),
+            ReplayOutcome::Unusable(fault) => Err(self.unavailable(candidate, fault)),
+            ReplayOutcome::Unanswered(fault) => {
+                self.log_fault(candidate, fault);
+                Err(LoginError::Unanswered)
+            }
+            ReplayOutcome::ClientGone(broken) => {
+                Err(LoginError::ClientGone(broken, self.abandoned(candidate)))
+            }
+            ReplayOutcome::ClientTimedOut => Err(LoginError::ClientTimedOut(self.abandoned(candidate))),
         }
     }
 
@@ -102,17 +121,18 @@ impl LoginDial<'_> {
     async fn exchange(&mut self, leg: &mut Leg, mut deadline: Instant) -> ReplayOutcome {
         let mut written = match leg.replay.authenticate(self.attempt) {
             Step::Write(bytes) => leg.connection.write(bytes.expose()).await,
-            Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Fault(fault),
-            _ => return ReplayOutcome::Fault(Fault::Protocol),
+            Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Unusable(fault),
+            _ => return ReplayOutcome::Unusable(Fault::Protocol),
         };
+        let mut client_time = CLIENT_TIME;
         loop {
             if written.is_err() {
-                return ReplayOutcome::Fault(Fault::Closed);
+                return ReplayOutcome::Unanswered(Fault::Closed);
             }
             let event = match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
-                Err(_) => return ReplayOutcome::Fault(Fault::TimedOut),
-                Ok(Err(_)) => return ReplayOutcome::Fault(Fault::Closed),
-                Ok(Ok(Next::StartTls | Next::Close)) => return ReplayOutcome::Fault(Fault::Protocol),
+                Err(_) => return ReplayOutcome::Unanswered(Fault::TimedOut),
+                Ok(Err(_)) => return ReplayOutcome::Unanswered(Fault::Closed),
+                Ok(Ok(Next::StartTls | Next::Close)) => return ReplayOutcome::Unanswered(Fault::Protocol),
                 Ok(Ok(Next::Event(event))) => event,
             };
             let challenge = match event {
@@ -122,19 +142,22 @@ impl LoginDial<'_> {
                     return ReplayOutcome::Verdict(Verdict::Refused(Some(reply)));
                 }
                 BackendEvent::NotNow(reply) => return ReplayOutcome::Verdict(Verdict::NotNow(reply)),
-                BackendEvent::Broken(fault) => return ReplayOutcome::Fault(fault),
-                BackendEvent::Ready { .. } => return ReplayOutcome::Fault(Fault::Protocol),
+                BackendEvent::Broken(fault) => return ReplayOutcome::Unanswered(fault),
+                BackendEvent::Ready { .. } => return ReplayOutcome::Unanswered(Fault::Protocol),
             };
             let passed_on = Instant::now();
-            let response = match self.challenge_client(&challenge).await {
-                Ok(Some(ClientEvent::Response(response))) => response,
-                Ok(Some(ClientEvent::Cancelled)) => return ReplayOutcome::Verdict(Verdict::Cancelled),
-                Ok(Some(ClientEvent::Attempt(_)) | None) => {
+            let response = match timeout(client_time, self.challenge_client(&challenge)).await {
+                Ok(Ok(Some(ClientEvent::Response(response)))) => response,
+                Ok(Ok(Some(ClientEvent::Cancelled))) => return ReplayOutcome::Verdict(Verdict::Cancelled),
+                Ok(Ok(Some(ClientEvent::Attempt(_)) | None)) => {
                     return ReplayOutcome::ClientGone(Broken::Closed);
                 }
-                Err(broken) => return ReplayOutcome::ClientGone(broken),
+                Ok(Err(broken)) => return ReplayOutcome::ClientGone(broken),
+                Err(_) => return ReplayOutcome::ClientTimedOut,
             };
-            deadline += passed_on.elapsed();
+            let client_took = passed_on.elapsed();
+            deadline += client_took;
+            client_time = client_time.saturating_sub(client_took);
             written = leg.connection.write(leg.replay.respond(response).expose()).await;
         }
     }
@@ -152,10 +175,27 @@ impl LoginDial<'_> {
         LoginError::Failed(Verdict::Refused(reply), LoginResult::Rejected)
     }
 
+    /// Returns the result of a login that the client did not finish. A challenge to a token means that the backend has
+    /// rejected it (RFC 7628 section 3.2.3), so such a login is a failed one, which the client must not be able to hide.
+    fn abandoned(&self, candidate: &Candidate) -> LoginResult {
+        match self.attempt.mechanism().family() {
+            Family::OAuthBearer | Family::XOAuth2 => {
+                let account = candidate.account.as_deref().unwrap_or_default();
+                self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
+                LoginResult::Rejected
+            }
+            Family::Plain | Family::Login | Family::Scram => LoginResult::ClientGone,
+        }
+    }
+
     fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {
+        self.log_fault(candidate, fault);
+        LoginError::unavailable(LoginResult::Unavailable)
+    }
+
+    fn log_fault(&self, candidate: &Candidate, fault: Fault) {
         let destination = &candidate.destination;
         candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault);
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
-        LoginError::unavailable(LoginResult::Unavailable)
     }
 }

@@ -1,9 +1,9 @@
-//! What a hold costs the logins that wait for it.
+//! The logins that waited for a hold.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The cost of a hold for the logins that waited for it.
+/// How many logins waited for a hold, and for how long.
 #[derive(Debug, Default)]
 pub struct HoldStats {
     logins: AtomicUsize,
@@ -13,19 +13,19 @@ pub struct HoldStats {
 // === impl HoldStats ===
 
 impl HoldStats {
-    /// Logins that waited and then went on.
+    /// Returns how many logins waited and then went on.
     #[must_use]
     pub fn logins(&self) -> usize {
         self.logins.load(Ordering::Relaxed)
     }
 
-    /// The longest wait of one of them, in whole milliseconds.
+    /// Returns the longest wait of one login, in whole milliseconds.
     #[must_use]
     pub fn longest(&self) -> Duration {
         Duration::from_millis(self.longest_ms.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn note(&self, waited: Duration) {
+    pub(crate) fn record(&self, waited: Duration) {
         self.logins.fetch_add(1, Ordering::Relaxed);
         let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         self.longest_ms.fetch_max(millis, Ordering::Relaxed);

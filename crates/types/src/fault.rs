@@ -34,7 +34,7 @@ pub enum Fault {
     Protocol,
     /// The backend closed the connection in the dialogue.
     Closed,
-    /// The backend did not answer within `backend_timeout`.
+    /// The backend did not answer in time: within `backend_timeout`, or `backend_auth_timeout` after a credential.
     TimedOut,
     /// `proxy_ttl` is used up, or the address is one of our own listeners.
     Loop,

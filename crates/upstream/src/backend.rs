@@ -198,7 +198,7 @@ impl Backend {
         Protocol::ALL.into_iter().filter(has).map(|protocol| (protocol, self.health(protocol).snapshot()))
     }
 
-    /// Returns the limit for connecting and authenticating together.
+    /// Returns the limit for getting a connection ready for a credential or a request.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         self.timeout
