@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use listen::Permit;
 use plan::{Listener, Name};
 use runtime::ActivePlan;
 use tls::TlsInfo;
-use types::outcome::LoginResult;
+use tokio::sync::Notify;
+use types::outcome::{ConnectionRefusal, LoginResult};
 use types::session_id::SessionId;
 use upstream::ClientIdentity;
 
+use crate::memory::{ConnectionMemory, MemoryFull};
 use crate::service::Service;
 
 /// One client's connection, as its next request finds it.
@@ -23,6 +26,10 @@ pub(crate) struct HttpConnection {
     pub(crate) client: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) tls: Option<TlsInfo>,
+    /// What the unanswered requests of this connection hold.
+    pub(crate) memory: Arc<ConnectionMemory>,
+    /// Notified once, at the first login on this connection.
+    pub(crate) logged_in: Arc<Notify>,
     logged: Arc<Mutex<LoggedAccounts>>,
 }
 
@@ -45,7 +52,22 @@ impl HttpConnection {
         local: SocketAddr,
         tls: Option<TlsInfo>,
     ) -> Self {
-        Self { service, plan, listener, id, client, local, tls, logged: Arc::default() }
+        let http = &plan.plan.http;
+        let network = if listener.trusts_front(client.ip()) { None } else { Some(client.ip()) };
+        let limiter = Arc::clone(&service.memory);
+        let memory = ConnectionMemory::new(limiter, network, http.max_head_size, http.body_extract_cap);
+        Self {
+            service,
+            plan,
+            listener,
+            id,
+            client,
+            local,
+            tls,
+            memory: Arc::new(memory),
+            logged_in: Arc::default(),
+            logged: Arc::default(),
+        }
     }
 
     /// Returns whether a reload has replaced the plan.
@@ -75,6 +97,23 @@ impl HttpConnection {
     /// Writes the log line of a failed login.
     pub(crate) fn log_failure(&self, account: &[u8], reason: LoginResult) {
         self.service.recorder.log_failure(self.id, &self.listener, self.client.ip(), account, reason);
+    }
+
+    /// Counts a request in progress, under the listener's limits on connections: over HTTP/2, too, a client network
+    /// gets no more connections to backends than it may have connections here.
+    ///
+    /// # Errors
+    /// Returns the limit that is reached.
+    pub(crate) fn admit_request(&self) -> Result<Permit, ConnectionRefusal> {
+        let client = self.client.ip();
+        let per_ip =
+            if self.listener.trusts_front(client) { 0 } else { self.listener.max_connections_per_ip };
+        self.service.requests.take(client, self.listener.max_connections, per_ip)
+    }
+
+    /// Logs that a request may not hold more memory.
+    pub(crate) fn log_full(&self, full: MemoryFull) {
+        self.log_refusal(&full.to_string());
     }
 
     /// Writes the log line of a refused request, within the listener's budget of lines.

@@ -1,8 +1,9 @@
 //! Decides where a request goes: the first rule that matches its path, and the account that the rule finds in it.
 
+use bytes::Bytes;
 use credentials::names;
 use http_proto::path::{self, BadPath};
-use http_proto::{BadHead, RequestHead, authorization};
+use http_proto::{BadHead, Fields, RequestHead, authorization};
 use identity::{Identifier, Identity};
 use plan::{ExtractFrom, HttpRoute, HttpTarget, Name};
 use types::bad_credential::BadCredential;
@@ -12,6 +13,7 @@ use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
 use crate::connection::HttpConnection;
 use crate::local_reply;
+use crate::memory::{Claim, MemoryFull};
 
 /// What the rules say of a request.
 #[derive(Debug)]
@@ -37,12 +39,15 @@ pub(crate) enum Refused {
     Name(IdentityRefusal),
     /// Its body could not be read.
     Body(Broken),
+    /// Its body would hold more memory than it may.
+    Memory(MemoryFull),
 }
 
-/// The part of a request's body that was read to find its account.
-#[derive(Default)]
+/// The part of a request's body that was read to find its account. It is one buffer, however the body was split.
 pub(crate) struct Prefix {
-    pub(crate) pieces: Vec<Piece>,
+    data: Vec<u8>,
+    trailers: Option<Fields>,
+    memory: Claim,
 }
 
 /// Decides where the request goes. What has to be read of its body for that is left in `prefix`, where a decision by
@@ -65,8 +70,8 @@ pub(crate) async fn decide<S: Source, C: Client>(
         ExtractFrom::Header(name) => by_name(connection, head.fields.only(name).map(|value| value.to_vec()))?,
         ExtractFrom::Body(regex) => {
             let cap = plan.http.body_extract_cap;
-            let body = prefix.read(head, source, client, cap).await.map_err(Refused::Body)?;
-            let found = regex.captures(&body).and_then(|captures| captures.get(1));
+            let body = prefix.read(head, source, client, cap).await?;
+            let found = regex.captures(body).and_then(|captures| captures.get(1));
             by_name(connection, found.and_then(|found| path::form_decode(found.as_bytes())))?
         }
     };
@@ -127,6 +132,26 @@ async fn resolve(connection: &HttpConnection, head: &RequestHead) -> Option<Iden
 // === impl Prefix ===
 
 impl Prefix {
+    /// Returns an empty prefix of a request that holds `memory`.
+    pub(crate) fn new(memory: Claim) -> Self {
+        Self { data: Vec::new(), trailers: None, memory }
+    }
+
+    /// Whether nothing was read of the body.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.trailers.is_none()
+    }
+
+    /// Returns the pieces, of which there are at most two, and the memory that the request holds.
+    pub(crate) fn into_parts(self) -> (Vec<Piece>, Claim) {
+        let mut pieces = Vec::new();
+        if !self.data.is_empty() {
+            pieces.push(Piece::Data(Bytes::from(self.data)));
+        }
+        pieces.extend(self.trailers.map(Piece::Trailers));
+        (pieces, self.memory)
+    }
+
     /// Reads the body, up to `cap` bytes of it. Returns nothing of a longer body: what follows the cap could name
     /// another account.
     async fn read<S: Source, C: Client>(
@@ -135,28 +160,20 @@ impl Prefix {
         source: &mut S,
         client: &mut C,
         cap: usize,
-    ) -> Result<Vec<u8>, Broken> {
-        if self.pieces.is_empty() && head.expects_continue && !source.is_finished() {
-            client.interim(&local_reply::go_on()).await?;
+    ) -> Result<&[u8], Refused> {
+        if self.is_empty() && head.expects_continue && !source.is_finished() {
+            client.interim(&local_reply::go_on()).await.map_err(Refused::Body)?;
         }
-        let mut body = Vec::new();
-        for piece in &self.pieces {
-            if let Piece::Data(data) = piece {
-                body.extend_from_slice(data);
+        while self.data.len() <= cap {
+            match source.piece().await.map_err(Refused::Body)? {
+                Some(Piece::Data(data)) => {
+                    self.memory.grow(data.len()).map_err(Refused::Memory)?;
+                    self.data.extend_from_slice(&data);
+                }
+                Some(Piece::Trailers(fields)) => self.trailers = Some(fields),
+                None => return Ok(&self.data),
             }
         }
-        if body.len() > cap {
-            return Ok(Vec::new());
-        }
-        while let Some(piece) = source.piece().await? {
-            if let Piece::Data(data) = &piece {
-                body.extend_from_slice(data);
-            }
-            self.pieces.push(piece);
-            if body.len() > cap {
-                return Ok(Vec::new());
-            }
-        }
-        Ok(body)
+        Ok(&[])
     }
 }

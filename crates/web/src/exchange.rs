@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::connection::HttpConnection;
 use crate::decide::Prefix;
 use crate::local_reply::LocalReply;
+use crate::memory::Claim;
 use crate::outcome::{ExchangeFailure, ExchangeOutcome, H2Halves};
 use crate::relay;
 use crate::route::{Route, RouteFinder};
@@ -27,6 +28,8 @@ pub(crate) struct Exchange<'a> {
     connection: &'a HttpConnection,
     head: RequestHead,
     prefix: Vec<Piece>,
+    /// The memory of the request, until a backend has answered it.
+    memory: Claim,
     /// Whether a 401 is a failed login.
     has_credentials: bool,
     /// The scheme of the credentials, for metrics and the log.
@@ -41,8 +44,9 @@ impl<'a> Exchange<'a> {
             Some(value) => (true, scheme(value)),
             None => (false, "none"),
         };
-        prepare(connection, &mut head, !prefix.pieces.is_empty());
-        Self { connection, head, prefix: prefix.pieces, has_credentials, scheme }
+        prepare(connection, &mut head, !prefix.is_empty());
+        let (prefix, memory) = prefix.into_parts();
+        Self { connection, head, prefix, memory, has_credentials, scheme }
     }
 
     /// Carries the exchange over `route`, a second time where the backend had closed a reused connection.
@@ -70,7 +74,7 @@ impl<'a> Exchange<'a> {
             let finder = RouteFinder { connection, upgrades: self.head.upgrade.is_some() };
             route.leg.connection = match finder.connect(&route.backend, route.leg.plan).await {
                 Ok(connection) => connection,
-                Err(reply) => return give(reply, &self.head.method, source, client, last).await,
+                Err(reply) => return give(connection, reply, &self.head.method, source, client, last).await,
             };
             route.leg.is_reused = false;
             ended = self.carry(&mut route, source, client).await;
@@ -92,7 +96,12 @@ impl<'a> Exchange<'a> {
         let this = &*self;
         let record_status = |status| match status {
             401 if this.has_credentials => this.refused(account.as_deref(), &destination),
-            _ => Duration::ZERO,
+            // A refused request is counted until its end: anybody can have one.
+            401 | 403 => Duration::ZERO,
+            _ => {
+                this.memory.release();
+                Duration::ZERO
+            }
         };
         let watch = Watch {
             ticket: &route.ticket,
@@ -178,7 +187,7 @@ impl<'a> Exchange<'a> {
                     tracing::warn!(%destination, reason = %failure, "the destination sent no usable response");
                     self.report(&route, Err(fault));
                 }
-                give(LocalReply::failed(&failure), method, source, client, last).await
+                give(connection, LocalReply::failed(&failure), method, source, client, last).await
             }
             ExchangeOutcome::Cut(why) => {
                 tracing::debug!(destination = %route.destination, why, "exchange cut");
@@ -201,10 +210,12 @@ impl<'a> Exchange<'a> {
         client: &mut C,
     ) -> After {
         let Some(end) = BackendEnd::of(route.leg.connection, halves) else {
-            return give(LocalReply::NO_UPGRADE, &self.head.method, source, client, true).await;
+            return give(self.connection, LocalReply::NO_UPGRADE, &self.head.method, source, client, true)
+                .await;
         };
         let Some(reply) = upgrade::reply(&self.head, head) else {
-            return give(LocalReply::BAD_GATEWAY, &self.head.method, source, client, true).await;
+            return give(self.connection, LocalReply::BAD_GATEWAY, &self.head.method, source, client, true)
+                .await;
         };
         match client.begin(reply, None, false).await {
             Ok(()) => {
@@ -233,6 +244,7 @@ impl<'a> Exchange<'a> {
             return;
         };
         if connection.is_first(account, &route.destination) {
+            connection.logged_in.notify_one();
             connection
                 .plan
                 .meters

@@ -13,6 +13,7 @@ use crate::client::H1Client;
 use crate::connection::HttpConnection;
 use crate::half::{ReadHalf, WriteHalf, split};
 use crate::local_reply::LocalReply;
+use crate::memory;
 use crate::reader::{NoHead, Reader};
 use crate::{request, tunnel};
 
@@ -72,8 +73,16 @@ pub(crate) async fn serve(
         connection.renew();
         let last = count >= max_requests || !head.keeps_alive || draining.is_cancelled();
         let mut client = H1Client::new(&mut writer, head.version, last);
+        let memory = match connection.memory.claim(memory::head_size(&head)) {
+            Ok(memory) => memory,
+            Err(full) => {
+                connection.log_full(full);
+                let _ = timeout(FINAL_REPLY_TIMEOUT, LocalReply::BUSY.give(&mut client, b"", true)).await;
+                break;
+            }
+        };
         let mut body = reader.body(head.framing);
-        match Box::pin(request::serve(&connection, head, &mut body, &mut client, last)).await {
+        match Box::pin(request::serve(&connection, memory, head, &mut body, &mut client, last)).await {
             After::InStep if client.is_finished() && !client.closes => {}
             After::InStep | After::OutOfStep => break,
             After::Tunnel(opened) => {

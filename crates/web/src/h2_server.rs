@@ -11,6 +11,7 @@ use h2::{Reason, RecvStream};
 use http::Request;
 use http_proto::{BadHead, RequestHead};
 use tls::Stream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,7 @@ use crate::body::Source;
 use crate::client::H2Client;
 use crate::connection::HttpConnection;
 use crate::convert;
+use crate::memory;
 use crate::meter::Metered;
 use crate::request;
 use crate::stream::{Incoming, Tunnel};
@@ -30,6 +32,8 @@ const MAX_STREAMS: u32 = 128;
 /// Flow-control windows of a stream and of a connection: how much of an upload is held for a slow backend.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The same until the first login on the connection; also the least that a connection may have (RFC 9113 section 6.9.2).
+const INITIAL_WINDOW: u32 = 65_535;
 /// Streams that were reset before they were accepted, and streams that we reset, that the library keeps at once.
 const MAX_RESETS: usize = 32;
 /// How many streams more than half of the completed ones a client may cancel. More is a rapid-reset attack
@@ -65,11 +69,12 @@ pub(crate) async fn serve(
         keepalive,
         idle_until: Instant::now() + keepalive,
         is_closing: false,
+        logged_in: Arc::clone(&client.logged_in),
         tasks: TaskTracker::new(),
     };
     let mut client = Arc::new(client);
     let mut count = 0;
-    while let Some((request, respond)) = requests.next().await {
+    while let Some((request, mut respond)) = requests.next().await {
         count += 1;
         if counts.is_attack() {
             tracing::warn!(
@@ -79,7 +84,14 @@ pub(crate) async fn serve(
             requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             continue;
         }
-        if count >= max_requests {
+        if count > max_requests {
+            // The library announces the last stream only after the client has acknowledged a PING, which it may never do.
+            // The client may send a refused request again, on another connection (RFC 9113 section 8.7).
+            respond.send_reset(Reason::REFUSED_STREAM);
+            counts.note(false);
+            continue;
+        }
+        if count == max_requests {
             requests.shut_down();
         }
         if client.is_outdated() {
@@ -101,6 +113,7 @@ struct Requests<'c> {
     idle_until: Instant,
     /// Whether the client was told to send no more requests.
     is_closing: bool,
+    logged_in: Arc<Notify>,
     /// The requests under way.
     tasks: TaskTracker,
 }
@@ -121,6 +134,7 @@ impl Requests<'_> {
                         }
                     };
                 }
+                () = self.logged_in.notified() => self.raise_windows(),
                 () = self.draining.cancelled(), if !self.is_closing => self.shut_down(),
                 () = sleep_until(self.idle_until) => {
                     self.idle_until = Instant::now() + self.keepalive;
@@ -132,6 +146,14 @@ impl Requests<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Lets a client that has logged in send more ahead.
+    fn raise_windows(&mut self) {
+        self.connection.set_target_window_size(CONNECTION_WINDOW);
+        if let Err(error) = self.connection.set_initial_window_size(STREAM_WINDOW) {
+            tracing::debug!(%error, "the windows of an HTTP/2 client stay small");
         }
     }
 
@@ -149,8 +171,8 @@ fn builder(max_head: u32) -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder
         .max_concurrent_streams(MAX_STREAMS)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(INITIAL_WINDOW)
+        .initial_connection_window_size(INITIAL_WINDOW)
         .max_header_list_size(max_head)
         .max_concurrent_reset_streams(MAX_RESETS)
         .max_pending_accept_reset_streams(MAX_RESETS)
@@ -163,10 +185,19 @@ async fn serve_stream(
     connection: Arc<HttpConnection>,
     counts: Arc<StreamCounts>,
     stream_request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
+    mut respond: SendResponse<Bytes>,
 ) {
     let (mut parts, body) = stream_request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
+    let memory = match connection.memory.claim(memory::h2_head_size(&parts)) {
+        Ok(memory) => memory,
+        Err(full) => {
+            connection.log_full(full);
+            respond.send_reset(Reason::REFUSED_STREAM);
+            counts.note(false);
+            return;
+        }
+    };
     let mut client = H2Client::new(respond, is_head);
     let mut source = Incoming::new(body);
     let head = match head(&mut parts, &source) {
@@ -176,7 +207,7 @@ async fn serve_stream(
             return;
         }
     };
-    match Box::pin(request::serve(&connection, head, &mut source, &mut client, false)).await {
+    match Box::pin(request::serve(&connection, memory, head, &mut source, &mut client, false)).await {
         After::InStep => counts.note(true),
         After::OutOfStep => counts.note(!client.is_cancelled()),
         After::Tunnel(opened) => {

@@ -20,6 +20,7 @@
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
 //! | `upgrade`, `tunnel`, `backend_end` | WebSocket |
 //! | `after`, `local_reply` | what follows an exchange; responses of our own |
+//! | `memory` | what unanswered requests may hold, for each client network |
 //! | `convert`, `meter` | heads of the `h2` library and ours; floods of HTTP/2 frames |
 
 mod after;
@@ -36,6 +37,7 @@ mod h1_server;
 mod h2_server;
 mod half;
 mod local_reply;
+mod memory;
 mod meter;
 mod outcome;
 mod pool;

@@ -3,40 +3,57 @@
 use std::borrow::Cow;
 
 use http_proto::{BadHead, RequestHead};
+use tokio::time::timeout;
 use types::outcome::LoginResult;
 
-use crate::after::{After, give};
+use crate::after::{After, REPLY_TIMEOUT, give};
 use crate::body::{Broken, Source};
 use crate::client::Client;
 use crate::connection::HttpConnection;
 use crate::decide::{Decision, Prefix, Refused, decide};
 use crate::exchange::Exchange;
 use crate::local_reply::LocalReply;
+use crate::memory::Claim;
 use crate::route::{NoRoute, Route, RouteFinder};
 use crate::upgrade;
 
 /// How often the rules are applied to one request while reloads replace them.
 const MAX_RULES: u32 = 4;
 
-/// Serves one request. `last`: no other request is read from this connection.
+/// Serves one request, which holds `memory` until a backend has answered it. `last`: no other request is read from this
+/// connection.
 pub(crate) async fn serve<S: Source, C: Client>(
     connection: &HttpConnection,
+    memory: Claim,
     mut head: RequestHead,
     source: &mut S,
     client: &mut C,
     last: bool,
 ) -> After {
     let mut connection = Cow::Borrowed(connection);
-    let mut prefix = Prefix::default();
+    let _permit = match connection.admit_request() {
+        Ok(permit) => permit,
+        Err(refusal) => {
+            connection.log_refusal(refusal.label());
+            return give(&connection, LocalReply::BUSY, &head.method, source, client, last).await;
+        }
+    };
+    let mut prefix = Prefix::new(memory);
     let method = head.method.clone();
     let mut found = Err(NoRoute::Outdated);
     for _ in 0..MAX_RULES {
-        let decision = match decide(&connection, &head, source, client, &mut prefix).await {
-            Ok(decision) => decision,
-            Err(refused) => return refuse(&connection, &refused, &method, source, client, last).await,
+        let deciding = decide(&connection, &head, source, client, &mut prefix);
+        // A body that is read to find the account is as much a part of the login as the head.
+        let decision = match timeout(connection.listener.preauth_timeout, deciding).await {
+            Ok(Ok(decision)) => decision,
+            Err(_) => {
+                let reply = LocalReply::bad(408, "the body of the request did not arrive in time");
+                return give(&connection, reply, &method, source, client, true).await;
+            }
+            Ok(Err(refused)) => return refuse(&connection, &refused, &method, source, client, last).await,
         };
         if let Err(reply) = upgrade::judge(&mut head) {
-            return give(reply, &method, source, client, last).await;
+            return give(&connection, reply, &method, source, client, last).await;
         }
         found = find_route(&connection, decision, &head).await;
         if !matches!(found, Err(NoRoute::Outdated)) {
@@ -46,9 +63,11 @@ pub(crate) async fn serve<S: Source, C: Client>(
     }
     let route = match found {
         Ok(route) => route,
-        Err(NoRoute::LocalReply(reply)) => return give(reply, &method, source, client, last).await,
+        Err(NoRoute::LocalReply(reply)) => {
+            return give(&connection, reply, &method, source, client, last).await;
+        }
         Err(NoRoute::Outdated) => {
-            return give(LocalReply::UNAVAILABLE, &method, source, client, last).await;
+            return give(&connection, LocalReply::UNAVAILABLE, &method, source, client, last).await;
         }
     };
     let exchange = Exchange::new(&connection, head, prefix);
@@ -83,17 +102,25 @@ async fn refuse<S: Source, C: Client>(
             LocalReply::UNAUTHORIZED
         }
         Refused::Body(Broken::Malformed(what)) => {
-            let _ = LocalReply::bad(400, what).give(client, method, true).await;
+            let reply = LocalReply::bad(400, what);
+            let _ = give(connection, reply, method, source, client, true).await;
             return After::OutOfStep;
         }
         Refused::Body(_) => return After::OutOfStep,
+        Refused::Memory(full) => {
+            connection.log_full(*full);
+            LocalReply::BUSY
+        }
     };
-    give(reply, method, source, client, last).await
+    give(connection, reply, method, source, client, last).await
 }
 
 /// Refuses an ambiguous head. What follows it on the connection cannot be trusted.
 pub(crate) async fn reject<C: Client>(connection: &HttpConnection, bad: &BadHead, client: &mut C) -> After {
     connection.log_refusal(bad.label());
-    let _ = LocalReply::bad(bad.status(), bad.label()).give(client, b"", true).await;
+    let reply = LocalReply::bad(bad.status(), bad.label());
+    if timeout(REPLY_TIMEOUT, reply.give(client, b"", true)).await.is_err() {
+        client.cut();
+    }
     After::OutOfStep
 }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use listen::ConnectionLimiter;
 use placement::Placement;
 use runtime::{Arrival, LoginRecorder};
 
+use crate::memory::MemoryLimiter;
 use crate::pool::Pool;
 
 /// Serves HTTP. Clones share everything.
@@ -15,6 +17,9 @@ pub struct Service {
     pub(crate) arrival: Arrival,
     pub(crate) recorder: LoginRecorder,
     pub(crate) pool: Arc<Pool>,
+    /// The requests in progress, which are limited like connections: each may need a connection to a backend.
+    pub(crate) requests: ConnectionLimiter,
+    pub(crate) memory: Arc<MemoryLimiter>,
 }
 
 // === impl Service ===
@@ -24,7 +29,8 @@ impl Service {
     /// `recorder`. Must be called within the runtime.
     #[must_use]
     pub fn new(placement: Placement, arrival: Arrival, recorder: LoginRecorder) -> Self {
-        Self { placement, arrival, recorder, pool: Pool::new() }
+        let requests = ConnectionLimiter::new();
+        Self { placement, arrival, recorder, pool: Pool::new(), requests, memory: Arc::default() }
     }
 }
 

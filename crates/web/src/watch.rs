@@ -32,6 +32,9 @@ pub(crate) struct Progress {
     pub(crate) event_stream: Notify,
 }
 
+/// How long an exchange whose session was ended may be silent.
+const STALLED: Duration = Duration::from_secs(10);
+
 // === impl Watch ===
 
 impl Watch<'_> {
@@ -93,12 +96,25 @@ impl Progress {
         }
     }
 
-    /// Resolves when the exchange must end before its response does: it is an event stream, which has no end, and its
-    /// session was ended from outside.
+    /// Resolves when the exchange must end before its response does: its session was ended from outside, and it is an
+    /// event stream, which has no end, or nothing has passed for [`STALLED`].
     pub(crate) async fn ended(&self, ticket: &SessionTicket) -> EndReason {
+        tokio::select! {
+            reason = self.ended_stream(ticket) => reason,
+            reason = self.ended_stalled(ticket) => reason,
+        }
+    }
+
+    async fn ended_stream(&self, ticket: &SessionTicket) -> EndReason {
         self.event_stream.notified().await;
         // For the next call.
         self.event_stream.notify_one();
         ticket.ended().await
+    }
+
+    async fn ended_stalled(&self, ticket: &SessionTicket) -> EndReason {
+        let reason = ticket.ended().await;
+        self.silence(STALLED).await;
+        reason
     }
 }

@@ -68,11 +68,21 @@ impl Backend {
 
 /// An HTTP/2 client of the proxy's.
 pub(crate) async fn client(door: SocketAddr) -> SendRequest<Bytes> {
+    client_with(door, &h2::client::Builder::new()).await
+}
+
+/// A connection to the proxy over TLS, on which HTTP/2 was negotiated and nothing was sent.
+pub(crate) async fn connect(door: SocketAddr) -> Stream {
     let tcp = TcpStream::connect(door).await.expect("a connection");
     let proxy = Destination::outside("proxy", "localhost", Verify::Nothing);
     let connector = Connector::new(&proxy, &PlatformRoots::default(), &[b"h2"]).expect("a connector");
-    let stream = Stream::plain(tcp, Vec::new()).connect(&connector, "localhost").await.expect("TLS");
-    let (requests, mut connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+    Stream::plain(tcp, Vec::new()).connect(&connector, "localhost").await.expect("TLS")
+}
+
+/// An HTTP/2 client of the proxy's, with settings of its own.
+pub(crate) async fn client_with(door: SocketAddr, builder: &h2::client::Builder) -> SendRequest<Bytes> {
+    let stream = connect(door).await;
+    let (requests, mut connection) = builder.handshake(stream).await.expect("HTTP/2");
     let mut pinger = connection.ping_pong().expect("pings");
     tokio::spawn(connection);
     // Behind the answer to it the proxy's settings are known.

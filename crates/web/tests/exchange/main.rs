@@ -3,5 +3,6 @@
 mod bodies;
 mod gone;
 mod h2_server;
+mod limits;
 mod support;
 mod websocket;

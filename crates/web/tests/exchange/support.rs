@@ -29,20 +29,39 @@ pub(crate) struct Wire<S = TcpStream> {
     unread: Vec<u8>,
 }
 
+/// Keys of a proxy's configuration.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// Of the leg of the destination.
+    pub(crate) leg: &'a str,
+    /// The `tls` of the listener.
+    pub(crate) tls: &'a str,
+    /// More keys of the listener.
+    pub(crate) listener: &'a str,
+    /// More of `[http]`, before the route for everything.
+    pub(crate) routes: &'a str,
+}
+
 // === impl Proxy ===
 
 impl Proxy {
-    /// `leg`: of the destination, as the configuration has it. `tls`: of the listener.
+    /// Starts a proxy. `leg`: keys of the destination's leg; `tls`: of the listener.
     pub(crate) async fn start(backend: SocketAddr, leg: &str, tls: &str) -> Self {
+        Self::with(backend, &Setup { leg, tls, listener: "", routes: "" }).await
+    }
+
+    /// Starts a proxy with more keys of its own.
+    pub(crate) async fn with(backend: SocketAddr, setup: &Setup<'_>) -> Self {
+        let Setup { leg, tls, listener, routes } = setup;
         let folder = tempfile::tempdir().expect("folder");
         let text = format!(
             "[server]\nhostname = \"mail.example.org\"\nbackend_connect_retries = 0\n\
-             [listener.web]\nprotocol = \"http\"\nbind = [\"127.0.0.1:0\"]\ntls = \"{tls}\"\n\
+             [listener.web]\nprotocol = \"http\"\nbind = [\"127.0.0.1:0\"]\ntls = \"{tls}\"\n{listener}\
              [destination.old]\nhost = \"{}\"\nproxy_protocol = false\ntls_allow_invalid_certs = true\n\
              allow_plaintext_auth = true\n\
              [destination.old.protocol.http]\nport = {}\n{leg}\n\
              [routing]\ndefault_destination = \"old\"\n\
-             [[http.route]]\nmatch = \"/**\"\nextract = {{ from = \"authorization\" }}\n\
+             {routes}[[http.route]]\nmatch = \"/**\"\nextract = {{ from = \"authorization\" }}\n\
              [mapping]\nsource = \"file\"\nfile = {{ path = \"mapping\", watch = false }}\n",
             backend.ip(),
             backend.port()
