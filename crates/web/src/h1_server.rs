@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_proto::{BadHead, Version, parse_request};
+use http_proto::{BadHead, RequestHead, Version, parse_request};
 use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -13,7 +13,7 @@ use crate::client::H1Client;
 use crate::connection::HttpConnection;
 use crate::half::{ReadHalf, WriteHalf, split};
 use crate::local_reply::LocalReply;
-use crate::memory;
+use crate::memory::{self, Claim};
 use crate::reader::{NoHead, Reader};
 use crate::{request, tunnel};
 
@@ -73,14 +73,7 @@ pub(crate) async fn serve(
         connection.renew();
         let last = count >= max_requests || !head.keeps_alive || draining.is_cancelled();
         let mut client = H1Client::new(&mut writer, head.version, last);
-        let memory = match connection.memory.claim(memory::head_size(&head)) {
-            Ok(memory) => memory,
-            Err(full) => {
-                connection.log_full(full);
-                let _ = timeout(FINAL_REPLY_TIMEOUT, LocalReply::BUSY.give(&mut client, b"", true)).await;
-                break;
-            }
-        };
+        let Some(memory) = claim(&connection, &head, &mut client).await else { break };
         let mut body = reader.body(head.framing);
         match Box::pin(request::serve(&connection, memory, head, &mut body, &mut client, last)).await {
             After::InStep if client.is_finished() && !client.closes => {}
@@ -94,6 +87,22 @@ pub(crate) async fn serve(
     }
     // Whatever comes of it: the connection is closed.
     let _ = timeout(LINGER, close(reader, writer)).await;
+}
+
+/// Claims the memory of a request, and refuses the request where that fails.
+async fn claim(
+    connection: &HttpConnection,
+    head: &RequestHead,
+    client: &mut H1Client<'_, WriteHalf>,
+) -> Option<Claim> {
+    match connection.memory.claim(memory::head_size(head)) {
+        Ok(claim) => Some(claim),
+        Err(full) => {
+            connection.log_full(full);
+            let _ = timeout(FINAL_REPLY_TIMEOUT, LocalReply::BUSY.give(client, b"", true)).await;
+            None
+        }
+    }
 }
 
 /// Refuses a head.
