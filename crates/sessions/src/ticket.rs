@@ -11,7 +11,8 @@ use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use types::protocol::Protocol;
 
-use crate::account::{Gate, Held};
+use crate::account::Gate;
+use crate::hold_stats::HoldWait;
 use crate::live::{Bell, EndReason, Live, SessionInfo, Traffic};
 use crate::registry::{Busy, Registry, Shard};
 
@@ -136,8 +137,7 @@ impl LoginTicket {
             self.generation = generation;
             return Ok(());
         }
-        let began = Instant::now();
-        let mut waited_for: Option<Held> = None;
+        let mut wait: Option<HoldWait> = None;
         loop {
             let changed =
                 self.registry.entry(&mut self.registry.shard_of(&identifier), &identifier).changed();
@@ -146,15 +146,14 @@ impl LoginTicket {
             match self.gate(&identifier) {
                 Gate::Open(generation) => {
                     self.generation = generation;
-                    if let Some(held) = waited_for {
-                        held.stats.note(began.elapsed());
+                    if let Some(wait) = wait {
+                        wait.released();
                     }
                     return Ok(());
                 }
                 Gate::Held(held) => {
-                    let until = held.until;
-                    waited_for = Some(held);
-                    timeout_at(until, woken).await.map_err(|_| HeldTooLong)?;
+                    wait.get_or_insert_with(|| HoldWait::begin(held.stats));
+                    timeout_at(held.until, woken).await.map_err(|_| HeldTooLong)?;
                 }
                 Gate::Delayed(until) => {
                     // Over or ended early: either way the gate is looked at again.
