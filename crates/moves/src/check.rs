@@ -23,6 +23,8 @@ use crate::request::MoveRequest;
 pub struct Problem {
     /// The account, as it was given; `None` when the reason concerns the whole group.
     pub account: Option<Arc<str>>,
+    /// Which of several requests has it, from 0.
+    pub group: usize,
     /// The reason.
     pub kind: ProblemKind,
 }
@@ -256,11 +258,16 @@ impl Checker<'_> {
 
 impl Problem {
     pub(crate) const fn group(kind: ProblemKind) -> Self {
-        Self { account: None, kind }
+        Self { account: None, group: 0, kind }
+    }
+
+    pub(crate) const fn in_group(mut self, group: usize) -> Self {
+        self.group = group;
+        self
     }
 
     pub(crate) fn of(account: &Arc<str>, kind: ProblemKind) -> Self {
-        Self { account: Some(Arc::clone(account)), kind }
+        Self { account: Some(Arc::clone(account)), group: 0, kind }
     }
 }
 

@@ -96,6 +96,7 @@ const SCHEMA: &str = "
 CREATE TABLE batch (
     name TEXT PRIMARY KEY,
     max_failures INTEGER NOT NULL,
+    forgiven INTEGER NOT NULL DEFAULT 0,
     paused INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE move (
@@ -331,13 +332,34 @@ impl Journal {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Pauses a batch, or lets it go on. Returns whether there is such a batch.
-    pub(crate) async fn set_paused(&self, batch: &str, paused: bool) -> Result<bool, JournalError> {
-        let done = sqlx::query("UPDATE batch SET paused = ? WHERE name = ?")
-            .bind(paused)
-            .bind(batch)
-            .execute(&self.pool)
-            .await?;
+    /// Pauses a batch. Returns whether there is such a batch.
+    pub(crate) async fn pause(&self, batch: &str) -> Result<bool, JournalError> {
+        let done =
+            sqlx::query("UPDATE batch SET paused = 1 WHERE name = ?").bind(batch).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Lets a batch go on; the failures that it has had do not pause it again. Returns whether there is such a batch.
+    pub(crate) async fn resume(&self, batch: &str) -> Result<bool, JournalError> {
+        let done = sqlx::query(
+            "UPDATE batch SET paused = 0, forgiven = (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') \
+             WHERE name = ?",
+        )
+        .bind(batch)
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Pauses a batch that has had too many failures. Returns whether it was paused by this.
+    pub(crate) async fn pause_after_failures(&self, batch: &str) -> Result<bool, JournalError> {
+        let done = sqlx::query(
+            "UPDATE batch SET paused = 1 WHERE name = ? AND NOT paused AND max_failures > 0 AND max_failures <= \
+             (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') - forgiven",
+        )
+        .bind(batch)
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected() > 0)
     }
 

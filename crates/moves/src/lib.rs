@@ -44,3 +44,6 @@ pub use journal::{JournalError, Query};
 pub use queue::{Moves, Parts};
 pub use record::{BatchState, Figures, MoveId, MoveOutcome, MoveRecord, MovedAccount, Step};
 pub use request::{MoveOptions, MoveRequest};
+
+#[cfg(test)]
+mod tests;

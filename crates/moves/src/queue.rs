@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::check::{Checker, Problem, ProblemKind};
 use crate::failure::MoveError;
 use crate::journal::{Journal, JournalError, NewBatch, NewMove, Query};
-use crate::record::{BatchState, MoveId, MoveOutcome, MoveRecord, MovedAccount, Step};
+use crate::record::{BatchState, MoveId, MoveOutcome, MoveRecord, Step};
 use crate::request::{MoveOptions, MoveRequest};
 use crate::steps::Running;
 
@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Held while requests are checked and queued, so that none is accepted for an account that another one has claimed.
     accepting: tokio::sync::Mutex<()>,
+    /// Held while a queued move becomes one in progress, so that it can be cancelled at any moment.
+    starting: tokio::sync::Mutex<()>,
     /// Notified when a move may be started.
     may_start: Notify,
     /// Sends every move that has begun a step or ended.
@@ -86,6 +88,7 @@ impl Moves {
             current,
             state: Mutex::default(),
             accepting: tokio::sync::Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
             may_start: Notify::new(),
             changes: broadcast::channel(CHANGES).0,
             shutdown: CancellationToken::new(),
@@ -130,28 +133,20 @@ impl Moves {
         self.shared.check_all(requests).await.map(drop)
     }
 
-    /// Takes a move back with `options`, by a move the other way.
+    /// Takes a move back, by a move the other way.
     ///
     /// # Errors
     /// [`MoveError`].
-    pub async fn rollback(
-        &self,
-        id: MoveId,
-        change: impl FnOnce(&mut MoveOptions),
-    ) -> Result<MoveId, MoveError> {
+    pub async fn rollback(&self, id: MoveId, options: MoveOptions) -> Result<MoveId, MoveError> {
         let record = self.get(id).await?;
         let reason = match record.outcome {
-            Some(MoveOutcome::Done) => None,
+            Some(MoveOutcome::Done | MoveOutcome::Unverified) => None,
             Some(_) => Some("its accounts are not at its target"),
             None => Some("it has not ended: cancel it"),
         };
         if let Some(reason) = reason {
             return Err(MoveError::NotReversible { id, reason });
         }
-        let mut options = record.options;
-        options.sync = None;
-        options.verify = None;
-        change(&mut options);
         let accounts = record.accounts.into_iter().map(|moved| moved.account).collect();
         self.start(MoveRequest { accounts, target: record.source, options, rollback_of: Some(id) }).await
     }
@@ -169,6 +164,7 @@ impl Moves {
             return Err(MoveError::TooLate { id });
         }
         let mut changes = self.subscribe();
+        let starting = self.shared.starting.lock().await;
         if self.shared.journal.cancel_queued(id).await? {
             self.shared.unclaim(&record);
             return Ok(());
@@ -176,6 +172,7 @@ impl Moves {
         if let Some(cancel) = self.shared.state().running.get(&id) {
             cancel.cancel();
         }
+        drop(starting);
         loop {
             let record = self.get(id).await?;
             match record.outcome {
@@ -193,7 +190,11 @@ impl Moves {
     /// # Errors
     /// [`MoveError::UnknownBatch`].
     pub async fn pause(&self, batch: &str) -> Result<(), MoveError> {
-        self.set_paused(batch, true).await
+        if self.shared.journal.pause(batch).await? {
+            Ok(())
+        } else {
+            Err(MoveError::UnknownBatch(batch.into()))
+        }
     }
 
     /// Lets a paused batch go on.
@@ -201,7 +202,9 @@ impl Moves {
     /// # Errors
     /// [`MoveError::UnknownBatch`].
     pub async fn resume(&self, batch: &str) -> Result<(), MoveError> {
-        self.set_paused(batch, false).await?;
+        if !self.shared.journal.resume(batch).await? {
+            return Err(MoveError::UnknownBatch(batch.into()));
+        }
         self.shared.may_start.notify_one();
         Ok(())
     }
@@ -251,13 +254,6 @@ impl Moves {
             // Also after a missed change.
             drop(changes.recv().await);
         }
-    }
-
-    async fn set_paused(&self, batch: &str, paused: bool) -> Result<(), MoveError> {
-        if self.shared.journal.set_paused(batch, paused).await? {
-            return Ok(());
-        }
-        Err(MoveError::UnknownBatch(batch.into()))
     }
 
     async fn queue(
@@ -332,39 +328,35 @@ impl Shared {
         let mut problems = Vec::new();
         let mut moves = Vec::with_capacity(requests.len());
         let mut seen = HashSet::new();
-        for request in requests {
-            match checker.check(request).await? {
-                Err(found) => problems.extend(found),
-                Ok(checked) => {
-                    let claimed = self.claims(&checked.accounts);
-                    problems.extend(claimed);
-                    for moved in &checked.accounts {
-                        if !seen.insert(Arc::clone(&moved.account)) {
-                            problems.push(Problem::of(&moved.account, ProblemKind::Repeated));
-                        }
-                    }
-                    moves.push(NewMove {
-                        rollback_of: request.rollback_of,
-                        accounts: checked.accounts,
-                        source: checked.source,
-                        target: Arc::clone(&request.target),
-                        options: request.options.clone(),
-                    });
+        for (group, request) in requests.iter().enumerate() {
+            let checked = match checker.check(request).await? {
+                Ok(checked) => checked,
+                Err(found) => {
+                    problems.extend(found.into_iter().map(|problem| problem.in_group(group)));
+                    continue;
+                }
+            };
+            for moved in &checked.accounts {
+                if let Some(id) = self.claimed_by(&moved.account) {
+                    problems.push(Problem::of(&moved.account, ProblemKind::InMove(id)).in_group(group));
+                }
+                if !seen.insert(Arc::clone(&moved.account)) {
+                    problems.push(Problem::of(&moved.account, ProblemKind::Repeated).in_group(group));
                 }
             }
+            moves.push(NewMove {
+                rollback_of: request.rollback_of,
+                accounts: checked.accounts,
+                source: checked.source,
+                target: Arc::clone(&request.target),
+                options: request.options.clone(),
+            });
         }
         if problems.is_empty() { Ok(moves) } else { Err(MoveError::Problems(problems)) }
     }
 
-    fn claims(&self, accounts: &[MovedAccount]) -> Vec<Problem> {
-        let state = self.state();
-        let mut problems = Vec::new();
-        for moved in accounts {
-            if let Some(id) = state.claimed.get(&moved.account) {
-                problems.push(Problem::of(&moved.account, ProblemKind::InMove(*id)));
-            }
-        }
-        problems
+    fn claimed_by(&self, account: &str) -> Option<MoveId> {
+        self.state().claimed.get(account).copied()
     }
 
     /// Starts queued moves, at most `moves.parallel` at a time.
@@ -383,6 +375,7 @@ impl Shared {
 
     async fn start_queued(self: &Arc<Self>) -> Result<(), JournalError> {
         loop {
+            let _starting = self.starting.lock().await;
             let parallel = self.current.now().plan.moves.parallel;
             if self.shutdown.is_cancelled() || self.state().running.len() >= parallel {
                 return Ok(());
@@ -417,15 +410,7 @@ impl Shared {
     }
 
     async fn pause_after_failures(&self, batch: &str) {
-        let paused = async {
-            let Some(state) = self.journal.batch(batch).await? else { return Ok(false) };
-            let is_over = state.max_failures > 0 && state.not_done >= state.max_failures;
-            if is_over && !state.paused {
-                return self.journal.set_paused(batch, true).await;
-            }
-            Ok::<_, JournalError>(false)
-        };
-        match paused.await {
+        match self.journal.pause_after_failures(batch).await {
             Ok(true) => tracing::warn!(batch, "a batch of moves is paused: too many of its moves failed"),
             Ok(false) => {}
             Err(error) => tracing::error!(batch, %error, "a batch of moves could not be paused"),
