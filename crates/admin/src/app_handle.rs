@@ -1,6 +1,6 @@
-//! What the program lends to the API.
+//! The parts of the program that the API uses.
 //!
-//! A trait, since the program is built above this room, and so that tests can lend something smaller.
+//! A trait, since the program is built in a crate above this one, and so that tests can provide something smaller.
 
 use futures_core::future::BoxFuture;
 use std::sync::Arc;
@@ -15,44 +15,44 @@ use tls::Acceptor;
 
 /// The running program.
 pub trait AppHandle: Send + Sync + 'static {
-    /// The plan of the moment, what was built from it, and the live state.
+    /// Returns the plan in force, with what was built from it.
     fn plan(&self) -> Arc<ActivePlan>;
 
-    /// The live state of accounts.
+    /// Returns the live state of accounts.
     fn registry(&self) -> Registry;
 
-    /// The mapping.
+    /// Returns the mapping.
     fn router(&self) -> Arc<Router>;
 
-    /// TLS of the API itself.
+    /// Returns the TLS settings of the API itself.
     fn acceptor(&self) -> Acceptor;
 
-    /// Connections of each listener at this moment.
+    /// Returns the number of connections of each listener.
     fn listeners(&self) -> Vec<(Name, usize)>;
 
-    /// Through which every change of the mapping goes.
+    /// Returns the control through which every change is made.
     fn control(&self) -> Control;
 
-    /// Whether the program is about to end.
+    /// Returns whether the proxy drains.
     fn is_draining(&self) -> bool;
 
-    /// Reads the configuration and the mapping again and goes over to them, if both are valid.
+    /// Reads the configuration and the mapping again and puts them in force, if both are valid.
     fn reload(&self) -> BoxFuture<'_, Result<Reload, ReloadError>>;
 
-    /// The metrics as text for Prometheus, and their media type; `None` where none are kept.
+    /// Returns the media type and the text of the metrics for Prometheus; `None` if there are none.
     fn metrics(&self) -> Option<(&'static str, String)>;
 }
 
-/// What a reload came to.
+/// The result of a reload.
 #[derive(Debug)]
 pub struct Reload {
     /// Keys whose new values need a restart.
     pub restart_required: Vec<String>,
-    /// What is worth knowing about the file.
+    /// Warnings about the file.
     pub warnings: config::Report,
 }
 
-/// Why a reload was refused; everything is as it was.
+/// Why a reload was refused; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The configuration is not valid.
@@ -61,7 +61,7 @@ pub enum ReloadError {
     /// The mapping is not valid under the new configuration, or cannot be read.
     #[error("mapping: {0}")]
     Mapping(#[from] LoadError),
-    /// Something else that the new configuration needs cannot be had.
+    /// Something else that the new configuration needs is missing.
     #[error("{0}")]
     Other(String),
 }

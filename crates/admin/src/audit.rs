@@ -1,8 +1,8 @@
-//! The record of every act: who, what, when, from where, before, after.
+//! The audit log: a record of every action, with its time, requester, address, and the values before and after.
 //!
-//! JSON lines in `state_dir`, only ever appended to, synced before the caller has its answer, rotated by size.
-//! An act is never refused because its record cannot be written: in the middle of a night's migration that would
-//! be the greater harm. It is then in the log, at level `error`, whole.
+//! JSON lines in `state_dir`, appended and synced before the client has its response, and rotated by size. An action is
+//! never refused because its record cannot be written, which would do more harm in the middle of a migration. The whole
+//! record is then in the program's log, at level `error`.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -12,38 +12,38 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use api::audit::{Page, Record};
+use api::audit::{AuditPage, AuditRecord};
 use observe::{Accounts, Escaped};
 
 mod read;
 mod time;
 
-/// The audit log. A clone is the same log.
+/// The audit log. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Audit {
     inner: Arc<Inner>,
 }
 
-/// Who did it.
+/// The requester of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody with the token.
+    /// A client of the API with the token.
     Token {
-        /// From where.
+        /// The client's address.
         address: IpAddr,
-        /// Who they say they are.
+        /// The name that it gives, which is not verified.
         name: Option<String>,
     },
-    /// Whoever may send this process a signal.
+    /// A process that may send this one a signal.
     Signal,
 }
 
-/// What was done.
+/// An action.
 #[derive(Clone, Debug)]
-pub struct Act {
-    what: &'static str,
+pub struct Action {
+    name: &'static str,
     subject: String,
-    /// Whether the subject names an account: logs show those in their own way.
+    /// Whether the subject is an account, which logs show as configured.
     names_account: bool,
     before: Option<String>,
     after: Option<String>,
@@ -64,23 +64,23 @@ struct Open {
     next: u64,
 }
 
-/// The file's name in `state_dir`; older ones have `.1`, `.2` and so on behind it.
+/// The file's name in `state_dir`; older ones end in `.1`, `.2` and so on.
 pub const FILE: &str = "audit.jsonl";
 
-/// Bytes of one file, and how many older ones are kept: more than a hundred thousand acts each.
+/// The most bytes of one file, and how many older ones are kept. A file has room for more than a hundred thousand records.
 const MAX_BYTES: u64 = 32 << 20;
 const OLDER_FILES: usize = 9;
-/// Bytes of one member of a record. Identifiers and destinations are shorter.
+/// The most bytes of one member of a record. Identifiers and destinations are shorter.
 const MAX_TEXT: usize = 1024;
 
 // === impl Audit ===
 
 impl Audit {
-    /// Opens the log in `folder`, which is made if need be. `accounts` tells how logs show them; in the audit log
-    /// they are in full. Blocks.
+    /// Opens the log in `folder`, which is made if it does not exist. `accounts` says how the program's log shows accounts;
+    /// the audit log has them in full. Blocks.
     ///
     /// # Errors
-    /// What the system says; the file is [`FILE`] in that folder.
+    /// The error of the operating system about [`FILE`] in that folder.
     pub fn open(folder: &Path, accounts: &Arc<Accounts>) -> io::Result<Self> {
         Self::with_size(folder, accounts, MAX_BYTES)
     }
@@ -100,17 +100,17 @@ impl Audit {
         Ok(Self { inner: Arc::new(Inner { accounts: Arc::clone(accounts), path, max_bytes, open }) })
     }
 
-    /// Where the log is.
+    /// Returns the path of the log.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
 
-    /// Records an act and what came of it (`ok`, or a status), here and in the log. Returns when it would survive
-    /// a crash.
-    pub async fn record(&self, actor: &Actor, act: Act, result: &str) {
-        let shown = self.shown(&act);
-        let record = record(actor, act, result);
+    /// Records an action and its result (`ok`, or a status), here and in the program's log. Returns when the record would
+    /// survive a crash.
+    pub async fn record(&self, actor: &Actor, action: Action, result: &str) {
+        let shown = self.shown(&action);
+        let record = record(actor, action, result);
         tracing::info!(
             who = record.who,
             name = %Escaped(record.name.as_deref().unwrap_or("-").as_bytes()),
@@ -118,61 +118,62 @@ impl Audit {
             act = record.act,
             subject = shown,
             result = record.result,
-            "administrative act"
+            "administrative action"
         );
         let audit = self.clone();
         let task = tokio::task::spawn_blocking(move || {
             if let Err(error) = audit.inner.append(&record) {
-                let record = serde_json::to_string(&Record { subject: shown, ..record }).unwrap_or_default();
+                let record =
+                    serde_json::to_string(&AuditRecord { subject: shown, ..record }).unwrap_or_default();
                 tracing::error!(file = %audit.path().display(), %error, record, "the audit log cannot be written");
             }
         });
-        // Only a runtime that ends drops the task; the act is in the log then.
+        // Only a runtime that ends drops the task; the action is in the program's log then.
         let _ = task.await;
     }
 
-    /// The subject as logs show it.
-    fn shown(&self, act: &Act) -> String {
-        if act.names_account {
-            self.inner.accounts.show(&act.subject).into_owned()
+    /// Returns the subject as the program's log shows it.
+    fn shown(&self, action: &Action) -> String {
+        if action.names_account {
+            self.inner.accounts.show(&action.subject).into_owned()
         } else {
-            Escaped(act.subject.as_bytes()).to_string()
+            Escaped(action.subject.as_bytes()).to_string()
         }
     }
 
-    /// At most `limit` records, the newest first, from `from` on.
+    /// Returns at most `limit` records, the newest first, from `from` on.
     ///
     /// # Errors
-    /// What the system says.
-    pub async fn page(&self, from: Option<u64>, limit: usize) -> io::Result<Page> {
+    /// The error of the operating system.
+    pub async fn page(&self, from: Option<u64>, limit: usize) -> io::Result<AuditPage> {
         let path = self.inner.path.clone();
         let read = move || read::page(&path, OLDER_FILES, from, limit);
         tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
     }
 }
 
-// === impl Act ===
+// === impl Action ===
 
-impl Act {
-    /// Something was done to an account, or to several that are named.
+impl Action {
+    /// An action on an account, or on several accounts.
     #[must_use]
-    pub fn to_account(what: &'static str, subject: impl Into<String>) -> Self {
-        Self { names_account: true, ..Self::to(what, subject) }
+    pub fn to_account(name: &'static str, subject: impl Into<String>) -> Self {
+        Self { names_account: true, ..Self::to(name, subject) }
     }
 
-    /// Something was done; see [`Record::act`] for the names.
+    /// An action on something else; see [`AuditRecord::act`] for the names.
     #[must_use]
-    pub fn to(what: &'static str, subject: impl Into<String>) -> Self {
-        Self { what, subject: subject.into(), names_account: false, before: None, after: None }
+    pub fn to(name: &'static str, subject: impl Into<String>) -> Self {
+        Self { name, subject: subject.into(), names_account: false, before: None, after: None }
     }
 
-    /// How it was.
+    /// Adds the value before the action.
     #[must_use]
     pub fn before(self, before: impl Into<String>) -> Self {
         Self { before: Some(before.into()), ..self }
     }
 
-    /// How it is.
+    /// Adds the value after it.
     #[must_use]
     pub fn after(self, after: impl Into<String>) -> Self {
         Self { after: Some(after.into()), ..self }
@@ -182,10 +183,10 @@ impl Act {
 // === impl Inner ===
 
 impl Inner {
-    fn append(&self, record: &Record) -> io::Result<()> {
+    fn append(&self, record: &AuditRecord) -> io::Result<()> {
         // A panic under the lock leaves a line that is cut short, which readers pass over.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let numbered = Record { seq: open.next, ..record.clone() };
+        let numbered = AuditRecord { seq: open.next, ..record.clone() };
         let mut line = serde_json::to_vec(&numbered)?;
         line.push(b'\n');
         let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
@@ -200,13 +201,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes room for a new file; the oldest goes.
+    /// Renames the files, so that a new one can begin; the oldest is replaced.
     fn rotate(&self) -> io::Result<()> {
         for number in (1..OLDER_FILES).rev() {
             rename_if_there(&read::older(&self.path, number), &read::older(&self.path, number + 1))?;
         }
         std::fs::rename(&self.path, read::older(&self.path, 1))?;
-        // The names must survive what the lines survive.
+        // The renaming must survive a crash as the lines do.
         self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 }
@@ -222,26 +223,27 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-fn record(actor: &Actor, act: Act, result: &str) -> Record {
+fn record(actor: &Actor, action: Action, result: &str) -> AuditRecord {
     let (who, from, name) = match actor {
         Actor::Token { address, name } => ("token", Some(address.to_canonical().to_string()), name.clone()),
         Actor::Signal => ("signal", None, None),
     };
-    Record {
+    AuditRecord {
         seq: 0,
         time: time::rfc3339(SystemTime::now()),
         who: who.to_owned(),
-        name: name.map(cut),
+        name: name.map(truncated),
         from,
-        act: act.what.to_owned(),
-        subject: cut(act.subject),
-        before: act.before.map(cut),
-        after: act.after.map(cut),
+        act: action.name.to_owned(),
+        subject: truncated(action.subject),
+        before: action.before.map(truncated),
+        after: action.after.map(truncated),
         result: result.to_owned(),
     }
 }
 
-fn cut(mut text: String) -> String {
+/// Shortens a member to [`MAX_TEXT`].
+fn truncated(mut text: String) -> String {
     let end = (0..=MAX_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
     text

@@ -1,7 +1,7 @@
-//! The dashboard: a page that asks the API, with the token that its reader gives it.
+//! The dashboard: a page that calls the API with the token that its user enters.
 //!
-//! The files hold nothing that is worth a token, so they need none. What the page may do is bounded by its policy:
-//! it runs no script, and talks to nobody, but this server's; nothing can put it into a frame.
+//! The files contain no secret, so they need no token. The content security policy limits the page: it runs only this
+//! server's scripts, connects only to this server, and cannot be framed.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -34,13 +34,13 @@ const FILES: &[File] = &[
     file!("page.js", "text/javascript; charset=utf-8"),
 ];
 
-/// Trusted types with no policy at all: text that comes from strangers cannot be made into markup.
+/// Trusted types without any policy: text from clients cannot become markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Adds the page and its files.
+/// Adds the page and its files to the routes.
 pub(crate) fn routes(router: Router<Shared>) -> Router<Shared> {
     let root = router.route("/", get(async || (StatusCode::SEE_OTHER, [(LOCATION, PAGE)])));
     FILES.iter().fold(root, |router, &(path, media, content)| {
@@ -48,7 +48,7 @@ pub(crate) fn routes(router: Router<Shared>) -> Router<Shared> {
     })
 }
 
-/// Whether `path` is one of the dashboard's.
+/// Returns whether `path` belongs to the dashboard.
 pub(crate) fn has(path: &str) -> bool {
     path == "/" || FILES.iter().any(|(file, ..)| *file == path)
 }

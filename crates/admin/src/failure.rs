@@ -1,4 +1,4 @@
-//! Answers that are errors: RFC 9457, with the status that fits and the way out of it.
+//! Error responses as RFC 9457 defines them, each with a fitting status and a way to fix the error.
 
 use api::{Diagnostic, Problem};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -8,9 +8,9 @@ use control::OrderError;
 use mapping::store::{LoadError, StoreError};
 
 use crate::app_handle::ReloadError;
-use crate::remarks;
+use crate::diagnostics;
 
-/// An answer that is an error. Boxed: it is large, and rare.
+/// An error response. Boxed, since it is large and rare.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<Inner>);
 
@@ -20,16 +20,16 @@ struct Inner {
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-/// What a call comes to.
-pub(crate) type Answer<T> = Result<T, Failure>;
+/// The result of a call.
+pub(crate) type CallResult<T> = Result<T, Failure>;
 
-/// For a store that is busy.
+/// `Retry-After` for a store that is busy, in seconds.
 const RETRY_SECONDS: u64 = 1;
 
 // === impl Failure ===
 
 impl Failure {
-    /// `detail` says what was found, what was expected and how to mend it.
+    /// Makes an error response. `detail` says what was found, what was expected and how to fix it.
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
         let problem = Problem { title, detail: detail.into(), status: status.as_u16(), problems: Vec::new() };
@@ -45,7 +45,7 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, detail).and(header)
     }
 
-    /// With `Retry-After`, in whole seconds.
+    /// Makes an error response with `Retry-After`, in whole seconds.
     pub(crate) fn later(status: StatusCode, seconds: u64, detail: impl Into<String>) -> Self {
         Self::new(status, detail).and((RETRY_AFTER, HeaderValue::from(seconds)))
     }
@@ -69,7 +69,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let Inner { problem, header } = *self.0;
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // Plain data: it cannot fail, and an empty body would still carry its status.
+        // Serializing plain data cannot fail; an empty body would still have its status.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let media = HeaderValue::from_static(api::problem::MEDIA_TYPE);
         let mut response = (status, [(CONTENT_TYPE, media)], body).into_response();
@@ -90,7 +90,7 @@ impl From<StoreError> for Failure {
             StoreError::ReadOnly(_) => Self::new(StatusCode::NOT_IMPLEMENTED, detail),
             StoreError::NoSpace(_) => Self::new(StatusCode::INSUFFICIENT_STORAGE, detail),
             StoreError::Unreadable(error) => {
-                Self::new(StatusCode::CONFLICT, detail).with(remarks::of_mapping(&error))
+                Self::new(StatusCode::CONFLICT, detail).with(diagnostics::of_mapping(&error))
             }
             StoreError::Unreachable(_) | StoreError::TimedOut(_) | StoreError::Busy(_) => {
                 Self::later(StatusCode::SERVICE_UNAVAILABLE, RETRY_SECONDS, detail)
@@ -117,7 +117,7 @@ impl From<OrderError> for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).with(remarks::of_mapping(&error))
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).with(diagnostics::of_mapping(&error))
     }
 }
 
@@ -131,10 +131,10 @@ impl From<ReloadError> for Failure {
                     report.path.display(),
                     report.errors()
                 );
-                refused(detail).with(remarks::of_configuration(&report))
+                refused(detail).with(diagnostics::of_configuration(&report))
             }
             ReloadError::Mapping(error) => {
-                refused(format!("nothing was changed: {error}")).with(remarks::of_mapping(&error))
+                refused(format!("nothing was changed: {error}")).with(diagnostics::of_mapping(&error))
             }
             ReloadError::Other(error) => refused(format!("nothing was changed: {error}")),
         }

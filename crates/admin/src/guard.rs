@@ -1,5 +1,5 @@
-//! What happens around every call: the token, the headers that every answer has, and acts that outlive a caller
-//! who hangs up.
+//! The checks and headers of every call: the token, the headers of every response, and actions that continue when their
+//! client disconnects.
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONNECTION, X_CONTENT_TYPE_OPTIONS};
@@ -8,24 +8,24 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
+use crate::authenticator::Authentication;
 use crate::dashboard;
-use crate::failure::{Answer, Failure};
-use crate::gate::Verdict;
+use crate::failure::{CallResult, Failure};
+use crate::lockout::LockoutRule;
 use crate::penalty::Penalty;
 use crate::shared::{Peer, Shared};
-use crate::strikes::Rule;
 
-/// Judges a request, and lets it through or answers it.
+/// Authenticates a request and runs it, or answers it with an error.
 pub(crate) async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
     let penalty = request.extensions().get::<Penalty>().cloned();
-    let mut response = match judge(&shared, &mut request) {
+    let mut response = match authenticate(&shared, &mut request) {
         Ok(()) => run(request, next).await,
         Err(failure) => {
             if let Some(penalty) = penalty {
-                penalty.deserve();
+                penalty.set();
             }
             let mut response = failure.into_response();
-            // Whoever guesses has to come again, through the door, where guessing is slow.
+            // A client that guesses has to connect again, which is limited for each network.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }
@@ -36,8 +36,8 @@ pub(crate) async fn guard(State(shared): State<Shared>, mut request: Request, ne
     response
 }
 
-fn judge(shared: &Shared, request: &mut Request) -> Answer<()> {
-    // No call has a use for it.
+fn authenticate(shared: &Shared, request: &mut Request) -> CallResult<()> {
+    // No handler needs it.
     let token = request.headers_mut().remove(AUTHORIZATION);
     let active = shared.plan();
     let admin = active.plan.admin.as_ref();
@@ -47,20 +47,20 @@ fn judge(shared: &Shared, request: &mut Request) -> Answer<()> {
     let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
         return Err(Failure::unauthorized("the request has no address"));
     };
-    let rule = admin.map_or(Rule::DEFAULT, |admin| Rule {
+    let rule = admin.map_or(LockoutRule::DEFAULT, |admin| LockoutRule {
         threshold: admin.lockout_threshold,
         duration: admin.lockout_duration,
     });
     let token = token.as_ref().map(HeaderValue::as_bytes);
-    match shared.gate.judge(address, token, rule, Instant::now()) {
-        Verdict::Welcome => Ok(()),
-        Verdict::NoToken => {
+    match shared.authenticator.authenticate(address, token, rule, Instant::now()) {
+        Authentication::Accepted => Ok(()),
+        Authentication::NoToken => {
             Err(Failure::unauthorized("no token: send the header `Authorization: Bearer TOKEN`"))
         }
-        Verdict::WrongToken => {
-            Err(Failure::unauthorized("wrong token: it is the one that [admin] in the configuration names"))
-        }
-        Verdict::Locked(left) => {
+        Authentication::WrongToken => Err(Failure::unauthorized(
+            "wrong token: expected the one that [admin] in the configuration names",
+        )),
+        Authentication::Locked(left) => {
             let seconds = left.as_secs() + 1;
             let detail =
                 format!("too many wrong tokens came from this address: it is locked for {seconds} seconds");
@@ -69,7 +69,7 @@ fn judge(shared: &Shared, request: &mut Request) -> Answer<()> {
     }
 }
 
-/// Paths that need no token.
+/// Returns whether the path needs no token.
 fn is_open(path: &str, metrics_are_public: bool) -> bool {
     if dashboard::has(path) {
         return true;
@@ -79,15 +79,15 @@ fn is_open(path: &str, metrics_are_public: bool) -> bool {
         || (metrics_are_public && path == api::paths::METRICS)
 }
 
-/// Reading ends with its caller. An act does not: a caller that hangs up must not leave a mapping without its
-/// invalidation, or an act without its record.
+/// Runs a request. A read ends when its client disconnects. An action does not: a mapping must not be left without its
+/// invalidation, nor an action without its record.
 async fn run(request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    let act = tokio::spawn(next.run(request));
-    act.await.unwrap_or_else(|_| {
-        let detail = "the call failed inside the proxy; what came of it is uncertain, and the log has more";
+    let action = tokio::spawn(next.run(request));
+    action.await.unwrap_or_else(|_| {
+        let detail = "the call failed inside the proxy and may have taken effect; see the log";
         Failure::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
     })
 }

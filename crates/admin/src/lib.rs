@@ -1,49 +1,49 @@
-//! The management API: HTTPS, one token, thin handlers over the rooms.
+//! The management API: HTTPS, one token, thin handlers over the other crates.
 //!
-//! The room exists so that an operator can see and steer what runs without a restart. What must never happen
-//! here: an act without the token or without its record; a token in a log, an answer or an error; a caller,
-//! however many and however slow, who takes time or memory from the mail path; an act that is half done because
-//! its caller hung up.
+//! The crate exists so that an operator can see and change the state of the running proxy. What must never happen here: an
+//! action without the token or without its record; a token in a log, a response or an error; clients of the API, however
+//! many and however slow, that take time or memory from mail connections; an action that is half done because its client
+//! closed the connection.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`app_handle`] | what the program lends to the API |
-//! | `door`, `patience`, `penalty` | connections: their number, their speed, TLS |
-//! | `gate`, `strikes` | the token, and who has shown a wrong one too often |
-//! | `routes`, `guard` | which call is where; what happens around every call |
-//! | `parameters`, `failure` | what a call was given; what it answers when it cannot |
+//! | [`app_handle`] | the parts of the program that the API uses |
+//! | `server`, `write_timeout`, `penalty` | connections: their number, their time limits, TLS |
+//! | `authenticator`, `lockout` | the token; networks that have sent wrong ones |
+//! | `routes`, `guard` | the table of the calls; the checks before each of them |
+//! | `parameters`, `failure` | a call's parameters; its error responses |
 //! | `calls` | the calls, one file for each subject |
-//! | [`audit`] | the record of every act |
-//! | `dashboard` | the page for people, and its files |
-//! | [`remarks`] | what is wrong in a file, line by line |
-//! | `openapi` | the description, tested against the routes |
+//! | [`audit`] | the audit log |
+//! | `dashboard` | the dashboard's page and its files |
+//! | [`diagnostics`] | the errors in a file, line by line |
+//! | `openapi` | the description of the API, tested against the routes |
 //!
-//! A request's way through:
+//! The path of a request:
 //!
 //! ```text
-//! door ──▶ TLS ──▶ guard ──▶ gate ──▶ routes ──▶ a call ──▶ a room
-//!   ✗ closed        │          ✗ 401, 429  ✗ 404, 405   ✗ problem
-//!                   └─ an act goes on when its caller hangs up
+//! server ──▶ TLS ──▶ guard ──▶ authenticator ──▶ routes ──▶ a call ──▶ another crate
+//!   ✗ closed          │          ✗ 401, 429        ✗ 404, 405  ✗ problem
+//!                     └─ an action continues when its client disconnects
 //! ```
 
 pub mod app_handle;
 pub mod audit;
-pub mod remarks;
+pub mod diagnostics;
 
+mod authenticator;
 mod calls;
 mod dashboard;
-mod door;
 mod failure;
-mod gate;
 mod guard;
+mod lockout;
 mod openapi;
 mod parameters;
-mod patience;
 mod penalty;
 mod routes;
+mod server;
 mod shared;
-mod strikes;
+mod write_timeout;
 
 pub use app_handle::{AppHandle, Reload, ReloadError};
-pub use audit::{Act, Actor, Audit};
-pub use door::Server;
+pub use audit::{Action, Actor, Audit};
+pub use server::Server;

@@ -1,4 +1,4 @@
-//! The description of the API, written by hand and held against the routes by a test.
+//! The description of the API, written by hand; a test compares it with the routes.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};

@@ -1,7 +1,7 @@
-//! What a call was given: query parameters, or members of a JSON body of the same names.
+//! The parameters of a call: of the query, or members of a JSON body with the same names.
 //!
-//! Strict on purpose: a misspelt `destinaton=` on a kick must not widen what is kicked. Unknown names, repeated
-//! names, two values for one name, bad escapes and bytes that are no UTF-8 are all refused.
+//! What must never happen here: a misspelt `destinaton=` that makes a kick match more sessions. Unknown names, repeated
+//! names, bad escapes and bytes that are not UTF-8 are refused.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,27 +17,27 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::failure::{Answer, Failure};
+use crate::failure::{CallResult, Failure};
 
-/// What a call was given.
+/// The parameters of a call.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
     given: BTreeMap<String, String>,
 }
 
-/// The members of a JSON object, repeated ones included: a map would keep one of them without a word.
+/// The members of a JSON object, repeated ones included: a map would silently keep one of them.
 struct Members(Vec<(String, Value)>);
 
-/// Bytes of a JSON body.
+/// The most bytes of a JSON body.
 const MAX_BODY: usize = 64 * 1024;
-/// How long a body may take to come.
+/// How long receiving a body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 // === impl Parameters ===
 
 impl Parameters {
-    /// Those of the query alone.
-    pub(crate) fn of_query(query: &str) -> Answer<Self> {
+    /// Reads the parameters of a query.
+    pub(crate) fn of_query(query: &str) -> CallResult<Self> {
         let mut parameters = Self::default();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -47,16 +47,16 @@ impl Parameters {
     }
 
     /// Adds the members of a JSON object.
-    fn add_body(&mut self, body: &[u8]) -> Answer<()> {
+    fn add_body(&mut self, body: &[u8]) -> CallResult<()> {
         if body.trim_ascii().is_empty() {
             return Ok(());
         }
         let Members(members) = serde_json::from_slice(body).map_err(|error| {
-            Failure::bad_request(format!("the body is no JSON object of parameters: {error}"))
+            Failure::bad_request(format!("the body is not a JSON object of parameters: {error}"))
         })?;
         for (name, value) in members {
             let value = match value {
-                // A script's variable that is not set, as `only` says.
+                // An unset variable of a script; see `only`.
                 Value::Null => String::new(),
                 Value::String(text) => text,
                 Value::Bool(yes) => yes.to_string(),
@@ -73,7 +73,7 @@ impl Parameters {
         Ok(())
     }
 
-    fn add(&mut self, name: String, value: String) -> Answer<()> {
+    fn add(&mut self, name: String, value: String) -> CallResult<()> {
         if self.given.contains_key(&name) {
             return Err(Failure::bad_request(format!("{name} is given twice: give it once")));
         }
@@ -81,9 +81,9 @@ impl Parameters {
         Ok(())
     }
 
-    /// Refuses names that the call does not know, and values that are empty: a script's variable that is not set
-    /// must not stand for everybody or nobody.
-    pub(crate) fn only(self, known: &[&str]) -> Answer<Self> {
+    /// Refuses names that the call does not have, and empty values: an unset variable of a script must not select every
+    /// session or none.
+    pub(crate) fn only(self, known: &[&str]) -> CallResult<Self> {
         if let Some((name, _)) = self.given.iter().find(|(_, value)| value.is_empty()) {
             let detail = format!("{name:?} is empty: give it a value, or leave it out");
             return Err(Failure::bad_request(detail));
@@ -92,7 +92,7 @@ impl Parameters {
             None => Ok(self),
             Some(name) => {
                 let expected = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                let detail = format!("{name:?} is no parameter of this call; expected: {expected}");
+                let detail = format!("{name:?} is not a parameter of this call; expected: {expected}");
                 Err(Failure::bad_request(detail))
             }
         }
@@ -102,14 +102,14 @@ impl Parameters {
         self.given.get(name).map(String::as_str)
     }
 
-    pub(crate) fn required(&self, name: &str) -> Answer<&str> {
+    pub(crate) fn required(&self, name: &str) -> CallResult<&str> {
         self.optional(name).ok_or_else(|| {
             Failure::bad_request(format!("{name} is missing: give it as ?{name}= or in a JSON body"))
         })
     }
 
-    /// `true`, `false`, or nothing for `false`.
-    pub(crate) fn flag(&self, name: &str) -> Answer<bool> {
+    /// Returns the value of `true` or `false`; a missing parameter is `false`.
+    pub(crate) fn flag(&self, name: &str) -> CallResult<bool> {
         match self.optional(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
@@ -119,12 +119,12 @@ impl Parameters {
         }
     }
 
-    /// The place and the size of a page.
-    pub(crate) fn page(&self) -> Answer<(Option<u64>, usize)> {
+    /// Returns the start and the size of a page.
+    pub(crate) fn page(&self) -> CallResult<(Option<u64>, usize)> {
         let number = |name| match self.optional(name) {
             None => Ok(None),
             Some(text) => text.parse::<u64>().map(Some).map_err(|_| {
-                Failure::bad_request(format!("{name}: found {text:?}, expected a number from 0 on"))
+                Failure::bad_request(format!("{name}: found {text:?}, expected a number from 0"))
             }),
         };
         let limit = number(LIMIT)?.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(MAX_LIMIT));
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Members {
 impl<S: Send + Sync> FromRequest<S> for Parameters {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+    async fn from_request(request: Request, _: &S) -> CallResult<Self> {
         let mut parameters = Self::of_query(request.uri().query().unwrap_or_default())?;
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(parameters);
@@ -178,22 +178,22 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
 }
 
 /// Reads a body of at most `max` bytes.
-pub(crate) async fn read(body: Body, max: usize, time: Duration) -> Answer<Bytes> {
+pub(crate) async fn read(body: Body, max: usize, time: Duration) -> CallResult<Bytes> {
     match timeout(time, Limited::new(body, max).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
             let detail = format!("the body has more than {max} bytes");
             Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
-        Ok(Err(_)) => Err(Failure::bad_request("the body broke off")),
+        Ok(Err(_)) => Err(Failure::bad_request("the connection was cut in the middle of the body")),
         Err(_) => {
-            let detail = format!("the body did not come within {} seconds", time.as_secs());
+            let detail = format!("the body was not received within {} seconds", time.as_secs());
             Err(Failure::new(StatusCode::REQUEST_TIMEOUT, detail))
         }
     }
 }
 
-/// A whole number in digits, whatever its size.
+/// Returns a whole number of any size in digits.
 fn digits(number: &serde_json::Number) -> Option<String> {
     if number.is_i64() || number.is_u64() {
         return Some(number.to_string());
@@ -202,7 +202,7 @@ fn digits(number: &serde_json::Number) -> Option<String> {
 }
 
 /// Form decoding (`+` is a space), which refuses what is malformed instead of guessing.
-fn decode(text: &str) -> Answer<String> {
+fn decode(text: &str) -> CallResult<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

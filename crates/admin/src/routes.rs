@@ -1,5 +1,4 @@
-//! Which call is where. The table is the one place: the router is built from it, and the description is tested
-//! against it.
+//! The table of the calls. The router is built from it, and the description is tested against it.
 
 use api::paths;
 use axum::Router;
@@ -7,24 +6,24 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
-use crate::calls::{audit, config, connections, destinations, events, life, mappings, stats, transfer};
+use crate::calls::{audit, config, connections, destinations, events, health, mappings, stats, transfer};
 use crate::dashboard;
 use crate::failure::Failure;
 use crate::guard::guard;
 use crate::openapi;
 use crate::shared::Shared;
 
-/// A path, and what answers there by method.
+/// A path, its methods and their handlers.
 type Row = (&'static str, &'static [Method], MethodRouter<Shared>);
 
-/// Every call.
+/// Returns every call.
 pub(crate) fn table() -> Vec<Row> {
     const GET: &[Method] = &[Method::GET];
     const POST: &[Method] = &[Method::POST];
     const MAPPINGS: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
     vec![
-        (paths::HEALTHZ, GET, get(life::healthz)),
-        (paths::READYZ, GET, get(life::readyz)),
+        (paths::HEALTHZ, GET, get(health::healthz)),
+        (paths::READYZ, GET, get(health::readyz)),
         (paths::STATS, GET, get(stats::stats)),
         (paths::METRICS, GET, get(stats::metrics)),
         (paths::DESTINATIONS, GET, get(destinations::list)),
@@ -47,25 +46,25 @@ pub(crate) fn table() -> Vec<Row> {
     ]
 }
 
-/// Everything that answers, guarded.
+/// Returns the service with every call and the dashboard, behind the guard.
 pub(crate) fn service(shared: Shared) -> Router {
     let mut router = dashboard::routes(Router::new());
     for (path, _, call) in table() {
         router = router.route(path, call.clone()).route(&format!("{}{path}", paths::V1), call);
     }
     router
-        .fallback(nothing)
+        .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(shared.clone(), guard))
         .with_state(shared)
 }
 
-async fn nothing() -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "there is no such path: GET /openapi.json lists those that there are")
+async fn not_found() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "there is no such path; GET /openapi.json lists the paths")
 }
 
 /// The router adds `Allow`.
 async fn wrong_method() -> Failure {
-    let detail = "this path takes other methods: see the Allow header, or GET /openapi.json";
+    let detail = "this path has other methods: see the Allow header or GET /openapi.json";
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

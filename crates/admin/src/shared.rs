@@ -1,4 +1,4 @@
-//! What every call has at hand.
+//! The state that every call can use.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use tokio::time::Instant;
 use types::identifier::Identifier;
 
 use crate::app_handle::AppHandle;
-use crate::audit::{Act, Actor, Audit};
-use crate::failure::{Answer, Failure};
-use crate::gate::Gate;
+use crate::audit::{Action, Actor, Audit};
+use crate::authenticator::Authenticator;
+use crate::failure::{CallResult, Failure};
 
-/// See the module's comment. A clone is the same.
+/// The state that every call can use. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) app_handle: Arc<dyn AppHandle>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) audit: Audit,
     pub(crate) began: Instant,
-    /// Streams of events under way.
+    /// Permits for streams of events.
     pub(crate) streams: Arc<Semaphore>,
-    /// Imports and exports under way.
+    /// Permits for imports and exports.
     pub(crate) bulk: Arc<Semaphore>,
 }
 
-/// Where a request came from.
+/// The address that a request came from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Who asks for an act.
+/// The client that requested an action.
 pub(crate) struct Caller(pub(crate) Actor);
 
-/// Streams of events at once.
+/// Concurrent streams of events.
 pub(crate) const MAX_STREAMS: usize = 16;
-/// Imports and exports at once: each may hold a whole mapping in memory.
+/// Concurrent imports and exports: each may hold a whole mapping in memory.
 pub(crate) const MAX_BULK: usize = 2;
 /// Bytes of a `From` header that are kept.
 const MAX_NAME: usize = 254;
@@ -49,10 +49,10 @@ const MAX_NAME: usize = 254;
 // === impl Shared ===
 
 impl Shared {
-    pub(crate) fn new(app_handle: Arc<dyn AppHandle>, gate: Gate, audit: Audit) -> Self {
+    pub(crate) fn new(app_handle: Arc<dyn AppHandle>, authenticator: Authenticator, audit: Audit) -> Self {
         Self {
             app_handle,
-            gate: Arc::new(gate),
+            authenticator: Arc::new(authenticator),
             audit,
             began: Instant::now(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
@@ -72,46 +72,46 @@ impl Shared {
         self.app_handle.router()
     }
 
-    /// Through which every change goes.
+    /// Returns the control through which every change is made.
     pub(crate) fn control(&self) -> Control {
         self.app_handle.control()
     }
 
-    /// The key of an account's name.
-    pub(crate) fn normalized(&self, identifier: &str) -> Answer<String> {
-        let judged = |name: &str| {
+    /// Returns the key of an account's name.
+    pub(crate) fn normalized(&self, identifier: &str) -> CallResult<String> {
+        let check = |name: &str| {
             Identifier::parse(name).map_err(|bad| {
                 let hint = if name.contains(' ') { " (in a query, write + as %2B)" } else { "" };
                 Failure::bad_request(format!("identifier: {bad}{hint}"))
             })
         };
-        // Before folding too: what is folded has a bound.
-        judged(identifier)?;
+        // Checked before normalization too, so that its input is bounded.
+        check(identifier)?;
         let key = self.router().normalize(identifier);
-        judged(&key)?;
+        check(&key)?;
         Ok(key)
     }
 
-    /// The key of one account's name. Nobody logs in as a whole domain, so an order to its accounts that is given
-    /// by the domain's own key would be carried out on nobody.
-    pub(crate) fn account(&self, identifier: &str) -> Answer<String> {
+    /// Returns the key of one account's name. The key of a domain is refused: no login has it, so the action would have no
+    /// effect.
+    pub(crate) fn account(&self, identifier: &str) -> CallResult<String> {
         let key = self.normalized(identifier)?;
         if key.starts_with('@') {
             let detail = format!(
-                "identifier: {key} is a domain and no account; where a call takes all accounts of a domain, they are *{key}"
+                "identifier: found the domain {key}, expected an account; a call that takes all accounts of a domain takes *{key}"
             );
             return Err(Failure::bad_request(detail));
         }
         Ok(key)
     }
 
-    /// Records an act with what came of it.
-    pub(crate) async fn record<T>(&self, caller: &Caller, act: Act, outcome: &Answer<T>) {
+    /// Records an action and its result.
+    pub(crate) async fn record<T>(&self, caller: &Caller, action: Action, outcome: &CallResult<T>) {
         let result = match outcome {
             Ok(_) => "ok".to_owned(),
             Err(failure) => failure.status().to_string(),
         };
-        self.audit.record(&caller.0, act, &result).await;
+        self.audit.record(&caller.0, action, &result).await;
     }
 }
 
@@ -120,7 +120,7 @@ impl Shared {
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Answer<Self> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> CallResult<Self> {
         let Some(Peer(address)) = parts.extensions.get::<Peer>().copied() else {
             return Err(Failure::bad_request("the request has no address"));
         };

@@ -1,4 +1,4 @@
-//! What `GET /events` sends: the `data` of each event; its `event` is the variant's name.
+//! The events of `GET /events`: the `data` of each; its `event` field is the variant's name.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 /// An event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
-    /// How many sessions there are: at first, and whenever it changed, at most once a second.
-    Sessions(Sessions),
+pub enum StatusEvent {
+    /// The number of sessions: at first, and whenever it has changed, at most once a second.
+    Sessions(SessionCounts),
     /// A leg went down or came back; at first, every leg that is down.
-    Health(Health),
+    Health(LegHealth),
 }
 
-/// See [`Event::Sessions`].
+/// See [`StatusEvent::Sessions`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sessions {
+pub struct SessionCounts {
     /// Sessions.
     pub sessions: usize,
     /// Logins under way.
@@ -27,23 +27,23 @@ pub struct Sessions {
     pub by_destination: BTreeMap<String, usize>,
 }
 
-/// See [`Event::Health`].
+/// See [`StatusEvent::Health`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
-    /// Whose leg.
+pub struct LegHealth {
+    /// The destination's name.
     pub destination: String,
-    /// Which leg.
+    /// The leg's protocol.
     pub protocol: String,
     /// Whether it is down now.
     pub down: bool,
-    /// The streak's last failure, in a word.
+    /// The name of the last failure.
     pub last_error: Option<String>,
 }
 
-// === impl Event ===
+// === impl StatusEvent ===
 
-impl Event {
-    /// The name in the stream's `event` field.
+impl StatusEvent {
+    /// Returns the name in the stream's `event` field.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

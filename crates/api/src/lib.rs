@@ -1,27 +1,29 @@
-//! The management API as data: paths, parameters, answers.
+//! The management API as data: paths, parameters, responses.
 //!
-//! The room exists so that the server and the command line agree by construction: both use these types. Field
-//! names are those of the published API, which runbooks read with `jq`; a name or a type that is here must
-//! never change, and new fields are only ever added.
+//! The crate exists so that the server and the command line use the same types. Field names are those of the published
+//! API, which runbooks read with `jq`. What must never happen here: a published name or type that changes; fields are
+//! only added.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`paths`], [`parameters`] | what is asked |
-//! | [`state`] | statistics, destinations, connections |
+//! | [`paths`], [`parameters`] | the requests |
+//! | [`status`] | statistics, destinations, connections |
 //! | [`mapping`] | mappings, import and export |
-//! | [`act`] | answers of calls that change something |
-//! | [`audit`] | the record of every act |
-//! | [`event`] | what `GET /events` sends |
+//! | [`moves`] | moves of accounts |
+//! | [`action`] | responses of calls that change something else |
+//! | [`audit`] | the audit log |
+//! | [`event`] | the events of `GET /events` |
 //! | [`problem`] | errors (RFC 9457) |
 
-pub mod act;
+pub mod action;
 pub mod audit;
 pub mod event;
 pub mod mapping;
+pub mod moves;
 pub mod parameters;
 pub mod paths;
 pub mod problem;
-pub mod state;
+pub mod status;
 
 pub use problem::{Diagnostic, Problem};
 

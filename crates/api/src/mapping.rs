@@ -1,4 +1,4 @@
-//! Which destination holds an account.
+//! Mappings: which destination holds an account.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,25 +8,25 @@ pub const TSV: &str = "text/tab-separated-values";
 /// `GET /mappings?identifier=`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {
-    /// As asked for.
+    /// The name as given.
     pub identifier: String,
-    /// As stored and looked up.
+    /// The name as it is stored and looked up.
     pub normalized: String,
-    /// Where a login of it would go now.
+    /// The destination of a login now.
     pub destination: String,
-    /// Whether that is only the default.
+    /// Whether that is the default destination, since there is no mapping.
     pub routed_to_default: bool,
-    /// Whether the answer came out of memory.
+    /// Whether the answer was cached.
     pub cached: bool,
-    /// How we know: `entry`, `domain`, `default`, `store_down_stale`, `store_down`, `undeclared`.
+    /// Where the answer comes from: `entry`, `domain`, `default`, `store_down_stale`, `store_down`, `undeclared`.
     pub why: String,
 }
 
 /// `GET /mappings`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub struct MappingPage {
     /// In the store's order.
-    pub mappings: Vec<Entry>,
+    pub mappings: Vec<MappingEntry>,
     /// `from` of the next page; absent after the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
@@ -34,23 +34,23 @@ pub struct Page {
 
 /// A stored entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct MappingEntry {
     /// An account, or `@example.org` for a whole domain.
     pub identifier: String,
-    /// Where it is.
+    /// Its destination.
     pub destination: String,
 }
 
 /// `PUT /mappings`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// As given.
+    /// The name as given.
     pub identifier: String,
-    /// As stored.
+    /// The name as it is stored.
     pub normalized: String,
-    /// Where it is from now on.
+    /// Its destination from now on.
     pub destination: String,
-    /// Where it was before.
+    /// Its destination before.
     pub previous: String,
     /// Whether the store has changed.
     pub changed: bool,
@@ -59,24 +59,24 @@ pub struct Stored {
 /// `DELETE /mappings`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// As given.
+    /// The name as given.
     pub identifier: String,
-    /// As it was stored.
+    /// The name as it was stored.
     pub normalized: String,
     /// Whether there was an entry.
     pub removed: bool,
-    /// Where the account is from now on.
+    /// The account's destination from now on.
     pub destination: String,
-    /// Where it was before.
+    /// Its destination before.
     pub previous: String,
 }
 
 /// `POST /mappings/reload`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// Entries that were read; absent where the store is not read as a whole.
+    /// The entries that were read; absent for a store that is not read as a whole.
     pub entries: Option<usize>,
-    /// Of them, entries for whole domains.
+    /// How many of them are for whole domains.
     pub domains: Option<usize>,
 }
 
@@ -85,8 +85,8 @@ pub struct Reloaded {
 pub struct Imported {
     /// Entries in the body.
     pub entries: usize,
-    /// Entries that are different from now on, or would be.
+    /// The entries that were changed; in a dry run, those that would be.
     pub changed: usize,
-    /// Whether nothing was changed because that was asked for.
+    /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
 }

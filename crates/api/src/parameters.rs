@@ -10,11 +10,11 @@ pub const CLIENT: &str = "client";
 pub const PROTOCOL: &str = "protocol";
 /// Whole seconds; any integer.
 pub const SECONDS: &str = "seconds";
-/// Most entries of a page.
+/// The most entries of a page.
 pub const LIMIT: &str = "limit";
-/// Where a page begins: the `next` of the page before.
+/// The start of a page: `next` of the page before.
 pub const FROM: &str = "from";
-/// `true` = judge, and change nothing.
+/// `true` = check only, and change nothing.
 pub const DRY_RUN: &str = "dry_run";
 
 /// The name of a batch of moves.

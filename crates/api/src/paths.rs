@@ -1,34 +1,34 @@
-//! Where each call is. Every path also answers behind [`V1`].
+//! The path of each call. Every path also works after the prefix [`V1`].
 
-/// Prefix of the newer pages' paths: `/api/v1/stats` is `/stats`.
+/// An optional prefix: `/api/v1/stats` is the same as `/stats`.
 pub const V1: &str = "/api/v1";
 
 /// `GET`, no token: 200 `ok` while the process runs.
 pub const HEALTHZ: &str = "/healthz";
-/// `GET`, no token: 503 while the proxy drains or its default destination is down.
+/// `GET`, no token: 503 while the proxy drains or its default destination is down; otherwise [`crate::status::Ready`].
 pub const READYZ: &str = "/readyz";
-/// `GET`: [`crate::state::Stats`].
+/// `GET`: [`crate::status::Stats`].
 pub const STATS: &str = "/stats";
-/// `GET`: [`crate::state::Destinations`].
+/// `GET`: [`crate::status::Destinations`].
 pub const DESTINATIONS: &str = "/destinations";
-/// `POST` with `destination`: [`crate::act::Reset`].
+/// `POST` with `destination`: [`crate::action::DestinationReset`].
 pub const DESTINATIONS_RESET: &str = "/destinations/reset";
-/// `GET` with `identifier`: [`crate::mapping::Mapping`]; without: [`crate::mapping::Page`], or text as
+/// `GET` with `identifier`: [`crate::mapping::Mapping`]; without: [`crate::mapping::MappingPage`], or text as
 /// [`crate::mapping::TSV`]. `PUT`: [`crate::mapping::Stored`]. `DELETE`: [`crate::mapping::Removed`].
 pub const MAPPINGS: &str = "/mappings";
 /// `POST`: [`crate::mapping::Reloaded`].
 pub const MAPPINGS_RELOAD: &str = "/mappings/reload";
 /// `POST` with lines as a body: [`crate::mapping::Imported`].
 pub const MAPPINGS_IMPORT: &str = "/mappings/import";
-/// `POST`: [`crate::act::Invalidated`].
+/// `POST`: [`crate::action::Invalidated`].
 pub const CACHE_INVALIDATE: &str = "/cache/invalidate";
-/// `GET`: [`crate::state::Connections`].
+/// `GET`: [`crate::status::Connections`].
 pub const CONNECTIONS: &str = "/connections";
-/// `POST`: [`crate::act::Kicked`].
+/// `POST`: [`crate::action::Kicked`].
 pub const CONNECTIONS_KICK: &str = "/connections/kick";
-/// `POST`: [`crate::act::Delayed`].
+/// `POST`: [`crate::action::Delayed`].
 pub const CONNECTIONS_DELAY: &str = "/connections/delay";
-/// `POST`: [`crate::act::ConfigReloaded`].
+/// `POST`: [`crate::action::ConfigReloaded`].
 pub const CONFIG_RELOAD: &str = "/config/reload";
 /// `POST` with [`crate::moves::NewMoves`]: [`crate::moves::Accepted`]. `GET`: [`crate::moves::MovePage`].
 pub const MOVES: &str = "/moves";
@@ -42,13 +42,13 @@ pub const MOVE_BATCH: &str = "/moves/batches/{name}";
 pub const MOVE_BATCH_PAUSE: &str = "/moves/batches/{name}/pause";
 /// `POST`: [`crate::moves::Batch`].
 pub const MOVE_BATCH_RESUME: &str = "/moves/batches/{name}/resume";
-/// `GET`: [`crate::audit::Page`].
+/// `GET`: [`crate::audit::AuditPage`].
 pub const AUDIT: &str = "/audit";
 /// `GET`: text for Prometheus.
 pub const METRICS: &str = "/metrics";
-/// `GET`: server-sent events, [`crate::event::Event`].
+/// `GET`: server-sent events, [`crate::event::StatusEvent`].
 pub const EVENTS: &str = "/events";
-/// `GET`: the description of all this (OpenAPI 3.1).
+/// `GET`: the description of the API (OpenAPI 3.1).
 pub const OPENAPI: &str = "/openapi.json";
 
 /// Returns the path of a move, or of an action on it.

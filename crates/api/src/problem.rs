@@ -1,25 +1,25 @@
-//! Errors: RFC 9457, with what was wrong in a file as extension members.
+//! Errors as RFC 9457 defines them, with the errors in a file as extension members.
 
 use serde::{Deserialize, Serialize};
 
 /// The media type of a [`Problem`].
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The status in words.
+    /// The reason phrase of the status.
     pub title: String,
-    /// What was found, what was expected, how to mend it.
+    /// What was found, what was expected, how to fix it.
     pub detail: String,
     /// The HTTP status.
     pub status: u16,
-    /// With 422: everything that is wrong in a file.
+    /// With 422: every error in a file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Diagnostic>,
 }
 
-/// One thing that is wrong, or worth knowing, in a configuration or mapping file.
+/// An error or a warning about a place in a configuration or mapping file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// `error` or `warning`.
@@ -35,7 +35,7 @@ pub struct Diagnostic {
     pub key: String,
     /// What was found and what was expected.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub help: String,
 }

@@ -1,13 +1,13 @@
-//! The names that runbooks read.
+//! The published names, which runbooks read.
 
 use serde_json::json;
 
-use crate::act::Kicked;
+use crate::action::Kicked;
 use crate::mapping::Mapping;
-use crate::state::{Destination, Stats};
+use crate::status::{Destination, Stats};
 use crate::{Diagnostic, Problem};
 
-/// Members of the published answers, word for word.
+/// The members of the published responses.
 #[test]
 fn published_fields_are_there() {
     let has = |value: serde_json::Value, fields: &[&str]| {
@@ -51,13 +51,13 @@ fn problems_are_rfc_9457() {
     assert_eq!(serde_json::from_value::<Problem>(expected).expect("a problem"), problem);
 }
 
-/// The configuration's report is turned into remarks by this shape.
+/// Crate `admin` reads the configuration's report into this type.
 #[test]
-fn remarks_read_what_the_configuration_reports() {
+fn diagnostics_have_the_form_of_the_configuration_report() {
     let reported = json!({
         "severity": "error", "file": "pointsman.toml", "line": 3, "column": 1,
         "key": "routing.default_destination", "message": "found \"nwe\"", "help": "did you mean \"new\"?",
     });
-    let remark: Diagnostic = serde_json::from_value(reported.clone()).expect("a remark");
-    assert_eq!(serde_json::to_value(remark).expect("plain data"), reported);
+    let diagnostic: Diagnostic = serde_json::from_value(reported.clone()).expect("a diagnostic");
+    assert_eq!(serde_json::to_value(diagnostic).expect("plain data"), reported);
 }

@@ -30,7 +30,7 @@ impl ApiTls {
         let is_shown = matches!(&plan.admin, Some(Admin { certificate: None, .. }));
         let own = match folder.filter(|_| is_shown) {
             Some(folder) => {
-                Certificates::kept(&folder.join(ADMIN_CERTIFICATE), &folder.join(ADMIN_KEY), &names(plan))
+                Certificates::stored(&folder.join(ADMIN_CERTIFICATE), &folder.join(ADMIN_KEY), &names(plan))
             }
             // Needed only after a reload to a plan that names no certificate.
             None => Certificates::self_signed(&names(plan)),

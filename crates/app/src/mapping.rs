@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use admin::remarks;
+use admin::diagnostics;
 use api::Diagnostic;
-use cluster::{Bus, Channel, Key};
+use cluster::{Bus, Channel, ChannelKey};
 use control::Control;
 use mapping::file::Watch;
 use mapping::sql::Statements;
@@ -63,7 +63,7 @@ pub fn check(plan: &Plan) -> Vec<Diagnostic> {
         Source::File { path, .. } => FileStore::check(path, &Rules::of(plan))
             .err()
             .as_ref()
-            .map(remarks::of_mapping)
+            .map(diagnostics::of_mapping)
             .unwrap_or_default(),
         Source::Redis { .. } | Source::Sql { .. } => Vec::new(),
     }
@@ -218,7 +218,7 @@ fn join(plan: &Plan, admin: Option<&Admin>, channel: Option<&Arc<dyn Channel>>, 
         Source::Redis { channel, .. } | Source::Sql { channel, .. } => channel.as_str(),
         Source::File { .. } => "",
     };
-    match Key::derive(&admin.token, name) {
+    match ChannelKey::derive(&admin.token, name) {
         Ok(key) => bus.join(Arc::clone(channel), key),
         Err(error) => bus.stay_alone(&error.to_string()),
     }

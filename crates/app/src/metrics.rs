@@ -29,7 +29,7 @@ impl App {
                 facts::Tokens { asked, remembered, failed }
             }),
             cache: facts::Cache { hits: stats.hits, misses: stats.misses, entries: stats.cache_entries },
-            mapped: self.router().census().unwrap_or_default(),
+            mapped: self.router().entries_by_destination().unwrap_or_default(),
             store: facts::Store {
                 errors: stats.store_errors,
                 down: stats.store_down,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Act, Actor, Audit};
+use admin::{Action, Actor, Audit};
 use config::Report;
 use control::Order;
 use plan::Plan;
@@ -119,7 +119,7 @@ async fn reload(app: &App, audit: Option<&Audit>) {
     };
     if let Some(audit) = audit {
         let path = app.plan().plan.path.display().to_string();
-        audit.record(&Actor::Signal, Act::to("config.reload", path), result).await;
+        audit.record(&Actor::Signal, Action::to("config.reload", path), result).await;
     }
 }
 

@@ -90,8 +90,8 @@ impl App {
         let (registry, registry_control) = Registry::new(limits(&plan));
         let throttle = LoginThrottle::new(plan.limits.auth_delay_max);
         let recorder = LoginRecorder::new(throttle.clone(), Arc::new(accounts(&plan)));
-        let (bus, subscription) = Bus::new(&node(&plan));
-        let control = Control::new(router_control, registry_control, bus);
+        let (publisher, subscription) = Bus::new(&node(&plan));
+        let control = Control::new(router_control, registry_control, publisher);
         mapping.publish(&plan, plan.admin.as_ref(), &control);
         tokio::spawn(control.clone().apply_remote(subscription));
 

@@ -4,7 +4,7 @@ mod transfer;
 
 use std::process::ExitCode;
 
-use api::mapping::{Entry, Mapping, Page, Reloaded, Removed, Stored};
+use api::mapping::{Mapping, MappingEntry, MappingPage, Reloaded, Removed, Stored};
 use api::parameters::{DESTINATION, FROM, IDENTIFIER, LIMIT, MAX_LIMIT};
 use api::paths;
 use hyper::Method;
@@ -94,7 +94,7 @@ async fn list(client: &ApiClient, limit: usize, is_json: bool) -> Result<(), Com
         return print_json(&list);
     }
     let mut table = Table::new(&["ACCOUNT", "DESTINATION"]);
-    for Entry { identifier, destination } in list.mappings {
+    for MappingEntry { identifier, destination } in list.mappings {
         table.row([identifier, destination]);
     }
     table.print()?;
@@ -105,15 +105,15 @@ async fn list(client: &ApiClient, limit: usize, is_json: bool) -> Result<(), Com
 }
 
 /// Fetches pages until there are `limit` entries or no more.
-async fn fetch(client: &ApiClient, limit: usize) -> Result<Page, CommandError> {
-    let mut list = Page::default();
+async fn fetch(client: &ApiClient, limit: usize) -> Result<MappingPage, CommandError> {
+    let mut list = MappingPage::default();
     while list.mappings.len() < limit {
         let page_size = (limit - list.mappings.len()).min(MAX_LIMIT);
         let from = list.next.map(|next| next.to_string());
         let call = ApiCall::get(paths::MAPPINGS)
             .with(LIMIT, &page_size.to_string())
             .with_some(FROM, from.as_deref());
-        let page: Page = client.json(call).await?;
+        let page: MappingPage = client.json(call).await?;
         // An empty page that promises more would be requested for ever.
         let is_last = page.next.is_none() || page.mappings.is_empty();
         list.mappings.extend(page.mappings);

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use api::act::Kicked;
+use api::action::Kicked;
 use api::parameters::{CLIENT, DESTINATION, FROM, IDENTIFIER, LIMIT, MAX_LIMIT, PROTOCOL};
 use api::paths;
-use api::state::{Connection, Connections};
+use api::status::{Connection, Connections};
 use hyper::Method;
 
 use crate::api_client::{ApiCall, ApiClient, CommandError};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use api::paths;
-use api::state::{Destinations, Leg, Stats};
+use api::status::{Destinations, Leg, Stats};
 use serde::Serialize;
 
 use crate::api_client::{ApiCall, ApiClient, CommandError};

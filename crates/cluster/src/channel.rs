@@ -1,4 +1,4 @@
-//! What the bus asks of a store's channel.
+//! The channel that a store offers to the bus.
 
 use futures_core::future::BoxFuture;
 use std::fmt;
@@ -6,26 +6,26 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// A channel on which every proxy hears what any proxy says, itself included.
+/// A channel on which every proxy receives what any proxy sends, its own messages included.
 pub trait Channel: Send + Sync + fmt::Debug {
-    /// Says `message` (at most [`MAX_MESSAGE`] bytes) once, to whoever listens. The caller bounds the
-    /// wait.
-    fn say<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>>;
+    /// Sends `message` (at most [`MAX_MESSAGE`] bytes) once, to every subscriber. The caller bounds the wait.
+    fn send<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>>;
 
-    /// Listens, over a connection of its own. From the return on nothing is missed until [`Line::hear`] fails.
-    fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>>;
+    /// Subscribes, over a connection of its own. Once it returns, no message is missed until [`MessageStream::next`]
+    /// fails.
+    fn subscribe(&self) -> BoxFuture<'_, Result<Box<dyn MessageStream>, ChannelError>>;
 }
 
-/// A connection that listens.
-pub trait Line: Send {
-    /// The next message. Who no longer waits for it drops the line.
+/// A connection that receives the channel's messages. Dropping it ends the subscription.
+pub trait MessageStream: Send {
+    /// Returns the next message.
     ///
     /// # Errors
-    /// The connection was cut, so that messages may have been missed; the line is of no use any more.
-    fn hear(&mut self) -> BoxFuture<'_, Result<String, ChannelError>>;
+    /// The connection was cut, so that messages may have been missed; the stream is of no use any more.
+    fn next(&mut self) -> BoxFuture<'_, Result<String, ChannelError>>;
 }
 
-/// A channel could not be used.
+/// Why a channel could not be used.
 #[derive(Clone, Debug, Error)]
 #[error("{0}")]
 pub struct ChannelError(pub Arc<str>);

@@ -14,7 +14,7 @@ pub struct Delivery {
 // === impl Delivery ===
 
 impl Delivery {
-    /// Adds another message's. Who was silent once is not among the others.
+    /// Adds the delivery of another message. A proxy that did not acknowledge one of them is only in `silent`.
     pub(crate) fn add(&mut self, other: Self) {
         for name in other.silent {
             self.done.retain(|done| *done != name);

@@ -1,21 +1,22 @@
 //! The signed channel between the proxies that share one store.
 //!
 //! This crate carries orders and does not know them: an [`OrderMessage`] is a name and its JSON. Crate `control` writes
-//! and reads them, and carries them out. What must never happen: an order that is believed without the signature of a
-//! proxy that knows the admin token, or believed twice; a proxy that lost a message and goes on believing its cache; a
-//! write that waits long for a proxy that is gone.
+//! and reads them, and carries them out. What must never happen: an order that is accepted without the signature of a
+//! proxy that knows the admin token, or accepted twice; a proxy that missed a message and keeps its cache; a write that
+//! waits long for a proxy that is gone.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `message` | what goes over the channel: signed, numbered, dated |
-//! | `peers` | the other proxies: last message, last number; what is repeated, missing or misdated |
+//! | `message` | the messages: signed, numbered, dated |
+//! | `peers` | the other proxies: their last messages; which messages are repeated, missing or misdated |
 //! | `link` | the two loops over a channel: one receives, one sends |
-//! | `wait` | the proxies that have not acknowledged a message yet |
-//! | `channel` | [`Channel`]: what a store with a channel offers |
+//! | `acknowledgements` | the proxies that have not acknowledged a message yet |
+//! | `shared` | processes received messages |
+//! | `channel` | [`Channel`]: the channel of a store |
 //!
 //! A lost message is noticed in one of three ways, each reported as [`Event::Missed`]: the connection was cut, a sender's
 //! numbers have a gap, or our own messages do not come back to us. A kick, hold or delay that was missed stays missed:
-//! [`Bus::publish`] returns the proxies that did not acknowledge it.
+//! [`Publisher::publish`] returns the proxies that did not acknowledge it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +28,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+mod acknowledgements;
 mod channel;
 mod counters;
 mod delivery;
@@ -37,28 +39,34 @@ mod peers;
 mod received;
 mod shared;
 mod throttle;
-mod wait;
 
-pub use self::channel::{Channel, ChannelError, Line, MAX_MESSAGE};
+pub use self::channel::{Channel, ChannelError, MAX_MESSAGE, MessageStream};
 pub use self::counters::Counts;
 pub use self::delivery::Delivery;
-pub use self::message::{Key, MAX_ORDER, OrderMessage};
+pub use self::message::{ChannelKey, MAX_ORDER, OrderMessage};
 pub use self::peers::Node;
 pub use self::received::{Event, ReceivedOrder};
 pub use self::shared::{BEAT, PRESENT};
 
+use self::acknowledgements::Acknowledgements;
 use self::counters::Counters;
 use self::link::Link;
 use self::message::{Body, MAX_NODE};
 use self::outgoing::Outgoing;
 use self::shared::Shared;
 use self::throttle::OncePerMinute;
-use self::wait::Waits;
 
-/// This proxy's place among those that share its store. A clone is the same place.
+/// This proxy's membership in the group of proxies that share its store. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Bus {
     inner: Arc<Inner>,
+}
+
+/// The right to send orders on a bus. There is one for each bus, owned by crate `control`, which carries an order out on
+/// this proxy before it sends it.
+#[derive(Debug)]
+pub struct Publisher {
+    bus: Bus,
 }
 
 /// The receiving end of the bus.
@@ -67,11 +75,11 @@ pub struct Subscription {
     received: mpsc::Receiver<Event>,
 }
 
-/// The order did not reach the other proxies. What was done here stands; the others flush their caches once they receive
+/// The order did not reach the other proxies. It has taken effect here; the others flush their caches once they receive
 /// another message of ours.
 #[derive(Clone, Debug, Error)]
 pub enum BusError {
-    /// The channel refused, or took too long.
+    /// The channel failed, or took too long.
     #[error(
         "the order could not be sent to the other proxies: {0}; they look accounts up again once they receive another message of this proxy"
     )]
@@ -95,58 +103,107 @@ pub enum BusState {
 /// How long the sender of an order waits for the other proxies.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Events that wait to be carried out here.
+/// The most events that wait to be carried out here.
 const MAX_EVENTS: usize = 1_024;
 
-/// What the clones share.
+/// The state that the clones share.
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
     link: Mutex<Option<Link>>,
-    /// Why there is no link.
+    /// Why there is no link, if there is none.
     alone: ArcSwap<Arc<str>>,
 }
 
 // === impl Bus ===
 
 impl Bus {
-    /// A bus without a channel, for the proxy called `node`.
+    /// Makes a bus without a channel for the proxy called `node`. [`Publisher::bus`] returns the bus itself.
     #[must_use]
-    pub fn new(node: &str) -> (Self, Subscription) {
+    #[expect(clippy::new_ret_no_self, reason = "the bus comes with the one right to publish on it")]
+    pub fn new(node: &str) -> (Publisher, Subscription) {
         let (events, received) = mpsc::channel(MAX_EVENTS);
         let end = node.floor_char_boundary(MAX_NODE);
         let shared = Shared {
             node: if end == 0 { "unnamed".into() } else { node[..end].into() },
-            // Every proxy needs another one; it need not be hard to guess, since it is signed.
+            // Different in every run. It may be guessed, since messages are signed.
             run: RandomState::new().hash_one(SystemTime::now()),
             number: AtomicU64::new(0),
             peers: Mutex::default(),
-            waits: Waits::default(),
+            acknowledgements: Acknowledgements::default(),
             is_connected: AtomicBool::new(false),
             events,
             counters: Counters::default(),
-            complained: OncePerMinute::default(),
+            log_throttle: OncePerMinute::default(),
         };
         let inner = Inner {
             shared: Arc::new(shared),
             link: Mutex::default(),
             alone: ArcSwap::from_pointee("it has not joined a channel yet".into()),
         };
-        (Self { inner: Arc::new(inner) }, Subscription { received })
+        let bus = Self { inner: Arc::new(inner) };
+        (Publisher { bus }, Subscription { received })
     }
 
-    /// Goes over to `channel`, where messages are signed with `key`. Never fails: a channel that cannot be used
-    /// is tried again, and joined when it can. Has to be called within a runtime.
-    pub fn join(&self, channel: Arc<dyn Channel>, key: Key) {
+    /// Switches to `channel`, where messages are signed with `key`. Never fails: a channel that cannot be used is tried
+    /// again until it can. Call it within a runtime.
+    pub fn join(&self, channel: Arc<dyn Channel>, key: ChannelKey) {
         let link = Link::begin(&self.inner.shared, channel, key);
         drop(self.inner.link().replace(link));
     }
 
-    /// Goes over to no channel, for the reason `why`.
+    /// Leaves any channel, for the reason `why`.
     pub fn stay_alone(&self, why: &str) {
         drop(self.inner.link().take());
         self.inner.shared.is_connected.store(false, Ordering::Relaxed);
         self.inner.alone.store(Arc::new(why.into()));
+    }
+
+    /// Returns the proxies that have sent a message lately, this one first.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Node> {
+        let this = Node {
+            name: Arc::clone(&self.inner.shared.node),
+            last_received: SystemTime::now(),
+            silent: Duration::ZERO,
+            is_this: true,
+        };
+        let others = self.inner.shared.peers().nodes(Instant::now());
+        [this].into_iter().chain(others).collect()
+    }
+
+    /// Returns whether the bus is connected.
+    #[must_use]
+    pub fn state(&self) -> BusState {
+        match (self.inner.link().is_some(), self.inner.shared.is_connected.load(Ordering::Relaxed)) {
+            (false, _) => BusState::Alone(Arc::clone(&self.inner.alone.load())),
+            (true, false) => BusState::Disconnected,
+            (true, true) => BusState::Connected,
+        }
+    }
+
+    /// Returns the counters at this moment.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.inner.shared.counters.counts()
+    }
+
+    /// Leaves the channel, after a message to the other proxies so that none waits for this one. Takes at most a second.
+    pub async fn leave(&self) {
+        let link = self.inner.link().take();
+        if let Some(link) = link {
+            link.leave().await;
+        }
+    }
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    /// Returns the bus.
+    #[must_use]
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
     }
 
     /// Sends an order, in as many messages as it takes, and waits until the proxies that were present within [`PRESENT`]
@@ -157,7 +214,7 @@ impl Bus {
     /// [`BusError`]: some of the proxies did not get the order. They flush their caches when they receive another message
     /// of ours; a kick, hold or delay is not made up for.
     pub async fn publish(&self, messages: Vec<OrderMessage>) -> Result<Delivery, BusError> {
-        let Some(outbox) = self.inner.link().as_ref().map(Link::outbox) else {
+        let Some(outbox) = self.bus.inner.link().as_ref().map(Link::outbox) else {
             return Ok(Delivery::default());
         };
         let deadline = Instant::now() + MAX_WAIT;
@@ -174,49 +231,14 @@ impl Bus {
         for sent in sending {
             let waiting = match timeout_at(deadline, sent).await {
                 Ok(Ok(sent)) => sent.map_err(BusError::NotSent)?,
-                Ok(Err(_)) => return Err(BusError::NotSent(ChannelError("the channel was left".into()))),
-                Err(_) => return Err(BusError::NotSent(ChannelError("it takes too long".into()))),
+                Ok(Err(_)) => {
+                    return Err(BusError::NotSent(ChannelError("this proxy left the channel".into())));
+                }
+                Err(_) => return Err(BusError::NotSent(ChannelError("it took too long".into()))),
             };
             delivery.add(waiting.until(deadline).await);
         }
         Ok(delivery)
-    }
-
-    /// Every proxy that was heard lately, this one first.
-    #[must_use]
-    pub fn nodes(&self) -> Vec<Node> {
-        let this = Node {
-            name: Arc::clone(&self.inner.shared.node),
-            heard: SystemTime::now(),
-            silent: Duration::ZERO,
-            is_this: true,
-        };
-        let others = self.inner.shared.peers().nodes(Instant::now());
-        [this].into_iter().chain(others).collect()
-    }
-
-    /// How it is connected.
-    #[must_use]
-    pub fn state(&self) -> BusState {
-        match (self.inner.link().is_some(), self.inner.shared.is_connected.load(Ordering::Relaxed)) {
-            (false, _) => BusState::Alone(Arc::clone(&self.inner.alone.load())),
-            (true, false) => BusState::Disconnected,
-            (true, true) => BusState::Connected,
-        }
-    }
-
-    /// The counters at this moment.
-    #[must_use]
-    pub fn counts(&self) -> Counts {
-        self.inner.shared.counters.counts()
-    }
-
-    /// Says goodbye, so that nobody waits for this proxy, and goes. Takes at most a second.
-    pub async fn leave(&self) {
-        let link = self.inner.link().take();
-        if let Some(link) = link {
-            link.leave().await;
-        }
     }
 }
 
@@ -232,7 +254,7 @@ impl Subscription {
 // === impl Inner ===
 
 impl Inner {
-    /// Never held over an await. Nothing panics under it that would leave half of something.
+    /// Never held over an await. A panic under the lock cannot leave the link half replaced.
     fn link(&self) -> MutexGuard<'_, Option<Link>> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }

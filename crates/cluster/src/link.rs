@@ -1,8 +1,8 @@
-//! The two loops over a channel: one hears, one speaks.
+//! The two loops over a channel: one sends, one receives.
 //!
-//! Numbers are given by the one that speaks, in the order in which messages go out, and are used up by messages
-//! that did not get through: the others see the gap. Signs of life come back to us like everything else that is
-//! said on the channel, so that a line that has died without a word is noticed too.
+//! The sending loop numbers the messages in the order in which they are sent. A message that could not be sent uses up
+//! its number, so that the other proxies see the gap. Our own heartbeats come back to us like every message on the
+//! channel, so that a connection that has died silently is noticed too.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -13,58 +13,59 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
-use crate::channel::{Channel, ChannelError, Line};
-use crate::message::{Body, Key, Message};
+use crate::channel::{Channel, ChannelError, MessageStream};
+use crate::message::{Body, ChannelKey, Message};
 use crate::outgoing::Outgoing;
 use crate::shared::{BEAT, PRESENT, Shared};
 
-/// A joined channel. Dropping it leaves without a word.
+/// A joined channel. Dropping it leaves without a message to the other proxies.
 #[derive(Debug)]
 pub(super) struct Link {
     outbox: mpsc::Sender<Outgoing>,
-    hears: JoinHandle<()>,
-    speaks: JoinHandle<()>,
+    receiver: JoinHandle<()>,
+    sender: JoinHandle<()>,
 }
 
-/// Messages that wait to be said.
+/// The most messages that wait to be sent.
 const MAX_OUTBOX: usize = 1_024;
 
-/// How long one message may take to be said.
-const MAX_SAY: Duration = Duration::from_secs(2);
+/// How long sending one message may take.
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long connecting may take.
-const MAX_CONNECT: Duration = Duration::from_secs(10);
+/// How long subscribing may take.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A line on which we do not hear ourselves for so long is dead: two signs of life, and time for a third.
+/// A connection on which our own messages do not come back for so long is dead: it has missed two heartbeats and had
+/// time for a third.
 const MAX_SILENCE: Duration = Duration::from_secs(15);
 
-/// Between two attempts to connect: doubled from the first to the last, with a random part.
+/// The pause between two attempts to subscribe: doubled from the first to the last, with a random part.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 // === impl Link ===
 
 impl Link {
-    pub(super) fn begin(shared: &Arc<Shared>, channel: Arc<dyn Channel>, key: Key) -> Self {
+    pub(super) fn begin(shared: &Arc<Shared>, channel: Arc<dyn Channel>, key: ChannelKey) -> Self {
         let (outbox, outgoing) = mpsc::channel(MAX_OUTBOX);
         let key = Arc::new(key);
-        let speaks =
-            tokio::spawn(speak(Arc::clone(shared), Arc::clone(&channel), Arc::clone(&key), outgoing));
-        let hears = tokio::spawn(listen(Arc::clone(shared), channel, key, outbox.clone()));
-        Self { outbox, hears, speaks }
+        let sender =
+            tokio::spawn(send_all(Arc::clone(shared), Arc::clone(&channel), Arc::clone(&key), outgoing));
+        let receiver = tokio::spawn(keep_subscribed(Arc::clone(shared), channel, key, outbox.clone()));
+        Self { outbox, receiver, sender }
     }
 
     pub(super) fn outbox(&self) -> mpsc::Sender<Outgoing> {
         self.outbox.clone()
     }
 
-    /// Says goodbye.
+    /// Sends the other proxies a message that this one leaves, and leaves. Takes at most a second.
     pub(super) async fn leave(self) {
-        const MAX_GOODBYE: Duration = Duration::from_secs(1);
+        const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
         let (report, sent) = oneshot::channel();
-        let goodbye = Outgoing { body: Body::Leave, report: Some(report) };
-        let _ = timeout(MAX_GOODBYE, async {
-            if self.outbox.send(goodbye).await.is_ok() {
+        let message = Outgoing { body: Body::Leave, report: Some(report) };
+        let _ = timeout(LEAVE_TIMEOUT, async {
+            if self.outbox.send(message).await.is_ok() {
                 let _ = sent.await;
             }
         })
@@ -74,40 +75,40 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.hears.abort();
-        self.speaks.abort();
+        self.receiver.abort();
+        self.sender.abort();
     }
 }
 
-// === speaking ===
+// === sending ===
 
-async fn speak(
+async fn send_all(
     shared: Arc<Shared>,
     channel: Arc<dyn Channel>,
-    key: Arc<Key>,
+    key: Arc<ChannelKey>,
     mut outgoing: mpsc::Receiver<Outgoing>,
 ) {
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first sign of life is the greeting, which the other loop asks for.
-    beats.tick().await;
+    let mut heartbeats = interval(BEAT);
+    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The other loop sends the first heartbeat, once it has subscribed.
+    heartbeats.tick().await;
     loop {
         let next = tokio::select! {
             biased;
             next = outgoing.recv() => next,
-            _ = beats.tick() => Some(Outgoing { body: Body::Beat { greets: false }, report: None }),
+            _ = heartbeats.tick() => Some(Outgoing { body: Body::Heartbeat { wants_reply: false }, report: None }),
         };
         let Some(Outgoing { body, report }) = next else { return };
         let number = 1 + shared.number.fetch_add(1, Ordering::Relaxed);
         let waits_for = match &body {
             Body::Order(_) => shared.peers().present(Instant::now(), PRESENT),
-            Body::Beat { .. } | Body::Leave | Body::Done { .. } => Vec::new(),
+            Body::Heartbeat { .. } | Body::Leave | Body::Done { .. } => Vec::new(),
         };
-        let waiting = report.is_some().then(|| shared.waits.begin(number, waits_for));
-        let message = Message { head: shared.head(number), body };
-        let sent = match timeout(MAX_SAY, channel.say(&key.seal(&message))).await {
+        let waiting = report.is_some().then(|| shared.acknowledgements.begin(number, waits_for));
+        let message = Message { header: shared.header(number), body };
+        let sent = match timeout(SEND_TIMEOUT, channel.send(&key.seal(&message))).await {
             Ok(sent) => sent,
-            Err(_) => Err(ChannelError("it takes too long".into())),
+            Err(_) => Err(ChannelError("it took too long".into())),
         };
         let counter = if sent.is_ok() { &shared.counters.sent } else { &shared.counters.unsent };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -118,77 +119,83 @@ async fn speak(
     }
 }
 
-// === hearing ===
+// === receiving ===
 
-async fn listen(
+/// Subscribes to the channel, again after every cut, and processes what is received.
+async fn keep_subscribed(
     shared: Arc<Shared>,
     channel: Arc<dyn Channel>,
-    key: Arc<Key>,
+    key: Arc<ChannelKey>,
     outbox: mpsc::Sender<Outgoing>,
 ) {
     let mut pause = FIRST_PAUSE;
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
-        let connected = timeout(MAX_CONNECT, channel.listen()).await;
-        let why = match connected.unwrap_or_else(|_| Err(ChannelError("it takes too long".into()))) {
-            Ok(line) => {
+        let subscribed = match timeout(SUBSCRIBE_TIMEOUT, channel.subscribe()).await {
+            Ok(subscribed) => subscribed,
+            Err(_) => Err(ChannelError("it took too long".into())),
+        };
+        let error = match subscribed {
+            Ok(stream) => {
                 shared.is_connected.store(true, Ordering::Relaxed);
-                tracing::info!(node = %shared.node, "change events: listening to the other proxies");
-                is_told = false;
-                // What was said while we did not listen is not known.
+                tracing::info!(node = %shared.node, "cluster channel connected");
+                is_logged = false;
+                // Messages that were sent before we subscribed are unknown.
                 shared.missed().await;
-                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: true }, report: None });
+                let _ =
+                    outbox.try_send(Outgoing { body: Body::Heartbeat { wants_reply: true }, report: None });
                 let began = Instant::now();
-                let why = hear(&shared, &key, line, &outbox).await;
-                // A line that lives for a moment only is no reason to hurry.
+                let error = receive(&shared, &key, stream, &outbox).await;
+                // A connection that was cut at once does not shorten the pause.
                 if began.elapsed() > LAST_PAUSE {
                     pause = FIRST_PAUSE;
                 }
-                why
+                error
             }
-            Err(why) => why,
+            Err(error) => error,
         };
         shared.is_connected.store(false, Ordering::Relaxed);
-        if !std::mem::replace(&mut is_told, true) {
-            tracing::warn!(%why, "change events: no connection; what other proxies change is seen here when cached answers end");
+        if !std::mem::replace(&mut is_logged, true) {
+            tracing::warn!(%error, "cluster channel not connected: changes of other proxies take effect here when cached answers expire");
         }
         sleep(pause.mul_f64(0.5 + fraction())).await;
         pause = (2 * pause).min(LAST_PAUSE);
     }
 }
 
-/// Hears until the line is cut; why it was.
-async fn hear(
+/// Receives messages until the connection is cut, and returns why it was.
+async fn receive(
     shared: &Shared,
-    key: &Key,
-    mut line: Box<dyn Line>,
+    key: &ChannelKey,
+    mut stream: Box<dyn MessageStream>,
     outbox: &mpsc::Sender<Outgoing>,
 ) -> ChannelError {
-    let mut heard_ourselves = Instant::now();
-    let mut our_last = 0;
+    let mut own_received_at = Instant::now();
+    let mut own_last = 0;
     loop {
-        let Ok(next) = timeout_at(heard_ourselves + MAX_SILENCE, line.hear()).await else {
+        let Ok(next) = timeout_at(own_received_at + MAX_SILENCE, stream.next()).await else {
             return ChannelError("our own messages do not come back".into());
         };
         let sealed = match next {
             Ok(sealed) => sealed,
-            Err(why) => return why,
+            Err(error) => return error,
         };
         let Some(message) = key.open(&sealed) else {
             shared.count_forged();
             continue;
         };
-        if message.head.run == shared.run {
-            if message.head.number > our_last {
-                (heard_ourselves, our_last) = (Instant::now(), message.head.number);
+        if message.header.run == shared.run {
+            if message.header.number > own_last {
+                own_received_at = Instant::now();
+                own_last = message.header.number;
             }
             continue;
         }
-        shared.take(message, outbox).await;
+        shared.process(message, outbox).await;
     }
 }
 
-/// A random number from 0 to 1, so that proxies do not come back all at once.
+/// Returns a random number from 0 to 1, so that proxies do not reconnect all at once.
 fn fraction() -> f64 {
     f64::from(u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

@@ -1,8 +1,8 @@
-//! What goes over the channel: `MAC JSON`, signed with a key that only knowers of the admin token have.
+//! The messages on the channel: `MAC JSON`, signed with a key that is derived from the admin token.
 //!
-//! The key is HKDF-SHA-256 of the token with the channel's name in it, so that a message of one channel is
-//! worth nothing on another, and the token cannot be had from a message. Whoever may write to the channel but
-//! does not know the token can repeat what was said; numbers and dates (`peers`) see to that.
+//! The key is HKDF-SHA-256 of the token with the channel's name as the info, so a message of one channel is not valid on
+//! another, and the token cannot be computed from a message. A client of the store that does not know the token can only
+//! replay messages; their numbers and dates (`peers`) prevent that.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -14,46 +14,46 @@ use types::secret::Secret;
 
 use crate::channel::{ChannelError, MAX_MESSAGE};
 
-/// Signs and verifies. Prints nothing of itself.
-pub struct Key(hmac::Key);
+/// The key that signs and verifies the messages of one channel. Its `Debug` output does not show it.
+pub struct ChannelKey(hmac::Key);
 
-/// One message, whoever sent it.
+/// One message of any proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    pub(super) head: Head,
+    pub(super) header: Header,
     pub(super) body: Body,
 }
 
-/// Who sent it, and which of theirs it is.
+/// The sender of a message, and its number and date.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct Header {
     /// The sender's name.
     pub(super) node: Arc<str>,
-    /// A number that the sender drew at its start: another one after a restart.
+    /// A random number that the sender chose at its start; a restart changes it.
     pub(super) run: u64,
-    /// 1, 2, 3 … within the run, whether or not one got through.
+    /// 1, 2, 3 … within the run. A message that could not be sent uses up its number.
     pub(super) number: u64,
-    /// The sender's clock: milliseconds since 1970.
+    /// The time of sending by the sender's clock, in milliseconds since 1970.
     pub(super) sent: u64,
 }
 
-/// What it says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// I am here. To a greeting the others say the same.
-    Beat {
-        /// I have just begun to listen.
-        greets: bool,
+    /// The sender is alive.
+    Heartbeat {
+        /// The sender has just subscribed; the other proxies answer with a heartbeat.
+        wants_reply: bool,
     },
-    /// I am going: nobody needs to wait for me.
+    /// The sender leaves the channel: no order needs to wait for it.
     Leave,
-    /// The order that run `run` sent as its message `number` is carried out here.
+    /// The sender has carried out the order that run `run` sent as its message `number`.
     Done { run: u64, number: u64 },
-    /// An order for every proxy.
+    /// An order for every other proxy.
     Order(OrderMessage),
 }
 
-/// An order as it travels: its name and contents, which only crate `control` understands.
+/// An order as it is sent: its name and contents, which only crate `control` understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderMessage {
     /// The order's name, a key of the message's JSON.
@@ -68,18 +68,18 @@ pub const MAX_ORDER: usize = 7_400;
 /// The longest name of a node; a longer one is cut.
 pub(super) const MAX_NODE: usize = 64;
 
-/// Into the key, beside the channel's name: another format is another key.
+/// The salt of the key. Another message format gets another one, and thereby other keys.
 const PURPOSE: &[u8] = b"pointsman change events 1";
 
 const MAC_HEX: usize = 64;
 
-// === impl Key ===
+// === impl ChannelKey ===
 
-impl Key {
-    /// The key for `channel` of those who know `token`.
+impl ChannelKey {
+    /// Derives the key for `channel` from the admin token.
     ///
     /// # Errors
-    /// The crypto library refuses, which it does for keys of other lengths than ours.
+    /// If the cryptographic library fails, which it does only for keys of another length.
     pub fn derive(token: &Secret, channel: &str) -> Result<Self, ChannelError> {
         let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, PURPOSE).extract(token.expose());
         let info = [channel.as_bytes()];
@@ -87,7 +87,7 @@ impl Key {
         key.map(Self).map_err(|_| ChannelError("no key could be derived from the admin token".into()))
     }
 
-    /// The message as it goes over the channel.
+    /// Returns the message as it is sent, with its signature.
     pub(super) fn seal(&self, message: &Message) -> String {
         let json = message.write();
         let mac = hmac::sign(&self.0, json.as_bytes());
@@ -101,21 +101,21 @@ impl Key {
         sealed
     }
 
-    /// The message that was sealed with this key; `None` for everything else.
+    /// Returns the message if it was signed with this key, and `None` for everything else.
     pub(super) fn open(&self, sealed: &str) -> Option<Message> {
         if sealed.len() > MAX_MESSAGE {
             return None;
         }
         let (mac, json) = sealed.split_once(' ')?;
         hmac::verify(&self.0, json.as_bytes(), &unhex(mac)?).ok()?;
-        // Nothing of what is not signed has been looked into so far.
+        // Parsed only now: nothing that is not signed is parsed.
         Message::read(json)
     }
 }
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for ChannelKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key([redacted])")
+        f.write_str("ChannelKey([redacted])")
     }
 }
 
@@ -123,9 +123,9 @@ impl std::fmt::Debug for Key {
 
 impl Message {
     fn write(&self) -> String {
-        let Head { node, run, number, sent } = &self.head;
+        let Header { node, run, number, sent } = &self.header;
         let (name, contents) = match &self.body {
-            Body::Beat { greets } => ("beat", json!({ "greets": greets })),
+            Body::Heartbeat { wants_reply } => ("beat", json!({ "greets": wants_reply })),
             Body::Leave => ("leave", Value::Bool(true)),
             Body::Done { run, number } => ("done", json!({ "run": run, "number": number })),
             Body::Order(order) => (&*order.name, order.contents.clone()),
@@ -143,13 +143,17 @@ impl Message {
         let Value::Object(object) = serde_json::from_str(json).ok()? else { return None };
         let number = |key: &str| object.get(key)?.as_u64();
         let node = object.get("node")?.as_str().filter(|node| node.len() <= MAX_NODE)?;
-        let head =
-            Head { node: node.into(), run: number("run")?, number: number("number")?, sent: number("sent")? };
+        let header = Header {
+            node: node.into(),
+            run: number("run")?,
+            number: number("number")?,
+            sent: number("sent")?,
+        };
         let mut bodies =
             object.iter().filter(|(key, _)| !matches!(key.as_str(), "node" | "run" | "number" | "sent"));
         let (name, contents) = bodies.next()?;
         let body = match name.as_str() {
-            "beat" => Body::Beat { greets: contents.get("greets")?.as_bool()? },
+            "beat" => Body::Heartbeat { wants_reply: contents.get("greets")?.as_bool()? },
             "leave" => Body::Leave,
             "done" => {
                 Body::Done { run: contents.get("run")?.as_u64()?, number: contents.get("number")?.as_u64()? }
@@ -158,7 +162,7 @@ impl Message {
                 Body::Order(OrderMessage { name: Cow::Owned(name.to_owned()), contents: contents.clone() })
             }
         };
-        bodies.next().is_none().then_some(Self { head, body })
+        bodies.next().is_none().then_some(Self { header, body })
     }
 }
 
@@ -175,8 +179,8 @@ mod tests {
 
     use super::*;
 
-    fn key(token: &str, channel: &str) -> Key {
-        Key::derive(&Secret::copy_of(token.as_bytes()), channel).expect("a key")
+    fn key(token: &str, channel: &str) -> ChannelKey {
+        ChannelKey::derive(&Secret::copy_of(token.as_bytes()), channel).expect("a key")
     }
 
     fn order(name: &'static str, contents: Value) -> OrderMessage {
@@ -184,14 +188,17 @@ mod tests {
     }
 
     fn message(body: Body) -> Message {
-        Message { head: Head { node: "a".into(), run: u64::MAX, number: 1, sent: 1_700_000_000_000 }, body }
+        Message {
+            header: Header { node: "a".into(), run: u64::MAX, number: 1, sent: 1_700_000_000_000 },
+            body,
+        }
     }
 
     #[test]
-    fn every_body_comes_back() {
+    fn every_body_survives_sealing_and_opening() {
         let key = key("token", "pointsman");
         for body in [
-            Body::Beat { greets: true },
+            Body::Heartbeat { wants_reply: true },
             Body::Leave,
             Body::Done { run: 7, number: 8 },
             Body::Order(order("flush", json!(true))),
@@ -215,7 +222,7 @@ mod tests {
             (sealed[1..].to_owned(), "a digit is missing"),
             (sealed[64..].to_owned(), "no signature"),
             (format!("{}{}", "0".repeat(64), &sealed[64..]), "another signature"),
-            (format!("{}{}", "é".repeat(32), &sealed[64..]), "no hexadecimal"),
+            (format!("{}{}", "é".repeat(32), &sealed[64..]), "not hexadecimal"),
             (format!("{sealed} "), "longer"),
             (String::new(), "empty"),
         ] {
@@ -225,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn signed_nonsense_is_no_message() {
+    fn signed_text_of_another_form_is_not_a_message() {
         let key = key("token", "pointsman");
         let head = r#""node":"a","run":1,"number":1,"sent":1"#;
         let seal = |json: &str| {
@@ -252,19 +259,19 @@ mod tests {
     }
 
     #[test]
-    fn it_prints_no_key() {
-        assert_eq!(format!("{:?}", key("token", "pointsman")), "Key([redacted])");
+    fn debug_output_does_not_show_the_key() {
+        assert_eq!(format!("{:?}", key("token", "pointsman")), "ChannelKey([redacted])");
     }
 
     proptest! {
         #[test]
-        fn strangers_messages_do_no_harm(sealed in ".{0,200}|[0-9a-f]{64} \\{.{0,100}\\}") {
+        fn unsigned_messages_are_rejected(sealed in ".{0,200}|[0-9a-f]{64} \\{.{0,100}\\}") {
             prop_assert_eq!(key("token", "pointsman").open(&sealed), None);
         }
 
-        /// Whoever knows the token may still be of another version, or broken.
+        /// A peer that knows the token may still be of another version, or defective.
         #[test]
-        fn whatever_is_read_is_written_as_the_same(
+        fn a_message_that_was_read_is_written_in_the_same_way(
             name in "changed|flush|kick|delay|hold|release|beat|leave|done|node|\\PC{0,6}",
             contents in "true|null|\\[(\"[ab@*]{0,3}\"(,\"\\\\u00e9\"){0,2})?\\]|\
                 \\{(\"account\":(null|\"[*@a.]{0,4}\"|7),)?(\"client\":(null|\"(::1|192\\.0\\.2\\.1|::ffff:192\\.0\\.2\\.1|x)\"),)?\

@@ -1,9 +1,8 @@
-//! The other proxies on the channel, and what is believed of a message that is theirs.
+//! The other proxies on the channel, and which of their messages are accepted.
 //!
-//! A message counts once: each run's numbers only grow. A run that was forgotten, or that we have never heard
-//! of, cannot be repeated to us either, since a message is believed for a minute of its date only. What is
-//! left to somebody who records signed messages and may write to the channel: repeating the last minute's to
-//! a proxy that has just started.
+//! A message is accepted once: the numbers of a run only increase. A message of a run that is unknown or was forgotten
+//! cannot be replayed later either, since it is accepted only within a minute of its date. An attacker who records signed
+//! messages and may write to the channel can still replay those of the last minute to a proxy that has just started.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,22 +10,22 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::message::Head;
+use crate::message::Header;
 
 /// A proxy on the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// `[cluster] node`, or its host's name.
     pub name: Arc<str>,
-    /// When it was heard last, by our clock.
-    pub heard: SystemTime,
-    /// How long ago that was.
+    /// When its last message was received, by our clock.
+    pub last_received: SystemTime,
+    /// The time since then.
     pub silent: Duration,
     /// Whether it is this proxy.
     pub is_this: bool,
 }
 
-/// Everybody who was heard lately.
+/// The proxies that have sent a message lately.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     by_run: HashMap<u64, Peer>,
@@ -36,85 +35,86 @@ pub(super) struct Peers {
 struct Peer {
     name: Arc<str>,
     last: u64,
-    heard_at: Instant,
-    heard: SystemTime,
+    received_at: Instant,
+    last_received: SystemTime,
 }
 
-/// What is to be done with a message.
+/// Whether a message is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It is the next one.
+pub(super) enum MessageCheck {
+    /// It is: the next one of its run.
     Next,
-    /// It is news, but messages before it were missed.
+    /// It is, but messages before it were missed.
     Gap,
-    /// It, or a later one, was heard already.
+    /// It is not: this message or a later one was received before.
     Repeated,
-    /// Its date is further from ours than is allowed.
-    OtherTime,
-    /// There are too many proxies.
-    Crowded,
+    /// It is not: its date differs from ours by more than [`MAX_SKEW`].
+    Misdated,
+    /// It is not: [`MAX_NODES`] other proxies are known.
+    TooManyPeers,
 }
 
-/// Proxies that are told apart; far more than stand in front of two mail servers.
+/// The most proxies in the list; far more than anybody runs in front of two mail servers.
 pub(super) const MAX_NODES: usize = 256;
 
-/// How far the clocks of two proxies may be apart, the time on the way included.
+/// The largest difference between the clocks of two proxies, the time of delivery included.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(60);
 
-/// Silent for so long, a proxy is taken off the list. Longer than twice [`MAX_SKEW`]: see the module.
+/// After this time without a message, a proxy is removed from the list. Longer than twice [`MAX_SKEW`]: see the module.
 const FORGET: Duration = Duration::from_secs(600);
 
 // === impl Peers ===
 
 impl Peers {
-    /// Judges a message, and notes that its sender was heard.
-    pub(super) fn judge(&mut self, head: &Head, now: Instant, date: SystemTime) -> Verdict {
+    /// Returns whether a message is accepted, and records that its sender is alive.
+    pub(super) fn check(&mut self, header: &Header, now: Instant, date: SystemTime) -> MessageCheck {
         let ours = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        if ours.abs_diff(u128::from(head.sent)) > MAX_SKEW.as_millis() {
-            return Verdict::OtherTime;
+        if ours.abs_diff(u128::from(header.sent)) > MAX_SKEW.as_millis() {
+            return MessageCheck::Misdated;
         }
-        if !self.by_run.contains_key(&head.run) && self.by_run.len() >= MAX_NODES {
-            self.by_run.retain(|_, peer| now.duration_since(peer.heard_at) < FORGET);
+        if !self.by_run.contains_key(&header.run) && self.by_run.len() >= MAX_NODES {
+            self.by_run.retain(|_, peer| now.duration_since(peer.received_at) < FORGET);
             if self.by_run.len() >= MAX_NODES {
-                return Verdict::Crowded;
+                return MessageCheck::TooManyPeers;
             }
         }
-        let peer = self.by_run.entry(head.run).or_insert_with(|| Peer {
-            name: Arc::clone(&head.node),
+        let peer = self.by_run.entry(header.run).or_insert_with(|| Peer {
+            name: Arc::clone(&header.node),
             last: 0,
-            heard_at: now,
-            heard: date,
+            received_at: now,
+            last_received: date,
         });
-        if head.number <= peer.last {
-            return Verdict::Repeated;
+        if header.number <= peer.last {
+            return MessageCheck::Repeated;
         }
-        let is_next = head.number == peer.last + 1;
-        (peer.last, peer.heard_at, peer.heard) = (head.number, now, date);
-        if is_next { Verdict::Next } else { Verdict::Gap }
+        let is_next = header.number == peer.last + 1;
+        (peer.last, peer.received_at, peer.last_received) = (header.number, now, date);
+        if is_next { MessageCheck::Next } else { MessageCheck::Gap }
     }
 
-    /// Nobody waits for it any more. Its numbers are kept for as long as its messages could be repeated.
+    /// Records that a proxy has left, so that no order waits for it. Its number is kept for as long as its messages could
+    /// be replayed.
     pub(super) fn leave(&mut self, run: u64, now: Instant) {
         if let Some(peer) = self.by_run.get_mut(&run) {
             peer.name = Arc::from("");
-            peer.heard_at = now;
+            peer.received_at = now;
         }
     }
 
-    /// The runs that were heard within `within`, and their names.
+    /// Returns the runs that have sent a message within `within`, and their names.
     pub(super) fn present(&self, now: Instant, within: Duration) -> Vec<(u64, Arc<str>)> {
-        let heard = self.listed().filter(|(_, peer)| now.duration_since(peer.heard_at) <= within);
-        heard.map(|(run, peer)| (*run, Arc::clone(&peer.name))).collect()
+        let present = self.listed().filter(|(_, peer)| now.duration_since(peer.received_at) <= within);
+        present.map(|(run, peer)| (*run, Arc::clone(&peer.name))).collect()
     }
 
-    /// The list, by name.
+    /// Returns the list, sorted by name.
     pub(super) fn nodes(&self, now: Instant) -> Vec<Node> {
-        let recent = self.listed().map(|(_, peer)| (peer, now.duration_since(peer.heard_at)));
+        let recent = self.listed().map(|(_, peer)| (peer, now.duration_since(peer.received_at)));
         let mut nodes: Vec<Node> = recent
             .filter(|(_, silent)| *silent < FORGET)
             .map(|(peer, silent)| Node {
                 name: Arc::clone(&peer.name),
-                heard: peer.heard,
+                last_received: peer.last_received,
                 silent,
                 is_this: false,
             })
@@ -135,8 +135,8 @@ mod tests {
 
     const NOW_MS: u64 = 1_700_000_000_000;
 
-    fn head(run: u64, number: u64, sent: u64) -> Head {
-        Head { node: format!("node{run}").into(), run, number, sent }
+    fn header(run: u64, number: u64, sent: u64) -> Header {
+        Header { node: format!("node{run}").into(), run, number, sent }
     }
 
     fn date() -> SystemTime {
@@ -147,51 +147,55 @@ mod tests {
     async fn numbers_only_grow_and_dates_are_near() {
         let mut peers = Peers::default();
         let now = Instant::now();
-        for (run, number, sent, verdict) in [
-            (1, 1, NOW_MS, Verdict::Next),
-            (1, 2, NOW_MS, Verdict::Next),
-            (1, 2, NOW_MS, Verdict::Repeated),
-            (1, 5, NOW_MS, Verdict::Gap),
-            (1, 3, NOW_MS, Verdict::Repeated),
-            (1, 6, NOW_MS - 60_001, Verdict::OtherTime),
-            (1, 6, NOW_MS + 60_001, Verdict::OtherTime),
-            (1, 6, NOW_MS - 60_000, Verdict::Next),
-            (2, 1, NOW_MS, Verdict::Next),
-            (3, 4, NOW_MS, Verdict::Gap),
-            (3, 0, NOW_MS, Verdict::Repeated),
-            (1, u64::MAX, NOW_MS, Verdict::Gap),
-            (1, u64::MAX, NOW_MS, Verdict::Repeated),
+        for (run, number, sent, expected) in [
+            (1, 1, NOW_MS, MessageCheck::Next),
+            (1, 2, NOW_MS, MessageCheck::Next),
+            (1, 2, NOW_MS, MessageCheck::Repeated),
+            (1, 5, NOW_MS, MessageCheck::Gap),
+            (1, 3, NOW_MS, MessageCheck::Repeated),
+            (1, 6, NOW_MS - 60_001, MessageCheck::Misdated),
+            (1, 6, NOW_MS + 60_001, MessageCheck::Misdated),
+            (1, 6, NOW_MS - 60_000, MessageCheck::Next),
+            (2, 1, NOW_MS, MessageCheck::Next),
+            (3, 4, NOW_MS, MessageCheck::Gap),
+            (3, 0, NOW_MS, MessageCheck::Repeated),
+            (1, u64::MAX, NOW_MS, MessageCheck::Gap),
+            (1, u64::MAX, NOW_MS, MessageCheck::Repeated),
         ] {
-            assert_eq!(peers.judge(&head(run, number, sent), now, date()), verdict, "{run} {number} {sent}");
+            assert_eq!(
+                peers.check(&header(run, number, sent), now, date()),
+                expected,
+                "{run} {number} {sent}"
+            );
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_list_is_bounded_and_the_silent_make_room() {
+    async fn the_list_is_bounded_and_silent_proxies_are_removed() {
         let mut peers = Peers::default();
         let now = Instant::now();
         let count = MAX_NODES as u64;
         for run in 1..=count {
-            assert_eq!(peers.judge(&head(run, 1, NOW_MS), now, date()), Verdict::Next);
+            assert_eq!(peers.check(&header(run, 1, NOW_MS), now, date()), MessageCheck::Next);
         }
-        assert_eq!(peers.judge(&head(count + 1, 1, NOW_MS), now, date()), Verdict::Crowded);
+        assert_eq!(peers.check(&header(count + 1, 1, NOW_MS), now, date()), MessageCheck::TooManyPeers);
         assert_eq!(peers.nodes(now).len(), MAX_NODES);
         let later = now + FORGET;
         assert_eq!(peers.nodes(later), []);
-        assert_eq!(peers.judge(&head(count + 1, 1, NOW_MS), later, date()), Verdict::Next);
+        assert_eq!(peers.check(&header(count + 1, 1, NOW_MS), later, date()), MessageCheck::Next);
         assert_eq!(peers.nodes(later).len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_leaves_is_not_waited_for_and_is_not_repeated_either() {
+    async fn a_proxy_that_left_is_not_waited_for_and_its_messages_cannot_be_replayed() {
         let mut peers = Peers::default();
         let now = Instant::now();
         let near = Duration::from_secs(15);
-        peers.judge(&head(1, 1, NOW_MS), now, date());
-        peers.judge(&head(2, 1, NOW_MS), now, date());
+        peers.check(&header(1, 1, NOW_MS), now, date());
+        peers.check(&header(2, 1, NOW_MS), now, date());
         peers.leave(1, now);
         assert_eq!(peers.present(now, near), [(2, Arc::from("node2"))]);
         assert_eq!(peers.present(now + near + Duration::from_millis(1), near), []);
-        assert_eq!(peers.judge(&head(1, 1, NOW_MS), now, date()), Verdict::Repeated);
+        assert_eq!(peers.check(&header(1, 1, NOW_MS), now, date()), MessageCheck::Repeated);
     }
 }

@@ -1,4 +1,4 @@
-//! What other proxies' messages ask for.
+//! Events for this proxy that the messages of the other proxies cause.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use tokio::sync::mpsc;
 use crate::message::{Body, OrderMessage};
 use crate::outgoing::Outgoing;
 
-/// Something that the other proxies' messages ask for.
+/// An event that this proxy has to act on.
 #[derive(Debug)]
 pub enum Event {
-    /// Another proxy has carried out an order.
+    /// Another proxy has carried out an order and sent it to this one.
     Order(ReceivedOrder),
-    /// Messages may have been lost: nothing that is cached can be trusted.
+    /// Messages may have been missed: the cache must be flushed.
     Missed,
 }
 

@@ -1,4 +1,4 @@
-//! What the two loops over a channel and the bus share.
+//! The state that the bus and the two loops over its channel share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,32 +7,32 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::acknowledgements::Acknowledgements;
 use crate::counters::Counters;
-use crate::message::{Body, Head, Message};
+use crate::message::{Body, Header, Message};
 use crate::outgoing::Outgoing;
-use crate::peers::{MAX_SKEW, Peers, Verdict};
+use crate::peers::{MAX_SKEW, MessageCheck, Peers};
 use crate::received::{Event, ReceivedOrder};
 use crate::throttle::OncePerMinute;
-use crate::wait::Waits;
 
 /// A proxy that has nothing else to send sends a heartbeat this often.
 pub const BEAT: Duration = Duration::from_secs(5);
 
-/// A proxy that was silent for longer is not waited for.
+/// The sender of an order does not wait for a proxy that has sent nothing for longer than this.
 pub const PRESENT: Duration = Duration::from_secs(15);
 
-/// What the two loops over a channel and the bus share.
+/// The state of this proxy on its channel.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) node: Arc<str>,
     pub(crate) run: u64,
     pub(crate) number: AtomicU64,
     pub(crate) peers: Mutex<Peers>,
-    pub(crate) waits: Waits,
+    pub(crate) acknowledgements: Acknowledgements,
     pub(crate) is_connected: AtomicBool,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) counters: Counters,
-    pub(crate) complained: OncePerMinute,
+    pub(crate) log_throttle: OncePerMinute,
 }
 
 // === impl Shared ===
@@ -42,78 +42,82 @@ impl Shared {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn head(&self, number: u64) -> Head {
+    pub(crate) fn header(&self, number: u64) -> Header {
         let sent = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
         let sent = u64::try_from(sent).unwrap_or(u64::MAX);
-        Head { node: Arc::clone(&self.node), run: self.run, number, sent }
+        Header { node: Arc::clone(&self.node), run: self.run, number, sent }
     }
 
-    /// Does what another proxy's message asks for, as far as it is the bus's business.
-    pub(crate) async fn take(&self, message: Message, outbox: &mpsc::Sender<Outgoing>) {
-        let Message { head, body } = message;
-        let verdict = self.peers().judge(&head, Instant::now(), SystemTime::now());
-        match verdict {
-            Verdict::Next => {}
-            Verdict::Gap => self.missed().await,
-            Verdict::Repeated => {
+    /// Processes another proxy's message: answers heartbeats, records acknowledgements, and passes orders on.
+    pub(crate) async fn process(&self, message: Message, outbox: &mpsc::Sender<Outgoing>) {
+        let Message { header, body } = message;
+        let check = self.peers().check(&header, Instant::now(), SystemTime::now());
+        match check {
+            MessageCheck::Next => {}
+            MessageCheck::Gap => self.missed().await,
+            MessageCheck::Repeated => {
                 self.counters.repeated.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            Verdict::OtherTime => {
+            MessageCheck::Misdated => {
                 self.counters.misdated.fetch_add(1, Ordering::Relaxed);
-                if self.complained.allow() {
-                    tracing::warn!(from = %head.node, seconds = MAX_SKEW.as_secs(),
-                        "a change event was ignored: its sender's clock differs from ours by more than that; set the clocks");
+                if self.log_throttle.allow() {
+                    tracing::warn!(from = %header.node,
+                        "a message of another proxy was ignored: its clock differs from ours by more than {} seconds; synchronize the clocks",
+                        MAX_SKEW.as_secs());
                 }
                 return;
             }
-            Verdict::Crowded => {
-                if self.complained.allow() {
-                    tracing::warn!(from = %head.node, "a change event was ignored: too many proxies are on the channel");
+            MessageCheck::TooManyPeers => {
+                if self.log_throttle.allow() {
+                    tracing::warn!(from = %header.node, "a message of another proxy was ignored: too many proxies are on the channel");
                 }
                 return;
             }
         }
         self.counters.received.fetch_add(1, Ordering::Relaxed);
         match body {
-            Body::Beat { greets: false } => {}
-            Body::Beat { greets: true } => {
-                let _ = outbox.try_send(Outgoing { body: Body::Beat { greets: false }, report: None });
+            Body::Heartbeat { wants_reply: false } => {}
+            Body::Heartbeat { wants_reply: true } => {
+                let _ =
+                    outbox.try_send(Outgoing { body: Body::Heartbeat { wants_reply: false }, report: None });
             }
-            Body::Leave => self.peers().leave(head.run, Instant::now()),
-            Body::Done { run, number } if run == self.run => self.waits.answered(number, head.run),
+            Body::Leave => self.peers().leave(header.run, Instant::now()),
+            Body::Done { run, number } if run == self.run => {
+                self.acknowledgements.acknowledged(number, header.run);
+            }
             Body::Done { .. } => {}
             Body::Order(message) => {
                 let order = ReceivedOrder {
                     message,
-                    run: head.run,
-                    from: head.node,
+                    run: header.run,
+                    from: header.node,
                     outbox: outbox.clone(),
-                    acknowledgement: Body::Done { run: head.run, number: head.number },
+                    acknowledgement: Body::Done { run: header.run, number: header.number },
                 };
                 self.report(Event::Order(order)).await;
             }
         }
     }
 
-    /// Something may have been missed.
+    /// Reports that messages may have been missed.
     pub(crate) async fn missed(&self) {
         self.counters.missed.fetch_add(1, Ordering::Relaxed);
         self.report(Event::Missed).await;
     }
 
-    /// Waits while too many events are pending; the line waits too, and loses nothing.
+    /// Passes an event on. Waits while too many are pending; the stream is not read meanwhile, so nothing is lost.
     async fn report(&self, event: Event) {
-        // Without a subscription there is no cache that could be wrong.
+        // Without a subscription there is no cache that could be outdated.
         let _ = self.events.send(event).await;
     }
 
     pub(crate) fn count_forged(&self) {
         self.counters.forged.fetch_add(1, Ordering::Relaxed);
-        if self.complained.allow() {
+        if self.log_throttle.allow() {
             tracing::warn!(
-                "a message on the channel of change events was ignored: it is not signed with this proxy's admin token, \
-                 which all proxies of a channel have to share"
+                "a message on the cluster channel was ignored: it is not signed with the admin token of this proxy; give \
+                 all proxies of a channel the same token"
             );
         }
     }

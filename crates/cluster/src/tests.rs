@@ -7,16 +7,16 @@ use types::secret::Secret;
 
 use super::*;
 
-/// A channel in memory, which tests cut, and on which they speak themselves.
+/// A channel in memory. Tests can cut it and send messages of their own.
 #[derive(Clone, Debug)]
 struct Hub {
     wire: Arc<Mutex<broadcast::Sender<String>>>,
     is_mute: Arc<AtomicBool>,
     is_closed: Arc<AtomicBool>,
-    listens: Arc<AtomicUsize>,
+    subscriptions: Arc<AtomicUsize>,
 }
 
-struct HubLine(broadcast::Receiver<String>);
+struct HubStream(broadcast::Receiver<String>);
 
 // === impl Hub ===
 
@@ -26,11 +26,11 @@ impl Hub {
             wire: Arc::new(Mutex::new(broadcast::channel(1_000).0)),
             is_mute: Arc::default(),
             is_closed: Arc::default(),
-            listens: Arc::default(),
+            subscriptions: Arc::default(),
         }
     }
 
-    /// Ends every line.
+    /// Cuts every connection.
     fn cut(&self) {
         *self.wire.lock().unwrap() = broadcast::channel(1_000).0;
     }
@@ -43,25 +43,25 @@ impl Hub {
         self.wire.lock().unwrap().subscribe()
     }
 
-    fn join(&self, node: &str) -> (Bus, Subscription) {
-        let (bus, subscription) = Bus::new(node);
-        bus.join(Arc::new(self.clone()), key("a token"));
-        (bus, subscription)
+    fn join(&self, node: &str) -> (Publisher, Subscription) {
+        let (publisher, subscription) = Bus::new(node);
+        publisher.bus().join(Arc::new(self.clone()), key("a token"));
+        (publisher, subscription)
     }
 
-    /// Two proxies that know each other, with nothing left to hear.
-    async fn pair(&self) -> ((Bus, Subscription), (Bus, Subscription)) {
+    /// Returns two proxies that know each other, with no event pending.
+    async fn pair(&self) -> ((Publisher, Subscription), (Publisher, Subscription)) {
         let mut a = self.join("a");
         let mut b = self.join("b");
-        until(|| a.0.nodes().len() == 2 && b.0.nodes().len() == 2).await;
-        quiet(&mut a.1);
-        quiet(&mut b.1);
+        until(|| a.0.bus().nodes().len() == 2 && b.0.bus().nodes().len() == 2).await;
+        drain(&mut a.1);
+        drain(&mut b.1);
         (a, b)
     }
 }
 
 impl Channel for Hub {
-    fn say<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
+    fn send<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
         Box::pin(async move {
             if self.is_mute.load(Ordering::SeqCst) {
                 return Err(ChannelError("connection reset".into()));
@@ -71,28 +71,28 @@ impl Channel for Hub {
         })
     }
 
-    fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>> {
+    fn subscribe(&self) -> BoxFuture<'_, Result<Box<dyn MessageStream>, ChannelError>> {
         Box::pin(async {
             if self.is_closed.load(Ordering::SeqCst) {
                 return Err(ChannelError("connection refused".into()));
             }
-            self.listens.fetch_add(1, Ordering::SeqCst);
-            Ok(Box::new(HubLine(self.tap())) as Box<dyn Line>)
+            self.subscriptions.fetch_add(1, Ordering::SeqCst);
+            Ok(Box::new(HubStream(self.tap())) as Box<dyn MessageStream>)
         })
     }
 }
 
-impl Line for HubLine {
-    fn hear(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
+impl MessageStream for HubStream {
+    fn next(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
         Box::pin(async { self.0.recv().await.map_err(|error| ChannelError(error.to_string().into())) })
     }
 }
 
-fn key(token: &str) -> Key {
-    Key::derive(&Secret::copy_of(token.as_bytes()), "pointsman").unwrap()
+fn key(token: &str) -> ChannelKey {
+    ChannelKey::derive(&Secret::copy_of(token.as_bytes()), "pointsman").unwrap()
 }
 
-/// Time is paused: it moves on when everybody waits.
+/// Time is paused: it advances when every task waits.
 async fn until(condition: impl Fn() -> bool) {
     let met = async {
         while !condition() {
@@ -102,8 +102,8 @@ async fn until(condition: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), met).await.expect("the condition is met within a minute");
 }
 
-/// Does what is there to be done; whether anything was.
-fn quiet(subscription: &mut Subscription) -> bool {
+/// Acknowledges the pending orders; returns whether any event was pending.
+fn drain(subscription: &mut Subscription) -> bool {
     let mut has_received = false;
     while let Ok(event) = subscription.received.try_recv() {
         if let Event::Order(order) = event {
@@ -141,133 +141,140 @@ fn flush() -> Vec<OrderMessage> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_says_the_other_does_and_says_so() {
+async fn an_order_is_received_and_acknowledged() {
     let hub = Hub::new();
     let ((a, mut a_events), (b, mut b_events)) = hub.pair().await;
-    let publishing = tokio::spawn({
-        let a = a.clone();
-        async move { a.publish(changed("alice")).await }
-    });
-    let received = next_order(&mut b_events).await;
-    assert_eq!((&received.message, &*received.from), (&changed("alice")[0], "a"));
-    assert_eq!(received.run, a.inner.shared.run);
-    received.acknowledge();
-    let delivery = publishing.await.unwrap().unwrap();
+    let receive = async {
+        let received = next_order(&mut b_events).await;
+        assert_eq!((&received.message, &*received.from), (&changed("alice")[0], "a"));
+        assert_eq!(received.run, a.bus.inner.shared.run);
+        received.acknowledge();
+    };
+    let delivery = tokio::join!(a.publish(changed("alice")), receive).0.unwrap();
     assert_eq!(delivery, Delivery { done: vec!["b".into()], silent: vec![] });
-    assert!(!quiet(&mut a_events), "nobody hears its own events");
-    assert_eq!((a.state(), b.state()), (BusState::Connected, BusState::Connected));
-    assert_eq!(b.nodes().iter().map(|node| &*node.name).collect::<Vec<_>>(), ["b", "a"]);
+    assert!(!drain(&mut a_events), "a proxy does not receive its own orders");
+    assert_eq!((a.bus().state(), b.bus().state()), (BusState::Connected, BusState::Connected));
+    assert_eq!(b.bus().nodes().iter().map(|node| &*node.name).collect::<Vec<_>>(), ["b", "a"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_answer_is_named_and_who_has_left_is_not_waited_for() {
+async fn a_silent_proxy_is_named_and_one_that_left_is_not_waited_for() {
     let hub = Hub::new();
     let ((a, _a_events), (b, _b_events)) = hub.pair().await;
     let began = Instant::now();
     let delivery = a.publish(flush()).await.unwrap();
     assert_eq!(delivery, Delivery { done: vec![], silent: vec!["b".into()] });
     assert_eq!(began.elapsed(), MAX_WAIT);
-    b.leave().await;
-    until(|| a.nodes().len() == 1).await;
+    b.bus().leave().await;
+    until(|| a.bus().nodes().len() == 1).await;
     let began = Instant::now();
     assert_eq!(a.publish(flush()).await.unwrap(), Delivery::default());
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proxy_that_died_is_waited_for_only_so_long() {
+async fn a_proxy_that_died_is_not_waited_for_after_a_while() {
     let hub = Hub::new();
     let ((a, _a_events), (b, b_events)) = hub.pair().await;
-    drop((b.inner.link().take(), b_events));
+    drop((b.bus.inner.link().take(), b_events));
     tokio::time::sleep(PRESENT + Duration::from_millis(1)).await;
     let began = Instant::now();
     assert_eq!(a.publish(flush()).await.unwrap(), Delivery::default());
     assert_eq!(began.elapsed(), Duration::ZERO);
-    assert_eq!(a.nodes().len(), 2, "it stays on the list for a while");
+    assert_eq!(a.bus().nodes().len(), 2, "it stays on the list for a while");
 }
 
 #[tokio::test(start_paused = true)]
 async fn forged_and_repeated_messages_are_ignored_and_counted() {
     let hub = Hub::new();
     let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
-    hub.put("kick everybody");
+    hub.put("no signature");
     hub.put(&key("another token").seal(&message::Message {
-        head: message::Head { node: "a".into(), run: a.inner.shared.run, number: 1_000, sent: u64::MAX },
+        header: message::Header {
+            node: "a".into(),
+            run: a.bus.inner.shared.run,
+            number: 1_000,
+            sent: u64::MAX,
+        },
         body: Body::Order(order("kick", json!({}))),
     }));
-    until(|| b.counts().forged == 2).await;
-    assert!(!quiet(&mut b_events));
+    until(|| b.bus().counts().forged == 2).await;
+    assert!(!drain(&mut b_events));
     let mut tap = hub.tap();
     let delivery =
         tokio::join!(a.publish(changed("alice")), async { next_order(&mut b_events).await.acknowledge() }).0;
     assert_eq!(delivery.unwrap().done.len(), 1);
-    // Taken off the tap first: what is put back comes out of it again.
-    let said: Vec<String> = std::iter::from_fn(|| tap.try_recv().ok()).collect();
+    // Collected first: what is put back is received by the tap again.
+    let sent: Vec<String> = std::iter::from_fn(|| tap.try_recv().ok()).collect();
     let mut repeated = 0;
-    for message in &said {
+    for message in &sent {
         hub.put(message);
         repeated += u64::from(message.contains("\"node\":\"a\""));
     }
     assert!(repeated > 0);
-    until(|| b.counts().repeated == repeated).await;
-    assert!(!quiet(&mut b_events), "nothing is done twice");
+    until(|| b.bus().counts().repeated == repeated).await;
+    assert!(!drain(&mut b_events), "no order is passed on twice");
 }
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_another_time_are_ignored_and_counted() {
     let hub = Hub::new();
     let (b, mut b_events) = hub.join("b");
-    until(|| b.state() == BusState::Connected).await;
-    quiet(&mut b_events);
+    until(|| b.bus().state() == BusState::Connected).await;
+    drain(&mut b_events);
     let old = message::Message {
-        head: message::Head { node: "a".into(), run: 1, number: 1, sent: 1_700_000_000_000 },
+        header: message::Header { node: "a".into(), run: 1, number: 1, sent: 1_700_000_000_000 },
         body: Body::Order(order("kick", json!({}))),
     };
     hub.put(&key("a token").seal(&old));
-    until(|| b.counts().misdated == 1).await;
-    assert!(!quiet(&mut b_events));
+    until(|| b.bus().counts().misdated == 1).await;
+    assert!(!drain(&mut b_events));
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_cut_everything_is_asked_anew() {
+async fn a_cut_is_reported_as_missed_messages() {
     let hub = Hub::new();
     let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.is_closed.store(true, Ordering::SeqCst);
     hub.cut();
-    until(|| b.state() == BusState::Disconnected).await;
-    assert!(!quiet(&mut b_events));
+    until(|| b.bus().state() == BusState::Disconnected).await;
+    assert!(!drain(&mut b_events));
     hub.is_closed.store(false, Ordering::SeqCst);
     assert!(matches!(next(&mut b_events).await, Event::Missed));
-    until(|| a.state() == BusState::Connected && b.state() == BusState::Connected).await;
+    until(|| a.bus().state() == BusState::Connected && b.bus().state() == BusState::Connected).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_did_not_get_through_is_noticed_with_the_next() {
+async fn a_message_that_could_not_be_sent_is_noticed_with_the_next() {
     let hub = Hub::new();
     let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.is_mute.store(true, Ordering::SeqCst);
     let error = a.publish(changed("alice")).await.unwrap_err();
     assert!(error.to_string().contains("connection reset"), "{error}");
-    assert!(!quiet(&mut b_events));
+    assert!(!drain(&mut b_events));
     hub.is_mute.store(false, Ordering::SeqCst);
-    // The next sign of life is enough.
+    // The next heartbeat is enough.
     assert!(matches!(next(&mut b_events).await, Event::Missed));
-    assert_eq!((a.counts().unsent, hub.listens.load(Ordering::SeqCst)), (1, 2), "the lines were not cut");
-    assert_eq!(b.state(), BusState::Connected);
+    assert_eq!(
+        (a.bus().counts().unsent, hub.subscriptions.load(Ordering::SeqCst)),
+        (1, 2),
+        "no connection was cut"
+    );
+    assert_eq!(b.bus().state(), BusState::Connected);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_that_says_nothing_is_cut() {
+async fn a_silent_connection_is_cut() {
     let hub = Hub::new();
     let ((a, _a_events), (_b, _b_events)) = hub.pair().await;
     hub.is_mute.store(true, Ordering::SeqCst);
-    until(|| a.state() == BusState::Disconnected).await;
+    until(|| a.bus().state() == BusState::Disconnected).await;
     hub.is_mute.store(false, Ordering::SeqCst);
-    until(|| a.state() == BusState::Connected).await;
+    until(|| a.bus().state() == BusState::Connected).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_to_connect_become_rare() {
+async fn attempts_to_subscribe_become_rare() {
     let hub = Hub::new();
     hub.is_mute.store(true, Ordering::SeqCst);
     let (_a, mut subscription) = hub.join("a");
@@ -282,7 +289,7 @@ async fn attempts_to_connect_become_rare() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_order_in_parts_is_done_when_all_of_them_are() {
+async fn an_order_in_parts_is_done_when_every_part_is() {
     let hub = Hub::new();
     let ((a, _a_events), (_b, mut b_events)) = hub.pair().await;
     let parts: Vec<_> = (0..100).map(|number| order("hold", json!({ "hold": 3, "part": number }))).collect();
@@ -300,10 +307,11 @@ async fn an_order_in_parts_is_done_when_all_of_them_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn alone_there_is_nobody_to_tell() {
-    let (bus, _events) = Bus::new(&"é".repeat(60));
+async fn a_bus_without_a_channel_sends_nothing() {
+    let (publisher, _events) = Bus::new(&"é".repeat(60));
+    let bus = publisher.bus();
     bus.stay_alone("the mapping is a file");
-    assert_eq!(bus.publish(flush()).await.unwrap(), Delivery::default());
+    assert_eq!(publisher.publish(flush()).await.unwrap(), Delivery::default());
     assert_eq!(bus.state(), BusState::Alone("the mapping is a file".into()));
     assert_eq!(bus.nodes().len(), 1);
     assert_eq!(bus.nodes()[0].name.len(), MAX_NODE, "a long name is cut");

@@ -1,17 +1,18 @@
-//! Log lines that come once a minute.
+//! Limits log lines to one a minute.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Allows something once a minute.
+/// Allows a log line once a minute.
 #[derive(Debug, Default)]
 pub(crate) struct OncePerMinute(Mutex<Option<Instant>>);
 
 // === impl OncePerMinute ===
 
 impl OncePerMinute {
+    /// Returns whether the line may be logged now.
     pub(crate) fn allow(&self) -> bool {
         const EVERY: Duration = Duration::from_secs(60);
         let now = Instant::now();

@@ -1,12 +1,12 @@
 //! An order's effect on this proxy, and its results.
 //!
-//! Moving a group of accounts builds on this: `execute(Order::Hold)`, wait until [`HeldAccounts::emptied`], flip the group
-//! with one `execute(Order::Change)`, release.
+//! Moving a group of accounts builds on this: `execute(Order::Hold)`, wait until [`HeldAccounts::emptied`], change the mapping of the
+//! group with one `execute(Order::Change)`, release.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cluster::Bus;
+use cluster::{Bus, Publisher};
 use mapping::rules::domain_key;
 use mapping::store::Applied;
 use mapping::{FileStore, Loaded, RouterControl, Settings, Store};
@@ -27,18 +27,18 @@ pub struct Control {
 pub(crate) struct Inner {
     pub(crate) router: RouterControl,
     pub(crate) registry: RegistryControl,
-    pub(crate) bus: Bus,
+    pub(crate) publisher: Publisher,
     pub(crate) holds: HoldTable,
 }
 
-/// What came of an order.
+/// The result of an order.
 #[derive(Debug)]
 pub enum Executed {
     /// Mappings were written.
     Changed(Applied),
     /// The store was read; what it holds, where it is read as a whole.
     Reloaded(Option<Loaded>),
-    /// Sessions were signalled to end.
+    /// Sessions were asked to end.
     Kicked(KickedSessions),
     /// Accounts are held until the handle is released or dropped.
     Held(HeldAccounts),
@@ -48,7 +48,7 @@ pub enum Executed {
     Done,
 }
 
-/// The sessions that a kick met, and their end.
+/// The sessions that a kick has affected, and their end.
 #[derive(Debug, Default)]
 pub struct KickedSessions {
     /// How many sessions and logins.
@@ -74,23 +74,23 @@ struct Carried {
     silent: Vec<Arc<str>>,
 }
 
-/// With more changes than this, every login under way is routed afresh: finding those of so many accounts takes longer
-/// than routing them again.
+/// With more changes than this, every login under way is looked up again: finding those of so many accounts takes longer
+/// than looking all of them up.
 const MAX_SINGLE_BUMPS: usize = 1_000;
 
 // === impl Control ===
 
 impl Control {
-    /// Takes over the right to change this router and this registry. Orders are published on `bus`.
+    /// Takes over the right to change this router and this registry. Orders are published by `publisher`.
     #[must_use]
-    pub fn new(router: RouterControl, registry: RegistryControl, bus: Bus) -> Self {
-        Self { inner: Arc::new(Inner { router, registry, bus, holds: HoldTable::default() }) }
+    pub fn new(router: RouterControl, registry: RegistryControl, publisher: Publisher) -> Self {
+        Self { inner: Arc::new(Inner { router, registry, publisher, holds: HoldTable::default() }) }
     }
 
     /// Returns the channel to the other proxies.
     #[must_use]
     pub fn bus(&self) -> &Bus {
-        &self.inner.bus
+        self.inner.publisher.bus()
     }
 
     /// Carries an order out here and at the other proxies. Once it returns, a change would survive a crash, and no login
@@ -148,7 +148,7 @@ impl Control {
         if let Some(order) = for_others
             && (result.is_ok() || publishes_failure)
         {
-            silent = publish(&self.inner.bus, &order).await;
+            silent = publish(&self.inner.publisher, &order).await;
         }
         Ok(Carried { executed: result?, silent })
     }
@@ -164,14 +164,14 @@ impl Control {
             Order::Change(changes) => {
                 let keys: Vec<_> = changes.iter().map(|change| Arc::clone(&change.identifier)).collect();
                 let applied = router.apply(changes).await;
-                self.route_afresh(&keys);
+                self.look_up_again(&keys);
                 return Ok(Executed::Changed(applied?));
             }
             Order::Invalidate(keys) => {
                 for key in &keys {
                     router.invalidate(key);
                 }
-                self.route_afresh(&keys);
+                self.look_up_again(&keys);
             }
             Order::Flush => {
                 router.flush();
@@ -206,7 +206,7 @@ impl Control {
     }
 
     /// Has the logins under way of these accounts, and of the accounts of these domains, looked up again.
-    fn route_afresh(&self, keys: &[Arc<str>]) {
+    fn look_up_again(&self, keys: &[Arc<str>]) {
         let registry = &self.inner.registry;
         if keys.len() > MAX_SINGLE_BUMPS {
             registry.bump_where(|_| true);
@@ -246,7 +246,7 @@ impl Executed {
         }
     }
 
-    /// Returns the sessions that a kick met.
+    /// Returns the sessions that a kick has affected.
     #[must_use]
     pub fn kicked(self) -> KickedSessions {
         match self {
@@ -321,7 +321,7 @@ impl HeldAccounts {
         }
     }
 
-    /// Lets the group's logins go on, to where the mapping says now, and waits until the other proxies do the same.
+    /// Lets the group's logins go on, to the destination that the mapping names now, and waits until the other proxies do the same.
     ///
     /// # Errors
     /// [`OrderError::Interrupted`]; the accounts are released here all the same.

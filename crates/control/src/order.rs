@@ -15,7 +15,7 @@ use thiserror::Error;
 /// A change of a mapping, of the cache, or of live sessions. Accounts may be given in any spelling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Sets and removes mappings, all or none: one entry, an import, or the flip of a group that is held. Sessions go on
+    /// Sets and removes mappings, all or none: one entry, an import, or the change that moves a held group. Sessions go on
     /// until they are kicked.
     Change(Vec<Change>),
     /// Has these accounts, or domains (`@example.org`), looked up again, by logins under way too.
@@ -24,7 +24,7 @@ pub enum Order {
     Flush,
     /// Has a store that is read as a whole read again. Not sent to other proxies: they do not share such a store.
     Reload,
-    /// Ends sessions, and has logins under way routed afresh. A filter without a condition matches nothing.
+    /// Ends sessions, and has logins under way looked up again. A filter without a condition matches nothing.
     Kick(SessionFilter),
     /// Makes new logins of the account wait; zero ends a delay.
     Delay {
@@ -67,7 +67,7 @@ pub struct HoldNumber(pub(crate) u64);
 #[derive(Debug, Error)]
 pub enum OrderError {
     /// The store refused the change or could not be reached. After [`StoreError::NotDurable`] and a lost answer the write
-    /// may have been made all the same, so logins under way are routed afresh then too.
+    /// may have been made all the same, so logins under way are looked up again then too.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The store's content was refused; the entries are unchanged.
@@ -147,7 +147,7 @@ impl Order {
     }
 
     /// Returns what the other proxies have to do when this proxy has carried the order out; `None` when the order is
-    /// this proxy's own business. They share the store, so of a change they need the names only.
+    /// only for this proxy. They share the store, so they need only the names of a change.
     pub(crate) fn for_other_proxies(&self) -> Option<Self> {
         match self {
             Self::Change(changes) => {

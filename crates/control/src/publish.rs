@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use cluster::Bus;
+use cluster::Publisher;
 
 use crate::order::Order;
 
 /// Publishes an order, and waits until the other proxies have carried it out, for two seconds at most. A proxy that
 /// could not be reached flushes its cache when it receives another message of ours. Returns the proxies that did not
 /// acknowledge the order.
-pub(crate) async fn publish(bus: &Bus, order: &Order) -> Vec<Arc<str>> {
+pub(crate) async fn publish(publisher: &Publisher, order: &Order) -> Vec<Arc<str>> {
     let Some(messages) = order.write() else {
         tracing::warn!(
             order = order.label(),
@@ -20,7 +20,7 @@ pub(crate) async fn publish(bus: &Bus, order: &Order) -> Vec<Arc<str>> {
         );
         return Vec::new();
     };
-    match bus.publish(messages).await {
+    match publisher.publish(messages).await {
         Ok(delivery) => {
             // Sessions take their time to end, and the order is repeated until they have.
             if !delivery.silent.is_empty() && !matches!(order, Order::EndSessions { .. }) {
@@ -31,7 +31,7 @@ pub(crate) async fn publish(bus: &Bus, order: &Order) -> Vec<Arc<str>> {
         }
         Err(error) => {
             tracing::warn!(order = order.label(), %error, "the order did not reach the other proxies");
-            Vec::new()
+            vec![format!("every other proxy ({error})").into()]
         }
     }
 }

@@ -16,7 +16,7 @@ use super::*;
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
 /// Longer than anything here takes; not a measure.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A store in memory that can refuse.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ fn fixture() -> (Control, Registry, Router, Arc<Memory>) {
 /// A login that has been looked up and waits for its backend's yes.
 async fn looked_up(registry: &Registry, router: &Router, identifier: &str) -> (LoginTicket, Name) {
     let mut login = registry.begin(identifier, Protocol::Imap, CLIENT).unwrap();
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     let destination = router.resolve(identifier).await.destination;
     (login, destination)
 }
@@ -88,7 +88,7 @@ fn is_outdated((login, destination): (LoginTicket, Name)) -> bool {
     matches!(login.confirm(destination), Err(Unconfirmed::Outdated(_)))
 }
 
-async fn told_to_end(session: &SessionTicket) -> Option<EndReason> {
+async fn asked_to_end(session: &SessionTicket) -> Option<EndReason> {
     timeout(Duration::ZERO, session.ended()).await.ok()
 }
 
@@ -111,7 +111,7 @@ async fn a_change_catches_the_logins_that_it_concerns_and_no_others() {
         let found: Vec<_> =
             logins.into_iter().filter_map(|(name, it)| is_outdated(it).then_some(name)).collect();
         assert_eq!(found, caught, "{change:?}");
-        assert_eq!(told_to_end(&there).await, None, "sessions go on");
+        assert_eq!(asked_to_end(&there).await, None, "sessions go on");
     }
 }
 
@@ -208,7 +208,7 @@ async fn a_kick_ends_what_fits_and_nobody_when_nobody_is_named() {
         let kicked = control.execute(Order::Kick(filter.clone())).await.unwrap().kicked().counts;
         let mut found = Vec::new();
         for (identifier, session) in &sessions {
-            if told_to_end(session).await == Some(EndReason::Kick) {
+            if asked_to_end(session).await == Some(EndReason::Kick) {
                 found.push(*identifier);
             }
         }
@@ -225,21 +225,21 @@ async fn holds_and_delays_find_the_account_in_any_spelling() {
     let hold = control.execute(order).await.unwrap().held().unwrap();
     assert_eq!(hold.accounts().len(), 1);
     let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
-    assert!(timeout(Duration::from_secs(1), login.wait_released()).await.is_err(), "held");
+    assert!(timeout(Duration::from_secs(1), login.wait_admitted()).await.is_err(), "held");
     control.execute(Order::set("alice", "new")).await.unwrap();
     hold.release().await.unwrap();
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     assert_eq!(&*router.resolve("alice").await.destination, "new");
 
     let delay = Duration::from_secs(5);
     control.execute(Order::Delay { account: "BOB".into(), delay }).await.unwrap();
     let began = Instant::now();
-    registry.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_released().await.unwrap();
+    registry.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_admitted().await.unwrap();
     assert_eq!(began.elapsed(), Duration::from_secs(5));
 }
 
 /// Logins at full speed while the account moves to and fro: once a change and a kick are answered, every
-/// session that is not told to end is on the new destination.
+/// session that was not asked to end is on the new destination.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn after_a_change_and_a_kick_nobody_is_left_behind() {
     const ROUNDS: usize = 2_000;
@@ -273,14 +273,14 @@ async fn after_a_change_and_a_kick_nobody_is_left_behind() {
             !before.contains(&session.id) && &*session.destination != destination
         };
         assert!(registry.sessions_where(1, wrong).is_empty(), "round {round}");
-        // Who was not told to end would stay for ever.
+        // A session that was not asked to end would stay for ever.
         let is_stale = |session: &sessions::SessionInfo| &*session.destination != destination;
         let gone = async {
             while !registry.sessions_where(1, is_stale).is_empty() {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, gone).await.expect("everyone on the wrong side was told to end");
+        timeout(TIME_LIMIT, gone).await.expect("every session on the wrong side was asked to end");
     }
     is_over.store(true, Ordering::SeqCst);
     while logins.iter().any(|login| !login.is_finished()) {
@@ -307,9 +307,9 @@ async fn a_dropped_hold_releases_and_an_expired_one_does_not() {
     let again = Order::hold(vec!["alice".into()], Duration::from_secs(60));
     assert!(matches!(control.execute(again.clone()).await, Err(OrderError::Hold(_))), "still held");
     let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
-    assert!(login.wait_released().await.is_err(), "a login does not pass an expired hold");
+    assert!(login.wait_admitted().await.is_err(), "a login does not pass an expired hold");
     drop(hold);
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     drop((control.execute(again).await.unwrap(), other));
 }
 
@@ -318,5 +318,5 @@ async fn a_drain_ends_every_session() {
     let (control, registry, router, _) = fixture();
     let session = session(&registry, &router, "alice").await;
     control.execute(Order::Drain { spread: Duration::ZERO }).await.unwrap();
-    assert_eq!(told_to_end(&session).await, Some(EndReason::Drain));
+    assert_eq!(asked_to_end(&session).await, Some(EndReason::Drain));
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use connection::{Broken, Next};
 use credentials::attempt::Attempt;
+use credentials::mechanism::Family;
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, ClientEvent, Step};
 use mail_proto::verdict::{Reply, Verdict};
 use placement::{Candidate, Dial};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use types::fault::Fault;
 use types::outcome::LoginResult;
 use upstream::ClientIdentity;
@@ -38,7 +39,13 @@ enum ReplayOutcome {
     Verdict(Verdict),
     Fault(Fault),
     ClientGone(Broken),
+    /// The client did not answer the challenges within [`CLIENT_TIME`].
+    ClientTimedOut,
 }
+
+/// How long a client may take to answer the challenges of one login, in total. Mail programs answer at once. Meanwhile
+/// the login occupies one of the places of its account and client network, and a connection to the backend.
+const CLIENT_TIME: Duration = Duration::from_secs(10);
 
 // === impl LoginDial ===
 
@@ -87,7 +94,10 @@ impl Dial for LoginDial<'_> {
                 Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
             ReplayOutcome::Fault(fault) => Err(self.unavailable(candidate, fault)),
-            ReplayOutcome::ClientGone(broken) => Err(LoginError::ClientGone(broken)),
+            ReplayOutcome::ClientGone(broken) => {
+                Err(LoginError::ClientGone(broken, self.abandoned(candidate)))
+            }
+            ReplayOutcome::ClientTimedOut => Err(LoginError::ClientTimedOut(self.abandoned(candidate))),
         }
     }
 
@@ -105,6 +115,7 @@ impl LoginDial<'_> {
             Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Fault(fault),
             _ => return ReplayOutcome::Fault(Fault::Protocol),
         };
+        let mut client_time = CLIENT_TIME;
         loop {
             if written.is_err() {
                 return ReplayOutcome::Fault(Fault::Closed);
@@ -126,15 +137,18 @@ impl LoginDial<'_> {
                 BackendEvent::Ready { .. } => return ReplayOutcome::Fault(Fault::Protocol),
             };
             let passed_on = Instant::now();
-            let response = match self.challenge_client(&challenge).await {
-                Ok(Some(ClientEvent::Response(response))) => response,
-                Ok(Some(ClientEvent::Cancelled)) => return ReplayOutcome::Verdict(Verdict::Cancelled),
-                Ok(Some(ClientEvent::Attempt(_)) | None) => {
+            let response = match timeout(client_time, self.challenge_client(&challenge)).await {
+                Ok(Ok(Some(ClientEvent::Response(response)))) => response,
+                Ok(Ok(Some(ClientEvent::Cancelled))) => return ReplayOutcome::Verdict(Verdict::Cancelled),
+                Ok(Ok(Some(ClientEvent::Attempt(_)) | None)) => {
                     return ReplayOutcome::ClientGone(Broken::Closed);
                 }
-                Err(broken) => return ReplayOutcome::ClientGone(broken),
+                Ok(Err(broken)) => return ReplayOutcome::ClientGone(broken),
+                Err(_) => return ReplayOutcome::ClientTimedOut,
             };
-            deadline += passed_on.elapsed();
+            let client_took = passed_on.elapsed();
+            deadline += client_took;
+            client_time = client_time.saturating_sub(client_took);
             written = leg.connection.write(leg.replay.respond(response).expose()).await;
         }
     }
@@ -150,6 +164,19 @@ impl LoginDial<'_> {
         self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
         let reply = if candidate.backend.destination().hide_auth_errors { None } else { reply };
         LoginError::Failed(Verdict::Refused(reply), LoginResult::Rejected)
+    }
+
+    /// Returns the result of a login that the client did not finish. A challenge to a token means that the backend has
+    /// rejected it (RFC 7628 section 3.2.3), so such a login is a failed one, which the client must not be able to hide.
+    fn abandoned(&self, candidate: &Candidate) -> LoginResult {
+        match self.attempt.mechanism().family() {
+            Family::OAuthBearer | Family::XOAuth2 => {
+                let account = candidate.account.as_deref().unwrap_or_default();
+                self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
+                LoginResult::Rejected
+            }
+            Family::Plain | Family::Login | Family::Scram => LoginResult::ClientGone,
+        }
     }
 
     fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {

@@ -212,8 +212,8 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn census(&self) -> Option<Vec<(Name, usize)>> {
-        Some(self.inner.state.load().table.census())
+    fn entries_by_destination(&self) -> Option<Vec<(Name, usize)>> {
+        Some(self.inner.state.load().table.entries_by_destination())
     }
 
     fn lookup<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Name>, StoreError>> {

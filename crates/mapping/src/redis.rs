@@ -17,7 +17,7 @@ use plan::Name;
 use types::secret::Secret;
 
 use crate::store::{Applied, Change, Entry, Listing, MAX_PAGE, Store, StoreError};
-use cluster::{Channel, ChannelError, Line};
+use cluster::{Channel, ChannelError, MessageStream};
 
 /// A store of mappings in Redis.
 pub struct RedisStore {
@@ -157,7 +157,7 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Channel for RedisStore {
-    fn say<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
+    fn send<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
         Box::pin(async move {
             let publish = cmd("PUBLISH").arg(&*self.channel).arg(message).to_owned();
             let published: Result<i64, _> = publish.query_async(&mut self.connection()).await;
@@ -165,11 +165,11 @@ impl Channel for RedisStore {
         })
     }
 
-    fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>> {
+    fn subscribe(&self) -> BoxFuture<'_, Result<Box<dyn MessageStream>, ChannelError>> {
         Box::pin(async {
             let mut pubsub = self.client.get_async_pubsub().await.map_err(|error| channel_error(&error))?;
             pubsub.subscribe(&*self.channel).await.map_err(|error| channel_error(&error))?;
-            Ok(Box::new(RedisSubscription(pubsub)) as Box<dyn Line>)
+            Ok(Box::new(RedisSubscription(pubsub)) as Box<dyn MessageStream>)
         })
     }
 }
@@ -177,8 +177,8 @@ impl Channel for RedisStore {
 /// A subscription to the channel.
 struct RedisSubscription(::redis::aio::PubSub);
 
-impl Line for RedisSubscription {
-    fn hear(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
+impl MessageStream for RedisSubscription {
+    fn next(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
         Box::pin(async {
             let mut messages = self.0.on_message();
             let next = std::future::poll_fn(|context| std::pin::Pin::new(&mut messages).poll_next(context));

@@ -140,10 +140,10 @@ impl Router {
         store.list(from, limit).await
     }
 
-    /// Returns the number of entries of each destination, if the store knows it; see [`Store::census`].
+    /// Returns the number of entries of each destination, if the store knows it; see [`Store::entries_by_destination`].
     #[must_use]
-    pub fn census(&self) -> Option<Vec<(Name, usize)>> {
-        self.inner.active.load().store.census()
+    pub fn entries_by_destination(&self) -> Option<Vec<(Name, usize)>> {
+        self.inner.active.load().store.entries_by_destination()
     }
 
     /// Returns the current counters.

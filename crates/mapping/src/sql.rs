@@ -17,7 +17,7 @@ use sqlx::{AssertSqlSafe, Error};
 use types::secret::Secret;
 
 use crate::store::{Applied, Change, Entry, Listing, MAX_PAGE, Store, StoreError};
-use cluster::{Channel, ChannelError, Line};
+use cluster::{Channel, ChannelError, MessageStream};
 
 /// The operator's statements.
 #[derive(Clone, Debug)]
@@ -193,7 +193,7 @@ impl fmt::Debug for SqlStore {
 }
 
 impl Channel for SqlStore {
-    fn say<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
+    fn send<'a>(&'a self, message: &'a str) -> BoxFuture<'a, Result<(), ChannelError>> {
         Box::pin(async move {
             let Pool::Postgres(pool) = &self.pool else { return Err(no_channel()) };
             let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(&*self.channel).bind(message);
@@ -201,12 +201,12 @@ impl Channel for SqlStore {
         })
     }
 
-    fn listen(&self) -> BoxFuture<'_, Result<Box<dyn Line>, ChannelError>> {
+    fn subscribe(&self) -> BoxFuture<'_, Result<Box<dyn MessageStream>, ChannelError>> {
         Box::pin(async {
             let Pool::Postgres(pool) = &self.pool else { return Err(no_channel()) };
             let mut listener = PgListener::connect_with(pool).await.map_err(|error| channel_error(&error))?;
             listener.listen(&self.channel).await.map_err(|error| channel_error(&error))?;
-            Ok(Box::new(PostgresSubscription(listener)) as Box<dyn Line>)
+            Ok(Box::new(PostgresSubscription(listener)) as Box<dyn MessageStream>)
         })
     }
 }
@@ -214,8 +214,8 @@ impl Channel for SqlStore {
 /// A connection that has sent `LISTEN`.
 struct PostgresSubscription(PgListener);
 
-impl Line for PostgresSubscription {
-    fn hear(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
+impl MessageStream for PostgresSubscription {
+    fn next(&mut self) -> BoxFuture<'_, Result<String, ChannelError>> {
         Box::pin(async {
             match self.0.try_recv().await {
                 Ok(Some(notification)) => Ok(notification.payload().to_owned()),

@@ -35,7 +35,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     }
 
     /// Returns the number of entries of each declared destination, if the store knows it without a search.
-    fn census(&self) -> Option<Vec<(Name, usize)>> {
+    fn entries_by_destination(&self) -> Option<Vec<(Name, usize)>> {
         None
     }
 

@@ -95,7 +95,7 @@ impl Table {
 
     /// Returns every destination with the number of its entries.
     #[must_use]
-    pub fn census(&self) -> Vec<(Name, usize)> {
+    pub fn entries_by_destination(&self) -> Vec<(Name, usize)> {
         self.destinations.iter().cloned().zip(self.counts.iter().copied()).collect()
     }
 

@@ -30,7 +30,7 @@ async fn a_move_holds_drains_copies_and_flips() {
     let mut login = world.registry.begin("alice@example.org", LOGIN.protocol, LOGIN.client).unwrap();
     assert!(!copied.exists(), "the copy begins when no session is left");
     drop(session);
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     assert_eq!(world.destination("alice@example.org").await, "new");
     assert!(login.confirm("new".into()).is_ok());
 
@@ -112,10 +112,10 @@ async fn a_write_without_an_answer_keeps_the_hold_until_the_store_answers() {
         let id = world.start("alice@example.org", options()).await.unwrap();
         world.store.is_down().await;
         let mut login = world.registry.begin("alice@example.org", LOGIN.protocol, LOGIN.client).unwrap();
-        let waits = tokio::time::timeout(Duration::from_millis(300), login.wait_released()).await;
+        let waits = tokio::time::timeout(Duration::from_millis(300), login.wait_admitted()).await;
         assert!(waits.is_err(), "a login went on while nobody knew where the account was");
         world.store.come_back();
-        login.wait_released().await.unwrap();
+        login.wait_admitted().await.unwrap();
         let record = ended(&world.moves, id).await;
         assert_eq!(record.outcome, Some(outcome), "{record:?}");
         assert_eq!(world.destination("alice@example.org").await, destination);
@@ -303,10 +303,10 @@ async fn a_restart_holds_what_the_store_does_not_answer_for() {
     let moves = world.reopened().await;
     assert_eq!(moves.get(id).await.unwrap().outcome, None);
     let mut login = world.registry.begin("alice@example.org", LOGIN.protocol, LOGIN.client).unwrap();
-    let waits = tokio::time::timeout(Duration::from_millis(300), login.wait_released()).await;
+    let waits = tokio::time::timeout(Duration::from_millis(300), login.wait_admitted()).await;
     assert!(waits.is_err(), "a login went to the default destination");
     world.store.come_back();
-    tokio::time::timeout(PATIENCE, login.wait_released()).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, login.wait_admitted()).await.unwrap().unwrap();
     assert_eq!(ended(&moves, id).await.outcome, Some(MoveOutcome::Done));
     assert_eq!(world.destination("alice@example.org").await, "new");
 }
@@ -324,7 +324,7 @@ async fn no_login_is_confirmed_at_the_source_after_the_flip() {
         let logins = tokio::spawn(async move {
             for _ in 0..20 {
                 let mut login = registry.begin("alice@example.org", LOGIN.protocol, LOGIN.client).unwrap();
-                login.wait_released().await.unwrap();
+                login.wait_admitted().await.unwrap();
                 let destination = router.resolve("alice@example.org").await.destination;
                 match login.confirm(Arc::clone(&destination)) {
                     Ok(session) => {

@@ -11,7 +11,6 @@ mod logins;
 mod mapping;
 mod moves;
 mod name;
-pub mod network;
 mod server;
 mod tls;
 

@@ -1,7 +1,7 @@
-//! The version 2 header that a backend gets in front of everything else.
+//! Writing the version 2 header that is sent to a backend before any other byte.
 //!
-//! The header goes out in one piece of at most [`MAX_OUTGOING`] bytes: an extra that does not fit is left
-//! out whole, never cut. An address that we do not know is never invented: then the header says `LOCAL`.
+//! The header is at most [`MAX_OUTGOING`] bytes long: a TLV that does not fit is omitted, never truncated. An address that
+//! is not known is never made up: the header is then `LOCAL`.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -11,43 +11,42 @@ use crate::v2::{
     TCP6, UNIQUE_ID,
 };
 
-/// The longest header that is built, in bytes: it fits into the smallest segment that any host must take
-/// (section 2), for receivers that demand it in one read.
+/// The longest header that is written, in bytes: it fits into the smallest segment that every host must accept
+/// (section 2), for receivers that expect it in one read.
 pub const MAX_OUTGOING: usize = 536;
 
-/// What a backend is told of a client.
+/// The facts about a client that a header reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The client's own address.
     pub source: SocketAddr,
     /// The address that the client connected to.
     pub destination: SocketAddr,
-    /// The client's encryption; `None` = it has none.
+    /// The encryption of the client's connection; `None` without TLS.
     pub ssl: Option<SslInfo>,
     /// The SNI that the client sent.
     pub authority: Option<String>,
-    /// The session's id; left out when it is longer than the 128 bytes of section 2.2.5.
+    /// The session's id; omitted when it is longer than 128 bytes (section 2.2.5).
     pub unique_id: Option<String>,
     /// The application protocol, for HTTP.
     pub alpn: Option<Vec<u8>>,
-    /// Whether to send any of the above but the addresses.
+    /// Whether to send TLVs, that is, anything but the addresses.
     pub tlvs: bool,
 }
 
-/// How a client's connection is encrypted.
+/// The encryption of a client's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SslInfo {
-    /// As in `TLSv1.3`.
+    /// The TLS version, such as `TLSv1.3`.
     pub version: String,
-    /// As in `TLS_AES_128_GCM_SHA256`.
+    /// The cipher suite, such as `TLS_AES_128_GCM_SHA256`.
     pub cipher: String,
 }
 
 /// Appends the header for `outgoing`.
 ///
-/// Two families become one by mapping the IPv4 address (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2), which
-/// names the same host. Where an address is unspecified there is nothing to tell, and `LOCAL` is sent:
-/// Dovecot and Postfix refuse `PROXY` with `UNSPEC`.
+/// If the two addresses are of different families, the IPv4 address is mapped (`::ffff:192.0.2.1`, RFC 4291 section
+/// 2.5.5.2). If one of them is unspecified, the header is `LOCAL`: Dovecot and Postfix refuse `PROXY` with `UNSPEC`.
 pub fn build_v2(out: &mut Vec<u8>, outgoing: &Outgoing) {
     let (source, destination) =
         (outgoing.source.ip().to_canonical(), outgoing.destination.ip().to_canonical());
@@ -67,15 +66,14 @@ pub fn build_v2(out: &mut Vec<u8>, outgoing: &Outgoing) {
     block.extend_from_slice(&outgoing.source.port().to_be_bytes());
     block.extend_from_slice(&outgoing.destination.port().to_be_bytes());
     if outgoing.tlvs {
-        push_extras(&mut block, outgoing);
+        push_tlvs(&mut block, outgoing);
     }
     push(out, PROXY, family, &block);
 }
 
-/// Appends a `LOCAL` header: the connection is our own, as a health check's is.
+/// Appends a `LOCAL` header, which says that the connection is our own, such as a health check.
 pub fn build_local(out: &mut Vec<u8>) {
-    // "When a sender presents a LOCAL connection, it should not present any address so it sets this field to
-    // zero." Dovecot would read what follows as TLVs.
+    // Section 2.2: a LOCAL header has no addresses, so its family is 0. Dovecot would read addresses as TLVs.
     push(out, LOCAL, 0, &[]);
 }
 
@@ -94,24 +92,25 @@ fn mapped(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// What the backend acts upon first: whether the leg counts as secured, then what ties the logs together.
-fn push_extras(block: &mut Vec<u8>, outgoing: &Outgoing) {
+/// Appends the TLVs in order of importance, since those that do not fit are omitted: first the one that decides whether
+/// the backend treats the connection as secure, then the one that correlates the logs.
+fn push_tlvs(block: &mut Vec<u8>, outgoing: &Outgoing) {
     if let Some(info) = &outgoing.ssl {
-        push_extra(block, SSL, &ssl(info));
+        push_tlv(block, SSL, &ssl(info));
     }
     if let Some(id) = outgoing.unique_id.as_ref().filter(|id| id.len() <= MAX_UNIQUE_ID) {
-        push_extra(block, UNIQUE_ID, id.as_bytes());
+        push_tlv(block, UNIQUE_ID, id.as_bytes());
     }
     if let Some(authority) = &outgoing.authority {
-        push_extra(block, AUTHORITY, authority.as_bytes());
+        push_tlv(block, AUTHORITY, authority.as_bytes());
     }
     if let Some(alpn) = &outgoing.alpn {
-        push_extra(block, ALPN, alpn);
+        push_tlv(block, ALPN, alpn);
     }
 }
 
-/// Appends one extra, if the header still fits into [`MAX_OUTGOING`] with it.
-fn push_extra(block: &mut Vec<u8>, kind: u8, value: &[u8]) {
+/// Appends one TLV, if the header then still fits into [`MAX_OUTGOING`].
+fn push_tlv(block: &mut Vec<u8>, kind: u8, value: &[u8]) {
     let Ok(length) = u16::try_from(value.len()) else { return };
     if FIXED_V2 + block.len() + 3 + value.len() <= MAX_OUTGOING {
         block.push(kind);
@@ -120,11 +119,11 @@ fn push_extra(block: &mut Vec<u8>, kind: u8, value: &[u8]) {
     }
 }
 
-/// Section 2.2.6: over TLS, and no claim about a certificate. `verify` is then "non-zero"; receivers that
-/// look at it (Dovecot does not) ask for the certificate's bits first.
+/// Returns the value of the SSL TLV (section 2.2.6): the client uses TLS, without a claim about a certificate, so
+/// `verify` is not zero. Receivers that evaluate it (Dovecot does not) check the certificate's bits first.
 fn ssl(info: &SslInfo) -> Vec<u8> {
     let mut value = vec![CLIENT_SSL, 0, 0, 0, 1];
-    push_extra(&mut value, SSL_VERSION, info.version.as_bytes());
-    push_extra(&mut value, SSL_CIPHER, info.cipher.as_bytes());
+    push_tlv(&mut value, SSL_VERSION, info.version.as_bytes());
+    push_tlv(&mut value, SSL_CIPHER, info.cipher.as_bytes());
     value
 }

@@ -1,13 +1,19 @@
-//! CRC-32C (RFC 4960 appendix B), for the rare front that sends one: small, not fast.
+//! CRC-32C (RFC 9260 appendix A). Few proxies send one, so the code is small rather than fast.
 
-/// The checksum of `parts`, one behind the other.
+/// Returns the checksum of `parts`, concatenated.
 pub(super) fn crc32c(parts: &[&[u8]]) -> u32 {
-    let bytes = parts.iter().copied().flatten();
-    !bytes.fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| shifted(crc)))
+    let mut crc = u32::MAX;
+    for &byte in parts.iter().copied().flatten() {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = shift(crc);
+        }
+    }
+    !crc
 }
 
-/// One bit further: divided by the polynomial 0x1EDC6F41, bits reversed.
-const fn shifted(crc: u32) -> u32 {
+/// Divides by the polynomial 0x1EDC6F41 (bits reversed) for one bit.
+const fn shift(crc: u32) -> u32 {
     if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 }
 }
 

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-/// The longest header that is accepted, in bytes: version 2's fixed part and [`MAX_V2_LENGTH`].
+/// The longest accepted header, in bytes: the fixed part of version 2 and [`MAX_V2_LENGTH`].
 pub const MAX_HEADER: usize = FIXED_V2 + MAX_V2_LENGTH;
 
-/// The fixed part of a version 2 header: signature, version and command, family, length (section 2.2).
+/// The length of the fixed part of a version 2 header: signature, version and command, family, length (section 2.2).
 pub(crate) const FIXED_V2: usize = 16;
 
-/// The largest length field of a version 2 header that is accepted. The format allows 64 KiB; addresses and
-/// every registered TLV fit into a quarter of this.
+/// The largest accepted value of the length field of version 2. The format allows 64 KiB; addresses and all registered
+/// TLVs fit into a quarter of this.
 pub const MAX_V2_LENGTH: usize = 4096;
 
 /// The longest version 1 header, CRLF included (section 2.1).
@@ -29,7 +29,7 @@ pub enum Parsed {
     Header {
         /// What the header reports.
         header: Header,
-        /// The header's length in bytes; the stream proper begins after it.
+        /// The header's length in bytes; the client's first byte comes after it.
         length: usize,
     },
 }
@@ -46,13 +46,13 @@ pub enum Header {
         source: SocketAddr,
         /// The address that the client connected to.
         destination: SocketAddr,
-        /// The extras of version 2; empty in version 1. Boxed, since most headers have none.
+        /// The TLVs of version 2; empty in version 1. Boxed, since most headers have none.
         tlvs: Box<Tlvs>,
     },
 }
 
-/// The extras of a version 2 header that are understood. A trusted peer wrote them, but some repeat what its client
-/// sent: escape them before they are logged.
+/// The TLVs of a version 2 header that are understood. A trusted peer sent them, but some repeat what its client sent:
+/// escape them before they are logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tlvs {
     /// The application protocol (section 2.2.1).
@@ -65,23 +65,23 @@ pub struct Tlvs {
     pub ssl: Option<Ssl>,
 }
 
-/// The `PP2_TYPE_SSL` extra.
+/// The `PP2_TYPE_SSL` TLV.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ssl {
     /// Whether the client connected over TLS (`PP2_CLIENT_SSL`).
     pub is_encrypted: bool,
-    /// Whether the client showed a certificate, and it was verified.
+    /// Whether the client sent a certificate that was verified.
     pub is_verified: bool,
-    /// As in `TLSv1.3`.
+    /// The TLS version, such as `TLSv1.3`.
     pub version: Option<String>,
-    /// As in `TLS_AES_128_GCM_SHA256`.
+    /// The cipher suite, such as `TLS_AES_128_GCM_SHA256`.
     pub cipher: Option<String>,
     /// The common name of the client's certificate.
     pub common_name: Option<String>,
 }
 
-/// Returns whether `bytes` begin with `mark`, or `mark` with `bytes`.
-pub(crate) fn agrees(bytes: &[u8], mark: &[u8]) -> bool {
-    let length = bytes.len().min(mark.len());
-    bytes[..length] == mark[..length]
+/// Returns whether `bytes` start with `prefix`, or are the start of it.
+pub(crate) fn may_start_with(bytes: &[u8], prefix: &[u8]) -> bool {
+    let length = bytes.len().min(prefix.len());
+    bytes[..length] == prefix[..length]
 }

@@ -1,8 +1,8 @@
 //! The PROXY protocol, versions 1 and 2: how a proxy in front of us reports whose connection it forwards.
 //!
 //! Section numbers are those of HAProxy's `doc/proxy-protocol.txt` (2020/03/05). What must never happen: a byte after
-//! the header is read as part of it; an address is made up; a length that a client chose makes us wait for, or hold,
-//! more than [`MAX_HEADER`].
+//! the header is read as part of it; an address is made up; a length that a client chose makes us wait for or hold more
+//! than [`MAX_HEADER`] bytes.
 //!
 //! | module | subject |
 //! |---|---|

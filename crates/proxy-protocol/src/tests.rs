@@ -1,4 +1,4 @@
-//! Headers as bytes, prefix by prefix; what we build comes back; nothing panics.
+//! Headers as bytes, prefix by prefix; written headers are parsed again; nothing panics.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,33 +12,33 @@ fn v2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
     [&b"\r\n\r\n\0\r\nQUIT\n"[..], &[command, family], &length.to_be_bytes(), block].concat()
 }
 
-/// 192.0.2.1:4660 to 198.51.100.7:993, and `extras`.
-fn v2_tcp4(extras: &[u8]) -> Vec<u8> {
+/// 192.0.2.1:4660 to 198.51.100.7:993, and `tlvs`.
+fn v2_tcp4(tlvs: &[u8]) -> Vec<u8> {
     let addresses = [192, 0, 2, 1, 198, 51, 100, 7, 0x12, 0x34, 0x03, 0xe1];
-    v2(0x21, 0x11, &[&addresses, extras].concat())
+    v2(0x21, 0x11, &[&addresses, tlvs].concat())
 }
 
-fn relayed(source: &str, destination: &str, tlvs: Tlvs) -> Header {
+fn proxy(source: &str, destination: &str, tlvs: Tlvs) -> Header {
     let parse = |text: &str| text.parse().expect("an address and a port");
     Header::Proxy { source: parse(source), destination: parse(destination), tlvs: Box::new(tlvs) }
 }
 
 fn tcp4(tlvs: Tlvs) -> Header {
-    relayed("192.0.2.1:4660", "198.51.100.7:993", tlvs)
+    proxy("192.0.2.1:4660", "198.51.100.7:993", tlvs)
 }
 
-/// `bytes` are `header`, each prefix is incomplete, and what follows is left alone.
+/// Asserts that `bytes` are `header`, that each prefix is incomplete, and that the bytes after it are not read.
 fn is_header(bytes: &[u8], header: &Header) {
     for end in 0..bytes.len() {
         assert_eq!(parse(&bytes[..end]), Parsed::Incomplete, "{}", bytes[..end].escape_ascii());
     }
     let expected = Parsed::Header { header: header.clone(), length: bytes.len() };
-    for behind in [&b""[..], b"\r\n", b"a LOGIN x y\r\n", &[0; 6000]] {
-        assert_eq!(parse(&[bytes, behind].concat()), expected, "{}", bytes.escape_ascii());
+    for after in [&b""[..], b"\r\n", b"a LOGIN x y\r\n", &[0; 6000]] {
+        assert_eq!(parse(&[bytes, after].concat()), expected, "{}", bytes.escape_ascii());
     }
 }
 
-/// `bytes` are refused at exactly their last byte.
+/// Asserts that `bytes` are refused at exactly their last byte.
 fn is_refused(bytes: &[u8], expected: &Parsed) {
     for end in 0..bytes.len() {
         assert_eq!(parse(&bytes[..end]), Parsed::Incomplete, "{}", bytes[..end].escape_ascii());
@@ -56,15 +56,15 @@ fn version_1() {
         ("PROXY TCP4 192.0.2.1 198.51.100.7 4660 993\r\n", tcp4(Tlvs::default())),
         (
             "PROXY TCP4 255.255.255.255 255.255.255.255 65535 0\r\n",
-            relayed("255.255.255.255:65535", "255.255.255.255:0", Tlvs::default()),
+            proxy("255.255.255.255:65535", "255.255.255.255:0", Tlvs::default()),
         ),
         (
             "PROXY TCP6 2001:db8::1 2001:DB8:0:0:0:0:0:2 1 2\r\n",
-            relayed("[2001:db8::1]:1", "[2001:db8::2]:2", Tlvs::default()),
+            proxy("[2001:db8::1]:1", "[2001:db8::2]:2", Tlvs::default()),
         ),
         (
             "PROXY TCP6 ::ffff:192.0.2.1 2001:db8::2 1 2\r\n",
-            relayed("192.0.2.1:1", "[2001:db8::2]:2", Tlvs::default()),
+            proxy("192.0.2.1:1", "[2001:db8::2]:2", Tlvs::default()),
         ),
         ("PROXY UNKNOWN\r\n", Header::Local),
         ("PROXY UNKNOWN  whatever stands here\r\n", Header::Local),
@@ -77,10 +77,10 @@ fn version_1() {
 }
 
 #[test]
-fn version_1_to_the_letter() {
+fn version_1_errors() {
     let family = "version 1: neither TCP4, TCP6 nor UNKNOWN";
-    let address = "version 1: an address that is none of its family";
-    let port = "version 1: a port that is none, or missing";
+    let address = "version 1: invalid address for its family";
+    let port = "version 1: invalid or missing port";
     let many = "version 1: more than six fields";
     for (line, what) in [
         ("PROXY \r\n", family),
@@ -106,9 +106,9 @@ fn version_1_to_the_letter() {
         ("PROXY TCP4 192.0.2.1 192.0.2.2 1 \r\n", port),
         ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2 \r\n", many),
         ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2 3\r\n", many),
-        ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n", "version 1: CR or LF that is no CRLF"),
-        ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r ", "version 1: CR or LF that is no CRLF"),
-        ("PROXY UNKNOWN a\rb", "version 1: CR or LF that is no CRLF"),
+        ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n", "version 1: CR or LF without the other"),
+        ("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r ", "version 1: CR or LF without the other"),
+        ("PROXY UNKNOWN a\rb", "version 1: CR or LF without the other"),
     ] {
         is_invalid(line.as_bytes(), what);
     }
@@ -116,11 +116,11 @@ fn version_1_to_the_letter() {
     is_invalid(format!("PROXY UNKNOWN {}", "f".repeat(93)).as_bytes(), none);
     // Here the CR is the 107th byte, so its LF comes too late.
     let late = format!("PROXY UNKNOWN {}\r\n", "f".repeat(92));
-    assert_eq!(parse(late.as_bytes()), Parsed::Invalid("version 1: CR or LF that is no CRLF"));
+    assert_eq!(parse(late.as_bytes()), Parsed::Invalid("version 1: CR or LF without the other"));
 }
 
 #[test]
-fn what_is_no_header_is_known_at_its_first_wrong_byte() {
+fn other_data_is_recognised_at_its_first_wrong_byte() {
     for bytes in [&b"a"[..], b"PROXYX", b"PRX", b"p", b"\r\n\r\n\r", b"\r\n\r\n\0\r\nQUIX", b"\x16", b"\0"] {
         is_refused(bytes, &Parsed::NotProxy);
     }
@@ -136,21 +136,18 @@ fn version_2_addresses() {
     let mapped = [0, 0, 0, 0, 0, 0xffff, 0xc000, 0x0201];
     is_header(
         &v2(0x21, 0x21, &two(far, far)),
-        &relayed("[2001:db8::1]:25", "[2001:db8::1]:26", Tlvs::default()),
+        &proxy("[2001:db8::1]:25", "[2001:db8::1]:26", Tlvs::default()),
     );
-    // A dual-stack front writes its IPv4 clients so.
-    is_header(
-        &v2(0x21, 0x21, &two(mapped, mapped)),
-        &relayed("192.0.2.1:25", "192.0.2.1:26", Tlvs::default()),
-    );
+    // A dual-stack front reports its IPv4 clients like this.
+    is_header(&v2(0x21, 0x21, &two(mapped, mapped)), &proxy("192.0.2.1:25", "192.0.2.1:26", Tlvs::default()));
     is_header(
         &v2(0x21, 0x21, &two(mapped, far)),
-        &relayed("192.0.2.1:25", "[2001:db8::1]:26", Tlvs::default()),
+        &proxy("192.0.2.1:25", "[2001:db8::1]:26", Tlvs::default()),
     );
 }
 
 #[test]
-fn version_2_without_addresses_of_tcp() {
+fn version_2_without_tcp_addresses() {
     is_header(&v2(0x20, 0x00, b""), &Header::Local);
     is_header(&v2(0x20, 0x11, &[7; 12]), &Header::Local);
     // "discard the protocol block including the family which is ignored"
@@ -163,9 +160,9 @@ fn version_2_without_addresses_of_tcp() {
 }
 
 #[test]
-fn version_2_to_the_letter() {
-    is_invalid(&v2(0x11, 0x11, b"")[..13], "version 2: another version behind the signature");
-    is_invalid(&v2(0x31, 0x11, b"")[..13], "version 2: another version behind the signature");
+fn version_2_errors() {
+    is_invalid(&v2(0x11, 0x11, b"")[..13], "version 2: another version after the signature");
+    is_invalid(&v2(0x31, 0x11, b"")[..13], "version 2: another version after the signature");
     is_invalid(&v2(0x22, 0x11, b"")[..13], "version 2: neither LOCAL nor PROXY");
     is_invalid(&v2(0x21, 0x11, &[0; 11]), "version 2: too short for its IPv4 addresses");
     is_invalid(&v2(0x21, 0x21, &[0; 35]), "version 2: too short for its IPv6 addresses");
@@ -174,13 +171,13 @@ fn version_2_to_the_letter() {
 }
 
 #[test]
-fn version_2_length_is_judged_before_the_bytes_come() {
+fn version_2_length_is_checked_before_the_bytes_arrive() {
     for command in [0x20, 0x21] {
         let too_long = v2(command, 0x11, &[0; MAX_V2_LENGTH + 1]);
         is_invalid(&too_long[..16], "version 2: longer than 4096 bytes");
         is_invalid(&v2(command, 0x11, &[0xff; 0xffff])[..16], "version 2: longer than 4096 bytes");
     }
-    // Exactly the bound: addresses, and one NOOP for the rest.
+    // Exactly the longest: addresses, and one NOOP for the rest.
     let noop = MAX_V2_LENGTH - 12 - 3;
     let length = u16::try_from(noop).expect("short").to_be_bytes();
     let longest = v2_tcp4(&[&[4], &length[..], &vec![0xaa; noop]].concat());
@@ -189,19 +186,19 @@ fn version_2_length_is_judged_before_the_bytes_come() {
 }
 
 #[test]
-fn version_2_extras() {
-    let extras = [
+fn version_2_tlvs() {
+    let tlvs = [
         &b"\x01\0\x02h2"[..],
         b"\x02\0\x10mail.example.org",
         b"\x04\0\0",
         b"\x05\0\x03id7",
         b"\x20\0\x1b\x01\0\0\0\0\x21\0\x07TLSv1.3\x23\0\x09TLS_AES_X",
         b"\xe0\0\x01z",
-        b"\x05\0\x01b", // the second of its kind
+        b"\x05\0\x01b", // a repeated TLV is ignored
     ]
     .concat();
     is_header(
-        &v2_tcp4(&extras),
+        &v2_tcp4(&tlvs),
         &tcp4(Tlvs {
             alpn: Some(b"h2".to_vec()),
             authority: Some("mail.example.org".to_owned()),
@@ -227,20 +224,20 @@ fn version_2_extras() {
 }
 
 #[test]
-fn version_2_bad_extras() {
-    let ends_behind = "version 2: a TLV that ends behind the header";
-    for (extras, what) in [
-        (&b"\x01"[..], ends_behind),
-        (b"\x01\0", ends_behind),
-        (b"\x01\0\x02h", ends_behind),
-        (b"\x04\xff\xff", ends_behind),
-        (b"\x20\0\x08\x01\0\0\0\0\x21\0\x09", ends_behind),
+fn version_2_invalid_tlvs() {
+    let too_long = "version 2: a TLV is longer than the header";
+    for (tlvs, what) in [
+        (&b"\x01"[..], too_long),
+        (b"\x01\0", too_long),
+        (b"\x01\0\x02h", too_long),
+        (b"\x04\xff\xff", too_long),
+        (b"\x20\0\x08\x01\0\0\0\0\x21\0\x09", too_long),
         (b"\x20\0\x04\x01\0\0\0", "version 2: SSL is too short"),
-        (b"\x02\0\x01\xff", "version 2: a text that is not UTF-8"),
-        (b"\x03\0\x03abc", "version 2: a checksum that is not of four bytes"),
-        (b"\x03\0\x04abcd", "version 2: the checksum does not agree"),
+        (b"\x02\0\x01\xff", "version 2: a text is not UTF-8"),
+        (b"\x03\0\x03abc", "version 2: the checksum is not four bytes long"),
+        (b"\x03\0\x04abcd", "version 2: wrong checksum"),
     ] {
-        is_invalid(&v2_tcp4(extras), what);
+        is_invalid(&v2_tcp4(tlvs), what);
     }
     let id = |length: u8| [&[5, 0, length][..], &vec![b'i'; length.into()]].concat();
     is_header(&v2_tcp4(&id(128)), &tcp4(Tlvs { unique_id: Some(vec![b'i'; 128]), ..Tlvs::default() }));
@@ -259,11 +256,11 @@ fn version_2_checksum() {
     let good = with_checksum(b"\x05\0\x01a", b"\x01\0\x02h2");
     let tlvs = Tlvs { unique_id: Some(b"a".to_vec()), alpn: Some(b"h2".to_vec()), ..Tlvs::default() };
     is_header(&good, &tcp4(tlvs));
-    // One flipped bit in an address, in the sum, and in an extra behind it.
+    // One flipped bit in an address, in the checksum, and in a TLV after it.
     for at in [16, good.len() - 9, good.len() - 1] {
         let mut bad = good.clone();
         bad[at] ^= 1;
-        is_invalid(&bad, "version 2: the checksum does not agree");
+        is_invalid(&bad, "version 2: wrong checksum");
     }
     is_invalid(&with_checksum(b"", b"\x03\0\x04\0\0\0\0"), "version 2: two checksums");
 }
@@ -288,7 +285,7 @@ fn built(outgoing: &Outgoing) -> Vec<u8> {
 }
 
 #[test]
-fn builds_the_bytes_of_the_document() {
+fn writes_the_bytes_of_the_specification() {
     assert_eq!(built(&outgoing("192.0.2.1:4660", "198.51.100.7:993")), v2_tcp4(b""));
     let full = Outgoing {
         ssl: Some(SslInfo { version: "TLSv1.3".to_owned(), cipher: "TLS_AES_X".to_owned() }),
@@ -297,7 +294,7 @@ fn builds_the_bytes_of_the_document() {
         alpn: Some(b"h2".to_vec()),
         ..outgoing("192.0.2.1:4660", "198.51.100.7:993")
     };
-    let extras = [
+    let tlvs = [
         // `verify` is not zero, and no bit claims a certificate.
         &b"\x20\0\x1b\x01\0\0\0\x01\x21\0\x07TLSv1.3\x23\0\x09TLS_AES_X"[..],
         b"\x05\0\x03id7",
@@ -305,12 +302,12 @@ fn builds_the_bytes_of_the_document() {
         b"\x01\0\x02h2",
     ]
     .concat();
-    assert_eq!(built(&full), v2_tcp4(&extras));
+    assert_eq!(built(&full), v2_tcp4(&tlvs));
     assert_eq!(built(&Outgoing { tlvs: false, ..full }), v2_tcp4(b""));
 }
 
 #[test]
-fn two_families_become_one_and_nothing_is_made_up() {
+fn mixed_families_are_mapped_and_no_address_is_made_up() {
     for (source, destination, header) in [
         ("192.0.2.1:1", "[2001:db8::2]:2", "\x21\x21\0\x24"),
         ("[2001:db8::2]:2", "192.0.2.1:1", "\x21\x21\0\x24"),
@@ -333,7 +330,7 @@ fn two_families_become_one_and_nothing_is_made_up() {
 }
 
 #[test]
-fn an_extra_that_does_not_fit_is_left_out_whole() {
+fn a_tlv_that_does_not_fit_is_omitted() {
     let long = |length: usize| "x".repeat(length);
     let with = |authority: usize, unique_id: usize| {
         let outgoing = Outgoing {
@@ -374,7 +371,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 
 proptest! {
     #[test]
-    fn what_is_built_comes_back(
+    fn a_written_header_is_parsed_again(
         (source, destination) in (any_address(), any_address()),
         ssl in proptest::option::of(("[ -~]{0,10}", "[ -~]{0,40}")),
         authority in proptest::option::of("[a-z.]{0,100}"),
@@ -410,26 +407,26 @@ proptest! {
         mark in proptest::sample::select(vec![
             &b""[..], b"PROXY ", b"PROXY TCP4 ", b"PROXY TCP6 ::1 ", b"\r\n\r\n\0\r\nQUIT\n", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x30",
         ]),
-        behind in proptest::collection::vec(any::<u8>(), 0..200),
+        after in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
-        let bytes = [mark, &behind].concat();
+        let bytes = [mark, &after].concat();
         if let Parsed::Header { length, .. } = parse(&bytes) {
             prop_assert!(length <= bytes.len());
         }
     }
 
     #[test]
-    fn a_verdict_never_changes_when_more_bytes_come(
-        extras in proptest::collection::vec(any::<u8>(), 0..60),
+    fn a_result_never_changes_when_more_bytes_arrive(
+        tlvs in proptest::collection::vec(any::<u8>(), 0..60),
         end in 0_usize..90,
     ) {
-        let bytes = v2_tcp4(&extras);
+        let bytes = v2_tcp4(&tlvs);
         let early = parse(&bytes[..end.min(bytes.len())]);
         prop_assert!(early == Parsed::Incomplete || early == parse(&bytes));
     }
 
     #[test]
-    fn never_waits_beyond_its_bound(mark in proptest::sample::select(vec![&b""[..], b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n\x21"]), byte: u8) {
+    fn never_waits_for_more_than_the_longest_header(mark in proptest::sample::select(vec![&b""[..], b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n\x21"]), byte: u8) {
         let bytes = [mark, &vec![byte; MAX_HEADER]].concat();
         prop_assert_ne!(parse(&bytes), Parsed::Incomplete);
     }

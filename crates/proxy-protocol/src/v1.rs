@@ -1,19 +1,19 @@
 //! Version 1: one line of text (section 2.1).
 //!
-//! The grammar is exact: one space between fields, no leading zeroes, CRLF and nothing else at the end. A
-//! line that two readers could take apart in two ways must never get through.
+//! The grammar is exact: one space between fields, no leading zeroes, CRLF at the end. A line that two parsers could read
+//! in different ways must never be accepted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
 
-use crate::header::{Header, MAX_V1, Parsed, Tlvs, agrees};
+use crate::header::{Header, MAX_V1, Parsed, Tlvs, may_start_with};
 
-/// Whether a header of this version can begin so.
+/// Returns whether `bytes` may be the start of a header of this version.
 pub(super) fn begins(bytes: &[u8]) -> bool {
-    agrees(bytes, MARK)
+    may_start_with(bytes, PREFIX)
 }
 
-/// Parses `bytes`, for which [`begins`] is true.
+/// Parses `bytes`, for which [`begins`] has returned true.
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let head = &bytes[..bytes.len().min(MAX_V1)];
     // "The receiver must not tolerate a single CR or LF character to end the line."
@@ -27,16 +27,16 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     match head.get(end..end + 2) {
         Some(b"\r\n") => {}
         None if head[end] == b'\r' && head.len() < MAX_V1 => return Parsed::Incomplete,
-        _ => return Parsed::Invalid("version 1: CR or LF that is no CRLF"),
+        _ => return Parsed::Invalid("version 1: CR or LF without the other"),
     }
-    match line(&head[MARK.len()..end]) {
+    match parse_fields(&head[PREFIX.len()..end]) {
         Ok(header) => Parsed::Header { header, length: end + 2 },
         Err(what) => Parsed::Invalid(what),
     }
 }
 
-/// The line's fields behind `PROXY` and its space.
-fn line(fields: &[u8]) -> Result<Header, &'static str> {
+/// Parses the fields after `PROXY` and its space.
+fn parse_fields(fields: &[u8]) -> Result<Header, &'static str> {
     let mut fields = fields.split(|&byte| byte == b' ');
     let address: fn(&str) -> Option<IpAddr> = match fields.next() {
         // "the receiver must ignore anything presented before the CRLF is found"
@@ -54,10 +54,10 @@ fn line(fields: &[u8]) -> Result<Header, &'static str> {
         return Err("version 1: more than six fields");
     }
     let (Some(source), Some(destination)) = (source, destination) else {
-        return Err("version 1: an address that is none of its family");
+        return Err("version 1: invalid address for its family");
     };
     let (Some(source_port), Some(destination_port)) = (source_port, destination_port) else {
-        return Err("version 1: a port that is none, or missing");
+        return Err("version 1: invalid or missing port");
     };
     Ok(Header::Proxy {
         source: SocketAddr::new(source.to_canonical(), source_port),
@@ -66,11 +66,11 @@ fn line(fields: &[u8]) -> Result<Header, &'static str> {
     })
 }
 
-/// "a decimal integer in the range [0..65535]", without leading zeroes and (unlike Rust's) without a sign.
+/// Parses "a decimal integer in the range [0..65535]", without leading zeroes and without the sign that Rust allows.
 fn port(text: &str) -> Option<u16> {
     let is_plain = text == "0" || text.starts_with(|first: char| first.is_ascii_digit() && first != '0');
     if is_plain { text.parse().ok() } else { None }
 }
 
-/// What every version 1 header begins with.
-const MARK: &[u8] = b"PROXY ";
+/// The start of every version 1 header.
+const PREFIX: &[u8] = b"PROXY ";

@@ -1,24 +1,24 @@
 //! Version 2: a binary block (section 2.2).
 //!
-//! The length is judged as soon as its two bytes are there, before anything waits for what they announce.
+//! The length is checked as soon as its two bytes have arrived, before the bytes that they announce are waited for.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::checksum;
-use crate::header::{FIXED_V2, Header, MAX_V2_LENGTH, Parsed, Ssl, Tlvs, agrees};
+use crate::header::{FIXED_V2, Header, MAX_V2_LENGTH, Parsed, Ssl, Tlvs, may_start_with};
 
-/// What every version 2 header begins with.
+/// The signature at the start of every version 2 header.
 pub(super) const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// `LOCAL` of version 2.
 pub(super) const LOCAL: u8 = 0x20;
 /// `PROXY` of version 2.
 pub(super) const PROXY: u8 = 0x21;
-/// `AF_INET` and `STREAM`.
+/// The address family `AF_INET` with `STREAM`.
 pub(super) const TCP4: u8 = 0x11;
-/// `AF_INET6` and `STREAM`.
+/// The address family `AF_INET6` with `STREAM`.
 pub(super) const TCP6: u8 = 0x21;
-/// Bytes of two IPv4 addresses and two ports.
+/// The length of two IPv4 addresses and two ports, in bytes.
 const TCP4_LENGTH: usize = 12;
 
 /// `PP2_TYPE_ALPN`.
@@ -41,19 +41,19 @@ pub(super) const SSL_CIPHER: u8 = 0x23;
 pub(super) const CLIENT_SSL: u8 = 0x01;
 /// `PP2_CLIENT_CERT_CONN` and `PP2_CLIENT_CERT_SESS`.
 const CLIENT_CERTIFICATE: u8 = 0x02 | 0x04;
-/// Section 2.2.5: "of up to 128 bytes".
+/// The longest `UNIQUE_ID`, in bytes (section 2.2.5).
 pub(super) const MAX_UNIQUE_ID: usize = 128;
 
-/// Whether a header of this version can begin so.
+/// Returns whether `bytes` may be the start of a header of this version.
 pub(super) fn begins(bytes: &[u8]) -> bool {
-    agrees(bytes, SIGNATURE)
+    may_start_with(bytes, SIGNATURE)
 }
 
-/// Parses `bytes`, for which [`begins`] is true.
+/// Parses `bytes`, for which [`begins`] has returned true.
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     if let Some(&command) = bytes.get(12) {
         if command & 0xf0 != LOCAL & 0xf0 {
-            return Parsed::Invalid("version 2: another version behind the signature");
+            return Parsed::Invalid("version 2: another version after the signature");
         }
         if command != LOCAL && command != PROXY {
             return Parsed::Invalid("version 2: neither LOCAL nor PROXY");
@@ -65,92 +65,93 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         return Parsed::Invalid("version 2: longer than 4096 bytes");
     }
     let Some(whole) = bytes.get(..FIXED_V2 + announced) else { return Parsed::Incomplete };
-    let header = if fixed[12] == LOCAL { Ok(Header::Local) } else { relayed(whole, fixed[13]) };
+    let header = if fixed[12] == LOCAL { Ok(Header::Local) } else { parse_proxy(whole, fixed[13]) };
     match header {
         Ok(header) => Parsed::Header { header, length: whole.len() },
         Err(what) => Parsed::Invalid(what),
     }
 }
 
-/// What a whole `PROXY` header says.
+/// Parses a complete header with the command `PROXY`.
 ///
-/// Combinations that are valid and not TCP over IP are taken as UNSPEC is ("provided that it automatically
-/// falls back to the UNSPEC mode"), and UNSPEC as version 1's UNKNOWN: by the socket's own addresses.
-fn relayed(whole: &[u8], family: u8) -> Result<Header, &'static str> {
+/// A valid combination other than TCP over IP is treated as UNSPEC (section 2.2: "provided that it automatically falls
+/// back to the UNSPEC mode"), and UNSPEC as version 1's UNKNOWN: the socket's own addresses count.
+fn parse_proxy(whole: &[u8], family: u8) -> Result<Header, &'static str> {
     let block = &whole[FIXED_V2..];
-    let (source, destination, extras) = match family {
+    let (source, destination, tlvs) = match family {
         TCP4 => tcp4(block).ok_or("version 2: too short for its IPv4 addresses")?,
         TCP6 => tcp6(block).ok_or("version 2: too short for its IPv6 addresses")?,
         _ if family >> 4 > 3 => return Err("version 2: an unassigned address family"),
         _ if family & 0x0f > 2 => return Err("version 2: an unassigned transport"),
         _ => return Ok(Header::Local),
     };
-    let tlvs = extras_of(whole, extras)?;
+    let tlvs = parse_tlvs(whole, tlvs)?;
     Ok(Header::Proxy { source, destination, tlvs: Box::new(tlvs) })
 }
 
 fn tcp4(block: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8])> {
-    let (addresses, extras) = block.split_first_chunk::<TCP4_LENGTH>()?;
+    let (addresses, tlvs) = block.split_first_chunk::<TCP4_LENGTH>()?;
     let [a, b, c, d, e, f, g, h, ports @ ..] = *addresses;
     let (source_port, destination_port) = ports_of(ports);
     let source = SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), source_port);
     let destination = SocketAddr::new(Ipv4Addr::new(e, f, g, h).into(), destination_port);
-    Some((source, destination, extras))
+    Some((source, destination, tlvs))
 }
 
 fn tcp6(block: &[u8]) -> Option<(SocketAddr, SocketAddr, &[u8])> {
     let (source, rest) = block.split_first_chunk::<16>()?;
     let (destination, rest) = rest.split_first_chunk::<16>()?;
-    let (ports, extras) = rest.split_first_chunk::<4>()?;
+    let (ports, tlvs) = rest.split_first_chunk::<4>()?;
     let (source_port, destination_port) = ports_of(*ports);
-    // An IPv4 client of a dual-stack front is still that IPv4 client: limits and logs must know it as one.
+    // A mapped address is shown as IPv4, so that limits and logs treat the client of a dual-stack front alike.
     let source = Ipv6Addr::from(*source).to_canonical();
     let destination = Ipv6Addr::from(*destination).to_canonical();
-    Some((SocketAddr::new(source, source_port), SocketAddr::new(destination, destination_port), extras))
+    Some((SocketAddr::new(source, source_port), SocketAddr::new(destination, destination_port), tlvs))
 }
 
 fn ports_of([a, b, c, d]: [u8; 4]) -> (u16, u16) {
     (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
 }
 
-/// The extras at the end of `whole`, with the checksum held against it where there is one. Of an extra that
-/// comes twice the first counts.
-fn extras_of(whole: &[u8], extras: &[u8]) -> Result<Tlvs, &'static str> {
+/// Parses the TLVs at the end of `whole` and verifies the checksum if there is one. When a TLV is repeated, the first
+/// one counts.
+fn parse_tlvs(whole: &[u8], bytes: &[u8]) -> Result<Tlvs, &'static str> {
     let mut tlvs = Tlvs::default();
-    let mut is_checked = false;
-    let mut rest = extras;
-    while let Some(Extra { kind, value, behind }) = next(rest)? {
+    let mut is_verified = false;
+    let mut rest = bytes;
+    while let Some(Tlv { kind, value, after }) = next_tlv(rest)? {
         match kind {
-            ALPN => keep(&mut tlvs.alpn, || Ok(value.to_vec()))?,
-            AUTHORITY => keep(&mut tlvs.authority, || text(value))?,
+            ALPN => set_first(&mut tlvs.alpn, || Ok(value.to_vec()))?,
+            AUTHORITY => set_first(&mut tlvs.authority, || text(value))?,
             UNIQUE_ID if value.len() > MAX_UNIQUE_ID => return Err("version 2: UNIQUE_ID over 128 bytes"),
-            UNIQUE_ID => keep(&mut tlvs.unique_id, || Ok(value.to_vec()))?,
-            SSL => keep(&mut tlvs.ssl, || ssl(value))?,
-            CRC32C if is_checked => return Err("version 2: two checksums"),
+            UNIQUE_ID => set_first(&mut tlvs.unique_id, || Ok(value.to_vec()))?,
+            SSL => set_first(&mut tlvs.ssl, || parse_ssl(value))?,
+            CRC32C if is_verified => return Err("version 2: two checksums"),
             CRC32C => {
-                check(whole, whole.len() - behind.len(), value)?;
-                is_checked = true;
+                verify_checksum(whole, whole.len() - after.len(), value)?;
+                is_verified = true;
             }
-            // NOOP, NETNS, and what is not registered yet: "may choose to skip over and ignore".
+            // NOOP, NETNS and unknown types, which a receiver may ignore (section 2.2).
             _ => {}
         }
-        rest = behind;
+        rest = after;
     }
     Ok(tlvs)
 }
 
-/// Section 2.2.3: computed over the whole header, with the checksum's own four bytes as zeroes.
-fn check(whole: &[u8], end: usize, value: &[u8]) -> Result<(), &'static str> {
+/// Verifies the checksum that ends at `end`. It is computed over the whole header, with its own four bytes as zeroes
+/// (section 2.2.3).
+fn verify_checksum(whole: &[u8], end: usize, value: &[u8]) -> Result<(), &'static str> {
     let Ok(stated) = value.try_into().map(u32::from_be_bytes) else {
-        return Err("version 2: a checksum that is not of four bytes");
+        return Err("version 2: the checksum is not four bytes long");
     };
     let computed = checksum::crc32c(&[&whole[..end - 4], &[0; 4], &whole[end..]]);
-    if computed == stated { Ok(()) } else { Err("version 2: the checksum does not agree") }
+    if computed == stated { Ok(()) } else { Err("version 2: wrong checksum") }
 }
 
-/// Section 2.2.6. `verify` is zero "if the client presented a certificate and it was successfully verified";
-/// HAProxy leaves it zero without a certificate, too, so the certificate's own bits are asked as well.
-fn ssl(value: &[u8]) -> Result<Ssl, &'static str> {
+/// Parses the SSL TLV (section 2.2.6). `verify` is zero "if the client presented a certificate and it was successfully
+/// verified"; HAProxy also sends zero without a certificate, so one of the certificate's bits must be set too.
+fn parse_ssl(value: &[u8]) -> Result<Ssl, &'static str> {
     let Some((&[client, ref verify @ ..], mut rest)) = value.split_first_chunk::<5>() else {
         return Err("version 2: SSL is too short");
     };
@@ -159,39 +160,44 @@ fn ssl(value: &[u8]) -> Result<Ssl, &'static str> {
         is_verified: client & CLIENT_CERTIFICATE != 0 && *verify == [0; 4],
         ..Ssl::default()
     };
-    while let Some(Extra { kind, value, behind }) = next(rest)? {
+    while let Some(Tlv { kind, value, after }) = next_tlv(rest)? {
         match kind {
-            SSL_VERSION => keep(&mut ssl.version, || text(value))?,
-            SSL_CIPHER => keep(&mut ssl.cipher, || text(value))?,
-            SSL_CN => keep(&mut ssl.common_name, || text(value))?,
+            SSL_VERSION => set_first(&mut ssl.version, || text(value))?,
+            SSL_CIPHER => set_first(&mut ssl.cipher, || text(value))?,
+            SSL_CN => set_first(&mut ssl.common_name, || text(value))?,
             _ => {}
         }
-        rest = behind;
+        rest = after;
     }
     Ok(ssl)
 }
 
 /// One type, length and value.
-struct Extra<'a> {
+struct Tlv<'a> {
     kind: u8,
     value: &'a [u8],
-    /// What follows it.
-    behind: &'a [u8],
+    /// The bytes after it.
+    after: &'a [u8],
 }
 
-/// The first of `extras`; `None` at the end.
-fn next(extras: &[u8]) -> Result<Option<Extra<'_>>, &'static str> {
-    if extras.is_empty() {
+/// Returns the first TLV of `bytes`; `None` at the end.
+fn next_tlv(bytes: &[u8]) -> Result<Option<Tlv<'_>>, &'static str> {
+    const TOO_LONG: &str = "version 2: a TLV is longer than the header";
+    if bytes.is_empty() {
         return Ok(None);
     }
-    let split = extras.split_first_chunk::<3>().and_then(|(&[kind, high, low], rest)| {
-        let (value, behind) = rest.split_at_checked(usize::from(u16::from_be_bytes([high, low])))?;
-        Some(Extra { kind, value, behind })
-    });
-    split.map(Some).ok_or("version 2: a TLV that ends behind the header")
+    let Some((&[kind, high, low], rest)) = bytes.split_first_chunk::<3>() else {
+        return Err(TOO_LONG);
+    };
+    let length = usize::from(u16::from_be_bytes([high, low]));
+    let Some((value, after)) = rest.split_at_checked(length) else {
+        return Err(TOO_LONG);
+    };
+    Ok(Some(Tlv { kind, value, after }))
 }
 
-fn keep<T>(
+/// Sets `place` unless it is set already.
+fn set_first<T>(
     place: &mut Option<T>,
     value: impl FnOnce() -> Result<T, &'static str>,
 ) -> Result<(), &'static str> {
@@ -202,5 +208,5 @@ fn keep<T>(
 }
 
 fn text(value: &[u8]) -> Result<String, &'static str> {
-    String::from_utf8(value.to_vec()).map_err(|_| "version 2: a text that is not UTF-8")
+    String::from_utf8(value.to_vec()).map_err(|_| "version 2: a text is not UTF-8")
 }

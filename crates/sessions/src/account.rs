@@ -1,7 +1,7 @@
-//! What is known of one account, and the rules that hold under its lock.
+//! The state of one account, and the rules that hold under its lock.
 //!
-//! No clock of its own, no waiting: every method is a short look or a short change, called with the shard's
-//! lock held.
+//! What must never happen here: a wait. Every method is a short read or a short change, called with the lock of the
+//! account's shard held.
 
 use std::sync::Arc;
 
@@ -9,43 +9,46 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::hold_stats::HoldStats;
-use crate::live::{EndReason, Live};
+use crate::places::Places;
+use crate::session::{EndReason, SessionEntry};
 
-/// One account's entry. It exists while something of it is in use ([`Account::is_idle`]).
+/// The entry of one account. It exists while something of the account is in use ([`Account::is_idle`]).
 #[derive(Debug)]
 pub(crate) struct Account {
-    /// Changes whenever answers looked up before may no longer hold. Unique over the desk's life, so that an
-    /// entry that went and came again never shows an old number.
+    /// Changes whenever a destination that was looked up before may no longer be right. Unique over the registry's life,
+    /// so that an entry that was removed and made again never shows an old number.
     pub(crate) generation: u64,
     /// Logins under way: tickets that are neither confirmed nor dropped.
     pub(crate) logins: usize,
+    /// The places of those of them that are limited.
+    pub(crate) places: Places,
     /// Sessions.
-    pub(crate) live: Vec<Live>,
-    /// Whether logins are held, and by which hold.
+    pub(crate) sessions: Vec<SessionEntry>,
+    /// The hold that makes logins wait, if there is one.
     pub(crate) held: Option<Held>,
     /// Until when new logins wait.
     pub(crate) delayed_until: Option<Instant>,
-    /// Rung when a hold or a delay ends early, and when a session of a held account ends. Made by the first
-    /// who waits.
+    /// Notified when a hold or a delay ends early, and when a session of a held account ends. Made by the first task
+    /// that waits.
     changed: Option<Arc<Notify>>,
 }
 
 /// A hold as its account sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
-    /// Which hold.
+    /// The hold's number.
     pub(crate) id: u64,
-    /// How long a login waits for it.
+    /// Until when a login waits for the release.
     pub(crate) until: Instant,
-    /// What the hold's owner is told afterwards.
+    /// Counts the logins that waited, for the hold's owner.
     pub(crate) stats: Arc<HoldStats>,
 }
 
 /// Whether a login may go on to its lookup.
 #[derive(Debug)]
-pub(crate) enum Gate {
-    /// Yes: routed by what the mapping says from this generation on.
-    Open(u64),
+pub(crate) enum Admission {
+    /// It may: the mapping is looked up in this generation.
+    Ready(u64),
     /// Not before the hold is released.
     Held(Held),
     /// Not before this instant.
@@ -56,47 +59,55 @@ pub(crate) enum Gate {
 
 impl Account {
     pub(crate) fn new(generation: u64) -> Self {
-        Self { generation, logins: 0, live: Vec::new(), held: None, delayed_until: None, changed: None }
+        Self {
+            generation,
+            logins: 0,
+            places: Places::default(),
+            sessions: Vec::new(),
+            held: None,
+            delayed_until: None,
+            changed: None,
+        }
     }
 
-    /// What a login that is about to be looked up has to wait for at `now`.
-    pub(crate) fn gate(&self, now: Instant) -> Gate {
+    /// Returns what a login has to wait for at `now` before its lookup.
+    pub(crate) fn admission(&self, now: Instant) -> Admission {
         if let Some(held) = &self.held {
-            return Gate::Held(held.clone());
+            return Admission::Held(held.clone());
         }
         match self.delayed_until {
-            Some(until) if until > now => Gate::Delayed(until),
-            _ => Gate::Open(self.generation),
+            Some(until) if until > now => Admission::Delayed(until),
+            _ => Admission::Ready(self.generation),
         }
     }
 
-    /// Whether a login that was looked up in `generation` may be bridged.
+    /// Returns whether a login that was looked up in `generation` may be bridged.
     pub(crate) fn is_current(&self, generation: u64) -> bool {
         self.held.is_none() && self.generation == generation
     }
 
-    /// Whether the entry can go.
+    /// Returns whether nothing of the account is in use, so that its entry can be removed.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         self.logins == 0
-            && self.live.is_empty()
+            && self.sessions.is_empty()
             && self.held.is_none()
             && self.delayed_until.is_none_or(|until| until <= now)
     }
 
-    /// What [`Account::wake`] rings.
+    /// Returns what [`Account::wake`] notifies.
     pub(crate) fn changed(&mut self) -> Arc<Notify> {
         Arc::clone(self.changed.get_or_insert_default())
     }
 
-    /// Makes everyone who waits for this account look again.
+    /// Has every task that waits for this account check its state again.
     pub(crate) fn wake(&self) {
         if let Some(changed) = &self.changed {
             changed.notify_waiters();
         }
     }
 
-    /// Tells every session to end; returns how many had not been told so yet.
-    pub(crate) fn ring_all(&self, reason: EndReason) -> usize {
-        self.live.iter().filter(|live| live.bell.ring(reason)).count()
+    /// Asks every session to end; returns how many had not been asked yet.
+    pub(crate) fn end_sessions(&self, reason: EndReason) -> usize {
+        self.sessions.iter().filter(|session| session.end_signal.send(reason)).count()
     }
 }

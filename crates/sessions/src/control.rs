@@ -1,4 +1,4 @@
-//! Changes from outside: kick, route afresh, delay, drain, limits.
+//! Changes of the registry from outside: kick, new lookup, delay, drain, limits.
 //!
 //! [`RegistryControl`] is a type of its own so that only its owner, crate `control`, can change what is here: a
 //! handler that kicked a session by itself would leave the other proxies of the cluster with theirs. What must never
@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use crate::filter::SessionFilter;
 use crate::hold::{Hold, HoldError};
-use crate::live::{EndReason, SessionInfo};
-use crate::registry::{Drain, Limits, Registry};
+use crate::limits::Limits;
+use crate::registry::{Drain, Registry};
+use crate::session::{EndReason, SessionInfo};
 
 /// The right to change the registry. There is one for each registry, and no way to clone it; everything that can be
 /// read is read from the [`Registry`] that it dereferences to.
@@ -22,16 +23,16 @@ pub struct RegistryControl {
     registry: Registry,
 }
 
-/// What a kick met.
+/// What a kick has affected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kicked {
-    /// Sessions that were signalled to end.
+    /// Sessions that were asked to end.
     pub sessions: usize,
-    /// Logins under way, which are routed afresh.
+    /// Logins under way, which are looked up again.
     pub logins: usize,
 }
 
-/// The longest delay of new logins that can be asked for.
+/// The longest delay of new logins; a longer one is shortened to it.
 pub const MAX_DELAY: Duration = Duration::from_secs(120);
 
 // === impl Registry ===
@@ -63,9 +64,9 @@ impl RegistryControl {
         Hold::begin(&self.registry, identifiers, until)
     }
 
-    /// Ends the sessions that match, and has logins under way routed afresh: those of the account when the filter names
-    /// one account and nothing else, otherwise all of them, since their destination is not known yet and routing a
-    /// login twice does no harm.
+    /// Ends the sessions that match, and has logins under way looked up again: those of the account when the filter
+    /// names one account and nothing else, otherwise all of them, since their destination is not known yet and a second
+    /// lookup does no harm.
     pub fn kick(&self, filter: &SessionFilter) -> Kicked {
         if filter.is_empty() {
             return Kicked::default();
@@ -76,7 +77,7 @@ impl RegistryControl {
         }
     }
 
-    /// Ends every session of an account and has its logins under way routed afresh.
+    /// Ends every session of an account and has its logins under way looked up again.
     pub(crate) fn kick_account(&self, identifier: &str) -> Kicked {
         let mut shard = self.shard_of(identifier);
         let generation = self.next_generation();
@@ -84,11 +85,11 @@ impl RegistryControl {
             return Kicked::default();
         };
         account.generation = generation;
-        Kicked { sessions: account.ring_all(EndReason::Kick), logins: account.logins }
+        Kicked { sessions: account.end_sessions(EndReason::Kick), logins: account.logins }
     }
 
-    /// Ends every session that `matches`, and has every login under way routed afresh. `matches` is called under a lock
-    /// and must not call the registry.
+    /// Ends every session that `matches`, and has every login under way looked up again. `matches` is called under a
+    /// lock and must not call the registry.
     pub(crate) fn kick_where(&self, matches: impl Fn(&SessionInfo) -> bool) -> Kicked {
         let mut kicked = Kicked::default();
         for mut shard in self.shards() {
@@ -96,13 +97,16 @@ impl RegistryControl {
                 account.generation = self.next_generation();
                 kicked.logins += account.logins;
             }
-            let met = shard.live().filter(|live| matches(&live.info));
-            kicked.sessions += met.filter(|live| live.bell.ring(EndReason::Kick)).count();
+            for session in shard.sessions() {
+                if matches(&session.info) && session.end_signal.send(EndReason::Kick) {
+                    kicked.sessions += 1;
+                }
+            }
         }
         kicked
     }
 
-    /// Has the account's logins under way routed afresh: call it after the account's mapping has changed.
+    /// Has the account's logins under way looked up again: call it after the account's mapping has changed.
     pub fn bump(&self, identifier: &str) {
         let mut shard = self.shard_of(identifier);
         if let Some(account) = shard.accounts.get_mut(identifier) {
@@ -130,18 +134,18 @@ impl RegistryControl {
         let account = self.entry(&mut shard, &Arc::from(identifier));
         account.delayed_until = Some(now + delay.min(MAX_DELAY));
         account.wake();
-        self.tidy(&mut shard, identifier);
+        self.remove_if_idle(&mut shard, identifier);
     }
 
-    /// Signals every session, and every one that is confirmed later, to end: each at its own moment within `spread` from
+    /// Asks every session, and every one that is confirmed later, to end: each at its own moment within `spread` from
     /// now, so that their clients do not all reconnect at once. Later calls change nothing.
     pub fn drain(&self, spread: Duration) {
         if self.inner.drain.set(Drain { began: Instant::now(), spread }).is_err() {
             return;
         }
         for shard in self.shards() {
-            for live in shard.live() {
-                live.bell.ring(EndReason::Drain);
+            for session in shard.sessions() {
+                session.end_signal.send(EndReason::Drain);
             }
         }
     }

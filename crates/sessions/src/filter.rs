@@ -1,13 +1,13 @@
-//! The one way to say which sessions are meant: in a listing, in a kick, and between proxies.
+//! Selects sessions: for a listing, for a kick, and in orders between proxies.
 //!
-//! What must never happen here: a filter without a condition that a kick takes for "everybody".
+//! What must never happen here: a filter without a condition that makes a kick end every session.
 
 use std::sync::Arc;
 
-use plan::network::Network;
+use types::network::Network;
 use types::protocol::Protocol;
 
-use crate::live::SessionInfo;
+use crate::session::SessionInfo;
 
 /// Selects sessions that meet every given condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
-//! A hold: from one instant on, no login of a group of accounts completes.
+//! A hold: while it lasts, no login of a group of accounts completes.
 //!
-//! A move stands on this: it holds, ends the sessions, copies what is left, flips the mapping, releases. What
-//! must never happen: a hold that outlives its owner (dropping it releases), or a login that passes because
-//! the hold's time is over while its owner still copies (such a login fails for now).
+//! A move uses it: it holds the accounts, ends their sessions, copies the rest of the mail, changes the mapping and
+//! releases. What must never happen: a hold that outlives its owner (dropping it releases), or a login that goes on
+//! because the hold's time is over while the owner still copies (such a login fails temporarily).
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::account::Held;
 use crate::hold_stats::HoldStats;
-use crate::live::EndReason;
 use crate::registry::Registry;
+use crate::session::EndReason;
 
 /// A group of accounts whose logins wait. Dropping it releases them.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub struct Hold {
     stats: Arc<HoldStats>,
 }
 
-/// A group cannot be held.
+/// Why a group cannot be held.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HoldError {
-    /// An account of the group is in another hold.
+    /// An account of the group is held already.
     #[error("{0} is already held by another move: wait for that one, or cancel it")]
     AlreadyHeld(Arc<str>),
     /// No account was named.
@@ -40,7 +40,7 @@ pub enum HoldError {
 // === impl Hold ===
 
 impl Hold {
-    /// Accounts in one hold: an account's names, not a batch.
+    /// The most accounts in one hold. A hold is for the names of one account, not for a batch.
     pub const MAX_GROUP: usize = 1_000;
 
     /// See `RegistryControl::hold`.
@@ -69,7 +69,7 @@ impl Hold {
             }
             account.held = Some(Held { id, until, stats: Arc::clone(&hold.stats) });
             account.generation = registry.next_generation();
-            // Logins that wait for a delay wait for the hold from now on.
+            // Logins that wait for a delay now wait for the hold.
             account.wake();
             drop(shard);
             hold.accounts.push(name);
@@ -77,55 +77,59 @@ impl Hold {
         Ok(hold)
     }
 
-    /// The held accounts.
+    /// Returns the held accounts.
     #[must_use]
     pub fn accounts(&self) -> &[Arc<str>] {
         &self.accounts
     }
 
-    /// Tells every session of the group to end; returns how many were told.
+    /// Asks every session of the group to end; returns how many had not been asked yet.
     pub fn end_sessions(&self) -> usize {
-        let rung = |name: &Arc<str>| {
-            let shard = self.registry.shard_of(name);
-            shard.accounts.get(name).map_or(0, |account| account.ring_all(EndReason::Move))
-        };
-        self.accounts.iter().map(rung).sum()
+        let mut asked = 0;
+        for name in &self.accounts {
+            if let Some(account) = self.registry.shard_of(name).accounts.get(name) {
+                asked += account.end_sessions(EndReason::Move);
+            }
+        }
+        asked
     }
 
-    /// Sessions of the group that are still there. While the hold lasts, this only falls.
+    /// Returns how many sessions the group has left. While the hold lasts, this only falls.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        let count = |name: &Arc<str>| {
-            let shard = self.registry.shard_of(name);
-            shard.accounts.get(name).map_or(0, |account| account.live.len())
-        };
-        self.accounts.iter().map(count).sum()
+        let mut left = 0;
+        for name in &self.accounts {
+            if let Some(account) = self.registry.shard_of(name).accounts.get(name) {
+                left += account.sessions.len();
+            }
+        }
+        left
     }
 
     /// Resolves when the group has no session left. The caller bounds the wait.
     pub async fn emptied(&self) {
         for name in &self.accounts {
-            self.emptied_of(name).await;
+            self.account_emptied(name).await;
         }
     }
 
-    /// What the hold has cost so far; still there after the release.
+    /// Returns the logins that have waited so far. The counters stay readable after the release.
     #[must_use]
     pub fn stats(&self) -> Arc<HoldStats> {
         Arc::clone(&self.stats)
     }
 
-    /// Lets the group's logins go on, to where the mapping says now.
+    /// Lets the group's logins go on, to the destination that the mapping names now.
     pub fn release(self) {
         drop(self);
     }
 
-    async fn emptied_of(&self, name: &Arc<str>) {
+    async fn account_emptied(&self, name: &Arc<str>) {
         loop {
             let changed = self.registry.entry(&mut self.registry.shard_of(name), name).changed();
-            // Asked for before the look, so that no end of a session falls between look and wait.
+            // Created before the check, so that a session that ends between check and wait is not missed.
             let woken = changed.notified();
-            if self.registry.entry(&mut self.registry.shard_of(name), name).live.is_empty() {
+            if self.registry.entry(&mut self.registry.shard_of(name), name).sessions.is_empty() {
                 return;
             }
             woken.await;
@@ -139,10 +143,10 @@ impl Drop for Hold {
             let mut shard = self.registry.shard_of(name);
             let account = self.registry.entry(&mut shard, name);
             account.held = None;
-            // Once more: a login that began during the hold may have looked at the mapping before the flip.
+            // Changed once more: a login that began during the hold may have read the mapping before it changed.
             account.generation = self.registry.next_generation();
             account.wake();
-            self.registry.tidy(&mut shard, name);
+            self.registry.remove_if_idle(&mut shard, name);
         }
     }
 }

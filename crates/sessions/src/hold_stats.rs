@@ -1,4 +1,4 @@
-//! What a hold costs the logins that wait for it.
+//! The logins that wait for a hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The cost of a hold for the logins that wait for it.
+/// How many logins wait for a hold, and for how long.
 #[derive(Debug, Default)]
 pub struct HoldStats {
     waiting: AtomicUsize,

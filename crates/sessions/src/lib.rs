@@ -1,29 +1,32 @@
 //! The live state of accounts: logins under way, sessions, holds, delays, kicks.
 //!
-//! The room exists so that one lock per account decides, in one instant, whether a login that was routed a
-//! moment ago may still be bridged. A mapping that changes in between makes the login [`Unconfirmed::Outdated`]; it is
-//! routed afresh, and never ends up on the server that its account has just left.
+//! The crate exists so that one lock per account decides whether a login whose destination was looked up a moment ago may
+//! still be bridged. A mapping that changes in between makes the login [`Unconfirmed::Outdated`]: it is looked up again,
+//! and never ends up on the server that its account has just left.
 //!
 //! What must never happen here: a lock that is held over an await; a [`SessionTicket`] whose account was held,
-//! kicked or moved since its lookup; an entry for an account that nobody uses; a secret.
+//! kicked or moved since its lookup; an entry for an account of which nothing is in use; a secret.
 //!
 //! | module | subject |
 //! |---|---|
 //! | `registry` | [`Registry`]: the sharded table, limits, listing |
 //! | `control` | [`RegistryControl`]: kick, hold, delay, drain; owned by crate `control` |
-//! | `filter` | [`SessionFilter`]: which sessions are meant |
-//! | `account` | what is known of one account, and the rules that hold under its lock |
+//! | `filter` | [`SessionFilter`]: selects sessions |
+//! | `account` | the state of one account, and the rules that hold under its lock |
+//! | `limits` | [`Limits`] of an account; [`Busy`] |
+//! | `places` | places for logins in flight, for each account and client network |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
-//! | `throttle` | [`LoginThrottle`]: failed logins slow down the next failed ones |
-//! | `live` | one session as others see it: [`SessionInfo`], [`EndReason`], [`Traffic`] |
+//! | `hold_stats` | [`HoldStats`]: the logins that waited for a hold |
+//! | `throttle` | [`LoginThrottle`]: failed logins delay the answers to the next failed ones |
+//! | `session` | [`SessionInfo`], [`EndReason`], [`Traffic`]: one session in the registry |
 //!
-//! A login's way through:
+//! The states of a login:
 //!
 //! ```text
-//! begin ──▶ wait_released ──▶ (route, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
-//!               ▲                                           │
-//!               └────────────── Outdated: routed afresh ◀───┘
+//! begin ──▶ wait_admitted ──▶ (look up, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
+//!               ▲                                            │
+//!               └─────────────── Outdated: looked up again ◀─┘
 //! ```
 
 mod account;
@@ -31,8 +34,10 @@ mod control;
 mod filter;
 mod hold;
 mod hold_stats;
-mod live;
+mod limits;
+mod places;
 mod registry;
+mod session;
 mod throttle;
 mod ticket;
 
@@ -40,9 +45,9 @@ pub use control::{Kicked, MAX_DELAY, RegistryControl};
 pub use filter::SessionFilter;
 pub use hold::{Hold, HoldError};
 pub use hold_stats::HoldStats;
-pub use live::{EndReason, Ending, SessionInfo, Traffic};
-
-pub use registry::{Busy, Counts, Limits, Registry};
+pub use limits::{Busy, Limits};
+pub use registry::{Counts, Registry};
+pub use session::{EndReason, Ending, SessionInfo, Traffic};
 pub use throttle::LoginThrottle;
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};
 

@@ -1,8 +1,8 @@
-//! The desk itself: accounts in shards, each shard under one short lock; limits, listing.
+//! The table of accounts, in shards with one lock each; limits and listing.
 //!
-//! Keys are chosen by strangers, so the maps hash with SipHash, and an entry lives only as long as something
-//! of its account is in use: the table is bounded by logins, sessions, holds and delays, which all have bounds
-//! of their own. No lock is held over an await, and no two shards are locked at once.
+//! Clients choose the keys, so the maps hash with SipHash, and an entry exists only while something of its account is in
+//! use: the table is bounded by logins, sessions, holds and delays, which have bounds of their own. What must never
+//! happen here: a lock that is held over an await, or two shards that are locked at once.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -11,40 +11,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::Instant;
 use types::protocol::Protocol;
 
 use crate::account::Account;
-use crate::live::{EndReason, Ending, Live, SessionInfo};
+use crate::limits::Limits;
+use crate::session::{EndReason, Ending, SessionEntry, SessionInfo};
 
-/// The live state of all accounts. A clone is the same desk.
+/// The live state of all accounts. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Registry {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// Bounds per account (`[limits]`); 0 = no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Logins under way of one account (`logins_in_flight_per_account`).
-    pub logins_in_flight: usize,
-    /// Sessions of one account (`connections_per_account`).
-    pub connections: usize,
-}
-
-/// An account has as many as it may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Busy {
-    /// `logins_in_flight_per_account` is reached.
-    #[error("the account has as many logins under way as limits.logins_in_flight_per_account allows")]
-    Logins,
-    /// `connections_per_account` is reached.
-    #[error("the account has as many sessions as limits.connections_per_account allows")]
-    Connections,
-}
-
-/// How full the desk is.
+/// How many entries the registry has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Accounts with an entry.
@@ -55,10 +35,10 @@ pub struct Counts {
     pub sessions: usize,
 }
 
-/// Enough that a hundred thousand logins a second rarely meet at one lock.
+/// Enough that a hundred thousand logins a second rarely wait for each other's lock.
 const SHARDS: usize = 64;
 
-/// What the clones of a desk share.
+/// The state that the clones of a registry share.
 #[derive(Debug)]
 pub(crate) struct Inner {
     shards: Box<[Mutex<Shard>]>,
@@ -76,12 +56,12 @@ pub(crate) struct Inner {
 pub(crate) struct Shard {
     pub(crate) accounts: HashMap<Arc<str>, Account>,
     /// Sessions without an account, by id.
-    pub(crate) anonymous: HashMap<u64, Live>,
+    pub(crate) anonymous: HashMap<u64, SessionEntry>,
     /// Logins under way without an account.
     pub(crate) anonymous_logins: usize,
 }
 
-/// Set once, when the proxy begins to drain.
+/// When the drain began, and how long it takes. Set once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Drain {
     pub(crate) began: Instant,
@@ -113,18 +93,18 @@ impl Registry {
         self.inner.connections.store(limits.connections, Ordering::Relaxed);
     }
 
-    /// Every session, in no order.
+    /// Returns every session, in no particular order.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
         self.sessions_where(usize::MAX, |_| true)
     }
 
-    /// At most `limit` sessions that `matches`, which is called under a lock and must not call the desk.
+    /// Returns at most `limit` sessions that `matches`, which is called under a lock and must not call the registry.
     #[must_use]
     pub fn sessions_where(&self, limit: usize, matches: impl Fn(&SessionInfo) -> bool) -> Vec<SessionInfo> {
         let mut found = Vec::new();
         for shard in self.shards() {
-            let infos = shard.live().map(|live| &live.info).filter(|info| matches(info));
+            let infos = shard.sessions().map(|session| &session.info).filter(|info| matches(info));
             found.extend(infos.take(limit - found.len()).cloned());
         }
         found
@@ -136,15 +116,17 @@ impl Registry {
     pub fn ending(&self, matches: impl Fn(&SessionInfo) -> bool) -> Ending {
         let mut ending = Ending::default();
         for shard in self.shards() {
-            let kicked = shard.live().filter(|live| live.bell.heard() == Some(EndReason::Kick));
-            for live in kicked.filter(|live| matches(&live.info)) {
-                ending.push(Arc::clone(&live.bell));
+            for session in shard.sessions() {
+                if session.end_signal.reason() == Some(EndReason::Kick) && matches(&session.info) {
+                    ending.push(Arc::clone(&session.end_signal));
+                }
             }
         }
         ending
     }
 
-    /// How full the desk is. The shards are counted one after the other, so the sum may be of no one instant.
+    /// Returns how many entries the registry has. The shards are counted one after the other, so the sums need not have
+    /// been right at any one instant.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
@@ -152,22 +134,22 @@ impl Registry {
             counts.accounts += shard.accounts.len();
             counts.logins += shard.anonymous_logins;
             counts.logins += shard.accounts.values().map(|account| account.logins).sum::<usize>();
-            counts.sessions += shard.live().count();
+            counts.sessions += shard.sessions().count();
         }
         counts
     }
 
-    // --- for the other files of this room ---
+    // --- for the other files of this crate ---
 
     pub(crate) fn shard_of(&self, identifier: &str) -> MutexGuard<'_, Shard> {
         self.shard_at(self.inner.hasher.hash_one(identifier))
     }
 
     pub(crate) fn shard_for(&self, account: Option<&str>, client: IpAddr) -> MutexGuard<'_, Shard> {
-        account.map_or_else(
-            || self.shard_at(self.inner.hasher.hash_one(client)),
-            |identifier| self.shard_of(identifier),
-        )
+        match account {
+            Some(identifier) => self.shard_of(identifier),
+            None => self.shard_at(self.inner.hasher.hash_one(client)),
+        }
     }
 
     fn shard_at(&self, hash: u64) -> MutexGuard<'_, Shard> {
@@ -180,13 +162,13 @@ impl Registry {
         self.inner.shards.iter().map(lock)
     }
 
-    /// The account's entry, made if need be.
+    /// Returns the account's entry, which is made if there is none.
     pub(crate) fn entry<'s>(&self, shard: &'s mut Shard, name: &Arc<str>) -> &'s mut Account {
         shard.accounts.entry(Arc::clone(name)).or_insert_with(|| Account::new(self.next_generation()))
     }
 
-    /// Drops the account's entry if nothing of it is in use.
-    pub(crate) fn tidy(&self, shard: &mut Shard, identifier: &str) {
+    /// Removes the account's entry if nothing of it is in use.
+    pub(crate) fn remove_if_idle(&self, shard: &mut Shard, identifier: &str) {
         let now = Instant::now();
         if shard.accounts.get(identifier).is_some_and(|account| account.is_idle(now)) {
             shard.accounts.remove(identifier);
@@ -205,40 +187,45 @@ impl Registry {
         self.inner.next_hold.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns whether the account may have another login under way.
-    pub(crate) fn has_room_for_login(&self, logins: usize, protocol: Protocol) -> bool {
-        !is_bounded(protocol) || !is_reached(&self.inner.logins_in_flight, logins)
+    /// Returns how many logins of an account and client network may be in flight; `None` if there is no limit.
+    pub(crate) fn login_limit(&self, protocol: Protocol) -> Option<usize> {
+        limit(&self.inner.logins_in_flight).filter(|_| is_bounded(protocol))
     }
 
     /// Returns whether the account may have another session.
     pub(crate) fn has_room_for_session(&self, sessions: usize, protocol: Protocol) -> bool {
-        !is_bounded(protocol) || !is_reached(&self.inner.connections, sessions)
+        match limit(&self.inner.connections) {
+            Some(limit) if is_bounded(protocol) => sessions < limit,
+            _ => true,
+        }
     }
 }
 
 // === impl Shard ===
 
 impl Shard {
-    /// Every session in this shard.
-    pub(crate) fn live(&self) -> impl Iterator<Item = &Live> {
-        self.accounts.values().flat_map(|account| &account.live).chain(self.anonymous.values())
+    /// Returns every session in this shard.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &SessionEntry> {
+        self.accounts.values().flat_map(|account| &account.sessions).chain(self.anonymous.values())
     }
 }
 
-/// Whether a protocol's logins and sessions are what `[limits]` speaks of. A request of HTTP is both for a
-/// moment, and a browser has dozens at once; their number has bounds of its own.
+/// Returns whether `[limits]` applies to the protocol. It does not apply to HTTP: each request is a login and a session,
+/// and a browser sends dozens at once. Crate `web` bounds their number.
 fn is_bounded(protocol: Protocol) -> bool {
     protocol != Protocol::Http
 }
 
-fn is_reached(limit: &AtomicUsize, count: usize) -> bool {
+/// Returns the value of a limit; `None` for 0, which is no limit.
+fn limit(limit: &AtomicUsize) -> Option<usize> {
     match limit.load(Ordering::Relaxed) {
-        0 => false,
-        limit => count >= limit,
+        0 => None,
+        limit => Some(limit),
     }
 }
 
-/// A panic under the lock cannot leave an entry half changed: no method calls out between two writes.
+/// Locks a shard. A panic under the lock cannot leave an entry half changed: no method calls foreign code between two
+/// writes.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,9 @@
-//! The brake on guessing passwords: the verdict of a failed login comes later, the more of them there were.
+//! The throttle on password guessing: the more logins have failed, the later the answer to the next failed one.
 //!
 //! Failures are counted for the client's network and for the account, each in a bucket that empties by itself.
-//! What must never happen here: a login is refused, or one that succeeds waits, since then a stranger could
-//! lock an account's owner out; a table that grows with what strangers send; a name or address that stays
-//! in memory readable. The caller waits, and holds nothing of the account's while it does.
+//! What must never happen here: a login that is refused, or a delay for one that succeeds, since guessing would then lock
+//! out the account's owner; a table that grows with what clients send; a name or an address that stays readable in
+//! memory. The caller waits, and holds no place of the account while it does.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use types::network;
+use types::network::client_network;
 
-/// The buckets of all clients and accounts. A clone is the same brake.
+/// The buckets of all clients and accounts. Clones share them.
 #[derive(Clone, Debug)]
 pub struct LoginThrottle {
     inner: Arc<Inner>,
@@ -29,43 +29,43 @@ struct Inner {
     table: Mutex<Table>,
 }
 
-/// Slots in sets: a key has its place in one set, where it takes the slot of whoever has failed least. So the
-/// table is bounded, and to push one bucket out takes a set full of worse ones.
+/// Slots in sets. A key belongs to one set, where a new one replaces the key with the fewest failures. So the table is
+/// bounded, and a bucket is evicted only by a set full of keys with more failures.
 #[derive(Debug)]
 struct Table {
     /// Keyed hashes.
     keys: Box<[u64]>,
-    /// When the slot's bucket is empty again, in milliseconds since the epoch; 0 in a slot that was never used.
+    /// When the bucket is empty again, in milliseconds since `Inner::epoch`; 0 in a slot that was never used.
     empty_at: Box<[u64]>,
 }
 
-/// Whose failures a bucket holds.
+/// What a bucket counts the failures of.
 #[derive(Hash)]
-enum Whose<'a> {
+enum Subject<'a> {
     Client(IpAddr),
     Account(&'a str),
 }
 
-/// Buckets that are kept: 1 MiB, which is touched as it is needed.
+/// Buckets in the table: 1 MiB, which is touched as it is needed.
 const SLOTS: usize = 1 << 16;
-/// Slots of a set.
+/// Slots in a set.
 const WAYS: usize = 8;
 
-/// One failure is forgotten in this time.
+/// After this time one failure is forgotten.
 const FORGOTTEN_IN: Duration = Duration::from_secs(30);
-/// Failures of an account that cost nothing: a slip, and a second try with the old password.
+/// Failures of an account without a delay: a typing error, and a second try with the old password.
 const FREE_OF_ACCOUNT: u64 = 2;
-/// Failures of an address that cost nothing: a household or an office shares it.
+/// Failures of a network without a delay: a household or an office shares an address.
 const FREE_OF_CLIENT: u64 = 8;
 /// The first delay; each further failure doubles it.
 const FIRST: Duration = Duration::from_secs(1);
-/// What a bucket holds, so that it is empty again within eight minutes whatever was poured into it.
+/// The most failures that a bucket counts, so that it is empty within eight minutes of the last one.
 const CAPACITY: u64 = 16;
 
 // === impl LoginThrottle ===
 
 impl LoginThrottle {
-    /// A brake that has seen nothing, with `longest` as the longest delay; zero is none at all.
+    /// Makes an empty throttle with `longest` as the longest delay; zero switches the delay off.
     #[must_use]
     pub fn new(longest: Duration) -> Self {
         let inner = Inner {
@@ -80,13 +80,13 @@ impl LoginThrottle {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Changes the longest delay for what comes from now on.
+    /// Changes the longest delay for later failures.
     pub fn set_longest(&self, longest: Duration) {
         self.inner.longest.store(milliseconds(longest), Ordering::Relaxed);
     }
 
-    /// How long the verdict of a failed login would wait now. `client` is the real one behind a front, and
-    /// `None` where nobody has told it; `account` is normalised, and `None` where it is not known.
+    /// Returns how long the answer to a failed login would be delayed now. `client` is the real client behind a trusted
+    /// front, and `None` where the front does not report it; `account` is normalised, and `None` where it is not known.
     #[must_use]
     pub fn delay_for(&self, client: Option<IpAddr>, account: Option<&str>) -> Duration {
         let now = self.now();
@@ -95,7 +95,7 @@ impl LoginThrottle {
         delays.max().unwrap_or_default().min(self.longest())
     }
 
-    /// Counts a failed login, and returns how long its verdict waits.
+    /// Counts a failed login, and returns how long its answer is to be delayed.
     #[must_use = "the delay is to be waited"]
     pub fn failed(&self, client: Option<IpAddr>, account: Option<&str>) -> Duration {
         let now = self.now();
@@ -107,8 +107,8 @@ impl LoginThrottle {
         self.delay_for(client, account)
     }
 
-    /// Takes one failure back from the account. Not all of them: its owner's mail program logs in all day, and
-    /// would clear the way for whoever guesses meanwhile. Nothing from the address: a guesser has an account too.
+    /// Takes one failure back from the account. Not all of them: the owner's mail program logs in all day, and would
+    /// reset the count for a client that guesses meanwhile. None from the network: a guesser may have an account too.
     pub fn succeeded(&self, account: Option<&str>) {
         let now = self.now();
         let mut table = self.lock();
@@ -117,15 +117,15 @@ impl LoginThrottle {
         }
     }
 
-    /// The keys of a client and an account, each with the failures that cost nothing.
+    /// Returns the keys of a client and an account, each with the number of failures without a delay.
     fn buckets(
         &self,
         client: Option<IpAddr>,
         account: Option<&str>,
     ) -> impl Iterator<Item = (u64, u64)> + use<> {
-        let key = |whose: Whose<'_>| self.inner.hasher.hash_one(whose);
-        let client = client.map(|ip| (key(Whose::Client(network::of(ip))), FREE_OF_CLIENT));
-        let account = account.map(|account| (key(Whose::Account(account)), FREE_OF_ACCOUNT));
+        let key = |subject: Subject<'_>| self.inner.hasher.hash_one(subject);
+        let client = client.map(|ip| (key(Subject::Client(client_network(ip))), FREE_OF_CLIENT));
+        let account = account.map(|account| (key(Subject::Account(account)), FREE_OF_ACCOUNT));
         client.into_iter().chain(account)
     }
 
@@ -133,7 +133,7 @@ impl LoginThrottle {
         Duration::from_millis(self.inner.longest.load(Ordering::Relaxed))
     }
 
-    /// At least 1, since 0 stands for an empty slot.
+    /// Returns the time in milliseconds since the epoch; at least 1, since 0 marks an empty slot.
     fn now(&self) -> u64 {
         milliseconds(self.inner.epoch.elapsed()) + 1
     }
@@ -146,7 +146,7 @@ impl LoginThrottle {
 // === impl Table ===
 
 impl Table {
-    /// Failures in the bucket of `key`.
+    /// Returns the failures in the bucket of `key`.
     fn level(&self, key: u64, now: u64) -> u64 {
         self.find(key).map_or(0, |slot| self.empty_at[slot].saturating_sub(now).div_ceil(per_failure()))
     }
@@ -173,18 +173,18 @@ impl Table {
     }
 }
 
-/// The slots where `key` may be.
+/// Returns the slots in which `key` may be.
 fn set(key: u64) -> std::ops::Range<usize> {
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below the number of sets")]
     let first = (key % (SLOTS / WAYS) as u64) as usize * WAYS;
     first..first + WAYS
 }
 
-/// What `level` failures cost, of which `free` cost nothing.
+/// Returns the delay after `level` failures, of which `free` have none.
 fn delay(level: u64, free: u64) -> Duration {
     match level.saturating_sub(free) {
         0 => Duration::ZERO,
-        // A level is at most CAPACITY: no shift goes over the edge.
+        // A level is at most CAPACITY, so the shift does not overflow.
         over => FIRST * (1 << (over - 1).min(CAPACITY)),
     }
 }
@@ -214,18 +214,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn delays_of_an_account_grow_to_the_longest_whoever_fails() {
+    async fn delays_of_an_account_grow_to_the_longest_from_any_client() {
         let throttle = LoginThrottle::new(LONGEST);
         let alice = Some("alice");
         let delays: Vec<u64> =
             (0..9_u8).map(|n| throttle.failed(Some(IpAddr::from([192, 0, 2, n])), alice).as_secs()).collect();
         assert_eq!(delays, [0, 0, 1, 2, 4, 8, 15, 15, 15]);
-        assert_eq!(throttle.delay_for(None, alice), LONGEST, "asking counts nothing");
-        assert_eq!(throttle.delay_for(None, Some("bob")), Duration::ZERO, "nobody else's");
+        assert_eq!(throttle.delay_for(None, alice), LONGEST, "reading the delay counts nothing");
+        assert_eq!(throttle.delay_for(None, Some("bob")), Duration::ZERO, "another account has none");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn delays_of_an_address_grow_whichever_account_it_tries() {
+    async fn delays_of_a_network_grow_for_any_account() {
         let throttle = LoginThrottle::new(LONGEST);
         let delays: Vec<u64> = (0..13_u64)
             .map(|n| throttle.failed(ip("2001:db8::1"), Some(&format!("user{n}"))).as_secs())
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(delays, [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 15]);
         assert_eq!(throttle.delay_for(ip("2001:db8::2:3"), None), LONGEST, "the same /64");
         assert_eq!(throttle.delay_for(ip("2001:db8:0:1::1"), None), Duration::ZERO);
-        assert_eq!(fail(&throttle, None, None, 20), [0; 20], "nobody to slow down");
+        assert_eq!(fail(&throttle, None, None, 20), [0; 20], "neither is known");
     }
 
     #[tokio::test(start_paused = true)]
@@ -248,11 +248,11 @@ mod tests {
         assert_eq!(fail(&throttle, None, alice, 3), [0, 0, 1]);
         fail(&throttle, None, alice, 10_000);
         advance(FORGOTTEN_IN * 14).await;
-        assert_eq!(throttle.delay_for(None, alice), Duration::ZERO, "whatever was poured into it");
+        assert_eq!(throttle.delay_for(None, alice), Duration::ZERO, "however many there were");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_success_takes_one_failure_back_from_the_account_alone() {
+    async fn a_success_takes_one_failure_back_from_the_account_only() {
         let throttle = LoginThrottle::new(LONGEST);
         let client = ip("192.0.2.1");
         let alice = Some("alice");
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_delay_can_change_and_be_none() {
+    async fn the_longest_delay_can_change_and_be_zero() {
         let throttle = LoginThrottle::new(LONGEST);
         fail(&throttle, None, Some("alice"), 20);
         throttle.set_longest(Duration::from_millis(50));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_table_is_bounded_and_a_flood_pushes_the_worst_out_last() {
+    async fn the_table_is_bounded_and_evicts_the_most_failures_last() {
         let throttle = LoginThrottle::new(LONGEST);
         let alice = Some("alice");
         fail(&throttle, None, alice, 16);

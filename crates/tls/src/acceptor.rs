@@ -1,8 +1,8 @@
 //! The server's side of TLS towards clients.
 //!
-//! It exists so that `[tls]` is turned into an engine in one place. Clients are never asked for a
-//! certificate here, so sessions may be resumed across listeners; a listener that authenticates by
-//! certificate must never share [`Tickets`] with others.
+//! It exists so that `[tls]` is turned into an engine's configuration in one place. Clients are never asked for a
+//! certificate, so a session may be resumed on any listener. A listener that authenticates clients by certificate must
+//! never share [`Tickets`] with others.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,35 +15,36 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::Certificates;
-use crate::choice::{ByName, BySni};
+use crate::selection::{ByName, BySni};
 use crate::setup::SetupError;
 
-/// Does handshakes with clients. Cheap to clone.
+/// Performs handshakes with clients. Cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
     pub(crate) tls: TlsAcceptor,
 }
 
-/// What lets clients resume sessions: the ticket key, which rotates by itself, and a small cache for TLS 1.2
-/// clients without tickets. One for the whole process, so that a reconnecting client is known by every
-/// worker and listener, and after a reload.
+/// The state that lets clients resume sessions: the ticket key, which rotates by itself, and a small cache for TLS 1.2
+/// clients without tickets. There is one for the whole process, so that a client can resume on every worker and
+/// listener, and after a reload.
 #[derive(Clone)]
 pub struct Tickets {
     ticketer: Arc<dyn ProducesTickets>,
     cache: Arc<dyn StoresServerSessions>,
 }
 
-/// Sessions of TLS 1.2 clients without tickets, which are few; about 200 bytes each.
+/// Sessions of TLS 1.2 clients without tickets, which are few; each takes about 200 bytes.
 const CACHED_SESSIONS: usize = 1024;
 
 // === impl Acceptor ===
 
 impl Acceptor {
-    /// Chooses the certificate by SNI. `alpn` lists application protocols in order of preference; when empty,
-    /// the client's list is not looked at, as for mail protocols.
+    /// Returns an acceptor that selects the certificate by SNI. `alpn` lists application protocols in order of
+    /// preference. A client that offers protocols of which none is listed is refused (RFC 7301 section 3.2); a client
+    /// that offers none is accepted. An empty `alpn` ignores what the client offers.
     ///
     /// # Errors
-    /// When no cipher suite is left for the TLS versions in use.
+    /// When no cipher suite is left for the configured TLS versions.
     pub fn new(
         tls: &Tls,
         certificates: &Arc<Certificates>,
@@ -53,7 +54,7 @@ impl Acceptor {
         Self::build(tls, Arc::new(BySni(Arc::clone(certificates))), tickets, alpn)
     }
 
-    /// Always shows `[tls.certificate.NAME]` (the admin listener's).
+    /// Returns an acceptor that always presents `[tls.certificate.NAME]`, for the admin listener.
     ///
     /// # Errors
     /// When there is no certificate of that name, and as [`Acceptor::new`].
@@ -100,10 +101,10 @@ impl fmt::Debug for Acceptor {
 // === impl Tickets ===
 
 impl Tickets {
-    /// A fresh ticket key.
+    /// Generates a ticket key.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system's random number generator fails.
     pub fn new() -> Result<Self, SetupError> {
         let ticketer = aws_lc_rs::Ticketer::new().map_err(|_| SetupError::NoRandomness)?;
         Ok(Self { ticketer, cache: ServerSessionMemoryCache::new(CACHED_SESSIONS) })
@@ -120,9 +121,9 @@ impl fmt::Debug for Tickets {
 mod tests {
     use super::*;
 
-    /// Resumption alone would not show it: the cache, which holds few sessions, would do as well.
+    /// A resumed session would not prove it: it could come from the cache, which holds few sessions.
     #[test]
-    fn sessions_are_kept_by_the_clients_under_one_ticket_key() {
+    fn acceptors_share_one_ticket_key() {
         let tls = Tls {
             certificates: Vec::new(),
             only_tls13: false,

@@ -1,6 +1,6 @@
-//! Reads certificate chains and keys from files, at start and at every renewal.
+//! Reads certificate chains and keys from files, at start and at every reload.
 //!
-//! At a renewal another program may still be writing: half a pair must never be taken for a pair.
+//! At a reload another program may still be writing: a chain must never be used with a key that does not match.
 
 use std::fs::File;
 use std::io::Read;
@@ -15,24 +15,24 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
-/// What is read out of the leaf.
+/// The facts that are read from a leaf certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// Its subject alternative names (DNS names and addresses), else its common name; lower case.
+    /// Its subject alternative names (DNS names and addresses), or else its common name; lower case.
     pub subjects: Vec<String>,
-    /// Of its DER form.
+    /// SHA-256 of its DER form.
     pub sha256: [u8; 32],
     /// End of validity, seconds since 1970.
     pub not_after: i64,
 }
 
-/// Bytes of a file: far more than any chain, far less than what would hurt.
+/// The largest file that is read, in bytes: far more than a chain needs.
 const MAX_FILE: u64 = 1 << 20;
 
-/// Reads a chain and its key, and makes sure that they belong together.
+/// Reads a chain and its key, and checks that they match.
 ///
 /// # Errors
-/// In words: which file is at fault, and what is wrong with it.
+/// A description that names the file and what is wrong with it.
 pub fn read_pair(cert: &Path, key: &Path) -> Result<(Arc<CertifiedKey>, Leaf), String> {
     let chain = read_chain(cert)?;
     let leaf = chain.first().ok_or_else(|| format!("{} holds no certificate", cert.display()))?;
@@ -41,11 +41,7 @@ pub fn read_pair(cert: &Path, key: &Path) -> Result<(Arc<CertifiedKey>, Leaf), S
     let pair = CertifiedKey::from_der(chain, private, &rustls::crypto::aws_lc_rs::default_provider())
         .map_err(|error| {
             if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
-                format!(
-                    "the key in {} does not belong to the certificate in {}",
-                    key.display(),
-                    cert.display()
-                )
+                format!("the key in {} does not match the certificate in {}", key.display(), cert.display())
             } else {
                 format!("the key in {} cannot be used: {error}", key.display())
             }
@@ -56,11 +52,11 @@ pub fn read_pair(cert: &Path, key: &Path) -> Result<(Arc<CertifiedKey>, Leaf), S
 /// Reads every certificate of a PEM file; at least one.
 ///
 /// # Errors
-/// In words, with the file.
+/// A description that names the file.
 pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain = CertificateDer::pem_slice_iter(&read(path)?)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("{} is not whole PEM: {error}", path.display()))?;
+        .map_err(|error| format!("{} is not valid PEM: {error}", path.display()))?;
     if chain.is_empty() {
         return Err(format!("{} holds no certificate", path.display()));
     }
@@ -70,7 +66,7 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
 /// Reads the first private key of a PEM file.
 ///
 /// # Errors
-/// In words, with the file.
+/// A description that names the file.
 pub fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(&read(path)?)
         .map_err(|error| format!("{} holds no private key in PEM: {error}", path.display()))
@@ -83,7 +79,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {
         return Err(format!(
-            "{} is larger than {MAX_FILE} bytes: no certificate chain or key is",
+            "{} is larger than {MAX_FILE} bytes; expected a certificate chain or a key in PEM",
             path.display()
         ));
     }
@@ -96,7 +92,7 @@ impl Leaf {
     /// Reads a leaf.
     ///
     /// # Errors
-    /// In words: what is wrong with it.
+    /// A description of what is wrong with it.
     pub fn of(der: &CertificateDer<'_>) -> Result<Self, String> {
         let (_, leaf) =
             X509Certificate::from_der(der).map_err(|error| format!("not a certificate: {error}"))?;

@@ -1,38 +1,37 @@
-//! The table of certificates, which is renewed while the proxy runs.
+//! The table of certificates, which is reloaded while the proxy runs.
 //!
-//! Certificates are renewed by other programs at any hour. A renewed pair must be picked up without anybody
-//! doing anything; a broken one must never take the place of one that works. A handshake keeps the
-//! certificate that it was given.
+//! Other programs renew certificates at any time. A renewed pair is loaded without an operator's action. A broken pair
+//! must never replace one that works. A handshake under way keeps the certificate that it started with.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::certificate::read_pair;
 use arc_swap::{ArcSwap, Guard};
 use plan::{Certificate, Name, Tls};
 use rustls::sign::CertifiedKey;
 use tokio::sync::watch;
 
+use crate::certificate::read_pair;
+use crate::describe::hex;
 use crate::setup::SetupError;
 use crate::verify::sha256;
-use crate::words::hex;
-use crate::{kept, self_signed};
+use crate::{self_signed, stored};
 
-/// All certificates that may be shown to clients. See the module's comment.
+/// All certificates that clients may get. See the module's comment.
 pub struct Certificates {
     table: ArcSwap<Table>,
-    /// Held while files are read: two reloads at once could put an older pair over a newer one.
+    /// Held while files are read: of two concurrent reloads, the slower one could install an older pair.
     reloading: Mutex<()>,
-    /// Counts the tables so far.
+    /// The number of reloads that renewed a certificate.
     generation: watch::Sender<u64>,
 }
 
-/// One state of the table.
+/// The certificates at one time.
 pub(crate) struct Table {
-    /// In the file's order.
+    /// In the order of the configuration.
     pub(crate) certificates: Vec<Arc<Certificate>>,
-    /// What is shown when nothing else can be chosen.
+    /// The certificate for clients for which no other can be selected.
     pub(crate) self_signed: Option<Arc<CertifiedKey>>,
 }
 
@@ -41,9 +40,9 @@ pub(crate) struct Table {
 pub struct CertificateInfo {
     /// The table's name; `None` for the self-signed one.
     pub name: Option<Name>,
-    /// Host names it is chosen for.
+    /// Host names that it is selected for.
     pub subjects: Vec<String>,
-    /// Whether it is chosen when no name matches.
+    /// Whether it is selected when no name matches.
     pub is_default: bool,
     /// SHA-256 of the leaf.
     pub sha256: [u8; 32],
@@ -51,64 +50,64 @@ pub struct CertificateInfo {
     pub not_after: Option<i64>,
 }
 
-/// What a reload did to one certificate.
+/// The result of a reload for one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadOutcome {
     /// The table's name.
     pub name: Name,
-    /// What was done.
+    /// The result.
     pub reloaded: Reloaded,
 }
 
 /// See [`ReloadOutcome`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reloaded {
-    /// The files hold what is in use.
+    /// The files hold the certificate that is in use.
     Unchanged,
-    /// New connections get the new one.
+    /// New connections get the certificate in the files.
     Renewed,
-    /// The files cannot be used, for this reason; the old one stays.
-    Kept(String),
+    /// The files cannot be used, for this reason: the old certificate stays in use.
+    Rejected(String),
 }
 
 // === impl Certificates ===
 
 impl Certificates {
-    /// The plan's certificates. Where they leave a client without one (none at all, or several and no
-    /// default), a self-signed certificate for `hostnames` is made, with a warning.
+    /// Returns the plan's certificates. If some client would get none (the plan has none, or several and no default), a
+    /// self-signed certificate for `hostnames` is generated, with a warning.
     ///
     /// # Errors
-    /// When the self-signed certificate cannot be made.
+    /// When the self-signed certificate cannot be generated.
     pub fn new(tls: &Tls, hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
         let certificates = tls.certificates.clone();
         let is_covered = certificates.len() == 1 || certificates.iter().any(|one| one.is_default);
-        let self_signed = if is_covered { None } else { Some(self_signed::make(hostnames)?.pair()?) };
-        if let Some(made) = &self_signed {
-            warn_self_signed(made, certificates.is_empty());
+        let self_signed = if is_covered { None } else { Some(self_signed::generate(hostnames)?.pair()?) };
+        if let Some(pair) = &self_signed {
+            warn_self_signed(pair, certificates.is_empty());
         }
         Ok(Self::of(Table { certificates, self_signed }))
     }
 
-    /// A self-signed certificate for `hostnames` alone. Nothing is logged: the caller says what it is for,
-    /// with the hash from [`Certificates::list`].
+    /// Generates a self-signed certificate for `hostnames` as the only one. Nothing is logged: the caller logs its
+    /// purpose, with the hash from [`Certificates::list`].
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be generated.
     pub fn self_signed(hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
-        Ok(Self::alone(self_signed::make(hostnames)?.pair()?))
+        Ok(Self::only(self_signed::generate(hostnames)?.pair()?))
     }
 
-    /// As [`Certificates::self_signed`], with the certificate that `cert` and `key` hold, if it is good for another
-    /// month and for every one of `hostnames`; else a new one is made and written there. What could not be written
-    /// is logged, and the certificate is then new at the next start too.
+    /// Returns the self-signed certificate in `cert` and `key` as the only one, if it is valid for another 30 days and
+    /// for all of `hostnames`. Otherwise generates one and writes it there; when that fails, a warning is logged, and
+    /// the next start generates another one.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn kept(cert: &Path, key: &Path, hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
-        Ok(Self::alone(kept::read_or_make(cert, key, hostnames)?))
+    /// When it cannot be generated.
+    pub fn stored(cert: &Path, key: &Path, hostnames: &[String]) -> Result<Arc<Self>, SetupError> {
+        Ok(Self::only(stored::read_or_generate(cert, key, hostnames)?))
     }
 
-    fn alone(pair: Arc<CertifiedKey>) -> Arc<Self> {
+    fn only(pair: Arc<CertifiedKey>) -> Arc<Self> {
         Self::of(Table { certificates: Vec::new(), self_signed: Some(pair) })
     }
 
@@ -120,7 +119,7 @@ impl Certificates {
         })
     }
 
-    /// Public facts about each, as they are now.
+    /// Returns public facts about each certificate in use.
     #[must_use]
     pub fn list(&self) -> Vec<CertificateInfo> {
         let table = self.table();
@@ -132,20 +131,20 @@ impl Certificates {
             .collect()
     }
 
-    /// Reads all files again. Blocks on files; reloads at once wait for each other.
+    /// Reads all files again. Blocks on files; concurrent reloads wait for each other.
     pub fn reload_now(&self) -> Vec<ReloadOutcome> {
         self.reload(|_| true)
     }
 
-    /// Reads the files of the `wanted` certificates again, and logs what came of it.
-    pub(crate) fn reload(&self, mut wanted: impl FnMut(&Certificate) -> bool) -> Vec<ReloadOutcome> {
-        // A panic of another reload leaves no half-made table: the table is swapped whole.
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Reads the files of the certificates that `is_wanted` selects again, and logs the results.
+    pub(crate) fn reload(&self, mut is_wanted: impl FnMut(&Certificate) -> bool) -> Vec<ReloadOutcome> {
+        // A poisoned lock is harmless: the table is replaced as a whole.
+        let _guard = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.table.load_full();
         let mut outcomes = Vec::new();
         let mut certificates = old.certificates.clone();
         for certificate in &mut certificates {
-            if wanted(certificate) {
+            if is_wanted(certificate) {
                 outcomes.push(renew(certificate));
             }
         }
@@ -156,7 +155,7 @@ impl Certificates {
         outcomes
     }
 
-    /// Changes whenever a certificate was renewed; the value counts how often.
+    /// Returns a counter that changes at every reload that renewed a certificate.
     #[must_use]
     pub fn renewals(&self) -> watch::Receiver<u64> {
         self.generation.subscribe()
@@ -177,11 +176,11 @@ impl fmt::Debug for Certificates {
 
 impl Table {
     fn self_signed_info(&self) -> Option<CertificateInfo> {
-        self.self_signed.as_ref().map(|made| CertificateInfo {
+        self.self_signed.as_ref().map(|pair| CertificateInfo {
             name: None,
             subjects: Vec::new(),
             is_default: true,
-            sha256: sha256(&made.cert[0]),
+            sha256: sha256(&pair.cert[0]),
             not_after: None,
         })
     }
@@ -201,7 +200,7 @@ impl CertificateInfo {
     }
 }
 
-/// Puts what the files hold now in the place of `certificate`, if it is another one and whole.
+/// Replaces `certificate` with the pair in its files, if that is valid and a different one.
 fn renew(certificate: &mut Arc<Certificate>) -> ReloadOutcome {
     let name = Arc::clone(&certificate.name);
     let reloaded = match read_pair(&certificate.cert_path, &certificate.key_path) {
@@ -229,28 +228,28 @@ fn renew(certificate: &mut Arc<Certificate>) -> ReloadOutcome {
                 cert = %certificate.cert_path.display(),
                 key = %certificate.key_path.display(),
                 reason,
-                "the certificate's files changed and cannot be used: the old one is still shown; put a whole \
-                 chain (leaf first) and the key that belongs to it there",
+                "certificate not renewed: its files changed and cannot be used, so the old certificate stays in \
+                 use; the files must hold the whole chain, leaf first, and the key of the leaf",
             );
-            Reloaded::Kept(reason)
+            Reloaded::Rejected(reason)
         }
     };
     ReloadOutcome { name, reloaded }
 }
 
-fn warn_self_signed(made: &CertifiedKey, none_at_all: bool) {
-    let sha256 = hex(&sha256(&made.cert[0]));
-    if none_at_all {
+fn warn_self_signed(pair: &CertifiedKey, is_only: bool) {
+    let sha256 = hex(&sha256(&pair.cert[0]));
+    if is_only {
         tracing::warn!(
             sha256,
-            "no [tls.certificate] is configured: clients get a self-signed certificate, which they will not \
-             trust; configure one",
+            "no [tls.certificate] is configured: clients get a self-signed certificate, which they do not trust; \
+             configure one",
         );
     } else {
         tracing::warn!(
             sha256,
-            "no [tls.certificate] is the default: clients that ask for another name, or for none, get a \
-             self-signed certificate, which they will not trust; set default = true on one",
+            "no [tls.certificate] is the default: clients that send another SNI, or none, get a self-signed \
+             certificate, which they do not trust; set default = true on one",
         );
     }
 }

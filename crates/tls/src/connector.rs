@@ -1,8 +1,8 @@
 //! The client's side of TLS towards one destination.
 //!
-//! It exists so that a destination's rule of verification, its names and its resumable sessions stay
-//! together. Sessions must never be shared between destinations: a resumed session is not verified again,
-//! so it may only ever be used under the rule that it was made under.
+//! It exists so that a destination's verification, its names and its resumable sessions stay together. Sessions must
+//! never be shared between destinations: a resumed session is not verified again, so it may be used only under the
+//! rule that it was established under.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ use crate::roots::PlatformRoots;
 use crate::setup::SetupError;
 use crate::verify::Verifier;
 
-/// Does handshakes with one destination. Cheap to clone; clones share their resumable sessions.
+/// Performs handshakes with one destination. Cheap to clone; clones share their resumable sessions.
 #[derive(Clone)]
 pub struct Connector {
     pub(crate) tls: TlsConnector,
-    /// `tls_server_name`, which wins over the host.
+    /// `tls_server_name`, which overrides the host.
     server_name: Option<ServerName<'static>>,
 }
 
-/// Resumable sessions kept per connector: eight tickets for each of eight hosts (the engine's grouping).
+/// Resumable sessions per connector: eight tickets (the engine's number) for each of eight hosts.
 const SESSIONS: usize = 64;
 
 // === impl Connector ===
 
 impl Connector {
-    /// Builds what `destination` asks for. `alpn` lists application protocols in order of preference; empty
-    /// means that the extension is not sent, as mail protocols have it.
+    /// Returns a connector with the settings of `destination`. `alpn` lists application protocols in order of
+    /// preference; when it is empty, the extension is not sent.
     ///
-    /// Build one for each leg: services of one host seldom accept each other's session tickets.
+    /// Build one for each leg: the services of a host rarely accept each other's session tickets.
     ///
     /// # Errors
-    /// When there are no roots to verify by, when roots or client certificate cannot be used, or when
-    /// `tls_server_name` cannot be a server's name.
+    /// When there are no roots to verify with, when the roots or the client certificate cannot be used, or when
+    /// `tls_server_name` is not a server name.
     pub fn new(
         destination: &Destination,
         platform: &PlatformRoots,
         alpn: &[&[u8]],
     ) -> Result<Self, SetupError> {
-        // Never the process's default: a library that sets another must not change what is verified here.
+        // Never the process's default: a library that installs another one must not change the verification here.
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Verifier::new(&destination.verify, platform, &provider)?;
         let builder = ClientConfig::builder_with_provider(provider)
@@ -66,7 +66,7 @@ impl Connector {
         Ok(Self { tls: TlsConnector::from(Arc::new(config)), server_name })
     }
 
-    /// The name for SNI and verification when `host` was connected to.
+    /// Returns the name for SNI and verification on a connection to `host`.
     pub(crate) fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
         match &self.server_name {
             Some(name) => Ok(name.clone()),

@@ -1,34 +1,36 @@
-//! What goes wrong in TLS, in words: what was found, what was expected, how to mend it.
+//! Errors of TLS handshakes: what was found, what was expected, how to fix it.
 //!
-//! The person who reads these lines has a backend's certificate to judge and seldom a packet dump. An error
-//! must never hold anything but public facts: names, hashes of certificates, alerts.
+//! The reader has to decide about a backend's certificate and rarely has a packet capture. An error must never hold
+//! anything but public facts: names, hashes of certificates, alerts.
 
 use std::fmt;
 use std::io;
 
 use rustls::{CertificateError, InvalidMessage};
 
-use crate::words::{alert_name, bare, between, hex, incompatible, list, remedy, span};
+use crate::describe::{
+    alert_name, duration, hex, incompatibility, name_list, remedy, seconds_between, strip_notation,
+};
 
 /// Why a TLS handshake with a backend failed. Nothing but the handshake has been sent to it.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// TLS was to be started twice: a mistake of this program.
-    #[error("the connection is encrypted already")]
+    /// TLS was started twice: a bug in this program.
+    #[error("the connection is already encrypted")]
     AlreadyEncrypted,
     /// The host is neither a DNS name nor an address.
     #[error(
-        "`{host}` cannot be a server name: it is neither a DNS name nor an IP address; set tls_server_name \
+        "`{host}` is not a server name: neither a DNS name nor an IP address; set tls_server_name \
          (internationalised names in their xn-- form)"
     )]
     BadName {
         /// As given.
         host: String,
     },
-    /// The chain does not lead to a root.
+    /// The chain does not end at a trusted root.
     #[error(
-        "the certificate is not issued by a known authority; name its authority with tls_ca, or, if SHA-256 \
-         {sha256} is what the server shows on its own host, pin it with tls_pinned_cert_sha256"
+        "the certificate is not issued by a trusted authority; set tls_ca to its authority, or, if the server's own \
+         certificate has SHA-256 {sha256}, pin it with tls_pinned_cert_sha256"
     )]
     UnknownIssuer {
         /// Of the leaf, in lower-case hex.
@@ -36,58 +38,60 @@ pub enum TlsError {
     },
     /// The certificate is for other names.
     #[error(
-        "the certificate is not for `{expected}` but for {}; set tls_server_name to a name it has, or renew it \
-         with this one",
-        list(found)
+        "the certificate is for {}, not for `{expected}`; set tls_server_name to one of its names, or issue one \
+         for `{expected}`",
+        name_list(found)
     )]
     NameMismatch {
-        /// What was asked for.
+        /// The expected name.
         expected: String,
-        /// Its subject alternative names, perhaps none.
+        /// Its subject alternative names; may be empty.
         found: Vec<String>,
     },
     /// Not one of the pinned certificates.
     #[error(
-        "the certificate's SHA-256 is {found}, which is not pinned; if it was renewed, add that to \
-         tls_pinned_cert_sha256, else somebody stands in between"
+        "the certificate has SHA-256 {found}, which is not pinned; if the server's certificate was renewed, add the \
+         new hash to tls_pinned_cert_sha256, otherwise suspect an interception"
     )]
     PinMismatch {
         /// Of the leaf, in lower-case hex.
         found: String,
     },
-    /// Past its validity.
-    #[error("the certificate expired {} ago; renew it on the backend (or set this host's clock)", span(*seconds))]
+    /// The certificate has expired.
+    #[error("the certificate expired {} ago; renew it on the backend, or correct this host's clock", duration(*seconds))]
     Expired {
-        /// Since when.
+        /// Seconds since then.
         seconds: u64,
     },
-    /// Before its validity.
-    #[error("the certificate becomes valid only in {}; check the clocks of both hosts", span(*seconds))]
+    /// The certificate is not valid yet.
+    #[error("the certificate becomes valid in {}; check the clocks of both hosts", duration(*seconds))]
     NotValidYet {
-        /// Until then.
+        /// Seconds until then.
         seconds: u64,
     },
     /// Another reason to refuse the certificate.
     #[error(
-        "the certificate cannot be accepted: {reason}; replace it, or, if SHA-256 {sha256} is what the server \
-         shows on its own host, pin it with tls_pinned_cert_sha256"
+        "the certificate is invalid: {reason}; replace it, or, if the server's own certificate has SHA-256 \
+         {sha256}, pin it with tls_pinned_cert_sha256"
     )]
     BadCertificate {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
         /// Of the leaf, in lower-case hex.
         sha256: String,
     },
-    /// The backend's signature in the handshake is wrong: it does not have the certificate's key.
-    #[error("the server could not prove that it has its certificate's key: {reason}; check its key file")]
+    /// The signature in the handshake is wrong: the backend does not have the certificate's key.
+    #[error(
+        "the server did not prove that it holds the key of its certificate: {reason}; check its key file"
+    )]
     BadSignature {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
-    /// Something else than TLS came.
+    /// The server does not speak TLS on this port.
     #[error(
-        "what the server sent is not TLS; is the port one for cleartext or STARTTLS? Then set \
-         tls = \"starttls\""
+        "the server sent data that is not TLS; if the port is for STARTTLS, set tls = \"starttls\", and if it is \
+         for cleartext, tls = \"plain\""
     )]
     NotTls,
     /// The backend refused the handshake.
@@ -97,25 +101,23 @@ pub enum TlsError {
         alert: String,
     },
     /// No version, suite or algorithm in common.
-    #[error(
-        "too little in common with the server: {reason}; it has to offer TLS 1.2 or 1.3 with forward secrecy"
-    )]
+    #[error("the server is incompatible: {reason}; it must offer TLS 1.2 or 1.3 with forward secrecy")]
     Incompatible {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
-    /// The connection broke.
-    #[error("the connection broke in the handshake: {0}")]
+    /// The connection failed.
+    #[error("the connection failed during the TLS handshake: {0}")]
     Io(io::Error),
-    /// A breach of the protocol.
-    #[error("the handshake failed: {reason}")]
+    /// The peer violated the protocol.
+    #[error("the TLS handshake failed: {reason}")]
     Protocol {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
 }
 
-/// A verdict that rustls has no room for, carried through it to [`TlsError`].
+/// Why our verifier refused a certificate, carried through the engine to [`TlsError`].
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// The leaf is not pinned.
@@ -127,8 +129,8 @@ pub(crate) enum Refusal {
 // === impl TlsError ===
 
 impl TlsError {
-    /// Puts into words what a handshake with a backend ended with, or the first read after it: in TLS 1.3 a
-    /// server judges our certificate when the handshake is over for us (RFC 8446 section 4.4.2.4).
+    /// Returns the reason for which a handshake with a backend failed, or the first read after it: in TLS 1.3 the
+    /// server verifies our certificate after the handshake is complete for us (RFC 8446 section 4.4.2.4).
     #[must_use]
     pub fn of_backend(error: io::Error) -> Self {
         match error.downcast::<rustls::Error>() {
@@ -142,7 +144,9 @@ impl TlsError {
             rustls::Error::InvalidCertificate(cause) => Self::of_certificate(cause),
             rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
             rustls::Error::AlertReceived(alert) => Self::Refused { alert: alert_name(alert) },
-            rustls::Error::PeerIncompatible(reason) => Self::Incompatible { reason: incompatible(&reason) },
+            rustls::Error::PeerIncompatible(reason) => {
+                Self::Incompatible { reason: incompatibility(&reason) }
+            }
             other => Self::Protocol { reason: other.to_string() },
         }
     }
@@ -151,13 +155,13 @@ impl TlsError {
         match cause {
             CertificateError::NotValidForNameContext { expected, presented } => Self::NameMismatch {
                 expected: expected.to_str().into_owned(),
-                found: presented.iter().map(|name| bare(name).to_owned()).collect(),
+                found: presented.iter().map(|name| strip_notation(name).to_owned()).collect(),
             },
             CertificateError::ExpiredContext { time, not_after } => {
-                Self::Expired { seconds: between(not_after, time) }
+                Self::Expired { seconds: seconds_between(not_after, time) }
             }
             CertificateError::NotValidYetContext { time, not_before } => {
-                Self::NotValidYet { seconds: between(time, not_before) }
+                Self::NotValidYet { seconds: seconds_between(time, not_before) }
             }
             CertificateError::Other(other) => match other.0.downcast_ref::<Refusal>() {
                 Some(Refusal::Pin { found }) => Self::PinMismatch { found: hex(found) },
@@ -169,7 +173,7 @@ impl TlsError {
                 }
                 None => Self::BadSignature { reason: other.to_string() },
             },
-            // Every verdict on the chain comes as a `Refusal`: what is left is about the handshake.
+            // Errors about the chain arrive as a `Refusal`; any other concerns the handshake's signature.
             other => Self::BadSignature { reason: other.to_string() },
         }
     }
@@ -188,26 +192,26 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Puts into words what a handshake as server ended with.
+/// Describes why a handshake with a client failed.
 pub(crate) fn of_client(error: io::Error) -> io::Error {
     let kind = error.kind();
     let Ok(error) = error.downcast::<rustls::Error>() else {
-        return io::Error::new(kind, "the client closed the connection in the TLS handshake");
+        return io::Error::new(kind, "the client closed the connection during the TLS handshake");
     };
-    let words = match error {
+    let message = match error {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
         | rustls::Error::InappropriateMessage { .. } => {
-            "the client does not speak TLS here; is it set to cleartext or STARTTLS?".to_owned()
+            "the client sent data that is not TLS; it may be set to cleartext or STARTTLS".to_owned()
         }
         rustls::Error::AlertReceived(alert) => {
             format!("the client refused the handshake with the alert {}", alert_name(alert))
         }
         rustls::Error::PeerIncompatible(reason) => {
-            format!("too little in common with the client: {}", incompatible(&reason))
+            format!("the client is incompatible: {}", incompatibility(&reason))
         }
         other => format!("the TLS handshake failed: {other}"),
     };
-    io::Error::new(io::ErrorKind::InvalidData, words)
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 #[cfg(test)]
@@ -219,7 +223,7 @@ mod tests {
     #[test]
     fn alerts_have_their_rfc_names_and_a_remedy() {
         for (alert, expected) in [
-            (AlertDescription::ProtocolVersion, "protocol_version; it has to offer TLS 1.2 or 1.3"),
+            (AlertDescription::ProtocolVersion, "protocol_version; the server must offer TLS 1.2 or 1.3"),
             (
                 AlertDescription::UnrecognisedName,
                 "unrecognized_name; it does not know the host name: check tls_server_name",

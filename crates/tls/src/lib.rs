@@ -1,48 +1,49 @@
-//! TLS on both sides: acceptors, certificate choice and reload, connectors, and the one [`Stream`].
+//! TLS on both sides: acceptors, certificate selection and reload, connectors, and the one [`Stream`].
 //!
-//! The room exists so that the TLS engine can be exchanged without touching a dialogue: nothing of the engine
-//! shows in what it offers but the plan's own certificate type. It must never use a process-wide default
-//! (provider, roots, verifier), never weaken a destination's rule of verification, and never print a key.
+//! The crate exists so that the TLS engine can be replaced without touching a dialogue: apart from the plan's
+//! certificate type, no type of the engine is in its public interface. It must never use a process-wide default
+//! (provider, roots, verifier), never weaken a destination's verification, and never print a key.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `stream`, `prefixed` | a connection in the clear or inside TLS; bytes that were read before |
-//! | `info` | what a handshake agreed on |
-//! | `acceptor`, `choice` | the server's side; which certificate a client gets |
-//! | `certificates`, `watch`, `self_signed`, `kept` | the table of certificates, renewed while it runs; what is shown where there is none |
-//! | `connector`, `verify`, `roots` | the client's side; how a backend's certificate is judged |
-//! | `error`, `setup`, `words` | what went wrong, in words |
+//! | `stream`, `prefixed` | a connection in the clear or inside TLS; bytes that were read earlier |
+//! | `handshake_info` | what a handshake negotiated |
+//! | `acceptor`, `selection` | the server's side; which certificate a client gets |
+//! | `certificates`, `certificate`, `watch` | the table of certificates; reading them from files, reloading them |
+//! | `self_signed`, `stored` | self-signed certificates, in memory and in files |
+//! | `connector`, `verify`, `roots` | the client's side; how a backend's certificate is verified |
+//! | `error`, `setup`, `describe` | errors of handshakes and of the configuration, and how they are described |
 
 mod acceptor;
 pub mod certificate;
 mod certificates;
-mod choice;
 mod connector;
+mod describe;
 mod error;
-mod info;
-mod kept;
+mod handshake_info;
 mod prefixed;
 mod roots;
+mod selection;
 mod self_signed;
 mod setup;
+mod stored;
 mod stream;
 mod verify;
 mod watch;
-mod words;
 
 pub use acceptor::{Acceptor, Tickets};
 pub use certificates::{CertificateInfo, Certificates, ReloadOutcome, Reloaded};
 pub use connector::Connector;
 pub use error::TlsError;
-pub use info::TlsInfo;
+pub use handshake_info::TlsInfo;
 pub use roots::PlatformRoots;
 pub use setup::SetupError;
 pub use stream::Stream;
 pub use watch::WatchHandle;
 
-/// Names our provider of cryptography to libraries that ask the process for one (Redis' client); nothing here
-/// does. To be called first, once; a second call changes nothing.
+/// Installs our cryptography provider as the process's default, for libraries that use the default (the Redis client).
+/// This crate never does. Call it once, before any TLS is used; a second call changes nothing.
 pub fn provide() {
-    // Refused when there is one already, which is ours.
+    // Fails when a default is installed already; that one is ours.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

@@ -1,8 +1,7 @@
-//! A stream some of whose bytes were read before it came here.
+//! A stream of which some bytes were already read.
 //!
-//! A PROXY header or a greeting is found by reading, and reading takes more than was asked for. Those bytes
-//! are served first, once and in order. They must never be served twice, and never outlive their serving:
-//! they may hold a password, so they are wiped.
+//! Reading a PROXY header or a greeting may return bytes after it. They are returned first, once and in order. They
+//! must never be returned twice. They may contain a password, so they are wiped as soon as they have been returned.
 
 use std::io;
 use std::pin::Pin;
@@ -11,34 +10,42 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use zeroize::Zeroize;
 
-/// `inner` behind bytes that were already read from it.
+/// `inner`, preceded by bytes that were already read from it.
 #[derive(Debug)]
 pub(crate) struct Prefixed<S> {
     inner: S,
-    /// `None` once served, so that an idle stream holds no buffer.
+    /// `None` once it was returned, so that an idle stream holds no buffer.
     prefix: Option<Box<Prefix>>,
 }
 
-/// Bytes to be served; wiped when dropped.
+/// Bytes that were read earlier; wiped when dropped. `0 <= read <= bytes.len()`.
 struct Prefix {
     bytes: Vec<u8>,
-    served: usize,
+    read: usize,
 }
 
 // === impl Prefixed ===
 
 impl<S> Prefixed<S> {
     pub(crate) fn new(inner: S, prefix: Vec<u8>) -> Self {
-        let prefix = (!prefix.is_empty()).then(|| Box::new(Prefix { bytes: prefix, served: 0 }));
+        let prefix = (!prefix.is_empty()).then(|| Box::new(Prefix { bytes: prefix, read: 0 }));
         Self { inner, prefix }
     }
 
-    /// The stream itself; reading from it would pass by what is still to be served.
+    /// Returns whether a part of the prefix was not read yet.
+    pub(crate) fn has_prefix(&self) -> bool {
+        self.prefix.is_some()
+    }
+
+    /// Returns the stream. Never read from it: that would skip the rest of the prefix.
     pub(crate) fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The stream itself, once everything before it has been served; else everything as it was.
+    /// Returns the stream when the whole prefix was read.
+    ///
+    /// # Errors
+    /// Returns `self` when a part of the prefix is left.
     pub(crate) fn into_inner(self) -> Result<S, Self> {
         if self.prefix.is_none() { Ok(self.inner) } else { Err(self) }
     }
@@ -54,8 +61,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {
         let Some(prefix) = &mut this.prefix else {
             return Pin::new(&mut this.inner).poll_read(cx, buf);
         };
-        prefix.serve(buf);
-        if prefix.is_served() {
+        prefix.read_into(buf);
+        if prefix.is_empty() {
             this.prefix = None;
         }
         Poll::Ready(Ok(()))
@@ -91,14 +98,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
 // === impl Prefix ===
 
 impl Prefix {
-    fn serve(&mut self, buf: &mut ReadBuf<'_>) {
-        let n = buf.remaining().min(self.bytes.len() - self.served);
-        buf.put_slice(&self.bytes[self.served..self.served + n]);
-        self.served += n;
+    fn read_into(&mut self, buf: &mut ReadBuf<'_>) {
+        let n = buf.remaining().min(self.bytes.len() - self.read);
+        buf.put_slice(&self.bytes[self.read..self.read + n]);
+        self.read += n;
     }
 
-    fn is_served(&self) -> bool {
-        self.served == self.bytes.len()
+    fn is_empty(&self) -> bool {
+        self.read == self.bytes.len()
     }
 }
 
@@ -110,7 +117,7 @@ impl Drop for Prefix {
 
 impl std::fmt::Debug for Prefix {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Prefix({} bytes to be served)", self.bytes.len() - self.served)
+        write!(f, "Prefix({} bytes)", self.bytes.len() - self.read)
     }
 }
 
@@ -121,20 +128,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn serves_the_prefix_once_then_the_stream() {
-        let mut stream = Prefixed::new(&b" behind"[..], b"before".to_vec());
+    async fn the_prefix_is_read_once_then_the_stream() {
+        let mut stream = Prefixed::new(&b" after"[..], b"before".to_vec());
         let mut three = [0; 3];
         stream.read_exact(&mut three).await.unwrap();
         assert_eq!(&three, b"bef");
         assert!(stream.prefix.is_some());
         let mut rest = String::new();
         stream.read_to_string(&mut rest).await.unwrap();
-        assert_eq!(rest, "ore behind");
+        assert_eq!(rest, "ore after");
         assert!(stream.prefix.is_none());
     }
 
     #[tokio::test]
-    async fn gives_the_stream_back_only_when_the_prefix_is_served() {
+    async fn the_stream_is_returned_only_after_the_whole_prefix() {
         let stream = Prefixed::new(&b""[..], b"x".to_vec());
         let mut stream = stream.into_inner().unwrap_err();
         assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 1);
@@ -144,9 +151,6 @@ mod tests {
     #[test]
     fn never_prints_what_it_holds() {
         let stream = Prefixed::new((), b"a001 LOGIN alice secret".to_vec());
-        assert_eq!(
-            format!("{stream:?}"),
-            "Prefixed { inner: (), prefix: Some(Prefix(23 bytes to be served)) }"
-        );
+        assert_eq!(format!("{stream:?}"), "Prefixed { inner: (), prefix: Some(Prefix(23 bytes)) }");
     }
 }

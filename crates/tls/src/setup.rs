@@ -1,6 +1,6 @@
-//! What keeps an acceptor, a connector or a table of certificates from being built, in words.
+//! Errors of the TLS configuration.
 //!
-//! These errors are the operator's to mend, at start or at a reload. They must never be met in a session.
+//! The operator fixes them, at start or at a reload. They must never occur in a session.
 
 use crate::error::TlsError;
 
@@ -8,54 +8,56 @@ use crate::error::TlsError;
 /// not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// `tls_ca` is unset, and the platform has no roots that can be read.
+    /// `tls_ca` is unset, and the platform has no readable roots.
     #[error(
-        "no root certificates were found on this host ({reason}), so that no backend could be verified; \
-         install the package ca-certificates, or name the roots with tls_ca"
+        "no root certificates were found on this host ({reason}), so no backend can be verified; install the \
+         package ca-certificates, or set tls_ca"
     )]
     NoPlatformRoots {
-        /// What the search found.
+        /// The cause.
         reason: String,
     },
-    /// A certificate of `tls_ca` cannot be a root.
-    #[error("a certificate of tls_ca cannot be used as a root: {reason}; leave it out of the file")]
+    /// A certificate of `tls_ca` cannot be used as a root.
+    #[error("a certificate of tls_ca cannot be used as a root: {reason}; remove it from the file")]
     BadRoot {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
     /// `tls_client_cert` and `tls_client_key` cannot be used.
     #[error(
-        "tls_client_cert and tls_client_key cannot be used: {reason}; give a chain, leaf first, and its key"
+        "tls_client_cert and tls_client_key cannot be used: {reason}; expected a chain, leaf first, and its key"
     )]
     ClientCertificate {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
-    /// The versions and cipher suites of `[tls.protocols]` leave nothing to agree on.
+    /// `[tls.protocols]` leaves no cipher suite.
     #[error(
-        "no cipher suite is left for the TLS versions in use: {reason}; shorten \
-         tls.protocols.disable_cipher_suites or lower min_version"
+        "no cipher suite is left for the configured TLS versions: {reason}; shorten \
+         tls.protocols.disable_cipher_suites or lower tls.protocols.min_version"
     )]
     NoCipherSuite {
-        /// The engine's words.
+        /// The engine's message.
         reason: String,
     },
     /// There is no certificate of that name.
-    #[error("there is no [tls.certificate.{name}]; add it, or name one that exists")]
+    #[error("[tls.certificate.{name}] does not exist; add it, or use the name of one that does")]
     NoSuchCertificate {
-        /// As asked for.
+        /// The configured name.
         name: String,
     },
-    /// The self-signed certificate could not be made.
-    #[error("the self-signed certificate could not be made: {reason}; configure a [tls.certificate]")]
+    /// The self-signed certificate could not be generated.
+    #[error("the self-signed certificate could not be generated: {reason}; configure a [tls.certificate]")]
     SelfSigned {
-        /// The generator's words.
+        /// The generator's message.
         reason: String,
     },
-    /// `tls_server_name` cannot be a server's name.
+    /// `tls_server_name` is not a server name.
     #[error(transparent)]
     BadName(#[from] TlsError),
-    /// The system gave no randomness.
-    #[error("the system gave no randomness for session tickets; is /dev/urandom there?")]
+    /// The system's random number generator failed.
+    #[error(
+        "the system's random number generator failed, so no session tickets can be issued; check /dev/urandom"
+    )]
     NoRandomness,
 }

@@ -1,9 +1,9 @@
 //! The one stream type of the program: a TCP connection, in the clear or inside TLS.
 //!
-//! It exists so that no other room meets the TLS engine: a dialogue, a replay and the bridge read and write
-//! a [`Stream`], whatever is below. A stream must never fall back from TLS to cleartext, and bytes that were
-//! read in the clear must never be taken for bytes that came inside TLS: whoever starts TLS after a
-//! STARTTLS command throws its own leftovers away first (RFC 2595, RFC 3207 section 4.2).
+//! It exists so that no other crate uses the TLS engine: dialogues, replays and the bridge read and write a [`Stream`].
+//! A stream must never fall back from TLS to cleartext, and bytes that were received in the clear must never be taken
+//! for bytes that were received inside TLS: the caller discards what it has read before it starts TLS after a STARTTLS
+//! command (RFC 2595, RFC 3207 section 4.2).
 
 use std::fmt;
 use std::io;
@@ -17,16 +17,16 @@ use tokio::net::TcpStream;
 use crate::acceptor::Acceptor;
 use crate::connector::Connector;
 use crate::error::TlsError;
-use crate::info::TlsInfo;
+use crate::handshake_info::TlsInfo;
 use crate::prefixed::Prefixed;
 
 /// A client's or a backend's connection. See the module's comment.
 ///
-/// A peer that closes TLS without `close_notify` shows as an error of kind
-/// [`io::ErrorKind::UnexpectedEof`]: whether that is a plain end or a truncation is the reader's to judge.
+/// When the peer closes TLS without `close_notify`, reading fails with [`io::ErrorKind::UnexpectedEof`]: the reader
+/// decides whether the data is truncated.
 pub struct Stream(Inner);
 
-/// The TLS variants are boxed: most of their size is the engine's, and a task holds a stream across awaits.
+/// The TLS variants are boxed: the engine's state is large, and a task holds a stream across awaits.
 enum Inner {
     Plain(Prefixed<TcpStream>),
     Server(Box<tokio_rustls::server::TlsStream<Prefixed<TcpStream>>>),
@@ -35,44 +35,54 @@ enum Inner {
 
 struct ClientTls {
     stream: tokio_rustls::client::TlsStream<Prefixed<TcpStream>>,
-    /// What was sent as SNI; addresses are not sent (RFC 6066 section 3).
+    /// The SNI that was sent, if the host is not an address (RFC 6066 section 3).
     sni: Option<String>,
 }
 
-/// Plaintext that TLS may hold while the peer does not read, in bytes: one full record.
+/// The plaintext that the engine may buffer while the peer does not read, in bytes: one full record.
 const BUFFER_LIMIT: usize = 16 * 1024;
 
 // === impl Stream ===
 
 impl Stream {
-    /// A connection in the clear. `prefix` was already read from it, and is served before anything else.
+    /// Returns a connection in the clear. `prefix` was already read from it and is returned first.
     #[must_use]
     pub fn plain(tcp: TcpStream, prefix: Vec<u8>) -> Self {
         Self(Inner::Plain(Prefixed::new(tcp, prefix)))
     }
 
-    /// Does the server's side of a TLS handshake. There is no time limit here: the caller has one.
+    /// Waits until there is a byte to read, or the connection has ended.
     ///
     /// # Errors
-    /// When the stream is encrypted already, when the peer closes or breaks the connection, and when the
-    /// handshake fails; the last is of kind [`io::ErrorKind::InvalidData`] and says in words what was wrong.
-    /// The connection is closed then.
+    /// The socket's error.
+    pub async fn readable(&self) -> io::Result<()> {
+        match &self.0 {
+            Inner::Plain(plain) if plain.has_prefix() => Ok(()),
+            _ => self.tcp().readable().await,
+        }
+    }
+
+    /// Performs the server's side of a TLS handshake. The caller limits the time.
+    ///
+    /// # Errors
+    /// When the stream is already encrypted, when the connection ends, and when the handshake fails; the last has the
+    /// kind [`io::ErrorKind::InvalidData`] and a description. The connection is closed then.
     pub async fn accept(self, acceptor: &Acceptor) -> io::Result<Self> {
         let Inner::Plain(plain) = self.0 else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, TlsError::AlreadyEncrypted));
         };
-        // Boxed: the handshake's state is large, and would be part of the session's task for good.
+        // Boxed: the handshake's state is large and would be part of the session's task until its end.
         let mut tls = Box::pin(acceptor.tls.accept(plain)).await.map_err(crate::error::of_client)?;
         tls.get_mut().1.set_buffer_limit(Some(BUFFER_LIMIT));
         Ok(Self(Inner::Server(Box::new(tls))))
     }
 
-    /// Does the client's side of a TLS handshake with `host`, the name or address that was connected to (the
-    /// destination's `tls_server_name` wins over it). There is no time limit here: the caller has one.
+    /// Performs the client's side of a TLS handshake with `host`, the name or address of the connection (the
+    /// destination's `tls_server_name` overrides it). The caller limits the time.
     ///
     /// # Errors
-    /// When the stream is encrypted already, and when the handshake or the verification fails. The connection
-    /// is closed then.
+    /// When the stream is already encrypted, and when the handshake or the verification fails. The connection is
+    /// closed then.
     pub async fn connect(self, connector: &Connector, host: &str) -> Result<Self, TlsError> {
         let Inner::Plain(plain) = self.0 else {
             return Err(TlsError::AlreadyEncrypted);
@@ -87,13 +97,13 @@ impl Stream {
         Ok(Self(Inner::Client(Box::new(ClientTls { stream, sni }))))
     }
 
-    /// Whether TLS is on.
+    /// Returns whether the stream uses TLS.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
         !matches!(self.0, Inner::Plain(_))
     }
 
-    /// What was agreed on; `None` in the clear.
+    /// Returns what the handshake negotiated; `None` in the clear.
     #[must_use]
     pub fn tls_info(&self) -> Option<TlsInfo> {
         match &self.0 {
@@ -106,8 +116,7 @@ impl Stream {
         }
     }
 
-    /// The leaf that a backend has shown, in DER: for those who have to tell about it. `None` towards clients
-    /// and in the clear.
+    /// Returns the leaf certificate of a backend in DER, to be reported. `None` towards clients and in the clear.
     #[must_use]
     pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         match &self.0 {
@@ -116,7 +125,7 @@ impl Stream {
         }
     }
 
-    /// The socket, for its addresses and options. Never read or write through it.
+    /// Returns the socket, for its addresses and options. Never read or write through it.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
@@ -126,10 +135,10 @@ impl Stream {
         }
     }
 
-    /// The bare socket, to be spliced.
+    /// Returns the socket, to be spliced.
     ///
     /// # Errors
-    /// Gives the stream back when it is encrypted or when bytes of its prefix are still to be served.
+    /// Returns the stream when it is encrypted or when a part of its prefix was not read yet.
     pub fn into_plain_tcp(self) -> Result<TcpStream, Self> {
         match self.0 {
             Inner::Plain(plain) => plain.into_inner().map_err(|plain| Self(Inner::Plain(plain))),
@@ -137,10 +146,10 @@ impl Stream {
         }
     }
 
-    /// From now on dropping the stream sends RST and throws unsent bytes away (`SO_LINGER` of 0 seconds).
+    /// Makes the drop of the stream send RST and discard unsent bytes (`SO_LINGER` of 0 seconds).
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn set_linger_reset(&self) -> io::Result<()> {
         self.tcp().set_zero_linger()
     }
@@ -203,7 +212,7 @@ impl AsyncWrite for Stream {
         }
     }
 
-    /// Ends our direction: `close_notify` inside TLS, then FIN.
+    /// Closes our direction: `close_notify` inside TLS, then FIN.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_shutdown(cx),

@@ -1,7 +1,7 @@
-//! How a backend's certificate is judged: by roots, by pins, or not at all.
+//! How a backend's certificate is verified: by roots, by pins, or not at all.
 //!
-//! Whatever the rule, the signature in the handshake is verified: without it a pin would be worth nothing,
-//! since a certificate is public. No rule may ever fall back to a weaker one.
+//! Under every rule the signature in the handshake is verified: a certificate is public, so without the signature a pin
+//! would prove nothing. A rule must never fall back to a weaker one.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::error::Refusal;
 use crate::roots::PlatformRoots;
 use crate::setup::SetupError;
 
-/// A destination's rule, as rustls asks it.
+/// A destination's rule, as the engine's verifier.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     rule: Rule,
@@ -99,15 +99,15 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// SHA-256 of a certificate's DER form: what pins are compared with.
+/// Returns the SHA-256 of a certificate's DER form, which pins are compared with.
 pub(crate) fn sha256(certificate: &CertificateDer<'_>) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, certificate).as_ref());
     hash
 }
 
-/// Adds the leaf's hash, which helps to pin it. The verdicts whose own data say more keep their form, and
-/// with it their alert.
+/// Adds the hash of the leaf, which the operator needs to pin it. Errors that carry data of their own are returned
+/// unchanged, so that they also keep their alert.
 fn with_hash(error: Error, end_entity: &CertificateDer<'_>) -> Error {
     match error {
         Error::InvalidCertificate(

@@ -1,9 +1,9 @@
-//! Notices that certificate files were changed.
+//! Detects changes of certificate files.
 //!
-//! Renewal renames files into place, or swaps a symbolic link above them (certbot, Kubernetes): a watch on
-//! the file itself would be lost, so folders are watched. Network file systems send no events, and a link
-//! further up is not seen: all files are looked at every 30 seconds as well. A burst of events must never
-//! cause more than one reading, and reading must never cause events that cause reading.
+//! A renewal renames files into place, or replaces a symbolic link above them (certbot, Kubernetes). A watch on the
+//! file itself would be lost then, so folders are watched. Network file systems send no events, and a link further up
+//! sends none either, so all files are also checked every 30 seconds. A burst of events must never cause more than
+//! one reload, and a reload must never cause events that cause a reload.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -20,33 +20,33 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use crate::certificates::{Certificates, ReloadOutcome};
 
-/// Watches as long as it lives.
+/// Ends the watch when it is dropped.
 #[derive(Debug)]
 #[must_use = "dropping it ends the watch"]
 pub struct WatchHandle {
     task: JoinHandle<()>,
 }
 
-/// How often files are looked at without an event.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// The interval at which files are checked without an event.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it has to be quiet before files are read: chain and key are written one after the other.
+/// The time without an event after which files are read: chain and key are written one after the other.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Reading is put off no longer than this, however busy the folder is.
-const AT_MOST: Duration = Duration::from_secs(3);
+/// The longest time from the first event to the reload, if events keep coming.
+const MAX_DELAY: Duration = Duration::from_secs(3);
 
-/// What tells one state of a file from another without reading it; `None` where there is no file.
+/// Metadata that changes whenever a file changes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: SystemTime,
     len: u64,
-    /// Where the system has them: the file's number, and when its owner or mode was changed (a file that
-    /// could not be read may have become readable).
+    /// On Unix the inode number and the time of the last change of owner or mode: a file that could not be read may
+    /// have become readable.
     inode: [i64; 3],
 }
 
-/// The stamps of each certificate's chain and key.
+/// The stamps of each certificate's chain and key; `None` for a file that does not exist.
 type Stamps = HashMap<Name, [Option<Stamp>; 2]>;
 
 // === impl WatchHandle ===
@@ -58,62 +58,62 @@ impl Drop for WatchHandle {
 }
 
 impl Certificates {
-    /// Picks up renewed files from now on, until the handle is dropped. Files that changed since they were
-    /// first read are picked up at once. Must be called within a tokio runtime.
+    /// Reloads certificates whose files change, until the handle is dropped. Files that have changed since they were
+    /// first read are reloaded at once. Must be called within a tokio runtime.
     pub fn watch(self: &Arc<Self>) -> WatchHandle {
         let changed = Arc::new(Notify::new());
         let watcher = watch_folders(self, &changed);
-        // Something may have changed between the plan's reading and this call.
+        // A file may have changed since the plan read it.
         changed.notify_one();
         WatchHandle { task: tokio::spawn(run(Arc::clone(self), changed, watcher)) }
     }
 }
 
-/// Waits for events and looks at the files after each burst. Holds the watcher, which stops when dropped.
+/// Waits for events and checks the files after each burst. Holds the watcher, which stops when dropped.
 async fn run(certificates: Arc<Certificates>, changed: Arc<Notify>, _watcher: Option<RecommendedWatcher>) {
     let mut seen = Stamps::new();
-    let mut look_again = interval_at(Instant::now() + LOOK_AGAIN, LOOK_AGAIN);
-    look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval_at(Instant::now() + CHECK_INTERVAL, CHECK_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = changed.notified() => settle(&changed).await,
-            _ = look_again.tick() => {}
+            _ = ticks.tick() => {}
         }
         let certificates = Arc::clone(&certificates);
-        // Reading blocks, and a network file system may block for long.
-        let looked = tokio::task::spawn_blocking(move || {
-            look(&certificates, &mut seen);
+        // Reading files blocks; a network file system may block for a long time.
+        let check = tokio::task::spawn_blocking(move || {
+            reload_changed(&certificates, &mut seen);
             seen
         });
-        // A reading that panicked must not end the watch: the next one starts from nothing.
-        seen = looked.await.unwrap_or_default();
+        // A panic must not end the watch: the next check reads all files.
+        seen = check.await.unwrap_or_default();
     }
 }
 
-/// Returns when no event came for a while, or after [`AT_MOST`].
+/// Returns when no event came for [`QUIET`], and after [`MAX_DELAY`] at the latest.
 async fn settle(changed: &Notify) {
-    let deadline = Instant::now() + AT_MOST;
+    let deadline = Instant::now() + MAX_DELAY;
     while Instant::now() < deadline && timeout(QUIET, changed.notified()).await.is_ok() {}
 }
 
-/// Reloads the certificates whose files are not as they were when last seen.
-fn look(certificates: &Certificates, seen: &mut Stamps) -> Vec<ReloadOutcome> {
+/// Reloads the certificates whose files have changed since the last check.
+fn reload_changed(certificates: &Certificates, seen: &mut Stamps) -> Vec<ReloadOutcome> {
     certificates.reload(|certificate| {
-        // Taken before the files are read: a change during the reading shows the next time.
+        // Taken before the files are read, so that a change in the meantime is detected by the next check.
         let now = [stamp(&certificate.cert_path), stamp(&certificate.key_path)];
         seen.insert(Arc::clone(&certificate.name), now) != Some(now)
     })
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {
-    let facts = fs::metadata(path).ok()?;
-    Some(Stamp { modified: facts.modified().ok()?, len: facts.len(), inode: inode(&facts) })
+    let metadata = fs::metadata(path).ok()?;
+    Some(Stamp { modified: metadata.modified().ok()?, len: metadata.len(), inode: inode(&metadata) })
 }
 
 #[cfg(unix)]
-fn inode(facts: &fs::Metadata) -> [i64; 3] {
+fn inode(metadata: &fs::Metadata) -> [i64; 3] {
     use std::os::unix::fs::MetadataExt;
-    [facts.ino().cast_signed(), facts.ctime(), facts.ctime_nsec()]
+    [metadata.ino().cast_signed(), metadata.ctime(), metadata.ctime_nsec()]
 }
 
 #[cfg(not(unix))]
@@ -121,26 +121,27 @@ fn inode(_: &fs::Metadata) -> [i64; 3] {
     [0; 3]
 }
 
-/// `None` when the platform gives no events: then files are looked at from time to time only.
+/// Watches the folders of all files. Returns `None` when the platform provides no events: files are then only checked
+/// at intervals.
 fn watch_folders(certificates: &Certificates, changed: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let changed = Arc::clone(changed);
     let handler = move |event: notify::Result<notify::Event>| {
-        // An error may mean that events were lost.
+        // After an error, events may have been lost.
         if event.map_or(true, |event| is_change(event.kind)) {
             changed.notify_one();
         }
     };
     let mut watcher =
-        notify::recommended_watcher(handler).inspect_err(|error| warn_slow("all", error)).ok()?;
+        notify::recommended_watcher(handler).inspect_err(|error| warn_unwatched("all", error)).ok()?;
     for folder in folders(&certificates.table().certificates) {
         if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
-            warn_slow(&folder.display().to_string(), &error);
+            warn_unwatched(&folder.display().to_string(), &error);
         }
     }
     Some(watcher)
 }
 
-/// Opening and reading is no change; we do that ourselves.
+/// Opening and reading are not changes: this program does both.
 fn is_change(kind: EventKind) -> bool {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
@@ -164,11 +165,11 @@ fn folder(path: &Path) -> PathBuf {
     }
 }
 
-fn warn_slow(folder: &str, error: &notify::Error) {
+fn warn_unwatched(folder: &str, error: &notify::Error) {
     tracing::warn!(
         folder,
         %error,
-        "certificate files cannot be watched: renewed ones are picked up within 30 seconds instead of at once",
+        "certificate files cannot be watched: renewed ones are loaded within 30 seconds instead of at once",
     );
 }
 

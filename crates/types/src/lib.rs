@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`identifier`] | the account name that routes |
 //! | [`protocol`] | the protocols and their names |
-//! | [`network`] | the client network that limits count by |
+//! | [`network`] | networks in the configuration, and the network that counts as one client |
 //! | [`session_id`] | the random id that names a session everywhere |
 //! | [`secret`] | bytes that wipe themselves and never print |
 //! | [`fault`] | why a connection to a backend failed, and who is to blame |

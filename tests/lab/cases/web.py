@@ -78,6 +78,13 @@ class Web(Case):
         self.made(late)
         return may_go
 
+    def sent_for(self, talk):
+        """The bytes that both sides received for the client of `talk`, one item for each connection.
+
+        The PROXY header names the client, so a late request of another test is not among them.
+        """
+        return [data for recorder in self.backends.told.values() for data in recorder.received_for(talk.source)]
+
     def side_of(self, answer):
         self.assertEqual(answer.status, 200, answer)
         return answer.json()["side"]

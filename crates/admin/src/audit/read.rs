@@ -4,11 +4,16 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use api::audit::{Page, Record};
+use api::audit::{AuditPage, AuditRecord};
 
-/// At most `limit` records with a number up to `from`.
-pub(super) fn page(path: &Path, older_files: usize, from: Option<u64>, limit: usize) -> io::Result<Page> {
-    let mut page = Page::default();
+/// Returns at most `limit` records with a number up to `from`.
+pub(super) fn page(
+    path: &Path,
+    older_files: usize,
+    from: Option<u64>,
+    limit: usize,
+) -> io::Result<AuditPage> {
+    let mut page = AuditPage::default();
     for file in files(path, older_files) {
         let Some(text) = content(&file)? else { continue };
         for record in records(&text).filter(|record| from.is_none_or(|from| record.seq <= from)) {
@@ -22,12 +27,12 @@ pub(super) fn page(path: &Path, older_files: usize, from: Option<u64>, limit: us
     Ok(page)
 }
 
-/// The number of the newest record; 0 when there is none.
+/// Returns the number of the newest record; 0 when there is none.
 pub(super) fn last_seq(path: &Path, older_files: usize) -> io::Result<u64> {
     Ok(page(path, older_files, None, 1)?.records.first().map_or(0, |record| record.seq))
 }
 
-/// Whether the file is empty, or its last line has an end.
+/// Returns whether the file is empty or ends with a line end.
 pub(super) fn ends_whole(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     if file.seek(SeekFrom::End(0))? == 0 {
@@ -51,7 +56,7 @@ fn files(path: &Path, older_files: usize) -> impl Iterator<Item = PathBuf> {
     std::iter::once(path.to_owned()).chain(older)
 }
 
-/// A whole file, whose size the writer bounds; `None` where there is none.
+/// Returns the content of a file, whose size the writer bounds; `None` if there is no file.
 fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(text) => Ok(Some(text)),
@@ -60,7 +65,7 @@ fn content(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Its records, the last first. Lines that a crash cut short are passed over.
-fn records(text: &[u8]) -> impl Iterator<Item = Record> {
+/// Returns the records in `text`, the last first. Incomplete lines are skipped.
+fn records(text: &[u8]) -> impl Iterator<Item = AuditRecord> {
     text.rsplit(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
 }

@@ -1,7 +1,7 @@
 use super::*;
 
-fn act(subject: &str) -> Act {
-    Act::to_account("mapping.set", subject).before("old")
+fn action(subject: &str) -> Action {
+    Action::to_account("mapping.set", subject).before("old")
 }
 
 fn open(folder: &tempfile::TempDir, max_bytes: u64) -> Audit {
@@ -12,7 +12,7 @@ fn actor() -> Actor {
     Actor::Token { address: "::ffff:192.0.2.7".parse().expect("address"), name: Some("jane".to_owned()) }
 }
 
-fn seqs(page: &Page) -> Vec<u64> {
+fn seqs(page: &AuditPage) -> Vec<u64> {
     page.records.iter().map(|record| record.seq).collect()
 }
 
@@ -21,8 +21,8 @@ async fn records_are_numbered_across_restarts_and_paged_from_the_newest() {
     let folder = tempfile::tempdir().expect("a folder");
     for round in 0..3 {
         let audit = open(&folder, MAX_BYTES);
-        audit.record(&actor(), act(&format!("alice{round}")), "ok").await;
-        audit.record(&Actor::Signal, act("x"), "422").await;
+        audit.record(&actor(), action(&format!("alice{round}")), "ok").await;
+        audit.record(&Actor::Signal, action("x"), "422").await;
     }
     let audit = open(&folder, MAX_BYTES);
     let page = audit.page(None, 4).await.expect("a page");
@@ -39,7 +39,7 @@ async fn files_are_rotated_and_the_oldest_goes() {
     let folder = tempfile::tempdir().expect("a folder");
     let audit = open(&folder, 1_000);
     for _ in 0..100 {
-        audit.record(&Actor::Signal, act(&"a".repeat(100)), "ok").await;
+        audit.record(&Actor::Signal, action(&"a".repeat(100)), "ok").await;
     }
     let sizes: Vec<u64> = std::fs::read_dir(folder.path())
         .expect("a folder")
@@ -54,33 +54,33 @@ async fn files_are_rotated_and_the_oldest_goes() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_cut_short_harms_no_other() {
+async fn an_incomplete_line_does_not_damage_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let audit = open(&folder, MAX_BYTES);
-    audit.record(&Actor::Signal, act("a"), "ok").await;
+    audit.record(&Actor::Signal, action("a"), "ok").await;
     let mut file = append_to(audit.path()).expect("the file");
     file.write_all(b"{\"seq\":2,\"time\":\"20").expect("half a line");
     let audit = open(&folder, MAX_BYTES);
-    audit.record(&Actor::Signal, act("b"), "ok").await;
+    audit.record(&Actor::Signal, action("b"), "ok").await;
     assert_eq!(seqs(&audit.page(None, 9).await.expect("a page")), [2, 1]);
 }
 
 #[tokio::test]
-async fn what_strangers_send_is_bounded_and_stays_in_its_line() {
+async fn members_are_bounded_and_stay_on_their_line() {
     let folder = tempfile::tempdir().expect("a folder");
     let audit = open(&folder, MAX_BYTES);
-    audit.record(&actor(), act(&format!("a\n{{\"seq\":9}}\n{}", "ä".repeat(5_000))), "ok").await;
+    audit.record(&actor(), action(&format!("a\n{{\"seq\":9}}\n{}", "ä".repeat(5_000))), "ok").await;
     let page = audit.page(None, 9).await.expect("a page");
     assert_eq!(seqs(&page), [1]);
     assert!(page.records[0].subject.len() <= MAX_TEXT);
 }
 
-/// The folder is gone: the act goes on, and so does the next one.
+/// When the directory is gone, this action and the next one succeed all the same.
 #[tokio::test]
-async fn a_log_that_cannot_be_written_stops_nobody() {
+async fn a_log_that_cannot_be_written_stops_no_action() {
     let folder = tempfile::tempdir().expect("a folder");
     let audit = open(&folder, 1);
-    audit.record(&Actor::Signal, act("a"), "ok").await;
+    audit.record(&Actor::Signal, action("a"), "ok").await;
     std::fs::remove_dir_all(folder.path()).expect("it goes");
-    audit.record(&Actor::Signal, act("b"), "ok").await;
+    audit.record(&Actor::Signal, action("b"), "ok").await;
 }

@@ -1,4 +1,4 @@
-//! A moment in UTC, as RFC 3339 writes it.
+//! Formats a time in UTC as in RFC 3339.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,17 +1,20 @@
-//! `GET /audit`: the record of every act.
+//! `GET /audit`: the audit log.
 
-use api::audit::Page;
+use api::audit::AuditPage;
 use api::parameters::{FROM, LIMIT};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::failure::{Answer, Failure};
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::Shared;
 
-/// See the module's comment.
-pub(crate) async fn page(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Page>> {
+/// `GET /audit`.
+pub(crate) async fn page(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> CallResult<Json<AuditPage>> {
     let (from, limit) = parameters.only(&[FROM, LIMIT])?.page()?;
     let page = shared.audit.page(from, limit).await.map_err(|error| {
         let detail = format!("{} cannot be read: {error}", shared.audit.path().display());

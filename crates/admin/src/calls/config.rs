@@ -1,30 +1,30 @@
-//! `POST /config/reload`: the same as SIGHUP, with an answer.
+//! `POST /config/reload`: the same as SIGHUP, with a response.
 
-use api::act::ConfigReloaded;
+use api::action::ConfigReloaded;
 use axum::Json;
 use axum::extract::State;
 
-use crate::audit::Act;
-use crate::failure::{Answer, Failure};
+use crate::audit::Action;
+use crate::diagnostics;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
-use crate::remarks;
 use crate::shared::{Caller, Shared};
 
-/// See the module's comment.
+/// `POST /config/reload`.
 pub(crate) async fn reload(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<ConfigReloaded>> {
+) -> CallResult<Json<ConfigReloaded>> {
     parameters.only(&[])?;
     let outcome = match shared.app_handle.reload().await {
         Ok(reload) => Ok(Json(ConfigReloaded {
             restart_required: reload.restart_required,
-            warnings: remarks::of_configuration(&reload.warnings),
+            warnings: diagnostics::of_configuration(&reload.warnings),
         })),
         Err(error) => Err(Failure::from(error)),
     };
     let path = shared.plan().plan.path.display().to_string();
-    shared.record(&caller, Act::to("config.reload", path), &outcome).await;
+    shared.record(&caller, Action::to("config.reload", path), &outcome).await;
     outcome
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, BinaryHeap};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
-use api::act::{Delayed, Kicked};
+use api::action::{Delayed, Kicked};
 use api::parameters::{CLIENT, DESTINATION, FROM, IDENTIFIER, LIMIT, MAX_DELAY_SECONDS, PROTOCOL, SECONDS};
-use api::state::{Connection, Connections};
+use api::status::{Connection, Connections};
 use axum::Json;
 use axum::extract::State;
 use control::{Control, Order, SessionFilter};
@@ -15,8 +15,8 @@ use sessions::{Registry, SessionInfo};
 use tokio::time::{Instant, timeout_at};
 
 use super::filter;
-use crate::audit::Act;
-use crate::failure::{Answer, Failure};
+use crate::audit::Action;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::{Caller, Shared};
 
@@ -25,20 +25,23 @@ use crate::shared::{Caller, Shared};
 const KICK_WAIT: Duration = Duration::from_secs(8);
 
 /// `GET /connections`.
-pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Connections>> {
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> CallResult<Json<Connections>> {
     let parameters = parameters.only(&[IDENTIFIER, DESTINATION, CLIENT, PROTOCOL, FROM, LIMIT])?;
     let filter = filter::session_filter(&shared, &parameters)?;
     let (from, limit) = parameters.page()?;
     Ok(Json(page(&shared.registry(), from.unwrap_or(0), limit, |session| filter.lists(session))))
 }
 
-/// `POST /connections/kick`: from the answer on, no session that matched is on its old destination (or `ending` says how
+/// `POST /connections/kick`: once it is answered, no session that matched is on its old destination (or `ending` says how
 /// many are still closing), and no login that was under way ends up there.
 pub(crate) async fn kick(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Kicked>> {
+) -> CallResult<Json<Kicked>> {
     let parameters = parameters.only(&[IDENTIFIER, DESTINATION, CLIENT])?;
     let filter = filter::session_filter(&shared, &parameters)?;
     if filter.is_empty() {
@@ -46,19 +49,19 @@ pub(crate) async fn kick(
         return Err(Failure::bad_request(detail));
     }
     let kicked = kick_and_wait(&shared.control(), filter).await?;
-    let act =
-        Act::to_account("connections.kick", subject(&parameters)).after(format!("{} kicked", kicked.kicked));
+    let action = Action::to_account("connections.kick", subject(&parameters))
+        .after(format!("{} kicked", kicked.kicked));
     let outcome = Ok(Json(kicked));
-    shared.record(&caller, act, &outcome).await;
+    shared.record(&caller, action, &outcome).await;
     outcome
 }
 
 /// Kicks, and waits for the sessions to end.
-async fn kick_and_wait(control: &Control, filter: SessionFilter) -> Answer<Kicked> {
+async fn kick_and_wait(control: &Control, filter: SessionFilter) -> CallResult<Kicked> {
     let deadline = Instant::now() + KICK_WAIT;
     let kicked = control.execute(Order::Kick(filter)).await?.kicked();
-    // The count below says whether all of them have left.
-    let _ = timeout_at(deadline, kicked.ending.gone()).await;
+    // `ending.count()` below reports those that have not left.
+    let _ = timeout_at(deadline, kicked.ending.all_left()).await;
     Ok(Kicked { kicked: kicked.counts.sessions, logins: kicked.counts.logins, ending: kicked.ending.count() })
 }
 
@@ -67,16 +70,17 @@ pub(crate) async fn delay(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Delayed>> {
+) -> CallResult<Json<Delayed>> {
     let parameters = parameters.only(&[IDENTIFIER, SECONDS])?;
     let identifier = parameters.required(IDENTIFIER)?;
     let seconds = clamped(parameters.required(SECONDS)?)?;
     let normalized = shared.account(identifier)?;
     let delay = Duration::from_secs(seconds);
     shared.control().execute(Order::Delay { account: normalized.as_str().into(), delay }).await?;
-    let act = Act::to_account("connections.delay", normalized.as_str()).after(format!("{seconds} seconds"));
+    let action =
+        Action::to_account("connections.delay", normalized.as_str()).after(format!("{seconds} seconds"));
     let outcome = Ok(Json(Delayed { identifier: identifier.to_owned(), normalized, seconds }));
-    shared.record(&caller, act, &outcome).await;
+    shared.record(&caller, action, &outcome).await;
     outcome
 }
 
@@ -114,8 +118,8 @@ fn connection(info: &SessionInfo) -> Connection {
     }
 }
 
-/// Any integer, whatever its size, as a delay that has an effect.
-fn clamped(text: &str) -> Answer<u64> {
+/// Parses an integer of any size, and clamps it to the delays that are possible.
+fn clamped(text: &str) -> CallResult<u64> {
     let (is_negative, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
@@ -130,7 +134,7 @@ fn clamped(text: &str) -> Answer<u64> {
     Ok(if is_negative { 0 } else { value })
 }
 
-/// What was asked for, for the record.
+/// Returns the parameters for the audit log.
 fn subject(parameters: &Parameters) -> String {
     let given = |name| parameters.optional(name).map(|value| (name, value));
     match (given(IDENTIFIER), given(DESTINATION), given(CLIENT)) {

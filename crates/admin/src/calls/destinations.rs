@@ -1,10 +1,10 @@
-//! How the destinations are doing, and forgetting how they did.
+//! The health of the destinations, and its reset.
 
 use std::time::UNIX_EPOCH;
 
-use api::act::Reset;
+use api::action::DestinationReset;
 use api::parameters::DESTINATION;
-use api::state::{Destination, Destinations, Leg};
+use api::status::{Destination, Destinations, Leg};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,20 +13,23 @@ use runtime::ActivePlan;
 use types::protocol::Protocol;
 use upstream::Backend;
 
-use super::census::Census;
-use crate::audit::Act;
-use crate::failure::{Answer, Failure};
+use super::session_totals::SessionTotals;
+use crate::audit::Action;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::{Caller, Shared};
 
 /// `GET /destinations`.
-pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Destinations>> {
+pub(crate) async fn list(
+    State(shared): State<Shared>,
+    parameters: Parameters,
+) -> CallResult<Json<Destinations>> {
     parameters.only(&[])?;
     let active = shared.plan();
-    let census = Census::take(&shared.registry());
+    let totals = SessionTotals::count(&shared.registry());
     let destination = |(name, backend): (&Name, &std::sync::Arc<Backend>)| Destination {
         is_default: *name == active.plan.routing.default,
-        sessions: census.by_destination.get(&**name).copied().unwrap_or(0),
+        sessions: totals.by_destination.get(&**name).copied().unwrap_or(0),
         ..of(name, backend)
     };
     Ok(Json(Destinations { destinations: active.backends.iter().map(destination).collect() }))
@@ -37,29 +40,29 @@ pub(crate) async fn reset(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Reset>> {
+) -> CallResult<Json<DestinationReset>> {
     let parameters = parameters.only(&[DESTINATION])?;
     let name = parameters.required(DESTINATION)?;
     let active = shared.plan();
     let outcome = match active.backends.get(name) {
         Some(backend) => {
             Protocol::ALL.into_iter().for_each(|protocol| backend.health(protocol).reset());
-            Ok(Json(Reset { destination: name.to_owned() }))
+            Ok(Json(DestinationReset { destination: name.to_owned() }))
         }
         None => Err(undeclared(&active, name)),
     };
-    shared.record(&caller, Act::to("destination.reset", name), &outcome).await;
+    shared.record(&caller, Action::to("destination.reset", name), &outcome).await;
     outcome
 }
 
-/// What a name that no destination has is answered with.
+/// Returns the error for a name that no destination has.
 pub(super) fn undeclared(active: &ActivePlan, name: &str) -> Failure {
     let names: Vec<&str> = active.plan.destinations.keys().map(|name| &**name).collect();
-    let detail = format!("{name:?} is no declared destination; declared are: {}", names.join(", "));
+    let detail = format!("{name:?} is not a declared destination; expected one of: {}", names.join(", "));
     Failure::new(StatusCode::NOT_FOUND, detail)
 }
 
-/// A destination with the numbers of its worst leg.
+/// Returns a destination with the numbers of its worst leg.
 fn of(name: &Name, backend: &Backend) -> Destination {
     let mut found = Destination { destination: name.to_string(), ..Destination::default() };
     for protocol in Protocol::ALL {

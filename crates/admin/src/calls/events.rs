@@ -1,13 +1,14 @@
 //! `GET /events`: server-sent events for a dashboard.
 //!
-//! Each stream looks once a second and tells what has changed: how many sessions, which legs are down. It never
-//! tells of single accounts, and a reader that does not keep up misses steps, not memory.
+//! Each stream checks once a second and sends what has changed: the number of sessions, and which legs are down. What must
+//! never happen here: an event about a single account, or a slow reader that makes a queue grow. It misses intermediate
+//! states instead.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::event::{Event, Health, Sessions};
+use api::event::{LegHealth, SessionCounts, StatusEvent};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,33 +23,33 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use types::protocol::Protocol;
 
-use super::census::Census;
-use crate::failure::{Answer, Failure};
+use super::session_totals::SessionTotals;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::Shared;
 
-/// What a reader knows so far.
+/// The state that a reader has been sent.
 #[derive(Debug, Default)]
-struct Known {
-    sessions: Option<Sessions>,
-    /// Legs that are down, with what broke them.
+struct Sent {
+    sessions: Option<SessionCounts>,
+    /// Legs that are down, with their last failure.
     down: BTreeMap<(String, &'static str), Option<String>>,
 }
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
-/// After that long without news a comment is sent: a reader, or its balancer, that is gone shows then.
-const STILL_HERE: Duration = Duration::from_secs(15);
+/// The interval between two checks.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// After this time without an event a comment is sent, so that a closed connection is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// See the module's comment.
-pub(crate) async fn stream(State(shared): State<Shared>, parameters: Parameters) -> Answer<Response> {
+/// `GET /events`.
+pub(crate) async fn stream(State(shared): State<Shared>, parameters: Parameters) -> CallResult<Response> {
     parameters.only(&[])?;
     let permit = Arc::clone(&shared.streams).try_acquire_owned().map_err(|_| {
-        let detail = "as many streams of events are open as may be at once; close one";
+        let detail = "the limit of concurrent streams of events is reached; close one";
         Failure::later(StatusCode::SERVICE_UNAVAILABLE, 5, detail)
     })?;
     let (sender, body) = Channel::<Bytes>::new(1);
-    // With its reader the stream gives its place back, and not only when there is something to tell.
+    // The permit is returned as soon as the reader disconnects, not only at the next event.
     let gone = CancellationToken::new();
     let reader = gone.clone().drop_guard();
     let body = body.map_frame(move |frame| {
@@ -59,25 +60,25 @@ pub(crate) async fn stream(State(shared): State<Shared>, parameters: Parameters)
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::new(body)).into_response())
 }
 
-/// Tells until the reader is gone.
+/// Sends events until the reader disconnects.
 async fn publish(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemaphorePermit) {
-    let mut known = Known::default();
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last_word = Instant::now();
+    let mut sent = Sent::default();
+    let mut checks = interval(CHECK_INTERVAL);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last_sent_at = Instant::now();
     loop {
-        looks.tick().await;
+        checks.tick().await;
         let mut text = String::new();
-        for event in known.news(&shared.plan(), &shared.registry()) {
-            // Plain data: it cannot fail, and it has no line breaks.
+        for event in sent.update(&shared.plan(), &shared.registry()) {
+            // Serializing plain data cannot fail, and JSON has no line breaks.
             let data = serde_json::to_string(&event).unwrap_or_default();
             text.extend(["event: ", event.name(), "\ndata: ", &data, "\n\n"]);
         }
-        if text.is_empty() && last_word.elapsed() >= STILL_HERE {
+        if text.is_empty() && last_sent_at.elapsed() >= KEEP_ALIVE {
             text.push_str(":\n\n");
         }
         if !text.is_empty() {
-            last_word = Instant::now();
+            last_sent_at = Instant::now();
             if sender.send_data(Bytes::from(text)).await.is_err() {
                 break;
             }
@@ -86,34 +87,35 @@ async fn publish(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemapho
     drop(permit);
 }
 
-// === impl Known ===
+// === impl Sent ===
 
-impl Known {
-    /// What is different from what is known, which it is from then on.
-    fn news(&mut self, active: &ActivePlan, registry: &Registry) -> Vec<Event> {
-        let mut news = Vec::new();
-        let Census { sessions, by_protocol, by_destination } = Census::take(registry);
-        let sessions = Sessions { sessions, logins: registry.counts().logins, by_protocol, by_destination };
+impl Sent {
+    /// Returns the changes since the last call.
+    fn update(&mut self, active: &ActivePlan, registry: &Registry) -> Vec<StatusEvent> {
+        let mut changes = Vec::new();
+        let SessionTotals { sessions, by_protocol, by_destination } = SessionTotals::count(registry);
+        let sessions =
+            SessionCounts { sessions, logins: registry.counts().logins, by_protocol, by_destination };
         if self.sessions.as_ref() != Some(&sessions) {
             self.sessions = Some(sessions.clone());
-            news.push(Event::Sessions(sessions));
+            changes.push(StatusEvent::Sessions(sessions));
         }
         let down = down(active);
         let event = |(destination, protocol): &(String, &str), down, last_error: Option<&String>| {
             let destination = destination.clone();
             let protocol = (*protocol).to_owned();
-            Event::Health(Health { destination, protocol, down, last_error: last_error.cloned() })
+            StatusEvent::Health(LegHealth { destination, protocol, down, last_error: last_error.cloned() })
         };
-        news.extend(
+        changes.extend(
             down.iter()
                 .filter(|(leg, _)| !self.down.contains_key(leg))
                 .map(|(leg, error)| event(leg, true, error.as_ref())),
         );
-        news.extend(
+        changes.extend(
             self.down.keys().filter(|leg| !down.contains_key(leg)).map(|leg| event(leg, false, None)),
         );
         self.down = down;
-        news
+        changes
     }
 }
 

@@ -1,6 +1,6 @@
-//! One account's mapping, and what is cached of it.
+//! The mapping of one account, and the cache.
 
-use api::act::Invalidated;
+use api::action::Invalidated;
 use api::mapping::{Mapping, Reloaded, Removed, Stored};
 use api::parameters::{DESTINATION, FROM, IDENTIFIER, LIMIT};
 use axum::Json;
@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use control::Order;
 
 use super::transfer;
-use crate::audit::Act;
-use crate::failure::{Answer, Failure};
+use crate::audit::Action;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::{Caller, Shared};
 
@@ -20,7 +20,7 @@ pub(crate) async fn get(
     State(shared): State<Shared>,
     headers: HeaderMap,
     parameters: Parameters,
-) -> Answer<Response> {
+) -> CallResult<Response> {
     let parameters = parameters.only(&[IDENTIFIER, FROM, LIMIT])?;
     let (from, limit) = parameters.page()?;
     if let Some(identifier) = parameters.optional(IDENTIFIER) {
@@ -32,7 +32,7 @@ pub(crate) async fn get(
     Ok(Json(transfer::page(&shared, from, limit).await?).into_response())
 }
 
-async fn one(shared: &Shared, identifier: &str) -> Answer<Mapping> {
+async fn one(shared: &Shared, identifier: &str) -> CallResult<Mapping> {
     let normalized = shared.normalized(identifier)?;
     let resolution = shared.router().resolve(&normalized).await;
     Ok(Mapping {
@@ -50,7 +50,7 @@ pub(crate) async fn set(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Stored>> {
+) -> CallResult<Json<Stored>> {
     let parameters = parameters.only(&[IDENTIFIER, DESTINATION])?;
     let identifier = parameters.required(IDENTIFIER)?;
     let destination = parameters.required(DESTINATION)?;
@@ -67,8 +67,8 @@ pub(crate) async fn set(
         })),
         Err(error) => Err(Failure::from(error)),
     };
-    let act = Act::to_account("mapping.set", normalized).before(previous).after(destination);
-    shared.record(&caller, act, &outcome).await;
+    let action = Action::to_account("mapping.set", normalized).before(previous).after(destination);
+    shared.record(&caller, action, &outcome).await;
     outcome
 }
 
@@ -77,7 +77,7 @@ pub(crate) async fn remove(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Removed>> {
+) -> CallResult<Json<Removed>> {
     let parameters = parameters.only(&[IDENTIFIER])?;
     let identifier = parameters.required(IDENTIFIER)?;
     let normalized = shared.normalized(identifier)?;
@@ -94,8 +94,8 @@ pub(crate) async fn remove(
         })),
         Err(error) => Err(Failure::from(error)),
     };
-    let act = Act::to_account("mapping.remove", normalized).before(previous).after(destination);
-    shared.record(&caller, act, &outcome).await;
+    let action = Action::to_account("mapping.remove", normalized).before(previous).after(destination);
+    shared.record(&caller, action, &outcome).await;
     outcome
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn reload(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Reloaded>> {
+) -> CallResult<Json<Reloaded>> {
     parameters.only(&[])?;
     let outcome = match shared.control().execute(Order::Reload).await {
         Ok(executed) => {
@@ -114,41 +114,41 @@ pub(crate) async fn reload(
         }
         Err(error) => Err(Failure::from(error)),
     };
-    shared.record(&caller, Act::to("mapping.reload", ""), &outcome).await;
+    shared.record(&caller, Action::to("mapping.reload", ""), &outcome).await;
     outcome
 }
 
-/// `POST /cache/invalidate`: one account's answer, or all.
+/// `POST /cache/invalidate`: drops one account's cached answer, or all.
 pub(crate) async fn invalidate(
     State(shared): State<Shared>,
     caller: Caller,
     parameters: Parameters,
-) -> Answer<Json<Invalidated>> {
+) -> CallResult<Json<Invalidated>> {
     let parameters = parameters.only(&[IDENTIFIER])?;
     let normalized = match parameters.optional(IDENTIFIER) {
         Some(identifier) => Some(shared.normalized(identifier)?),
         None => None,
     };
     let order;
-    let act;
+    let action;
     match &normalized {
         Some(key) => {
             order = Order::Invalidate(vec![key.as_str().into()]);
-            act = Act::to_account("cache.invalidate", key.clone());
+            action = Action::to_account("cache.invalidate", key.clone());
         }
         None => {
             order = Order::Flush;
-            act = Act::to("cache.invalidate", "all");
+            action = Action::to("cache.invalidate", "all");
         }
     }
     shared.control().execute(order).await?;
     let outcome = Ok(Json(Invalidated { normalized }));
-    shared.record(&caller, act, &outcome).await;
+    shared.record(&caller, action, &outcome).await;
     outcome
 }
 
-/// An entry for a whole domain that nothing would look up is a move that does not happen.
-fn may_be_a_domain(shared: &Shared, normalized: &str) -> Answer<()> {
+/// Refuses an entry for a whole domain if such entries are not looked up: it would have no effect.
+fn may_be_a_domain(shared: &Shared, normalized: &str) -> CallResult<()> {
     if !normalized.starts_with('@') || shared.plan().plan.mapping.domains {
         return Ok(());
     }

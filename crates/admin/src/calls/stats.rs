@@ -1,6 +1,6 @@
-//! Numbers: `GET /stats` for people and scripts, `GET /metrics` for Prometheus.
+//! Statistics: `GET /stats` for people and scripts, `GET /metrics` for Prometheus.
 
-use api::state::{Channel, Node, Stats};
+use api::status::{Channel, Node, Stats};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,17 +8,17 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use cluster::{self, Bus};
 
-use super::census::Census;
-use crate::failure::{Answer, Failure};
+use super::session_totals::SessionTotals;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::Shared;
 
 /// `GET /stats`.
-pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) -> Answer<Json<Stats>> {
+pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) -> CallResult<Json<Stats>> {
     parameters.only(&[])?;
     let router = shared.router().stats();
     let registry = shared.registry();
-    let census = Census::take(&registry);
+    let totals = SessionTotals::count(&registry);
     let bus = shared.control().bus().clone();
     let by_listener: std::collections::BTreeMap<_, _> =
         shared.app_handle.listeners().into_iter().map(|(name, count)| (name.to_string(), count)).collect();
@@ -28,16 +28,16 @@ pub(crate) async fn stats(State(shared): State<Shared>, parameters: Parameters) 
         hit_rate_pct: rate(router.hits, router.misses),
         cache_entries: router.cache_entries,
         active_connections: by_listener.values().sum(),
-        sessions: census.sessions,
+        sessions: totals.sessions,
         logins: registry.counts().logins,
         store_errors: router.store_errors,
-        mapped: shared.router().census().map(|census| {
-            census.into_iter().map(|(destination, entries)| (destination.to_string(), entries)).collect()
+        mapped: shared.router().entries_by_destination().map(|counts| {
+            counts.into_iter().map(|(destination, entries)| (destination.to_string(), entries)).collect()
         }),
         draining: shared.app_handle.is_draining(),
         by_listener,
-        by_protocol: census.by_protocol,
-        by_destination: census.by_destination,
+        by_protocol: totals.by_protocol,
+        by_destination: totals.by_destination,
         nodes: bus.nodes().iter().map(node).collect(),
         channel: channel(&bus),
         uptime_seconds: shared.began.elapsed().as_secs(),
@@ -68,14 +68,14 @@ fn channel(from: &Bus) -> Channel {
 }
 
 /// `GET /metrics`.
-pub(crate) async fn metrics(State(shared): State<Shared>) -> Answer<Response> {
+pub(crate) async fn metrics(State(shared): State<Shared>) -> CallResult<Response> {
     match shared.app_handle.metrics() {
         Some((media, text)) => Ok(([(CONTENT_TYPE, media)], text).into_response()),
-        None => Err(Failure::new(StatusCode::NOT_FOUND, "this build keeps no metrics: see GET /stats")),
+        None => Err(Failure::new(StatusCode::NOT_FOUND, "this build has no metrics; see GET /stats")),
     }
 }
 
-/// Hits of all lookups, in per cent with two places.
+/// Returns the share of hits in all lookups, in per cent with two decimal places.
 fn rate(hits: u64, misses: u64) -> f64 {
     let all = u128::from(hits) + u128::from(misses);
     if all == 0 {

@@ -1,6 +1,6 @@
 //! Many mappings at once: pages, export and import.
 
-use api::mapping::{Entry, Imported, Page, TSV};
+use api::mapping::{Imported, MappingEntry, MappingPage, TSV};
 use api::parameters::DRY_RUN;
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -16,20 +16,20 @@ use mapping::{Change, Router, Rules};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::audit::Act;
-use crate::failure::{Answer, Failure};
+use crate::audit::Action;
+use crate::diagnostics;
+use crate::failure::{CallResult, Failure};
 use crate::parameters::{Parameters, read};
-use crate::remarks;
 use crate::shared::{Caller, Shared};
 
-/// Bytes of an import: a few million lines. More accounts than that live in SQL or Redis, which have tools.
+/// The most bytes of an import: a few million lines. More accounts than that are kept in SQL or Redis, which have tools.
 const MAX_IMPORT: usize = 128 << 20;
-/// How long an import's body may take to come.
+/// How long receiving an import's body may take.
 const IMPORT_TIME: Duration = Duration::from_secs(300);
-/// Pieces of an export that wait for a slow reader.
+/// The most parts of an export that wait for a slow reader.
 const EXPORT_AHEAD: usize = 2;
 
-/// Whether the caller wants lines rather than JSON.
+/// Returns whether the client accepts lines rather than JSON.
 pub(super) fn wants_text(headers: &HeaderMap) -> bool {
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepts
@@ -37,21 +37,21 @@ pub(super) fn wants_text(headers: &HeaderMap) -> bool {
         .any(|media| media.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(TSV))
 }
 
-/// One page of the entries.
-pub(super) async fn page(shared: &Shared, from: Option<u64>, limit: usize) -> Answer<Page> {
+/// Returns one page of the entries.
+pub(super) async fn page(shared: &Shared, from: Option<u64>, limit: usize) -> CallResult<MappingPage> {
     let listing = shared.router().list(from.unwrap_or(0), limit).await?;
-    let entry = |entry: mapping::store::Entry| Entry {
+    let entry = |entry: mapping::store::Entry| MappingEntry {
         identifier: entry.identifier.to_string(),
         destination: entry.destination.to_string(),
     };
-    Ok(Page { mappings: listing.entries.into_iter().map(entry).collect(), next: listing.next })
+    Ok(MappingPage { mappings: listing.entries.into_iter().map(entry).collect(), next: listing.next })
 }
 
-/// All entries, as lines that an import, or a mapping file, takes.
-pub(super) async fn export(shared: &Shared) -> Answer<Response> {
+/// Returns all entries, as lines for an import or a mapping file.
+pub(super) async fn export(shared: &Shared) -> CallResult<Response> {
     let permit = bulk(shared)?;
     let router = shared.router();
-    // The first page before the status: a store that cannot be asked is an error and not an empty file.
+    // The first page is read before the status is sent: an unreachable store is an error and not an empty file.
     let first = router.list(0, MAX_PAGE).await?;
     let (sender, body) = Channel::<Bytes, axum::Error>::new(EXPORT_AHEAD);
     tokio::spawn(send_all(router, first, sender, permit));
@@ -77,8 +77,8 @@ async fn send_all(
         match router.list(next, MAX_PAGE).await {
             Ok(page) => listing = page,
             Err(error) => {
-                tracing::warn!(%error, "an export broke off");
-                // Breaks the connection off too: a part must not be taken for the whole.
+                tracing::warn!(%error, "an export was aborted");
+                // Aborts the connection too, so that a part is not taken for the whole.
                 return sender.abort(axum::Error::new(error));
             }
         }
@@ -91,7 +91,7 @@ pub(crate) async fn import(
     State(shared): State<Shared>,
     caller: Caller,
     request: Request,
-) -> Answer<Json<Imported>> {
+) -> CallResult<Json<Imported>> {
     let query = request.uri().query().unwrap_or_default();
     let is_dry = Parameters::of_query(query)?.only(&[DRY_RUN])?.flag(DRY_RUN)?;
     let _permit = bulk(&shared)?;
@@ -101,8 +101,8 @@ pub(crate) async fn import(
     let table = match parsed.map_err(|_| interrupted())? {
         Ok(table) => table,
         Err(bad) => {
-            let detail = format!("nothing was imported, since {} lines are wrong: {bad}", bad.count());
-            let problems = remarks::of_lines("body", &bad);
+            let detail = format!("{} of the lines are wrong, so nothing was imported: {bad}", bad.count());
+            let problems = diagnostics::of_lines("body", &bad);
             return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with(problems));
         }
     };
@@ -115,16 +115,16 @@ pub(crate) async fn import(
         Ok(executed) => Ok(Json(Imported { entries, changed: executed.changed(), dry_run: false })),
         Err(error) => Err(Failure::from(error)),
     };
-    let mut act = Act::to("mapping.import", format!("{entries} entries"));
+    let mut action = Action::to("mapping.import", format!("{entries} entries"));
     if let Ok(Json(imported)) = &outcome {
-        act = act.after(format!("{} changed", imported.changed));
+        action = action.after(format!("{} changed", imported.changed));
     }
-    shared.record(&caller, act, &outcome).await;
+    shared.record(&caller, action, &outcome).await;
     outcome
 }
 
-/// Entries of `table` that the store has as they are.
-async fn same(router: &Router, table: &Table) -> Answer<usize> {
+/// Returns how many entries of `table` the store already has.
+async fn same(router: &Router, table: &Table) -> CallResult<usize> {
     let mut same = 0;
     let mut from = 0;
     loop {
@@ -148,9 +148,9 @@ fn changes(table: &Table) -> Vec<Change> {
     listing.entries.into_iter().map(change).collect()
 }
 
-fn bulk(shared: &Shared) -> Answer<OwnedSemaphorePermit> {
+fn bulk(shared: &Shared) -> CallResult<OwnedSemaphorePermit> {
     std::sync::Arc::clone(&shared.bulk).try_acquire_owned().map_err(|_| {
-        let detail = "as many imports and exports are under way as may be at once; try again";
+        let detail = "the limit of concurrent imports and exports is reached; try again";
         Failure::later(StatusCode::SERVICE_UNAVAILABLE, 5, detail)
     })
 }

@@ -32,7 +32,7 @@ export async function ask(method, path, parameters = {}) {
   try {
     answer = await response.json();
   } catch {
-    throw new Problem(0, "The proxy's answer broke off. Look again before doing it again.");
+    throw new Problem(0, "The response of the proxy was cut off. Check the state before you repeat the action.");
   }
   // Whoever has signed out meanwhile leaves nothing behind for the next.
   if (used !== token) throw new Problem(0, "Signed out.");

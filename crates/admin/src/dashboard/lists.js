@@ -27,7 +27,7 @@ export async function showSessions() {
     cell(bytes(one.bytes_to_backend), "number"),
     cell(bytes(one.bytes_to_client), "number"),
   ]);
-  fill(byId("sessions"), ["Account", "Protocol", "Client", "Destination", "#For", "#Sent", "#Received"], rows, "There are none.");
+  fill(byId("sessions"), ["Account", "Protocol", "Client", "Destination", "#Duration", "#Sent", "#Received"], rows, "None.");
   byId("sessions-more").textContent = page.next === undefined ? "" : `The oldest ${LIMIT}; the filter narrows them down.`;
 }
 
@@ -43,7 +43,7 @@ export async function showAudit() {
     cell([one.before, one.after].filter(word => word !== undefined).join(" → "), "stranger"),
     cell(one.result, one.result === "ok" ? "" : "bad"),
   ]);
-  fill(byId("audit"), ["When (UTC)", "Who", "From", "Act", "Whom", "What", "Result"], rows, "Nothing yet.");
+  fill(byId("audit"), ["Time (UTC)", "Requester", "Address", "Action", "Subject", "Change", "Result"], rows, "None.");
   byId("older").hidden = next === undefined;
   byId("older").dataset.from = next ?? "";
   byId("newest").hidden = from === undefined;

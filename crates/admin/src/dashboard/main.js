@@ -19,7 +19,7 @@ acting(byId("sign-in"), "submit", byId("sign-in-trouble"), async () => {
   const field = byId("token");
   const word = field.value.trim();
   // In a header, and not to be repeated in an error of the browser's.
-  if (!/^[\x21-\x7e]+$/.test(word)) throw new Error("A token has neither spaces nor letters beyond ASCII.");
+  if (!/^[\x21-\x7e]+$/.test(word)) throw new Error("A token contains only printable ASCII characters and no spaces.");
   setToken(word, byId("name").value.trim(), signOut);
   try {
     await ask("GET", "/stats");

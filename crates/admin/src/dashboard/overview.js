@@ -47,7 +47,7 @@ function table(destinations, mapped) {
     cell(latency(destination.protocols), "number"),
     cell(destination.down ? tryAgain(destination.destination) : ""),
   ]);
-  fill(byId("destinations"), ["Destination", "", "#Sessions", "#Mapped", "State", "#Latency", ""], rows, "There are none.");
+  fill(byId("destinations"), ["Destination", "", "#Sessions", "#Mapped", "State", "#Latency", ""], rows, "None.");
 }
 
 /** The protocols that something is wrong with, else how all of them are. */
@@ -67,7 +67,7 @@ function latency(protocols) {
 }
 
 function tryAgain(destination) {
-  const button = element("button", {type: "button"}, "Try it again now");
+  const button = element("button", {type: "button"}, "Reset failures");
   acting(button, "click", byId("trouble"), async () => {
     await ask("POST", "/destinations/reset", {destination});
     await showOverview();

@@ -2,18 +2,18 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn query(text: &str) -> Answer<Vec<(String, String)>> {
+fn query(text: &str) -> CallResult<Vec<(String, String)>> {
     Parameters::of_query(text).map(|parameters| parameters.given.into_iter().collect())
 }
 
-fn body(text: &str) -> Answer<Vec<(String, String)>> {
+fn body(text: &str) -> CallResult<Vec<(String, String)>> {
     let mut parameters = Parameters::default();
     parameters.add_body(text.as_bytes())?;
     Ok(parameters.given.into_iter().collect())
 }
 
 #[test]
-fn what_is_read() {
+fn parameters_are_read() {
     for (text, expected) in [
         ("", vec![]),
         ("&&", vec![]),
@@ -43,7 +43,7 @@ fn what_is_read() {
 }
 
 #[test]
-fn what_is_refused() {
+fn invalid_parameters_are_refused() {
     for text in ["a=1&a=1", "a=%", "a=%4", "a=%zz", "a=%ff", "%ff=a"] {
         assert_eq!(query(text).expect_err(text).status(), 400, "{text}");
     }
@@ -84,7 +84,7 @@ proptest! {
         let _ = Parameters::default().add_body(&bytes);
     }
 
-    /// What a client encodes is what the call gets.
+    /// A value that a client encodes reaches the call unchanged.
     #[test]
     fn any_value_survives(value in "\\PC{0,20}|.{0,20}") {
         let encoded: String = value.bytes().map(|byte| format!("%{byte:02X}")).collect();

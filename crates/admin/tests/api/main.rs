@@ -1,8 +1,8 @@
-//! The management API as its callers meet it: bytes over HTTPS.
+//! The management API over HTTPS.
 
 mod accounts;
-mod gate;
 mod published;
 mod shape;
 mod slow;
 mod support;
+mod token;

@@ -1,4 +1,4 @@
-//! What every answer has, whatever was asked; and the description, held against what answers.
+//! The properties of every response, and the description compared with the responses.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use crate::published::session;
-use crate::support::{Answer, Api, Ask, TOKEN};
+use crate::support::{Api, TOKEN, TestRequest, TestResponse};
 
 #[tokio::test]
 async fn unknown_paths_and_wrong_methods() {
@@ -28,7 +28,7 @@ async fn unknown_paths_and_wrong_methods() {
         "/api/v1/api/v1/stats",
         "//stats",
     ] {
-        api.ask(&format!("GET {path}")).await.problem(404);
+        api.call(&format!("GET {path}")).await.problem(404);
     }
     for (line, allow) in [
         ("POST /stats", "get,head"),
@@ -37,41 +37,41 @@ async fn unknown_paths_and_wrong_methods() {
         ("OPTIONS /api/v1/connections/kick", "post"),
         ("BREW /stats", "get,head"),
     ] {
-        let answer = api.ask(line).await;
+        let answer = api.call(line).await;
         answer.problem(405);
         assert_eq!(answer.header("allow"), Some(allow), "{line}");
     }
-    api.send(Ask::new("POST /healthz")).await.problem(405);
-    api.ask("GET /stats?colour=blue").await.problem(400);
+    api.send(TestRequest::new("POST /healthz")).await.problem(405);
+    api.call("GET /stats?colour=blue").await.problem(400);
 }
 
 #[tokio::test]
-async fn every_answer_has_its_headers() {
+async fn every_response_has_its_headers() {
     let api = Api::start().await;
-    for ask in [
-        Ask::new("GET /healthz"),
-        Ask::new("GET /stats"),
-        Ask::with_token("GET /stats"),
-        Ask::with_token("GET /x"),
+    for request in [
+        TestRequest::new("GET /healthz"),
+        TestRequest::new("GET /stats"),
+        TestRequest::with_token("GET /stats"),
+        TestRequest::with_token("GET /x"),
     ] {
-        let answer = api.send(ask).await;
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", ask.line);
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", ask.line);
+        let answer = api.send(request).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{}", request.line);
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{}", request.line);
     }
 }
 
-/// The files need no token, and hold nothing that is worth one; everything that they ask for does.
+/// The files contain no secret and need no token; every call that they make does.
 #[tokio::test]
 async fn the_dashboard_and_its_files() {
     let api = Api::start().await;
-    let root = api.send(Ask::new("GET /")).await;
+    let root = api.send(TestRequest::new("GET /")).await;
     assert_eq!((root.status, root.header("location")), (303, Some("/dashboard")));
-    let page = api.send(Ask::new("GET /dashboard")).await;
+    let page = api.send(TestRequest::new("GET /dashboard")).await;
     let is_reference = |attribute: &&str| attribute.starts_with("/dashboard/");
     let mut named: BTreeSet<String> = page.body.split('"').filter(is_reference).map(str::to_owned).collect();
     let mut seen = BTreeSet::from(["/dashboard".to_owned()]);
     while let Some(path) = named.pop_first() {
-        let answer = api.send(Ask::new(&format!("GET {path}"))).await;
+        let answer = api.send(TestRequest::new(&format!("GET {path}"))).await;
         assert_eq!(answer.status, 200, "{path}");
         for (header, part) in [
             ("content-security-policy", "default-src 'none'; script-src 'self'"),
@@ -96,32 +96,35 @@ async fn the_dashboard_and_its_files() {
 #[tokio::test]
 async fn metrics_are_text() {
     let api = Api::start().await;
-    let answer = api.ask("GET /metrics").await;
+    let answer = api.call("GET /metrics").await;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; version=0.0.4")));
     assert_eq!(answer.body, "pointsman_build_info 1\n");
 }
 
-/// Pages, export, and the way back through an import.
+/// Pages, export, and import of an export.
 #[tokio::test]
-async fn mappings_come_out_and_go_in_whole() {
+async fn an_export_can_be_imported() {
     let api = Api::start().await;
     let mut lines: Vec<String> = (0..25_000).map(|n| format!("user{n}@example.org\tnew\n")).collect();
     let body = lines.concat();
-    let import = Ask {
+    let import = TestRequest {
         headers: "Content-Type: text/tab-separated-values\r\n",
         body: &body,
-        ..Ask::with_token("POST /mappings/import")
+        ..TestRequest::with_token("POST /mappings/import")
     };
-    let dry = Ask { line: "POST /mappings/import?dry_run=true", ..import };
+    let dry = TestRequest { line: "POST /mappings/import?dry_run=true", ..import };
     let told = |changed, dry_run| json!({"entries": 25_000, "changed": changed, "dry_run": dry_run});
     assert_eq!(api.send(dry).await.json(), told(25_000, true));
     assert_eq!(api.mapping(), "# moved\nalice@example.org\tnew\n", "a dry run changes nothing");
     assert_eq!(api.send(import).await.json(), told(25_000, false));
-    let record = &api.ask("GET /audit?limit=1").await.json()["records"][0];
+    let record = &api.call("GET /audit?limit=1").await.json()["records"][0];
     assert_eq!((&record["subject"], &record["after"]), (&json!("25000 entries"), &json!("25000 changed")));
     assert_eq!(api.send(dry).await.json(), told(0, true));
 
-    let export = Ask { headers: "Accept: text/tab-separated-values\r\n", ..Ask::with_token("GET /mappings") };
+    let export = TestRequest {
+        headers: "Accept: text/tab-separated-values\r\n",
+        ..TestRequest::with_token("GET /mappings")
+    };
     let answer = api.send(export).await;
     assert_eq!(answer.header("content-type"), Some("text/tab-separated-values"));
     lines.insert(0, "alice@example.org\tnew\n".to_owned());
@@ -130,7 +133,8 @@ async fn mappings_come_out_and_go_in_whole() {
     let mut target = "GET /mappings?limit=10000".to_owned();
     let mut seen = 0;
     loop {
-        let page: api::mapping::Page = serde_json::from_value(api.ask(&target).await.json()).expect("a page");
+        let page: api::mapping::MappingPage =
+            serde_json::from_value(api.call(&target).await.json()).expect("a page");
         seen += page.mappings.len();
         let Some(next) = page.next else { break };
         target = format!("GET /mappings?limit=10000&from={next}");
@@ -141,20 +145,22 @@ async fn mappings_come_out_and_go_in_whole() {
 #[tokio::test]
 async fn an_import_with_a_wrong_line_imports_nothing() {
     let api = Api::start().await;
-    let import =
-        Ask { body: "bob new\ncarol nowhere\ndave\nbob old\n", ..Ask::with_token("POST /mappings/import") };
+    let import = TestRequest {
+        body: "bob new\ncarol nowhere\ndave\nbob old\n",
+        ..TestRequest::with_token("POST /mappings/import")
+    };
     let problem = api.send(import).await.problem(422);
     assert_eq!(problem.problems.iter().map(|remark| remark.line).collect::<Vec<_>>(), [2, 3, 4]);
     assert_eq!(api.mapping(), "# moved\nalice@example.org\tnew\n");
-    api.send(Ask { line: "POST /mappings/import?dry_run=yes", ..import }).await.problem(400);
+    api.send(TestRequest { line: "POST /mappings/import?dry_run=yes", ..import }).await.problem(400);
 }
 
-/// A stream of events: what there is, then what changes.
+/// A stream of events sends the current state first, then the changes.
 #[tokio::test]
-async fn events_tell_what_changes() {
+async fn events_report_changes() {
     let api = Api::start().await;
     let mut stream = api.connect(1).await.expect("a connection");
-    stream.write_all(Ask::with_token("GET /events").text("").as_bytes()).await.expect("it is read");
+    stream.write_all(TestRequest::with_token("GET /events").text("").as_bytes()).await.expect("it is read");
     let mut heard = String::new();
     let mut until = async |word: &str| {
         while !heard.contains(word) {
@@ -171,22 +177,25 @@ async fn events_tell_what_changes() {
 }
 
 #[tokio::test]
-async fn streams_of_events_have_a_bound() {
+async fn the_number_of_event_streams_is_bounded() {
     let api = Api::start().await;
     let mut open = Vec::new();
     for _ in 0..16 {
         let mut stream = api.connect(1).await.expect("a connection");
-        stream.write_all(Ask::with_token("GET /events").text("").as_bytes()).await.expect("it is read");
+        stream
+            .write_all(TestRequest::with_token("GET /events").text("").as_bytes())
+            .await
+            .expect("it is read");
         let mut first = [0; 15];
         stream.read_exact(&mut first).await.expect("an answer");
         assert_eq!(&first, b"HTTP/1.1 200 OK");
         open.push(stream);
     }
-    api.ask("GET /events").await.problem(503);
+    api.call("GET /events").await.problem(503);
     // A reader who leaves makes room at once: whoever loads the dashboard anew is not told to close something.
     drop(open.pop());
     let made_room = async {
-        while api.ask("HEAD /events").await.status == 503 {
+        while api.call("HEAD /events").await.status == 503 {
             tokio::task::yield_now().await;
         }
     };
@@ -196,12 +205,12 @@ async fn streams_of_events_have_a_bound() {
 }
 
 async fn description(api: &Api) -> Value {
-    api.ask("GET /openapi.json").await.json()
+    api.call("GET /openapi.json").await.json()
 }
 
-/// What is described answers, and what answers is described: path by path, method by method.
+/// Every described call exists, and every call is described: path by path, method by method.
 #[tokio::test]
-async fn the_description_is_that_of_what_answers() {
+async fn the_description_has_every_call() {
     let api = Api::start().await;
     let described: BTreeSet<(String, String)> = operations(&description(&api).await)
         .into_iter()
@@ -209,7 +218,7 @@ async fn the_description_is_that_of_what_answers() {
         .collect();
     let mut answering = BTreeSet::new();
     for path in described.iter().map(|(path, _)| path) {
-        let answer = api.ask(&format!("BREW {path}")).await;
+        let answer = api.call(&format!("BREW {path}")).await;
         let allowed = answer.header("allow").unwrap_or_else(|| panic!("{path}: {answer:?}"));
         for method in allowed.split(',').filter(|method| *method != "head") {
             answering.insert((path.clone(), method.to_ascii_uppercase()));
@@ -219,13 +228,13 @@ async fn the_description_is_that_of_what_answers() {
     assert_eq!(described.len(), 19, "the table of routes has as many rows");
 }
 
-/// Statuses and media types are those that are described, and so are the members of each answer.
+/// The statuses, media types and members of the responses are as described.
 #[tokio::test]
-async fn answers_are_as_described() {
+async fn responses_are_as_described() {
     let api = Api::start().await;
     let document = description(&api).await;
     let _session = session(&api, "carol@example.org", "old");
-    api.ask("PUT /mappings?identifier=zoe&destination=new").await.json();
+    api.call("PUT /mappings?identifier=zoe&destination=new").await.json();
     for (path, method, operation) in operations(&document) {
         if path == "/events" {
             continue;
@@ -233,13 +242,13 @@ async fn answers_are_as_described() {
         let query = example(&operation);
         for (query, token) in [(&*query, Some(TOKEN)), ("", Some(TOKEN)), ("?x=y", Some(TOKEN)), ("", None)] {
             let line = format!("{} {path}{query}", method.to_ascii_uppercase());
-            let answer = api.send(Ask { token, ..Ask::new(&line) }).await;
-            judge(&document, &operation, &line, &answer);
+            let answer = api.send(TestRequest { token, ..TestRequest::new(&line) }).await;
+            check(&document, &operation, &line, &answer);
         }
     }
 }
 
-/// A query of the examples in the parameters.
+/// Returns a query made of the examples of the parameters.
 fn example(operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     let given = parameters.iter().filter_map(|parameter| {
@@ -260,7 +269,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.iter().flat_map(methods).collect()
 }
 
-fn judge(document: &Value, operation: &Value, line: &str, answer: &Answer) {
+fn check(document: &Value, operation: &Value, line: &str, answer: &TestResponse) {
     let responses = operation["responses"].as_object().expect("responses");
     let response = responses.get(&answer.status.to_string()).unwrap_or_else(|| panic!("{line}: {answer:?}"));
     let content = resolved(document, response)["content"].as_object().expect("content").clone();
@@ -279,7 +288,7 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     }
 }
 
-/// The part of JSON Schema that the description uses.
+/// Validates a value, with the part of JSON Schema that the description uses.
 fn fits(document: &Value, schema: &Value, value: &Value, place: &str) {
     let schema = resolved(document, schema);
     if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
@@ -325,9 +334,9 @@ fn fits(document: &Value, schema: &Value, value: &Value, place: &str) {
     }
 }
 
-/// Whatever is sent as a target or as a body: an answer that is described, and never a 500.
+/// Any target and any body get a response that is described, and never a 500.
 #[test]
-fn any_request_has_a_proper_answer() {
+fn any_request_gets_a_described_response() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let api = runtime.block_on(Api::start());
     let paths = prop::sample::select(vec![
@@ -363,7 +372,7 @@ fn any_request_has_a_proper_answer() {
     });
     let tested = runner.run(&(methods, paths, query, body), |(method, path, query, body)| {
         let line = format!("{method} {path}{query}");
-        let answer = runtime.block_on(api.send(Ask { body, ..Ask::with_token(&line) }));
+        let answer = runtime.block_on(api.send(TestRequest { body, ..TestRequest::with_token(&line) }));
         prop_assert!((200..500).contains(&answer.status) || answer.status == 501, "{} {:?}", line, answer);
         if answer.status >= 400 && method != "HEAD" {
             answer.problem(answer.status);

@@ -1,4 +1,4 @@
-//! The API over real sockets and TLS, in front of a program that is only rooms.
+//! The API over real sockets and TLS, in front of a fake program.
 
 use futures_core::future::BoxFuture;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use cluster::Bus;
 use control::Control;
+use listen::Ipv4Ports;
 use mapping::{FileStore, Router, RouterControl, Rules, Settings};
 use observe::Accounts;
 use plan::{Name, Plan};
@@ -24,41 +25,41 @@ use upstream::Backends;
 
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// Nothing in these tests takes longer, unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// No step of these tests takes longer, unless it fails.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A served API; ends with the test.
 pub(crate) struct Api {
     pub(crate) address: SocketAddr,
-    pub(crate) app_handle: Arc<Fake>,
+    pub(crate) app_handle: Arc<FakeApp>,
     pub(crate) folder: tempfile::TempDir,
     connector: Connector,
     ending: CancellationToken,
 }
 
-/// The program that the API is lent.
-pub(crate) struct Fake {
+/// The program behind the API.
+pub(crate) struct FakeApp {
     plan: Arc<ActivePlan>,
     registry: Registry,
     router: Arc<Router>,
     control: Control,
     acceptor: Acceptor,
     pub(crate) is_draining: AtomicBool,
-    /// What the next reload comes to.
+    /// The result of the next reload.
     pub(crate) reload: Mutex<Option<Result<Reload, ReloadError>>>,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Clone, Copy)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct TestRequest<'a> {
     pub(crate) line: &'a str,
     pub(crate) token: Option<&'a str>,
     pub(crate) headers: &'a str,
@@ -70,12 +71,12 @@ pub(crate) struct Ask<'a> {
 // === impl Api ===
 
 impl Api {
-    /// With alice on new and everybody else on old.
+    /// Starts the API with alice on `new` and every other account on `old`.
     pub(crate) async fn start() -> Self {
         Self::start_with("").await
     }
 
-    /// `mapping` goes into `[mapping]`.
+    /// The same, with `mapping` in the section `[mapping]`.
     pub(crate) async fn start_with(mapping: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("mapping"), "# moved\nalice@example.org\tnew\n").expect("a file");
@@ -87,7 +88,7 @@ impl Api {
         let own = Certificates::self_signed(&["localhost".to_owned()]).expect("a certificate");
         let tickets = Tickets::new().expect("randomness");
         let acceptor = Acceptor::new(&plan.tls, &own, &tickets, &[b"http/1.1"]).expect("TLS");
-        let app_handle = Arc::new(Fake {
+        let app_handle = Arc::new(FakeApp {
             plan: active,
             registry,
             router: Arc::new(router),
@@ -98,7 +99,8 @@ impl Api {
         });
         let audit = Audit::open(folder.path(), &Arc::new(Accounts::Full)).expect("a log");
         let admin = plan.admin.as_ref().expect("[admin]");
-        let server = Server::bind(admin, app_handle.clone(), audit).expect("an address");
+        let server =
+            Server::bind(admin, &Ipv4Ports::default(), app_handle.clone(), audit).expect("an address");
         let address = server.addresses()[0];
         let ending = CancellationToken::new();
         server.serve(&TaskTracker::new(), &ending);
@@ -115,33 +117,33 @@ impl Api {
         &self.app_handle.registry
     }
 
-    /// Asks with the token.
-    pub(crate) async fn ask(&self, line: &str) -> Answer {
-        self.send(Ask::with_token(line)).await
+    /// Sends a request with the token.
+    pub(crate) async fn call(&self, line: &str) -> TestResponse {
+        self.send(TestRequest::with_token(line)).await
     }
 
-    /// Asks, and hears the whole answer.
-    pub(crate) async fn send(&self, ask: Ask<'_>) -> Answer {
-        let mut stream = self.connect(ask.from).await.expect("a connection");
-        stream.write_all(ask.text("Connection: close\r\n").as_bytes()).await.expect("it is read");
+    /// Sends a request and reads the whole response.
+    pub(crate) async fn send(&self, request: TestRequest<'_>) -> TestResponse {
+        let mut stream = self.connect(request.from).await.expect("a connection");
+        stream.write_all(request.text("Connection: close\r\n").as_bytes()).await.expect("it is read");
         let mut answer = Vec::new();
-        // A close without close_notify is an end too.
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time");
-        Answer::of(&String::from_utf8(answer).expect("text"))
+        // A close without close_notify also ends the response.
+        let _ = timeout(TIME_LIMIT, stream.read_to_end(&mut answer)).await.expect("an answer in time");
+        TestResponse::of(&String::from_utf8(answer).expect("text"))
     }
 
-    /// A connection from `127.0.0.FROM`.
+    /// Connects from `127.0.0.FROM`.
     pub(crate) async fn connect(&self, from: u8) -> std::io::Result<Stream> {
         let tcp = self.connect_plain(from).await?;
         let connected =
-            timeout(PATIENCE, Stream::plain(tcp, Vec::new()).connect(&self.connector, "localhost"));
+            timeout(TIME_LIMIT, Stream::plain(tcp, Vec::new()).connect(&self.connector, "localhost"));
         connected.await.expect("a handshake in time").map_err(std::io::Error::other)
     }
 
     pub(crate) async fn connect_plain(&self, from: u8) -> std::io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, from), 0)))?;
-        timeout(PATIENCE, socket.connect(self.address)).await.expect("accepted in time")
+        timeout(TIME_LIMIT, socket.connect(self.address)).await.expect("accepted in time")
     }
 
     pub(crate) fn mapping(&self) -> String {
@@ -155,10 +157,10 @@ impl Drop for Api {
     }
 }
 
-/// The address of clients of mail in these tests.
+/// The address of the mail clients in these tests.
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// A program with `old` (the default) and `new`, whose certificates nobody judges.
+/// A program with `old` (the default) and `new`, whose certificates are not verified.
 fn plan(folder: &tempfile::TempDir, mapping: &str) -> Plan {
     let one = |name: &str| {
         format!(
@@ -198,15 +200,15 @@ fn active(plan: &Arc<Plan>) -> ActivePlan {
         .expect("a plan that can be put in force")
 }
 
-// === impl Fake ===
+// === impl FakeApp ===
 
-impl Fake {
+impl FakeApp {
     pub(crate) fn backends(&self) -> &Backends {
         &self.plan.backends
     }
 }
 
-impl AppHandle for Fake {
+impl AppHandle for FakeApp {
     fn control(&self) -> Control {
         self.control.clone()
     }
@@ -245,9 +247,9 @@ impl AppHandle for Fake {
     }
 }
 
-// === impl Ask ===
+// === impl TestRequest ===
 
-impl<'a> Ask<'a> {
+impl<'a> TestRequest<'a> {
     /// `line` is a method and a target.
     pub(crate) const fn new(line: &'a str) -> Self {
         Self { line, token: None, headers: "", body: "", from: 1 }
@@ -266,9 +268,9 @@ impl<'a> Ask<'a> {
     }
 }
 
-// === impl Answer ===
+// === impl TestResponse ===
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn of(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -282,13 +284,13 @@ impl Answer {
         line.map(str::trim)
     }
 
-    /// The body of a call that went well.
+    /// Returns the body of a successful call.
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!((self.status, self.header("content-type")), (200, Some("application/json")), "{self:?}");
         serde_json::from_str(&self.body).expect("JSON")
     }
 
-    /// The detail of a problem with this status.
+    /// Returns the problem, which must have this status.
     pub(crate) fn problem(&self, status: u16) -> api::Problem {
         let media = Some(api::problem::MEDIA_TYPE);
         assert_eq!((self.status, self.header("content-type")), (status, media), "{self:?}");

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use api::state::{Destination, Leg};
+use api::status::{Destination, Leg};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span, Text};

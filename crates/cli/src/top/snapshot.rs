@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Instant;
 
-use api::state::{Connection, Connections, Destination, Destinations, Stats};
+use api::status::{Connection, Connections, Destination, Destinations, Stats};
 use serde::Serialize;
 
 use super::counters::{Counters, Traffic};

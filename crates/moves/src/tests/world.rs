@@ -139,7 +139,7 @@ impl World {
     /// A confirmed session, wherever the account is.
     pub(super) async fn session(&self, account: &str) -> SessionTicket {
         let mut login = self.registry.begin(account, LOGIN.protocol, LOGIN.client).unwrap();
-        timeout(PATIENCE, login.wait_released()).await.expect("no hold is left").unwrap();
+        timeout(PATIENCE, login.wait_admitted()).await.expect("no hold is left").unwrap();
         login.confirm(self.router.resolve(account).await.destination).unwrap()
     }
 

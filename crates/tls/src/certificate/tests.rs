@@ -1,4 +1,4 @@
-//! What is read from a leaf, and what is said about files that are no pair.
+//! What is read from a leaf, and the errors for files that are not a pair.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ fn write(folder: &Path, params: &CertificateParams) -> CertificateDer<'static> {
 }
 
 #[test]
-fn a_leaf_tells_its_names_its_hash_and_its_end() {
+fn a_leaf_has_names_a_hash_and_an_end_of_validity() {
     for (names, common_name, expected) in [
         (
             &["Mail.Example.org", "*.example.org"][..],
@@ -40,7 +40,7 @@ fn a_leaf_tells_its_names_its_hash_and_its_end() {
 }
 
 #[test]
-fn what_is_no_pair_is_told_in_words() {
+fn files_that_are_not_a_pair_are_described() {
     let params = CertificateParams::new(vec!["mail.test".to_owned()]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
@@ -49,15 +49,15 @@ fn what_is_no_pair_is_told_in_words() {
     let no_certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
     for (file, content, expected) in [
         ("cert.pem", Some(Vec::new()), "CERT holds no certificate"),
-        ("cert.pem", Some(b"-----BEGIN CERTIFICATE-----\nMIIB".to_vec()), "CERT is not whole PEM: "),
+        ("cert.pem", Some(b"-----BEGIN CERTIFICATE-----\nMIIB".to_vec()), "CERT is not valid PEM: "),
         ("cert.pem", Some(no_certificate), "CERT: not a certificate: "),
         (
             "cert.pem",
             Some(vec![b'\n'; 1 << 21]),
-            "CERT is larger than 1048576 bytes: no certificate chain or key is",
+            "CERT is larger than 1048576 bytes; expected a certificate chain or a key in PEM",
         ),
         ("cert.pem", None, "CERT cannot be read: No such file or directory"),
-        ("key.pem", Some(other_key), "the key in KEY does not belong to the certificate in CERT"),
+        ("key.pem", Some(other_key), "the key in KEY does not match the certificate in CERT"),
         ("key.pem", Some(b"secret".to_vec()), "KEY holds no private key in PEM: "),
         ("key.pem", None, "KEY cannot be read: No such file or directory"),
     ] {
@@ -69,7 +69,7 @@ fn what_is_no_pair_is_told_in_words() {
             None => fs::remove_file(folder.path().join(file)).unwrap(),
         }
         let error = read_pair(&cert, &key).map(|(_, leaf)| leaf).unwrap_err();
-        let said = error.replace(cert.to_str().unwrap(), "CERT").replace(key.to_str().unwrap(), "KEY");
-        assert!(said.starts_with(expected) && !said.contains("secret"), "{file}: {said}");
+        let message = error.replace(cert.to_str().unwrap(), "CERT").replace(key.to_str().unwrap(), "KEY");
+        assert!(message.starts_with(expected) && !message.contains("secret"), "{file}: {message}");
     }
 }

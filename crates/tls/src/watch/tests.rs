@@ -1,4 +1,4 @@
-//! What is a change, when files are read, and what is read then.
+//! Which events are changes, when files are read, and which files.
 
 use notify::event::{CreateKind, DataChange, ModifyKind, RemoveKind, RenameMode};
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::certificates::Reloaded;
 
 #[test]
-fn our_own_reading_is_no_change() {
+fn reading_a_file_is_not_a_change() {
     for (kind, expected) in [
         (EventKind::Access(AccessKind::Open(AccessMode::Any)), false),
         (EventKind::Access(AccessKind::Read), false),
@@ -26,14 +26,14 @@ fn our_own_reading_is_no_change() {
 }
 
 #[test]
-fn a_file_without_a_folder_is_in_this_one() {
+fn a_relative_path_is_in_the_current_folder() {
     for (path, expected) in [("/etc/tls/mail.pem", "/etc/tls"), ("tls/mail.pem", "tls"), ("mail.pem", ".")] {
         assert_eq!(folder(Path::new(path)), Path::new(expected));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_is_waited_for_but_not_forever() {
+async fn a_reload_waits_for_the_end_of_a_burst_up_to_a_limit() {
     let changed = Notify::new();
     let start = Instant::now();
     settle(&changed).await;
@@ -50,7 +50,7 @@ async fn a_burst_is_waited_for_but_not_forever() {
         () = settle(&changed) => {}
         () = busy => {}
     }
-    assert_eq!(start.elapsed(), AT_MOST);
+    assert_eq!(start.elapsed(), MAX_DELAY);
 }
 
 /// Writes a new pair, and returns it.
@@ -93,26 +93,30 @@ fn files_are_read_once_for_each_change() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = table(folder.path());
     let mut seen = Stamps::new();
-    let mut look = || {
-        let outcomes = look(&certificates, &mut seen);
+    let mut check = || {
+        let outcomes = reload_changed(&certificates, &mut seen);
         outcomes.into_iter().map(|outcome| outcome.reloaded).collect::<Vec<_>>()
     };
-    assert_eq!(look(), [Reloaded::Unchanged], "the first look reads: files may have changed before it");
-    assert_eq!(look(), []);
+    assert_eq!(
+        check(),
+        [Reloaded::Unchanged],
+        "the first check reads all files: they may have changed before it"
+    );
+    assert_eq!(check(), []);
     write_pair(folder.path());
-    assert_eq!(look(), [Reloaded::Renewed]);
-    assert_eq!(look(), []);
+    assert_eq!(check(), [Reloaded::Renewed]);
+    assert_eq!(check(), []);
     fs::write(folder.path().join("key.pem"), "no key").unwrap();
-    assert!(matches!(look()[..], [Reloaded::Kept(_)]));
-    assert_eq!(look(), [], "a broken pair is told of once");
+    assert!(matches!(check()[..], [Reloaded::Rejected(_)]));
+    assert_eq!(check(), [], "a broken pair is reported once");
     fs::remove_file(folder.path().join("key.pem")).unwrap();
-    assert!(matches!(look()[..], [Reloaded::Kept(_)]));
-    assert_eq!(look(), []);
+    assert!(matches!(check()[..], [Reloaded::Rejected(_)]));
+    assert_eq!(check(), []);
     write_pair(folder.path());
-    assert_eq!(look(), [Reloaded::Renewed]);
+    assert_eq!(check(), [Reloaded::Renewed]);
 }
 
-/// A file that could not be read for its mode is tried again when that was mended.
+/// A file that could not be read because of its mode is read again when the mode changes.
 #[cfg(unix)]
 #[test]
 fn a_changed_mode_is_a_change() {
@@ -120,15 +124,15 @@ fn a_changed_mode_is_a_change() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = table(folder.path());
     let mut seen = Stamps::new();
-    look(&certificates, &mut seen);
-    // The clock of change times has ticks of some milliseconds: go on until one has passed.
+    reload_changed(&certificates, &mut seen);
+    // Change times have a resolution of some milliseconds: repeat until one has passed.
     for mode in [0o600, 0o640].into_iter().cycle().take(100_000) {
         fs::set_permissions(folder.path().join("key.pem"), fs::Permissions::from_mode(mode)).unwrap();
-        if !look(&certificates, &mut seen).is_empty() {
+        if !reload_changed(&certificates, &mut seen).is_empty() {
             return;
         }
     }
-    panic!("a changed mode went unnoticed");
+    panic!("the changed mode was not detected");
 }
 
 #[tokio::test]
@@ -143,18 +147,18 @@ async fn dropping_the_handle_ends_the_watch() {
     }
 }
 
-/// As on a network file system.
+/// As on a network file system, which sends no events.
 #[tokio::test(start_paused = true)]
-async fn without_events_files_are_looked_at_from_time_to_time() {
+async fn without_events_files_are_checked_at_intervals() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = table(folder.path());
     let mut renewals = certificates.renewals();
     let task = tokio::spawn(run(Arc::clone(&certificates), Arc::new(Notify::new()), None));
-    for looks in [1, 2] {
+    for check in [1, 2] {
         let start = Instant::now();
         write_pair(folder.path());
-        timeout(2 * LOOK_AGAIN, renewals.changed()).await.expect("no look within a minute").unwrap();
-        assert_eq!(start.elapsed().as_secs(), LOOK_AGAIN.as_secs(), "look {looks}");
+        timeout(2 * CHECK_INTERVAL, renewals.changed()).await.expect("no check within a minute").unwrap();
+        assert_eq!(start.elapsed().as_secs(), CHECK_INTERVAL.as_secs(), "check {check}");
     }
     task.abort();
 }

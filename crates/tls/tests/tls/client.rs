@@ -1,4 +1,4 @@
-//! The client's side: how a backend's certificate is judged, and what is said about it.
+//! The client's side: how a backend's certificate is verified, and how an error is described.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
 
-/// What our side says about a backend that shows `issued`.
+/// Returns our verdict on a backend with the certificate `issued`.
 async fn verdict(issued: &Issued, verify: Verify, host: &str) -> Result<(), String> {
     let acceptor = acceptor(&plan(vec![issued.configured("only", &["mail.test"], false)]));
     let (client, _) = handshake(&connector(verify), host, &acceptor).await;
@@ -37,8 +37,8 @@ async fn a_private_authority_is_trusted_where_it_is_named() {
     assert_eq!(
         verdict(&issued, Verify::Roots(vec![theirs.root()]), "mail.test").await,
         Err(format!(
-            "the certificate is not issued by a known authority; name its authority with tls_ca, or, if SHA-256 \
-             {} is what the server shows on its own host, pin it with tls_pinned_cert_sha256",
+            "the certificate is not issued by a trusted authority; set tls_ca to its authority, or, if the server's \
+             own certificate has SHA-256 {}, pin it with tls_pinned_cert_sha256",
             hex(issued.sha256())
         ))
     );
@@ -55,37 +55,37 @@ async fn the_platforms_authorities_are_trusted_by_default() {
     let none = PlatformRoots::of(Vec::new());
     let error = Connector::new(&destination(Verify::Platform), &none, &[]).unwrap_err();
     assert!(matches!(error, SetupError::NoPlatformRoots { .. }), "{error}");
-    // Where they are not needed, their lack is no error.
+    // Without a need for roots, their absence is not an error.
     Connector::new(&destination(Verify::Nothing), &none, &[]).unwrap();
 }
 
 #[tokio::test]
-async fn the_name_has_to_be_in_the_certificate() {
+async fn the_certificate_must_contain_the_name() {
     let authority = Authority::new("any");
     let roots = Verify::Roots(vec![authority.root()]);
     let two = authority.issue(&["imap.test", "192.0.2.7"]);
     assert_eq!(
         verdict(&two, roots.clone(), "mail.test").await,
-        Err("the certificate is not for `mail.test` but for imap.test, 192.0.2.7; set \
-             tls_server_name to a name it has, or renew it with this one"
+        Err("the certificate is for imap.test, 192.0.2.7, not for `mail.test`; set tls_server_name to one of its \
+             names, or issue one for `mail.test`"
             .to_owned())
     );
     assert_eq!(verdict(&two, roots.clone(), "192.0.2.7").await, Ok(()));
 
-    // A common name alone has not counted for long (RFC 9525 section 2).
+    // The common name is not a host name (RFC 9525 section 2).
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, "mail.test");
     let common_name = authority.issue_as(&params, KeyPair::generate().unwrap());
     assert_eq!(
         verdict(&common_name, roots, "mail.test").await,
-        Err("the certificate is not for `mail.test` but for no host name at all; set tls_server_name to a name it \
-             has, or renew it with this one"
+        Err("the certificate is for no host name at all, not for `mail.test`; set tls_server_name to one of its \
+             names, or issue one for `mail.test`"
             .to_owned())
     );
 }
 
 #[tokio::test]
-async fn tls_server_name_wins_over_the_host() {
+async fn tls_server_name_overrides_the_host() {
     let (acceptor, root) = backend();
     let mut destination = destination(Verify::Roots(vec![root]));
     destination.tls_server_name = Some("mail.test".to_owned());
@@ -99,18 +99,18 @@ async fn tls_server_name_wins_over_the_host() {
     let error = Connector::new(&destination, &PlatformRoots::default(), &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`mail test` cannot be a server name: it is neither a DNS name nor an IP address; set tls_server_name \
+        "`mail test` is not a server name: neither a DNS name nor an IP address; set tls_server_name \
          (internationalised names in their xn-- form)"
     );
 }
 
 #[tokio::test]
-async fn validity_in_time_is_checked() {
+async fn the_validity_period_is_checked() {
     let authority = Authority::new("any");
     let roots = Verify::Roots(vec![authority.root()]);
     for (from, to, expected) in [
         ((2001, 1, 1), (2002, 1, 1), "the certificate expired "),
-        ((4001, 1, 1), (4002, 1, 1), "the certificate becomes valid only in "),
+        ((4001, 1, 1), (4002, 1, 1), "the certificate becomes valid in "),
     ] {
         let mut params = params(&["mail.test"]);
         params.not_before = date_time_ymd(from.0, from.1, from.2);
@@ -118,7 +118,7 @@ async fn validity_in_time_is_checked() {
         let issued = authority.issue_as(&params, KeyPair::generate().unwrap());
         let error = verdict(&issued, roots.clone(), "mail.test").await.unwrap_err();
         assert!(error.starts_with(expected) && error.contains(" days"), "{error}");
-        // A pin stands for exactly this certificate, dates and all.
+        // A pin accepts the certificate whatever its validity period.
         assert_eq!(verdict(&issued, Verify::Pins(vec![issued.sha256()]), "mail.test").await, Ok(()));
     }
 }
@@ -134,8 +134,8 @@ async fn a_pin_accepts_exactly_one_certificate() {
     assert_eq!(
         verdict(&old, rotation, "mail.test").await,
         Err(format!(
-            "the certificate's SHA-256 is {}, which is not pinned; if it was renewed, add that to \
-             tls_pinned_cert_sha256, else somebody stands in between",
+            "the certificate has SHA-256 {}, which is not pinned; if the server's certificate was renewed, add the \
+             new hash to tls_pinned_cert_sha256, otherwise suspect an interception",
             hex(old.sha256())
         ))
     );
@@ -143,19 +143,19 @@ async fn a_pin_accepts_exactly_one_certificate() {
 }
 
 #[tokio::test]
-async fn an_authority_that_shows_itself_has_to_be_pinned() {
+async fn an_authority_used_as_a_leaf_must_be_pinned() {
     let mut params = params(&["mail.test"]);
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let issued = Issued { der: certificate.der().clone(), pem: certificate.pem(), key };
     let error = verdict(&issued, Verify::Roots(vec![issued.der.clone()]), "mail.test").await.unwrap_err();
-    assert!(error.starts_with("the certificate cannot be accepted: "), "{error}");
+    assert!(error.starts_with("the certificate is invalid: "), "{error}");
     assert!(error.contains("CaUsedAsEndEntity") && error.contains(&hex(issued.sha256())), "{error}");
     assert_eq!(verdict(&issued, Verify::Pins(vec![issued.sha256()]), "mail.test").await, Ok(()));
 }
 
-/// Shows a certificate whose key it does not have.
+/// A server that presents a certificate whose key it does not have.
 fn impostor(issued: &Issued, versions: &[&'static SupportedProtocolVersion]) -> tokio_rustls::TlsAcceptor {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let other = Authority::new("any").issue(&["mail.test"]);
@@ -191,13 +191,13 @@ async fn a_copied_certificate_is_not_enough_under_any_rule() {
 }
 
 #[tokio::test]
-async fn unverified_takes_anything() {
+async fn without_verification_any_certificate_is_accepted() {
     let issued = Authority::new("any").issue(&["something.else"]);
     assert_eq!(verdict(&issued, Verify::Nothing, "mail.test").await, Ok(()));
     assert_eq!(verdict(&issued, Verify::Nothing, "192.0.2.1").await, Ok(()));
 }
 
-/// A backend that demands a certificate of `root`.
+/// A backend that requires a client certificate issued by `root`.
 fn demanding(
     root: CertificateDer<'static>,
     version: &'static SupportedProtocolVersion,
@@ -217,7 +217,7 @@ fn demanding(
     tokio_rustls::TlsAcceptor::from(Arc::new(config))
 }
 
-/// Connects, reads a greeting of one byte, and tells what the backend knows of us.
+/// Connects, reads a greeting of one byte, and returns the client certificate that the backend received.
 async fn greeted(
     acceptor: tokio_rustls::TlsAcceptor,
     own: Option<&Issued>,
@@ -238,7 +238,7 @@ async fn greeted(
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_where_it_is_demanded() {
+async fn a_client_certificate_is_sent_where_it_is_required() {
     let authority = Authority::new("clients'");
     let mut params = params(&["proxy.test"]);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -253,7 +253,7 @@ async fn a_client_certificate_is_shown_where_it_is_demanded() {
         assert_eq!(
             error,
             format!(
-                "the server refused the handshake with the alert {without}; it wants a client certificate: set \
+                "the server refused the handshake with the alert {without}; it requires a client certificate: set \
                  tls_client_cert and tls_client_key"
             ),
             "{version:?}"
@@ -279,7 +279,7 @@ fn a_client_key_of_another_certificate_is_an_error() {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_by_the_connector_that_made_them_alone() {
+async fn only_the_same_connector_resumes_a_session() {
     for only_tls13 in [false, true] {
         let authority = Authority::new("any");
         let mut plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
@@ -303,7 +303,7 @@ async fn sessions_are_resumed_by_the_connector_that_made_them_alone() {
 }
 
 #[tokio::test]
-async fn alpn_is_sent_where_it_is_asked_for() {
+async fn alpn_is_sent_when_it_is_configured() {
     let authority = Authority::new("any");
     let plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
     let certificates = tls::Certificates::new(&plan, &[]).unwrap();
@@ -324,9 +324,10 @@ async fn a_backend_that_does_not_speak_tls_is_recognised() {
     for (sent, expected) in [
         (
             &b"* OK [CAPABILITY IMAP4rev1 STARTTLS] Dovecot ready.\r\n"[..],
-            "what the server sent is not TLS; is the port one for cleartext or STARTTLS? Then set tls = \"starttls\"",
+            "the server sent data that is not TLS; if the port is for STARTTLS, set tls = \"starttls\", and if it is for \
+             cleartext, tls = \"plain\"",
         ),
-        (b"", "the connection broke in the handshake: tls handshake eof"),
+        (b"", "the connection failed during the TLS handshake: tls handshake eof"),
     ] {
         let (client, mut server) = sockets().await;
         server.write_all(sent).await.unwrap();
@@ -337,7 +338,7 @@ async fn a_backend_that_does_not_speak_tls_is_recognised() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_no_name_is_an_error_before_any_byte() {
+async fn an_invalid_host_name_is_an_error_before_any_byte_is_sent() {
     let connector = connector(Verify::Nothing);
     for host in ["", "mail test", "zwölf.example", "mail..test"] {
         let (client, mut server) = sockets().await;

@@ -1,4 +1,4 @@
-//! Renewal while running: by call, and by watching the files.
+//! Reload while running: by call, and by watching the files.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,10 @@ use tokio::time::timeout;
 
 use crate::support::*;
 
-/// Far more than a renewal takes, far less than the 30 seconds after which files are looked at anyway.
+/// Far more than a reload takes, and far less than the 30 seconds after which files are checked without an event.
 const SOON: Duration = Duration::from_secs(15);
 
-/// `issued`, configured from files in `folder`.
+/// Returns `issued`, configured from files in `folder`.
 fn in_files(issued: &Issued, folder: &Path) -> Certificate {
     issued.write(folder);
     Certificate {
@@ -24,7 +24,7 @@ fn in_files(issued: &Issued, folder: &Path) -> Certificate {
     }
 }
 
-/// The table, and an acceptor that shows it.
+/// Returns the table, and an acceptor that uses it.
 fn serving(certificate: Certificate) -> (Arc<Certificates>, Acceptor) {
     let plan = plan(vec![certificate]);
     let certificates = Certificates::new(&plan, &[]).unwrap();
@@ -32,7 +32,7 @@ fn serving(certificate: Certificate) -> (Arc<Certificates>, Acceptor) {
     (certificates, acceptor)
 }
 
-async fn is_shown(issued: &Issued, acceptor: &Acceptor) -> bool {
+async fn is_used(issued: &Issued, acceptor: &Acceptor) -> bool {
     handshake(&connector(Verify::Pins(vec![issued.sha256()])), "mail.test", acceptor).await.0.is_ok()
 }
 
@@ -41,7 +41,7 @@ fn outcome(reloaded: Reloaded) -> Vec<ReloadOutcome> {
 }
 
 #[tokio::test]
-async fn a_renewed_pair_is_shown_to_new_connections_alone() {
+async fn only_new_connections_get_a_renewed_pair() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("any");
     let old = authority.issue(&["mail.test"]);
@@ -51,16 +51,16 @@ async fn a_renewed_pair_is_shown_to_new_connections_alone() {
     let (mut client, mut server) = connected(&connector(Verify::Nothing), "mail.test", &acceptor).await;
 
     new.write(folder.path());
-    assert!(is_shown(&old, &acceptor).await, "nothing was said yet");
+    assert!(is_used(&old, &acceptor).await, "nothing was said yet");
     assert_eq!(certificates.reload_now(), outcome(Reloaded::Renewed));
-    assert!(is_shown(&new, &acceptor).await);
-    assert!(!is_shown(&old, &acceptor).await);
+    assert!(is_used(&new, &acceptor).await);
+    assert!(!is_used(&old, &acceptor).await);
     assert_eq!(certificates.list()[0].sha256, new.sha256());
-    say(&mut client, &mut server, b"the old connection goes on").await;
+    pass(&mut client, &mut server, b"the old connection goes on").await;
 }
 
 #[tokio::test]
-async fn a_broken_pair_keeps_the_old_one() {
+async fn a_broken_pair_does_not_replace_the_old_one() {
     let authority = Authority::new("any");
     let old = authority.issue(&["mail.test"]);
     let new = authority.issue(&["mail.test"]);
@@ -80,17 +80,17 @@ async fn a_broken_pair_keeps_the_old_one() {
             None => fs::remove_file(folder.path().join(file)).unwrap(),
         }
         let outcomes = certificates.reload_now();
-        assert!(matches!(outcomes[0].reloaded, Reloaded::Kept(_)), "{file} {why}: {outcomes:?}");
-        assert!(is_shown(&old, &acceptor).await, "{file} {why}");
+        assert!(matches!(outcomes[0].reloaded, Reloaded::Rejected(_)), "{file} {why}: {outcomes:?}");
+        assert!(is_used(&old, &acceptor).await, "{file} {why}");
 
         new.write(folder.path());
-        assert_eq!(certificates.reload_now(), outcome(Reloaded::Renewed), "{file} {why}, then mended");
-        assert!(is_shown(&new, &acceptor).await);
+        assert_eq!(certificates.reload_now(), outcome(Reloaded::Renewed), "{file} {why}, then fixed");
+        assert!(is_used(&new, &acceptor).await);
     }
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_brings_its_names_unless_they_are_configured() {
+async fn names_are_taken_from_a_renewed_certificate_unless_configured() {
     let authority = Authority::new("any");
     let old = authority.issue(&["mail.test"]);
     let new = authority.issue(&["Imap.test", "mail.test"]);
@@ -104,18 +104,18 @@ async fn a_renewed_certificate_brings_its_names_unless_they_are_configured() {
     }
 }
 
-/// Renews by `change` and waits until the watch has seen it.
+/// Renews by `change` and waits until the watch has reloaded the files.
 async fn renewed_by(certificate: Certificate, new: &Issued, change: impl FnOnce()) {
     let (certificates, acceptor) = serving(certificate);
     let mut renewals = certificates.renewals();
     let _watch = certificates.watch();
     change();
-    timeout(SOON, renewals.changed()).await.expect("no renewal was noticed").unwrap();
-    assert!(is_shown(new, &acceptor).await);
+    timeout(SOON, renewals.changed()).await.expect("no reload").unwrap();
+    assert!(is_used(new, &acceptor).await);
 }
 
 #[tokio::test]
-async fn files_renamed_into_place_are_noticed() {
+async fn files_renamed_into_place_are_reloaded() {
     let folder = tempfile::tempdir().unwrap();
     let staging = tempfile::tempdir_in(folder.path()).unwrap();
     let authority = Authority::new("any");
@@ -131,7 +131,7 @@ async fn files_renamed_into_place_are_noticed() {
 }
 
 #[tokio::test]
-async fn files_written_in_place_are_noticed() {
+async fn files_written_in_place_are_reloaded() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("any");
     let old = authority.issue(&["mail.test"]);
@@ -139,10 +139,10 @@ async fn files_written_in_place_are_noticed() {
     renewed_by(in_files(&old, folder.path()), &new, || new.write(folder.path())).await;
 }
 
-/// As Kubernetes does it: `cert.pem` → `..data/cert.pem`, `..data` → a folder of one version.
+/// Kubernetes: `cert.pem` → `..data/cert.pem`, `..data` → a folder of one version.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_swapped_link_above_the_files_is_noticed() {
+async fn files_below_a_replaced_link_are_reloaded() {
     use std::os::unix::fs::symlink;
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -170,7 +170,7 @@ async fn a_swapped_link_above_the_files_is_noticed() {
 }
 
 #[tokio::test]
-async fn what_changed_before_the_watch_began_is_picked_up() {
+async fn files_that_changed_before_the_watch_are_reloaded() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new("any");
     let old = authority.issue(&["mail.test"]);

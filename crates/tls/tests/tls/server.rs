@@ -1,4 +1,4 @@
-//! The server's side, seen by clients that are not ours: bare rustls, or no TLS at all.
+//! The server's side, seen by other clients: plain rustls, or no TLS at all.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use tokio_rustls::client::TlsStream;
 
 use crate::support::*;
 
-/// A mail client with these abilities.
+/// A mail client with these roots, versions and cipher suites.
 struct Client {
     root: CertificateDer<'static>,
     versions: Vec<&'static SupportedProtocolVersion>,
     suites: Vec<SupportedCipherSuite>,
 }
 
-/// Trusts everybody, but knows these schemes only.
+/// Accepts every certificate, but supports only these signature schemes.
 #[derive(Debug)]
 struct Schemes(Vec<SignatureScheme>);
 
@@ -47,7 +47,7 @@ impl Client {
     }
 }
 
-/// Client, server.
+/// Returns the results of both sides: client, server.
 async fn meet(
     config: Arc<ClientConfig>,
     acceptor: &Acceptor,
@@ -60,7 +60,7 @@ async fn meet(
     )
 }
 
-/// The leaf that a client with these signature schemes is shown.
+/// Returns the leaf that a client with these signature schemes gets.
 pub(crate) async fn leaf_for_schemes(
     acceptor: &Acceptor,
     schemes: Vec<SignatureScheme>,
@@ -95,31 +95,31 @@ async fn an_old_client_is_served() {
 }
 
 #[tokio::test]
-async fn an_old_client_is_refused_where_the_configuration_says_so() {
+async fn min_version_refuses_an_old_client() {
     let (acceptor, root) = with(|tls| tls.only_tls13 = true);
     let old = Client { versions: vec![&TLS12], ..Client::new(root.clone()) };
     let (client, server) = meet(old.config(), &acceptor).await;
     assert_eq!(client.unwrap_err().to_string(), "received fatal alert: ProtocolVersion");
-    assert_eq!(server.unwrap_err().to_string(), "too little in common with the client: no TLS version");
+    assert_eq!(server.unwrap_err().to_string(), "the client is incompatible: no TLS version in common");
     let (client, server) = meet(Client::new(root).config(), &acceptor).await;
     client.unwrap();
     assert_eq!(server.unwrap().tls_info().unwrap().version, "TLSv1.3");
 }
 
 #[tokio::test]
-async fn a_disabled_suite_is_not_agreed_on() {
+async fn a_disabled_suite_is_not_negotiated() {
     let (acceptor, root) = with(|tls| tls.cipher_suites = vec![cipher_suite::TLS13_AES_256_GCM_SHA384]);
     let only = |suite| Client { versions: vec![&TLS13], suites: vec![suite], ..Client::new(root.clone()) };
     let (client, server) = meet(only(cipher_suite::TLS13_AES_128_GCM_SHA256).config(), &acceptor).await;
     assert_eq!(client.unwrap_err().to_string(), "received fatal alert: HandshakeFailure");
-    assert_eq!(server.unwrap_err().to_string(), "too little in common with the client: no cipher suite");
+    assert_eq!(server.unwrap_err().to_string(), "the client is incompatible: no cipher suite in common");
     let (client, server) = meet(only(cipher_suite::TLS13_AES_256_GCM_SHA384).config(), &acceptor).await;
     client.unwrap();
     assert_eq!(server.unwrap().tls_info().unwrap().cipher, "TLS_AES_256_GCM_SHA384");
 }
 
 #[tokio::test]
-async fn whose_order_of_suites_counts_is_configured() {
+async fn ignore_client_order_decides_whose_order_of_suites_counts() {
     let (ours, theirs) =
         (cipher_suite::TLS13_AES_256_GCM_SHA384, cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
     for (ignore_client_order, expected) in
@@ -153,7 +153,7 @@ async fn clients_resume_on_every_listener_and_after_a_reload() {
         let plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
         let certificates = Certificates::new(&plan, &[]).unwrap();
         let tickets = Tickets::new().unwrap();
-        // As a reload and another listener do: another acceptor, the same tickets.
+        // A reload and another listener use another acceptor with the same tickets.
         let acceptors = [0, 1].map(|_| Acceptor::new(&plan, &certificates, &tickets, &[]).unwrap());
         let config = Client { versions: vec![version], ..Client::new(authority.root()) }.config();
         for (acceptor, expected) in acceptors.iter().zip([false, true]) {
@@ -162,7 +162,7 @@ async fn clients_resume_on_every_listener_and_after_a_reload() {
             let mut server = server.unwrap();
             server.write_all(b"!").await.unwrap();
             client.read_exact(&mut [0]).await.unwrap();
-            assert_eq!(server.tls_info().unwrap().resumed, expected, "{version:?}, the server's view");
+            assert_eq!(server.tls_info().unwrap().resumed, expected, "{version:?}, on the server");
             let kind = client.get_ref().1.handshake_kind();
             assert_eq!(kind == Some(HandshakeKind::Resumed), expected, "{version:?}: {kind:?}");
         }
@@ -170,7 +170,7 @@ async fn clients_resume_on_every_listener_and_after_a_reload() {
 }
 
 #[tokio::test]
-async fn alpn_is_agreed_on_where_it_is_offered() {
+async fn alpn_is_negotiated() {
     let authority = Authority::new("any");
     let plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
     let certificates = Certificates::new(&plan, &[]).unwrap();
@@ -184,23 +184,23 @@ async fn alpn_is_agreed_on_where_it_is_offered() {
 }
 
 #[tokio::test]
-async fn what_is_not_tls_gets_a_clear_error() {
+async fn data_that_is_not_tls_is_described() {
     let (acceptor, _) = backend();
     for (sent, expected) in [
         (
             &b"a001 CAPABILITY\r\n"[..],
-            "the client does not speak TLS here; is it set to cleartext or STARTTLS?",
+            "the client sent data that is not TLS; it may be set to cleartext or STARTTLS",
         ),
         (
             b"GET / HTTP/1.1\r\nHost: mail.test\r\n\r\n",
-            "the client does not speak TLS here; is it set to cleartext or STARTTLS?",
+            "the client sent data that is not TLS; it may be set to cleartext or STARTTLS",
         ),
         (
             b"\x17\x03\x03\x00\x05hello",
-            "the client does not speak TLS here; is it set to cleartext or STARTTLS?",
+            "the client sent data that is not TLS; it may be set to cleartext or STARTTLS",
         ),
-        (b"\x16\x03\x01\x00\x05", "the client closed the connection in the TLS handshake"),
-        (b"", "the client closed the connection in the TLS handshake"),
+        (b"\x16\x03\x01\x00\x05", "the client closed the connection during the TLS handshake"),
+        (b"", "the client closed the connection during the TLS handshake"),
     ] {
         let (mut client, server) = sockets().await;
         client.write_all(sent).await.unwrap();
@@ -211,7 +211,7 @@ async fn what_is_not_tls_gets_a_clear_error() {
 }
 
 #[tokio::test]
-async fn a_client_that_refuses_the_certificate_is_told_apart() {
+async fn a_client_that_refuses_the_certificate_is_recognised() {
     let (acceptor, _) = backend();
     let stranger = Authority::new("another authority").root();
     let (client, server) = handshake(&connector(Verify::Roots(vec![stranger])), "mail.test", &acceptor).await;

@@ -1,4 +1,4 @@
-//! The stream itself: prefixes, endings, what it gives back.
+//! The stream itself: prefixes, ends, and what it returns.
 
 use std::io::ErrorKind;
 
@@ -21,7 +21,7 @@ async fn a_prefix_is_part_of_the_handshake() {
         };
         let (client, server) =
             tokio::join!(Stream::plain(client, Vec::new()).connect(&connector, "mail.test"), accept);
-        say(&mut client.unwrap(), &mut server.unwrap(), b"behind the handshake").await;
+        pass(&mut client.unwrap(), &mut server.unwrap(), b"behind the handshake").await;
     }
 }
 
@@ -35,15 +35,15 @@ async fn in_the_clear_a_prefix_comes_first_and_keeps_the_socket() {
     assert_eq!(stream.tcp().peer_addr().unwrap(), client.local_addr().unwrap());
 
     let mut stream = stream.into_plain_tcp().unwrap_err();
-    let mut heard = [0; 11];
-    stream.read_exact(&mut heard).await.unwrap();
-    assert_eq!(&heard, b"hello world");
+    let mut received = [0; 11];
+    stream.read_exact(&mut received).await.unwrap();
+    assert_eq!(&received, b"hello world");
     let tcp = stream.into_plain_tcp().unwrap();
     assert_eq!(tcp.peer_addr().unwrap(), client.local_addr().unwrap());
 }
 
 #[tokio::test]
-async fn an_encrypted_stream_is_never_given_out_as_plain_nor_encrypted_twice() {
+async fn an_encrypted_stream_is_never_returned_as_plain_nor_encrypted_twice() {
     let (acceptor, root) = backend();
     let connector = connector(Verify::Roots(vec![root]));
     let (client, server) = connected(&connector, "mail.test", &acceptor).await;
@@ -55,19 +55,19 @@ async fn an_encrypted_stream_is_never_given_out_as_plain_nor_encrypted_twice() {
     let error = server.accept(&acceptor).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string().as_str()),
-        (ErrorKind::InvalidInput, "the connection is encrypted already")
+        (ErrorKind::InvalidInput, "the connection is already encrypted")
     );
 }
 
 #[tokio::test]
-async fn a_proper_end_differs_from_a_truncation() {
+async fn a_close_notify_differs_from_a_truncation() {
     let (acceptor, root) = backend();
     let connector = connector(Verify::Roots(vec![root]));
     let (mut client, mut server) = connected(&connector, "mail.test", &acceptor).await;
     client.shutdown().await.unwrap();
     assert_eq!(server.read(&mut [0; 8]).await.unwrap(), 0);
     // A half-close: our direction still works.
-    say(&mut server, &mut client, b"goodbye").await;
+    pass(&mut server, &mut client, b"goodbye").await;
 
     let (client, mut server) = connected(&connector, "mail.test", &acceptor).await;
     drop(client);
@@ -84,21 +84,21 @@ async fn a_reset_is_sent_as_such() {
 }
 
 #[tokio::test]
-async fn much_passes_in_both_directions() {
+async fn large_transfers_pass_in_both_directions() {
     let (acceptor, root) = backend();
     let (client, server) = connected(&connector(Verify::Roots(vec![root])), "mail.test", &acceptor).await;
     // More than the buffers of both sides: 16 KiB of plaintext each, and the kernel's.
-    let much: Vec<u8> = (0..8_u32 << 20).map(|n| n.to_le_bytes()[1]).collect();
+    let data: Vec<u8> = (0..8_u32 << 20).map(|n| n.to_le_bytes()[1]).collect();
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let mut up = Vec::new();
     let mut down = Vec::new();
     let up_sent = async {
-        to_client.write_all(&much).await.unwrap();
+        to_client.write_all(&data).await.unwrap();
         to_client.shutdown().await.unwrap();
     };
     let down_sent = async {
-        to_server.write_all(&much).await.unwrap();
+        to_server.write_all(&data).await.unwrap();
         to_server.shutdown().await.unwrap();
     };
     let (.., read_up, read_down) = tokio::join!(
@@ -107,12 +107,12 @@ async fn much_passes_in_both_directions() {
         from_server.read_to_end(&mut up),
         from_client.read_to_end(&mut down)
     );
-    assert_eq!((read_up.unwrap(), read_down.unwrap()), (much.len(), much.len()));
-    assert!(up == much && down == much);
+    assert_eq!((read_up.unwrap(), read_down.unwrap()), (data.len(), data.len()));
+    assert!(up == data && down == data);
 }
 
 #[tokio::test]
-async fn a_session_that_waits_costs_little_and_no_default_provider_is_needed() {
+async fn an_idle_session_is_small_and_needs_no_default_provider() {
     let (acceptor, root) = backend();
     let connector = connector(Verify::Roots(vec![root]));
     assert!(size_of::<Stream>() <= 64, "{}", size_of::<Stream>());

@@ -64,7 +64,7 @@ impl Issued {
         PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()))
     }
 
-    /// As the configuration's loader makes it; the files need not exist unless reloaded.
+    /// Returns what the configuration's loader returns; the files need not exist unless they are reloaded.
     pub(crate) fn configured(&self, name: &str, subjects: &[&str], is_default: bool) -> Certificate {
         let key = CertifiedKey::from_der(
             vec![self.der.clone()],
@@ -133,7 +133,7 @@ pub(crate) async fn sockets() -> (TcpStream, TcpStream) {
     (client.unwrap(), accepted.unwrap().0)
 }
 
-/// What became of both sides of a handshake: client, server.
+/// Returns the results of both sides of a handshake: client, server.
 pub(crate) async fn handshake(
     connector: &Connector,
     host: &str,
@@ -146,21 +146,21 @@ pub(crate) async fn handshake(
     )
 }
 
-/// A handshake that must succeed, with a byte each way, so that session tickets have come.
+/// Performs a handshake that must succeed and sends a byte each way, so that session tickets have arrived.
 pub(crate) async fn connected(connector: &Connector, host: &str, acceptor: &Acceptor) -> (Stream, Stream) {
     let (client, server) = handshake(connector, host, acceptor).await;
     let mut client = client.unwrap();
     let mut server = server.unwrap();
-    say(&mut client, &mut server, b"?").await;
-    say(&mut server, &mut client, b"!").await;
+    pass(&mut client, &mut server, b"?").await;
+    pass(&mut server, &mut client, b"!").await;
     (client, server)
 }
 
-/// Sends `words` from one end and sees them come out at the other.
-pub(crate) async fn say(from: &mut Stream, to: &mut Stream, words: &[u8]) {
-    from.write_all(words).await.unwrap();
+/// Sends `data` from one end and reads it at the other.
+pub(crate) async fn pass(from: &mut Stream, to: &mut Stream, data: &[u8]) {
+    from.write_all(data).await.unwrap();
     from.flush().await.unwrap();
-    let mut heard = vec![0; words.len()];
-    to.read_exact(&mut heard).await.unwrap();
-    assert_eq!(heard, words);
+    let mut received = vec![0; data.len()];
+    to.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, data);
 }

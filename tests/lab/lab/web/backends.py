@@ -45,9 +45,6 @@ class Backends:
         self.started.append(backend)
         return backend
 
-    def recorders(self):
-        return [*self.told.values(), *self.untold.values(), *self.clear.values()]
-
     def stop(self):
         while self.started:
             self.started.pop().stop()

@@ -1,4 +1,4 @@
-//! The promise that a kick makes, against logins of the same account.
+//! Kicks against concurrent logins of the same account.
 
 use futures_core::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
@@ -20,7 +20,7 @@ use super::kick_and_wait;
 const ALICE: &str = "alice@example.org";
 const CLIENT: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-/// A store in memory, which lets others run while it is asked: a lookup and a write can overlap.
+/// A store in memory that yields in a lookup and in a write, so that they can overlap.
 #[derive(Debug, Default)]
 struct Memory(Mutex<HashMap<Arc<str>, Name>>);
 
@@ -65,7 +65,7 @@ fn router() -> (Router, RouterControl) {
     Router::new(Arc::new(Memory::default()), settings, 100)
 }
 
-/// Where the sessions of one account are at this moment, by destination.
+/// Counts the sessions of one account by destination.
 fn places(registry: &Registry) -> BTreeMap<String, usize> {
     let mut places = BTreeMap::new();
     for info in registry.sessions_where(usize::MAX, |info| info.account.as_deref() == Some(ALICE)) {
@@ -74,16 +74,16 @@ fn places(registry: &Registry) -> BTreeMap<String, usize> {
     places
 }
 
-/// Logs in over and over, as the session room does: wait, route, ask a backend, confirm, bridge.
-async fn log_in_for_ever(registry: Registry, router: Router, is_over: Arc<AtomicBool>) -> usize {
+/// Logs in over and over, as crate `placement` does: wait, look up, log in at a backend, confirm, bridge.
+async fn log_in_repeatedly(registry: Registry, router: Router, is_over: Arc<AtomicBool>) -> usize {
     let mut sessions = 0;
     'login: while !is_over.load(Ordering::Relaxed) {
         let Ok(mut login) = registry.begin(ALICE, Protocol::Imap, CLIENT) else { continue };
         let ticket = loop {
-            login.wait_released().await.expect("nobody holds");
+            login.wait_admitted().await.expect("the account is not held");
             let destination = router.resolve(ALICE).await.destination;
-            // The backend's part, now long, now short: others run meanwhile.
-            others_run(sessions * 7 % 17).await;
+            // The backend's response takes a varying time, in which other tasks run.
+            yield_times(sessions * 7 % 17).await;
             match login.confirm(destination) {
                 Ok(ticket) => break ticket,
                 Err(Unconfirmed::Outdated(again)) => login = again,
@@ -91,9 +91,9 @@ async fn log_in_for_ever(registry: Registry, router: Router, is_over: Arc<Atomic
             }
         };
         sessions += 1;
-        // The bridge: some sessions end by themselves; the others when they are told to, after a moment.
+        // The bridge: some sessions end by themselves, the others shortly after they are asked to.
         tokio::select! {
-            () = others_run(sessions * 5 % 11), if sessions % 3 > 0 => {}
+            () = yield_times(sessions * 5 % 11), if sessions % 3 > 0 => {}
             _ = ticket.ended() => tokio::task::yield_now().await,
         }
         drop(ticket);
@@ -101,16 +101,16 @@ async fn log_in_for_ever(registry: Registry, router: Router, is_over: Arc<Atomic
     sessions
 }
 
-async fn others_run(turns: usize) {
+async fn yield_times(turns: usize) {
     for _ in 0..turns {
         tokio::task::yield_now().await;
     }
 }
 
-/// Ten thousand rounds of `PUT` and `kick` against logins of the same account: after both have answered, no session
-/// of it is on the old destination, and none lands there until the next `PUT`.
+/// Ten thousand rounds of `PUT` and `kick` against logins of the same account: after both have returned, none
+/// of its sessions is on the old destination, and none gets there until the next `PUT`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_kick_nobody_is_on_the_old_destination() {
+async fn after_a_kick_no_session_is_on_the_old_destination() {
     const ROUNDS: usize = 10_000;
     const LOGINS: usize = 4;
     let (registry, registry_control) = Registry::new(Limits::default());
@@ -119,7 +119,7 @@ async fn after_a_kick_nobody_is_on_the_old_destination() {
     let filter = SessionFilter::account(ALICE);
     let is_over = Arc::new(AtomicBool::new(false));
     let logins: Vec<_> = (0..LOGINS)
-        .map(|_| tokio::spawn(log_in_for_ever(registry.clone(), router.clone(), Arc::clone(&is_over))))
+        .map(|_| tokio::spawn(log_in_repeatedly(registry.clone(), router.clone(), Arc::clone(&is_over))))
         .collect();
     let began = Instant::now();
     let mut kicked = 0;
@@ -127,9 +127,10 @@ async fn after_a_kick_nobody_is_on_the_old_destination() {
     for round in 0..ROUNDS {
         let (old, new) = if round % 2 == 0 { ("old", "new") } else { ("new", "old") };
         control.execute(Order::set(ALICE, new)).await.expect("a store that takes it");
-        let told = kick_and_wait(&control, filter.clone()).await.expect("a kick cannot fail");
-        (kicked, caught) = (kicked + told.kicked, caught + told.logins);
-        assert_eq!(told.ending, 0, "round {round}");
+        let result = kick_and_wait(&control, filter.clone()).await.expect("a kick cannot fail");
+        kicked += result.kicked;
+        caught += result.logins;
+        assert_eq!(result.ending, 0, "round {round}");
         for _ in 0..12 {
             let places = places(&registry);
             assert_eq!(places.get(old), None, "round {round}: {places:?}, expected {new} alone");

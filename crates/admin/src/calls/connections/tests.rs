@@ -27,7 +27,7 @@ fn any_integer_is_a_delay() {
     for text in ["", "-", "+", "5s", "1.5", "0x5", "٥", " 5", "--5"] {
         assert_eq!(clamped(text).expect_err(text).status(), 400, "{text}");
     }
-    assert_eq!(sessions::MAX_DELAY.as_secs(), MAX_DELAY_SECONDS, "the desk clamps too");
+    assert_eq!(sessions::MAX_DELAY.as_secs(), MAX_DELAY_SECONDS, "the registry clamps too");
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! A stream whose peer has to take what it asked for.
+//! A stream that fails when its peer stops reading.
 //!
-//! Answers are written in pieces; a caller that stops reading would hold its place, and the answer's memory, for
-//! ever. A write that makes no progress for [`PATIENCE`] fails. (Silence on the other side is bounded by the time
-//! for a head and for a body.)
+//! A client that stops reading would otherwise keep its connection slot and the memory of its response for ever. A write
+//! that makes no progress for [`STALL_TIMEOUT`] fails. Reads need no limit here: the head and the body of a request have
+//! time limits of their own.
 
 use std::io;
 use std::pin::Pin;
@@ -12,38 +12,39 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// See the module's comment.
-pub(crate) struct Patient<S> {
+/// Limits how long a write to `S` may make no progress.
+pub(crate) struct WriteTimeout<S> {
     stream: S,
-    /// Set while a write waits.
-    limit: Option<Pin<Box<Sleep>>>,
+    /// Set while a write is pending.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
-/// How long a write may stand still.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a write may make no progress.
+pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-// === impl Patient ===
+// === impl WriteTimeout ===
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     pub(crate) const fn new(stream: S) -> Self {
-        Self { stream, limit: None }
+        Self { stream, deadline: None }
     }
 
-    /// Watches the time while `polled` is pending.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Returns `polled`, or an error when it has been pending for too long.
+    fn limit<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.limit = None;
+            self.deadline = None;
             return polled;
         }
-        let limit = self.limit.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + PATIENCE)));
-        match limit.as_mut().poll(cx) {
+        let deadline =
+            self.deadline.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + STALL_TIMEOUT)));
+        match deadline.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,20 +54,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.watch(cx, polled)
+        self.limit(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watch(cx, polled)
+        self.limit(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.watch(cx, polled)
+        self.limit(cx, polled)
     }
 }
 
@@ -77,23 +78,24 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_does_not_read_is_left() {
+    async fn a_write_to_a_peer_that_does_not_read_fails() {
         let (ours, _theirs) = duplex(4);
-        let error = Patient::new(ours).write_all(b"more than fits").await.expect_err("nobody reads");
+        let error =
+            WriteTimeout::new(ours).write_all(b"more than fits").await.expect_err("the peer does not read");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_peer_that_reads_is_served_to_the_end() {
+    async fn a_slow_peer_gets_everything() {
         let (ours, mut theirs) = duplex(1);
         let reader = tokio::spawn(async move {
             let mut read = Vec::new();
             while theirs.read_buf(&mut read).await.expect("a stream") > 0 {
-                tokio::time::advance(PATIENCE / 2).await;
+                tokio::time::advance(STALL_TIMEOUT / 2).await;
             }
             read
         });
-        let mut ours = Patient::new(ours);
+        let mut ours = WriteTimeout::new(ours);
         ours.write_all(b"eight...").await.expect("it is read");
         ours.shutdown().await.expect("it is read");
         drop(ours);

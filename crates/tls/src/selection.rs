@@ -1,8 +1,7 @@
 //! Which certificate a client gets.
 //!
-//! The choice is a pure function of the table and the ClientHello, so that a table of cases can test it.
-//! A missing or strange SNI must never end the handshake while there is anything to show: old mail clients
-//! send none.
+//! The selection is a pure function of the table and the ClientHello, so that a table of cases can test it. A missing
+//! or unknown SNI must never end the handshake while any certificate is available: old mail clients send none.
 
 use std::sync::Arc;
 
@@ -13,23 +12,23 @@ use rustls::sign::CertifiedKey;
 use crate::certificates::Certificates;
 use crate::setup::SetupError;
 
-/// Chooses by SNI.
+/// Selects by SNI.
 #[derive(Debug)]
 pub(crate) struct BySni(pub(crate) Arc<Certificates>);
 
-/// Takes the one of a name, as it is at that moment.
+/// Always selects `[tls.certificate.NAME]`, in its current version.
 #[derive(Debug)]
 pub(crate) struct ByName {
     certificates: Arc<Certificates>,
     name: String,
 }
 
-/// The index of the certificate for `sni`: exact name, then wildcard, then parent domain (one label only),
-/// then the default, then the only one; `None` stands for the self-signed one.
+/// Returns the index of the certificate for `sni`: exact name, then wildcard, then parent domain (one label only), then
+/// the default, then the only one. `None` stands for the self-signed one.
 ///
-/// `is_usable` tells whether the client can verify signatures of the key at an index: where an ECDSA and an
-/// RSA certificate share a name, an old client gets the one that it understands.
-pub(crate) fn choose(
+/// `is_usable` returns whether the client can verify signatures of the key at an index: where an ECDSA and an RSA
+/// certificate share a name, an old client gets the one that it supports.
+pub(crate) fn select(
     certificates: &[Arc<Certificate>],
     sni: Option<&str>,
     is_usable: impl Fn(usize) -> bool,
@@ -44,7 +43,7 @@ pub(crate) fn choose(
         .or_else(|| (certificates.len() == 1).then_some(0))
 }
 
-/// The subjects that serve `host`, most specific first.
+/// Returns the subjects that match `host`, most specific first.
 fn names_for(host: &str) -> Vec<String> {
     let mut names = vec![host.to_owned()];
     if let Some((_, parent)) = host.split_once('.') {
@@ -74,7 +73,7 @@ impl ResolvesServerCert for BySni {
             let certificate: &Certificate = &table.certificates[index];
             certificate.key.key.choose_scheme(schemes).is_some()
         };
-        match choose(&table.certificates, hello.server_name(), is_usable) {
+        match select(&table.certificates, hello.server_name(), is_usable) {
             Some(index) => Some(Arc::clone(&table.certificates[index].key)),
             None => table.self_signed.clone(),
         }
@@ -86,10 +85,10 @@ impl ResolvesServerCert for BySni {
 impl ByName {
     pub(crate) fn new(certificates: &Arc<Certificates>, name: &str) -> Result<Self, SetupError> {
         let by_name = Self { certificates: Arc::clone(certificates), name: name.to_owned() };
-        match by_name.find() {
-            Some(_) => Ok(by_name),
-            None => Err(SetupError::NoSuchCertificate { name: name.to_owned() }),
+        if by_name.find().is_none() {
+            return Err(SetupError::NoSuchCertificate { name: name.to_owned() });
         }
+        Ok(by_name)
     }
 
     fn find(&self) -> Option<Arc<CertifiedKey>> {

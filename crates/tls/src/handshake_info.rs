@@ -1,6 +1,6 @@
-//! What a handshake agreed on, as plain data for logs, forwarding and metrics.
+//! What a handshake negotiated, as plain data for logs, forwarding and metrics.
 //!
-//! It must never hold anything secret: no keys, no tickets.
+//! It must never hold a secret: no keys, no tickets.
 
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
@@ -13,9 +13,9 @@ pub struct TlsInfo {
     pub cipher: String,
     /// The host name that the client asked for (RFC 6066 section 3), if any.
     pub sni: Option<String>,
-    /// The agreed application protocol (RFC 7301), if any.
+    /// The negotiated application protocol (RFC 7301), if any.
     pub alpn: Option<Vec<u8>>,
-    /// Whether an earlier session was resumed: no certificate was sent or judged this time.
+    /// Whether an earlier session was resumed: then no certificate was sent or verified in this handshake.
     pub resumed: bool,
 }
 
@@ -41,7 +41,7 @@ impl TlsInfo {
     }
 }
 
-/// The engine writes `TLS13_…` where the registry has `TLS_…`.
+/// Returns the name in the IANA registry: `TLS_…`, where the engine writes `TLS13_…`.
 fn suite_name(suite: rustls::CipherSuite) -> String {
     match suite.as_str() {
         Some(name) => name.replacen("TLS13_", "TLS_", 1),
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_suites_as_the_registry_does() {
+    fn suites_have_the_names_of_the_registry() {
         for (suite, name) in [
             (rustls::CipherSuite::TLS13_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384"),
             (

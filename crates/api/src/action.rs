@@ -1,4 +1,4 @@
-//! Answers of calls that change something other than a mapping.
+//! Responses of calls that change something other than a mapping.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use crate::problem::Diagnostic;
 
 /// `POST /destinations/reset`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reset {
-    /// Whose failures are forgotten.
+pub struct DestinationReset {
+    /// The destination whose failures were reset.
     pub destination: String,
 }
 
 /// `POST /cache/invalidate`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invalidated {
-    /// Whose answer is asked anew; absent = everybody's.
+    /// The account whose cached answer was dropped; absent = all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalized: Option<String>,
 }
@@ -22,11 +22,11 @@ pub struct Invalidated {
 /// `POST /connections/kick`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kicked {
-    /// Sessions that were told to end.
+    /// Sessions that were asked to end.
     pub kicked: usize,
-    /// Logins under way that are routed afresh.
+    /// Logins under way that are looked up again.
     pub logins: usize,
-    /// Sessions among those meant that have not ended yet. They were told, and are closed within seconds.
+    /// Sessions that were asked to end and have not ended yet. They are closed within seconds.
     pub ending: usize,
 }
 
@@ -35,9 +35,9 @@ pub struct Kicked {
 pub struct Delayed {
     /// As given.
     pub identifier: String,
-    /// Whose new logins wait.
+    /// The account as it is stored and looked up.
     pub normalized: String,
-    /// For how long, after clamping.
+    /// How long its new logins wait, at most [`MAX_DELAY_SECONDS`](crate::parameters::MAX_DELAY_SECONDS).
     pub seconds: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct Delayed {
 pub struct ConfigReloaded {
     /// Keys whose new values need a restart.
     pub restart_required: Vec<String>,
-    /// What is worth knowing about the file.
+    /// Warnings about the file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Diagnostic>,
 }

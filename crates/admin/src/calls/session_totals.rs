@@ -1,4 +1,4 @@
-//! How many sessions there are, by what.
+//! The number of sessions, by protocol and by destination.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,21 +6,22 @@ use std::sync::Arc;
 
 use sessions::Registry;
 
-/// Sessions counted. Each shard is counted by itself, so the sum may be of no one instant.
+/// The number of sessions. Each shard is counted by itself, so the sums need not have been right at any one instant.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Census {
+pub(super) struct SessionTotals {
     pub(super) sessions: usize,
     pub(super) by_protocol: BTreeMap<String, usize>,
     pub(super) by_destination: BTreeMap<String, usize>,
 }
 
-// === impl Census ===
+// === impl SessionTotals ===
 
-impl Census {
-    pub(super) fn take(registry: &Registry) -> Self {
+impl SessionTotals {
+    /// Counts the sessions.
+    pub(super) fn count(registry: &Registry) -> Self {
         let protocols = RefCell::new(BTreeMap::<&'static str, usize>::new());
         let destinations = RefCell::new(BTreeMap::<Arc<str>, usize>::new());
-        // Looked at in their place: a hundred thousand sessions are not copied to be counted.
+        // Counted in place, so that a hundred thousand sessions are not copied.
         let _ = registry.sessions_where(usize::MAX, |info| {
             *protocols.borrow_mut().entry(info.protocol.name()).or_default() += 1;
             let mut destinations = destinations.borrow_mut();

@@ -1,4 +1,4 @@
-//! The choice as a table.
+//! The selection as a table.
 
 use std::path::PathBuf;
 
@@ -14,14 +14,14 @@ fn certificate(subjects: &[&str], is_default: bool) -> Arc<Certificate> {
         subjects: subjects.iter().map(|&name| name.to_owned()).collect(),
         subjects_are_set: true,
         is_default,
-        key: self_signed::make(&[]).unwrap().pair().unwrap(),
+        key: self_signed::generate(&[]).unwrap().pair().unwrap(),
         sha256: [0; 32],
         not_after: 0,
     })
 }
 
-fn chosen(table: &[Arc<Certificate>], sni: Option<&str>) -> Option<usize> {
-    choose(table, sni, |_| true)
+fn selected(table: &[Arc<Certificate>], sni: Option<&str>) -> Option<usize> {
+    select(table, sni, |_| true)
 }
 
 #[test]
@@ -38,23 +38,23 @@ fn the_most_specific_name_wins() {
         ("mail.example.com", 2, "exact"),
         ("imap.example.com", 2, "exact, second subject"),
         ("MAIL.Example.COM", 2, "case does not matter"),
-        ("mail.example.com.", 2, "nor does the root's dot"),
+        ("mail.example.com.", 2, "the dot of the root does not matter"),
         ("pop.example.com", 1, "wildcard before parent domain"),
         ("example.com", 0, "exact: the wildcard does not serve its own domain"),
         ("host.example.net", 4, "parent domain"),
         ("a.host.example.net", 3, "one label only"),
         ("a.b.example.com", 3, "one label only"),
         ("host.lan", 5, "a wildcard of one label"),
-        ("*.example.com", 1, "a wildcard asked for as such"),
+        ("*.example.com", 1, "a wildcard in the SNI"),
         ("example.org", 3, "default"),
         ("notexample.com", 3, "not a suffix match"),
         (".example.com", 1, "an empty label is a label"),
         ("", 3, "empty"),
-        (".", 3, "nothing but a dot"),
+        (".", 3, "a dot alone"),
     ] {
-        assert_eq!(chosen(&table, Some(sni)), Some(expected), "{sni:?}: {why}");
+        assert_eq!(selected(&table, Some(sni)), Some(expected), "{sni:?}: {why}");
     }
-    assert_eq!(chosen(&table, None), Some(3), "no SNI: default");
+    assert_eq!(selected(&table, None), Some(3), "no SNI: default");
 }
 
 #[test]
@@ -69,12 +69,12 @@ fn without_a_default_the_only_one_or_none() {
         (&two[..0], Some("one.example"), None),
         (&two[..0], None, None),
     ] {
-        assert_eq!(chosen(table, sni), expected, "{sni:?} of {}", table.len());
+        assert_eq!(selected(table, sni), expected, "{sni:?} of {}", table.len());
     }
 }
 
 #[test]
-fn a_key_that_the_client_understands_wins_among_those_with_the_name() {
+fn a_key_that_the_client_supports_wins_among_those_with_the_name() {
     let table = [
         certificate(&["mail.example.com"], false),
         certificate(&["mail.example.com"], false),
@@ -85,9 +85,9 @@ fn a_key_that_the_client_understands_wins_among_those_with_the_name() {
         (&[0, 1, 2, 3][..], 0), // the file's order
         (&[1, 2, 3], 1),        // the second key of the same name
         (&[2, 3], 2),           // less specific, but it works
-        (&[3], 0),              // a wrong name would not help: the client is told by the handshake
+        (&[3], 0),              // no key is usable, and a wrong name would not help: the handshake fails
     ] {
-        let index = choose(&table, Some("mail.example.com"), |index| usable.contains(&index));
+        let index = select(&table, Some("mail.example.com"), |index| usable.contains(&index));
         assert_eq!(index, Some(expected), "{usable:?}");
     }
 }

@@ -1,19 +1,19 @@
-//! The token, the lockout, and what a flood of guesses comes to.
+//! The token, the lockout, and a flood of guesses.
 
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Answer, Api, Ask, TOKEN};
+use crate::support::{Api, TOKEN, TestRequest, TestResponse};
 
 const WRONG: &str = "ffffffffffffffffffffffffffffffff";
 
-fn wrong(line: &str, from: u8) -> Ask<'_> {
-    Ask { token: Some(WRONG), from, ..Ask::new(line) }
+fn wrong(line: &str, from: u8) -> TestRequest<'_> {
+    TestRequest { token: Some(WRONG), from, ..TestRequest::new(line) }
 }
 
 #[tokio::test]
-async fn nothing_is_told_without_the_token() {
+async fn every_call_needs_the_token() {
     let api = Api::start().await;
     for line in [
         "GET /stats",
@@ -23,52 +23,57 @@ async fn nothing_is_told_without_the_token() {
         "GET /openapi.json",
         "POST /config/reload",
     ] {
-        let answer = api.send(Ask::new(line)).await;
+        let answer = api.send(TestRequest::new(line)).await;
         answer.problem(401);
         assert_eq!(answer.header("www-authenticate"), Some("bearer realm=\"pointsman\""), "{line}");
-        assert_eq!(answer.header("connection"), Some("close"), "whoever guesses has to come again");
+        assert_eq!(answer.header("connection"), Some("close"), "a client that guesses has to connect again");
     }
     let answer = api.send(wrong("PUT /mappings?identifier=bob&destination=new", 1)).await;
     answer.problem(401);
     assert!(!answer.body.contains(WRONG));
     assert_eq!(api.mapping(), "# moved\nalice@example.org\tnew\n");
-    assert_eq!(api.ask("GET /stats").await.status, 200);
+    assert_eq!(api.call("GET /stats").await.status, 200);
 }
 
-/// Three wrong tokens, as the test's configuration has it; then nothing helps but health.
+/// After three wrong tokens, the threshold in this test, only the health calls are answered.
 #[tokio::test]
-async fn wrong_tokens_lock_their_address_and_no_other() {
+async fn wrong_tokens_lock_only_their_own_address() {
     let api = Api::start().await;
     for _ in 0..3 {
         api.send(wrong("GET /stats", 2)).await.problem(401);
     }
-    for ask in [wrong("GET /stats", 2), Ask { from: 2, ..Ask::with_token("GET /stats") }] {
-        let answer = api.send(ask).await;
+    for request in [wrong("GET /stats", 2), TestRequest { from: 2, ..TestRequest::with_token("GET /stats") }]
+    {
+        let answer = api.send(request).await;
         answer.problem(429);
         let seconds: u64 = answer.header("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
         assert!((290..=301).contains(&seconds), "{seconds}");
     }
     for path in ["GET /healthz", "GET /readyz"] {
-        assert_eq!(api.send(Ask { from: 2, ..Ask::new(path) }).await.status, 200, "never locked");
+        assert_eq!(
+            api.send(TestRequest { from: 2, ..TestRequest::new(path) }).await.status,
+            200,
+            "never locked"
+        );
     }
-    assert_eq!(api.send(Ask { from: 3, ..Ask::with_token("GET /stats") }).await.status, 200);
+    assert_eq!(api.send(TestRequest { from: 3, ..TestRequest::with_token("GET /stats") }).await.status, 200);
 }
 
-/// A script that has no token yet must not lock out the operator who comes from the same address.
+/// A script without a token must not lock out an operator at the same address.
 #[tokio::test]
-async fn a_missing_token_is_no_guess() {
+async fn a_missing_token_is_not_a_guess() {
     let api = Api::start().await;
     for _ in 0..10 {
-        api.send(Ask::new("GET /stats")).await.problem(401);
+        api.send(TestRequest::new("GET /stats")).await.problem(401);
     }
-    assert_eq!(api.ask("GET /stats").await.status, 200);
+    assert_eq!(api.call("GET /stats").await.status, 200);
 }
 
-/// A thousand guesses are made as fast as the API lets one: each in a connection of its own, many at once.
-/// What they cost is bounded by how few of them get through the door, whatever the guesser's speed.
+/// A thousand guesses, as fast as the API allows, each on a connection of its own and many at once. Few of them are
+/// answered, however fast they come.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_guesses_is_turned_away_at_the_door() {
-    /// Connections of one network, and how long a place stays taken: `door`'s numbers.
+async fn a_flood_of_guesses_is_limited() {
+    /// The limit of connections of one network, and how long a slot stays taken; see `server`.
     const PER_NETWORK: u32 = 32;
     const PENALTY: Duration = Duration::from_secs(1);
     let api = std::sync::Arc::new(Api::start().await);
@@ -90,10 +95,10 @@ async fn a_flood_of_guesses_is_turned_away_at_the_door() {
     let rounds = 1 + u32::try_from(began.elapsed().as_millis() / PENALTY.as_millis()).expect("few");
     assert!(heard > 0, "the first are answered");
     assert!(heard <= PER_NETWORK * rounds, "{heard} guesses were heard in {:?}", began.elapsed());
-    assert_eq!(api.ask("GET /stats").await.status, 200, "another address is served at once");
+    assert_eq!(api.call("GET /stats").await.status, 200, "another address is served at once");
 }
 
-/// Whether a guess was answered.
+/// Returns whether a guess was answered.
 async fn guess(api: &Api) -> bool {
     let Ok(mut stream) = api.connect(9).await else {
         return false;
@@ -111,35 +116,35 @@ async fn guess(api: &Api) -> bool {
 async fn a_guess_ends_its_connection() {
     let api = Api::start().await;
     let mut stream = api.connect(4).await.expect("a connection");
-    let both = wrong("GET /stats", 4).text("") + &Ask::with_token("GET /stats").text("");
+    let both = wrong("GET /stats", 4).text("") + &TestRequest::with_token("GET /stats").text("");
     stream.write_all(both.as_bytes()).await.expect("it is read");
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
-    Answer::of(&answer).problem(401);
+    TestResponse::of(&answer).problem(401);
     assert_eq!(answer.matches("HTTP/1.1").count(), 1);
 }
 
-/// Every act is on record with who, from where and what came of it, and no record holds the token.
+/// Every action is recorded with its requester, address and result, and no record contains the token.
 #[tokio::test]
-async fn acts_are_recorded() {
+async fn actions_are_recorded() {
     let api = Api::start().await;
-    let ask = Ask {
+    let request = TestRequest {
         headers: "From: jane@example.org\r\n",
-        ..Ask::with_token("PUT /mappings?identifier=Bob&destination=new")
+        ..TestRequest::with_token("PUT /mappings?identifier=Bob&destination=new")
     };
-    api.send(ask).await.json();
-    api.ask("PUT /mappings?identifier=bob&destination=nowhere").await.problem(400);
-    api.ask("DELETE /mappings?identifier=bob").await.json();
-    api.ask("POST /connections/kick?destination=old&client=192.0.2.0/24").await.json();
-    api.ask("POST /connections/delay?identifier=bob&seconds=500").await.json();
-    api.ask("POST /mappings/reload").await.json();
-    api.ask("POST /cache/invalidate").await.json();
-    api.ask("POST /destinations/reset?destination=old").await.json();
-    api.ask("POST /config/reload").await.problem(422);
-    let page: api::audit::Page =
-        serde_json::from_value(api.ask("GET /audit?limit=8").await.json()).expect("a page");
+    api.send(request).await.json();
+    api.call("PUT /mappings?identifier=bob&destination=nowhere").await.problem(400);
+    api.call("DELETE /mappings?identifier=bob").await.json();
+    api.call("POST /connections/kick?destination=old&client=192.0.2.0/24").await.json();
+    api.call("POST /connections/delay?identifier=bob&seconds=500").await.json();
+    api.call("POST /mappings/reload").await.json();
+    api.call("POST /cache/invalidate").await.json();
+    api.call("POST /destinations/reset?destination=old").await.json();
+    api.call("POST /config/reload").await.problem(422);
+    let page: api::audit::AuditPage =
+        serde_json::from_value(api.call("GET /audit?limit=8").await.json()).expect("a page");
     let older = format!("GET /audit?from={}", page.next.expect("one more"));
-    let older: api::audit::Page = serde_json::from_value(api.ask(&older).await.json()).expect("a page");
+    let older: api::audit::AuditPage = serde_json::from_value(api.call(&older).await.json()).expect("a page");
     let all: Vec<_> = page.records.iter().chain(&older.records).rev().collect();
     let said: Vec<_> = all
         .iter()

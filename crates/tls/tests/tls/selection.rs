@@ -1,4 +1,4 @@
-//! The certificate that a client really gets. Pins tell which one it was.
+//! The certificate that a client gets, identified by its pin.
 
 use plan::Verify;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
@@ -8,7 +8,7 @@ use tls::{Acceptor, Certificates, SetupError, Tickets};
 use crate::support::*;
 
 #[tokio::test]
-async fn the_name_that_was_asked_for_decides() {
+async fn the_sni_decides() {
     let authority = Authority::new("any");
     let (exact, wide, other) =
         (authority.issue(&["a.test"]), authority.issue(&["b.test"]), authority.issue(&["c.test"]));
@@ -34,23 +34,23 @@ async fn the_name_that_was_asked_for_decides() {
 }
 
 #[tokio::test]
-async fn without_any_a_self_signed_one_is_made() {
+async fn without_certificates_a_self_signed_one_is_generated() {
     let plan = plan(Vec::new());
     let certificates = Certificates::new(&plan, &["proxy.test".to_owned()]).unwrap();
-    let made = certificates.list().remove(0);
-    assert_eq!((made.name, made.is_default, made.not_after), (None, true, None));
+    let info = certificates.list().remove(0);
+    assert_eq!((info.name, info.is_default, info.not_after), (None, true, None));
     let acceptor = Acceptor::new(&plan, &certificates, &Tickets::new().unwrap(), &[]).unwrap();
-    connected(&connector(Verify::Pins(vec![made.sha256])), "mail.test", &acceptor).await;
+    connected(&connector(Verify::Pins(vec![info.sha256])), "mail.test", &acceptor).await;
 
-    // The hostname is in it, so that it can be trusted by hand.
+    // It contains the host name, so that an operator can choose to trust it.
     let (client, _) =
         handshake(&connector(Verify::Roots(vec![Authority::new("x").root()])), "proxy.test", &acceptor).await;
     let error = client.unwrap_err().to_string();
-    assert!(error.starts_with("the certificate is not issued by a known authority;"), "{error}");
+    assert!(error.starts_with("the certificate is not issued by a trusted authority;"), "{error}");
 }
 
 #[tokio::test]
-async fn the_admin_listener_shows_the_one_that_was_named() {
+async fn the_admin_listener_presents_the_named_certificate() {
     let authority = Authority::new("any");
     let first = authority.issue(&["a.test"]);
     let second = authority.issue(&["b.test"]);
@@ -68,7 +68,7 @@ async fn the_admin_listener_shows_the_one_that_was_named() {
 }
 
 #[tokio::test]
-async fn a_client_gets_the_key_that_it_understands() {
+async fn a_client_gets_a_key_that_it_supports() {
     let authority = Authority::new("any");
     let modern =
         authority.issue_as(&params(&["mail.test"]), KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap());

@@ -1,36 +1,40 @@
-//! What is wrong in a file, as the API tells it and as `check --json` does.
+//! The errors and warnings about a file, in the form of the API and of `check --json`.
 
 use api::Diagnostic;
 use mapping::line::{BadLines, LineError};
 use mapping::store::LoadError;
 
-/// The configuration's report.
+/// Returns the diagnostics of a configuration's report.
 #[must_use]
 pub fn of_configuration(report: &config::Report) -> Vec<Diagnostic> {
     serde_json::from_value(report.to_json()).unwrap_or_default()
 }
 
-/// Everything that is wrong with a mapping: each line, or the one thing that keeps it from being read at all.
+/// Returns every error in a mapping: each wrong line, or the one error that prevents reading it.
 #[must_use]
 pub fn of_mapping(error: &LoadError) -> Vec<Diagnostic> {
     match error {
         LoadError::Lines { path, lines } => of_lines(&path.display().to_string(), lines),
-        other => vec![remark(&path_of(other), 1, other.to_string())],
+        other => vec![diagnostic(&path_of(other), 1, other.to_string())],
     }
 }
 
-/// Wrong lines of `file`.
+/// Returns the wrong lines of `file`.
 pub(crate) fn of_lines(file: &str, lines: &BadLines) -> Vec<Diagnostic> {
-    let mut remarks: Vec<Diagnostic> =
-        lines.errors.iter().map(|error| remark(file, error.line, error.to_string())).collect();
+    let mut diagnostics: Vec<Diagnostic> =
+        lines.errors.iter().map(|error| diagnostic(file, error.line, error.to_string())).collect();
     if lines.more > 0 {
         let last = lines.errors.last().map_or(1, |error: &LineError| error.line);
-        remarks.push(remark(file, last, format!("{} more lines behind this one are wrong too", lines.more)));
+        diagnostics.push(diagnostic(
+            file,
+            last,
+            format!("{} more lines after this one are wrong", lines.more),
+        ));
     }
-    remarks
+    diagnostics
 }
 
-fn remark(file: &str, line: usize, message: String) -> Diagnostic {
+fn diagnostic(file: &str, line: usize, message: String) -> Diagnostic {
     Diagnostic {
         severity: "error".to_owned(),
         file: file.to_owned(),
@@ -42,7 +46,7 @@ fn remark(file: &str, line: usize, message: String) -> Diagnostic {
     }
 }
 
-/// Empty for a store that is no file.
+/// Returns the path in the error; empty for a store that is not a file.
 fn path_of(error: &LoadError) -> String {
     match error {
         LoadError::Io { path, .. }
@@ -59,21 +63,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_wrong_is_a_remark() {
+    fn every_error_is_a_diagnostic() {
         let rules = mapping::Rules::new([mapping::Name::from("new")], true, true);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mapping");
-        let judged = |text: Option<&str>| {
+        let check = |text: Option<&str>| {
             if let Some(text) = text {
                 std::fs::write(&path, text).unwrap();
             }
             of_mapping(&mapping::FileStore::check(&path, &rules).unwrap_err())
         };
-        let missing = judged(None);
+        let missing = check(None);
         assert_eq!((missing.len(), missing[0].file.as_str()), (1, path.to_str().unwrap()));
-        let lines: Vec<usize> = judged(Some("a new\nb old\nc\n")).iter().map(|remark| remark.line).collect();
+        let lines: Vec<usize> =
+            check(Some("a new\nb old\nc\n")).iter().map(|diagnostic| diagnostic.line).collect();
         assert_eq!(lines, [2, 3]);
-        let many = judged(Some(&"a nowhere\n".repeat(BadLines::MAX + 5)));
+        let many = check(Some(&"a nowhere\n".repeat(BadLines::MAX + 5)));
         assert_eq!(many.len(), BadLines::MAX + 1);
         assert!(many[BadLines::MAX].message.starts_with("5 more"), "{}", many[BadLines::MAX].message);
         assert_eq!(of_mapping(&LoadError::Unusable("refused".into()))[0].message, "refused");

@@ -1,6 +1,6 @@
-//! Whether the process lives, and whether it wants connections. Both need no token: load balancers ask.
+//! Liveness and readiness. Both need no token, since load balancers query them.
 
-use api::state::Ready;
+use api::status::Ready;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use plan::Plan;
 use runtime::ActivePlan;
 use types::protocol::Protocol;
 
-use crate::failure::{Answer, Failure};
+use crate::failure::{CallResult, Failure};
 use crate::shared::Shared;
 
 /// `GET /healthz`.
@@ -17,10 +17,10 @@ pub(crate) async fn healthz() -> &'static str {
 }
 
 /// `GET /readyz`.
-pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<Json<Ready>> {
+pub(crate) async fn readyz(State(shared): State<Shared>) -> CallResult<Json<Ready>> {
     let unready = |detail: String| Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     if shared.app_handle.is_draining() {
-        return unready("draining: the proxy is about to end".to_owned());
+        return unready("draining: the proxy accepts no new connections".to_owned());
     }
     let active = shared.plan();
     if is_default_down(&active) {
@@ -29,8 +29,8 @@ pub(crate) async fn readyz(State(shared): State<Shared>) -> Answer<Json<Ready>> 
     Ok(Json(Ready { status: "ready".to_owned() }))
 }
 
-/// Whether every leg of the default destination that listeners lead to is marked down. One that still works keeps
-/// the proxy ready: a balancer that takes it away would take away what works.
+/// Returns whether every leg of the default destination that listeners use is marked down. One leg that still works keeps
+/// the proxy ready, since a balancer would otherwise take that one out of service too.
 fn is_default_down(active: &ActivePlan) -> bool {
     let Some(backend) = active.backends.get(&active.plan.routing.default) else {
         return false;
@@ -39,7 +39,7 @@ fn is_default_down(active: &ActivePlan) -> bool {
     legs.peek().is_some() && legs.all(|protocol| backend.health(protocol).snapshot().down)
 }
 
-/// Protocols of which accounts without a mapping are led to the default destination.
+/// Returns the protocols whose accounts without a mapping go to the default destination.
 fn used(plan: &Plan) -> impl Iterator<Item = Protocol> {
     plan.listeners.iter().map(|listener| listener.protocol).filter(|protocol| protocol.carries_credentials())
 }

@@ -1,4 +1,4 @@
-//! What the proxy is doing.
+//! The state of the proxy: statistics, destinations, connections.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 /// `GET /stats`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Lookups answered from memory, since the start.
+    /// Lookups answered from the cache, since the start.
     pub cache_hits: u64,
-    /// Lookups that had to ask the store, since the start.
+    /// Lookups that queried the store, since the start.
     pub cache_misses: u64,
-    /// Hits of all lookups, in per cent; 0 when there was none.
+    /// The share of lookups that were answered from the cache, in per cent; 0 when there was none.
     pub hit_rate_pct: f64,
-    /// Answers in memory.
+    /// Answers in the cache.
     pub cache_entries: usize,
     /// Connections of clients at this moment, those without a login included.
     pub active_connections: usize,
@@ -23,10 +23,10 @@ pub struct Stats {
     pub logins: usize,
     /// Lookups that the store failed to answer, since the start.
     pub store_errors: u64,
-    /// Entries of the mapping by destination; absent where the store does not know without a search.
+    /// Entries of the mapping by destination; absent for a store that would have to be searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapped: Option<BTreeMap<String, usize>>,
-    /// Whether the proxy is about to end.
+    /// Whether the proxy drains: it accepts no connections and ends.
     pub draining: bool,
     /// Connections by listener.
     pub by_listener: BTreeMap<String, usize>,
@@ -36,7 +36,7 @@ pub struct Stats {
     pub by_destination: BTreeMap<String, usize>,
     /// The proxies that share the mapping's store, this one first.
     pub nodes: Vec<Node>,
-    /// How they tell each other.
+    /// The channel between them.
     pub channel: Channel,
     /// Seconds since the start.
     pub uptime_seconds: u64,
@@ -49,36 +49,36 @@ pub struct Stats {
 pub struct Node {
     /// `cluster.node`.
     pub node: String,
-    /// Whether it is the one that answers.
+    /// Whether it is the proxy that sent this response.
     pub this: bool,
-    /// Seconds since it was last heard.
+    /// Seconds since its last message.
     pub silent_seconds: u64,
 }
 
-/// The channel of change events, with counters since the start.
+/// The channel between the proxies, with counters since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Channel {
     /// `connected`, `cut` or `none`.
     pub state: String,
-    /// Why there is none.
+    /// Why there is no channel.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
-    /// Messages of others that were believed.
+    /// Messages of other proxies that were accepted.
     pub received: u64,
     /// Messages that were sent.
     pub sent: u64,
     /// Messages that could not be sent.
     pub unsent: u64,
-    /// Messages without our signature.
+    /// Messages without a valid signature.
     pub forged: u64,
-    /// Times that something may have been missed, so that everything cached was asked anew.
+    /// Times that messages may have been missed, so that the cache was flushed.
     pub missed: u64,
 }
 
 /// `GET /destinations`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Destinations {
-    /// By name.
+    /// Sorted by name.
     pub destinations: Vec<Destination>,
 }
 
@@ -87,15 +87,15 @@ pub struct Destinations {
 pub struct Destination {
     /// Its name.
     pub destination: String,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub consecutive_failures: u32,
-    /// Client addresses that the streak spans.
+    /// Client addresses with such a failure.
     pub failure_sources: usize,
-    /// Whether connecting failed, which is nobody's doing but the server's.
+    /// Whether connecting to the host failed, which no client can cause.
     pub host_level_failure: bool,
     /// Whether any of its legs is marked down.
     pub down: bool,
-    /// Whether accounts without a mapping are here.
+    /// Whether accounts without a mapping go here.
     pub is_default: bool,
     /// Sessions at this moment.
     pub sessions: usize,
@@ -108,26 +108,26 @@ pub struct Destination {
 pub struct Leg {
     /// TCP port.
     pub port: u16,
-    /// Failures in a row.
+    /// Consecutive failures.
     pub consecutive_failures: u32,
-    /// Client addresses that the streak spans.
+    /// Client addresses with such a failure.
     pub failure_sources: usize,
-    /// Whether connecting failed.
+    /// Whether connecting to the host failed.
     pub host_level_failure: bool,
-    /// Whether it is marked down: logins are refused at once, until one probe succeeds.
+    /// Whether it is marked down: logins are refused at once until a probe succeeds.
     pub down: bool,
-    /// The streak's last failure, in a word.
+    /// The name of the last failure.
     pub last_error: Option<String>,
-    /// When it last worked, in seconds since 1970.
+    /// The time of the last success, in seconds since 1970.
     pub last_success: Option<u64>,
-    /// How long it took then, from connecting to ready for a login, in milliseconds.
+    /// How long that connection took until it was ready for a login, in milliseconds.
     pub latency_ms: Option<u64>,
 }
 
 /// `GET /connections`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Connections {
-    /// In the order of their ids.
+    /// Sorted by id.
     pub connections: Vec<Connection>,
     /// `from` of the next page; absent after the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,15 +139,15 @@ pub struct Connections {
 pub struct Connection {
     /// Unique while the process lives.
     pub id: u64,
-    /// Absent where none is known: pass-through, opaque tokens.
+    /// Absent where it is unknown: pass-through, opaque tokens.
     pub account: Option<String>,
-    /// What is spoken.
+    /// The protocol's name.
     pub protocol: String,
     /// The client's own address.
     pub client: String,
-    /// Where it is bridged to.
+    /// The destination to which it is bridged.
     pub destination: String,
-    /// When it began, in seconds since 1970.
+    /// The time of its login, in seconds since 1970.
     pub since: u64,
     /// Bytes from the client so far.
     pub bytes_to_backend: u64,
