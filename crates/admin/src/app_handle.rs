@@ -8,6 +8,7 @@ use std::sync::Arc;
 use control::Control;
 use mapping::Router;
 use mapping::store::LoadError;
+use moves::Moves;
 use plan::Name;
 use runtime::ActivePlan;
 use sessions::Registry;
@@ -32,6 +33,9 @@ pub trait AppHandle: Send + Sync + 'static {
 
     /// Returns the control through which every change is made.
     fn control(&self) -> Control;
+
+    /// Returns the moves; `None` if their journal could not be opened.
+    fn moves(&self) -> Option<Moves>;
 
     /// Returns whether the proxy drains.
     fn is_draining(&self) -> bool;

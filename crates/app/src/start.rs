@@ -8,6 +8,7 @@ use cluster::Bus;
 use control::Control;
 use mapping::store::LoadError;
 use mapping::{Router, Settings};
+use moves::{Moves, Parts};
 use observe::Accounts;
 use placement::Placement;
 use plan::{LogFormat, LogIdentifiers, Plan};
@@ -31,6 +32,8 @@ pub struct App {
     pub(crate) router: Arc<Router>,
     recorder: LoginRecorder,
     control: Control,
+    /// `None` without a management API, or when the journal cannot be opened.
+    moves: Option<Moves>,
     /// TLS state that outlives plans.
     pub(crate) material: TlsMaterial,
     /// Replaced by a reload; the watch ends with its certificates.
@@ -109,6 +112,15 @@ impl App {
         let watch = certificates.watch();
 
         let current = CurrentPlan::new(Arc::new(active));
+        let moves = {
+            let parts = Parts {
+                control: control.clone(),
+                router: Arc::clone(&router),
+                registry: registry.clone(),
+                current: current.clone(),
+            };
+            open_moves(state_folder.as_deref(), &plan, parts).await
+        };
         let placement = Placement::new(registry.clone(), Arc::clone(&router), current.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arrival = Arrival::new(plan.limits.handshakes_per_core.saturating_mul(cores));
@@ -121,6 +133,7 @@ impl App {
             router,
             recorder,
             control,
+            moves,
             material,
             certificates: Mutex::new((certificates, watch)),
             api_tls,
@@ -176,6 +189,11 @@ impl App {
         &self.control
     }
 
+    /// Returns the moves, where they are possible.
+    pub fn moves(&self) -> Option<&Moves> {
+        self.moves.as_ref()
+    }
+
     /// Returns the certificates that clients are shown.
     pub(crate) fn certificate_table(&self) -> Arc<Certificates> {
         Arc::clone(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner).0)
@@ -190,6 +208,19 @@ impl From<StartError> for ReloadError {
             StartError::Config(report) => Self::Config(report),
             StartError::Mapping(error) => Self::Mapping(error),
             other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// Opens the journal of moves, and settles what an earlier run has left unfinished. Mail is served without moves rather
+/// than not at all.
+async fn open_moves(folder: Option<&Path>, plan: &Plan, parts: Parts) -> Option<Moves> {
+    let path = plan.moves.journal.clone().unwrap_or(folder?.join("moves.sqlite"));
+    match Moves::open(&path, parts).await {
+        Ok(moves) => Some(moves),
+        Err(error) => {
+            tracing::error!(%error, "accounts cannot be moved by `pointsman move` until the next start");
+            None
         }
     }
 }

@@ -65,7 +65,8 @@ async fn start(client: &ApiClient, options: StartOptions, is_json: bool) -> Resu
         (accepted, _) => accepted?,
     };
     if dry_run {
-        let moves = if is_batch { count(new.groups.len(), "account", "accounts") } else { "1 account".to_owned() };
+        let moves =
+            if is_batch { count(new.groups.len(), "account", "accounts") } else { "1 account".to_owned() };
         if is_json {
             print_json(&accepted)?;
         } else {
@@ -183,7 +184,10 @@ async fn show(client: &ApiClient, id: i64, is_json: bool) -> Result<ExitCode, Co
     table.row(["accounts".to_owned(), record.accounts.join(", ")]);
     table.row(["from".to_owned(), record.from.clone()]);
     table.row(["to".to_owned(), record.to.clone()]);
-    table.row(["state".to_owned(), record.outcome.clone().unwrap_or_else(|| format!("in progress: {}", record.step))]);
+    table.row([
+        "state".to_owned(),
+        record.outcome.clone().unwrap_or_else(|| format!("in progress: {}", record.step)),
+    ]);
     if let Some(message) = &record.message {
         table.row(["message".to_owned(), message.clone()]);
     }

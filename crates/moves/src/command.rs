@@ -29,7 +29,7 @@ pub enum CommandError {
     #[error("was ended by signal {0}")]
     Signal(i32),
     /// It took too long and was ended.
-    #[error("did not end within {} seconds and was stopped", .0.as_secs_f32())]
+    #[error("did not end within {} s and was stopped", .0.as_secs_f32())]
     TimedOut(Duration),
     /// The move was cancelled, and the command was stopped.
     #[error("was stopped, because the move was cancelled")]

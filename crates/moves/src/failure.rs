@@ -70,10 +70,10 @@ pub enum MoveFailure {
     #[error("these proxies did not confirm that they hold the accounts: {}; nothing was changed", .0.join(", "))]
     NotHeldBy(Vec<Arc<str>>),
     /// Sessions did not end.
-    #[error("{0} session(s) did not end within the grace period and a kick")]
+    #[error("{} did not end within the grace period and a kick", sessions_text(*.0))]
     SessionsLeft(usize),
     /// The hold was over before the mapping could be changed.
-    #[error("the hold of {} seconds was over in the step {}: choose a longer hold, or copy more before the move", hold.as_secs_f32(), step.label())]
+    #[error("the hold of {} s was over in the step {}: choose a longer hold, or copy more before the move", hold.as_secs_f32(), step.label())]
     HoldOver {
         /// How long the accounts could be held.
         hold: Duration,
@@ -133,6 +133,10 @@ impl MoveFailure {
             | Self::Journal(_) => MoveOutcome::Failed,
         }
     }
+}
+
+fn sessions_text(count: usize) -> String {
+    if count == 1 { "1 session".to_owned() } else { format!("{count} sessions") }
 }
 
 /// The first problems, as one sentence.

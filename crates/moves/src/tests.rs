@@ -53,7 +53,7 @@ async fn a_failure_before_the_flip_changes_nothing() {
         ),
         (
             MoveOptions { sync: Some("sleep 1000".into()), hold: Duration::from_millis(400), ..options() },
-            "the hold of 0.4 seconds was over in the step sync: choose a longer hold, or copy more before the move",
+            "the hold of 0.4 s was over in the step sync: choose a longer hold, or copy more before the move",
         ),
         (
             MoveOptions { sync: Some("kill -KILL $$".into()), ..options() },
@@ -81,7 +81,7 @@ async fn a_session_that_does_not_end_is_kicked_and_then_stops_the_move() {
     assert_eq!(record.outcome, Some(MoveOutcome::Failed));
     assert_eq!(
         record.message.as_deref(),
-        Some("1 session(s) did not end within the grace period and a kick")
+        Some("1 session did not end within the grace period and a kick")
     );
     assert_eq!(session.ended().await, EndReason::Kick);
     assert_eq!(world.destination("alice@example.org").await, "old");

@@ -9,17 +9,22 @@ use api::Diagnostic;
 use api::moves::{Accepted, Batch, Move, MoveChoices, MovePage, NewMoves};
 use api::parameters::{BATCH, FROM, IDENTIFIER, LIMIT, UNFINISHED};
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use moves::{BatchState, MoveError, MoveId, MoveOptions, MoveRecord, MoveRequest, Moves, Problem, Query};
-use plan::Moves as MoveSettings;
-use serde::de::DeserializeOwned;
+use plan::{CommandsFromApi, Moves as MoveSettings};
 
 use crate::audit::Action;
 use crate::failure::{CallResult, Failure};
-use crate::parameters::{Parameters, read};
+use crate::parameters::{Parameters, read_json};
 use crate::shared::{Caller, Shared};
+
+/// The number of a move, in the path.
+pub(crate) struct MoveNumber(MoveId);
+
+/// The name of a batch, in the path.
+pub(crate) struct BatchName(String);
 
 /// Bytes of a body: a batch of some ten thousand accounts.
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -36,7 +41,7 @@ pub(crate) async fn start(
     caller: Caller,
     request: Request,
 ) -> CallResult<(StatusCode, Json<Accepted>)> {
-    let new: NewMoves = body(request.into_body()).await?;
+    let new: NewMoves = read_json(request, MAX_BODY, BODY_TIME).await?;
     let moves = running(&shared)?;
     let subject = match &new.batch {
         Some(batch) => format!("batch {batch}"),
@@ -44,7 +49,7 @@ pub(crate) async fn start(
     };
     let action = Action::to_account("moves.start", subject).after(format!("to {}", new.to));
     let is_dry = new.dry_run;
-    let outcome = accept(&shared, &moves, new).await;
+    let outcome = accept(&shared, &caller, &moves, new).await;
     if !is_dry {
         shared.record(&caller, action, &outcome).await;
     }
@@ -52,9 +57,9 @@ pub(crate) async fn start(
     outcome.map(|accepted| (status, Json(accepted)))
 }
 
-async fn accept(shared: &Shared, moves: &Moves, new: NewMoves) -> CallResult<Accepted> {
+async fn accept(shared: &Shared, caller: &Caller, moves: &Moves, new: NewMoves) -> CallResult<Accepted> {
     let plan = shared.plan();
-    let options = options(&plan.plan.moves, &new.options)?;
+    let options = options(&plan.plan.moves, &new.options, caller)?;
     let request = |accounts: &[String]| MoveRequest {
         accounts: accounts.iter().map(|account| Arc::from(account.as_str())).collect(),
         target: new.to.as_str().into(),
@@ -102,20 +107,27 @@ pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -
 }
 
 /// `GET /moves/ID`.
-pub(crate) async fn show(State(shared): State<Shared>, Path(id): Path<i64>) -> CallResult<Json<Move>> {
-    Ok(Json(view(&running(&shared)?.get(MoveId(id)).await?)))
+pub(crate) async fn show(
+    State(shared): State<Shared>,
+    MoveNumber(id): MoveNumber,
+    parameters: Parameters,
+) -> CallResult<Json<Move>> {
+    parameters.only(&[])?;
+    Ok(Json(view(&running(&shared)?.get(id).await?)))
 }
 
 /// `DELETE /moves/ID`: cancels a move that has not changed the mapping yet.
 pub(crate) async fn cancel(
     State(shared): State<Shared>,
     caller: Caller,
-    Path(id): Path<i64>,
+    MoveNumber(id): MoveNumber,
+    parameters: Parameters,
 ) -> CallResult<Json<Move>> {
+    parameters.only(&[])?;
     let moves = running(&shared)?;
     let outcome = async {
-        moves.cancel(MoveId(id)).await?;
-        Ok(Json(view(&moves.get(MoveId(id)).await?)))
+        moves.cancel(id).await?;
+        Ok(Json(view(&moves.get(id).await?)))
     };
     let outcome = outcome.await;
     shared.record(&caller, Action::to("moves.cancel", id.to_string()), &outcome).await;
@@ -126,17 +138,17 @@ pub(crate) async fn cancel(
 pub(crate) async fn rollback(
     State(shared): State<Shared>,
     caller: Caller,
-    Path(id): Path<i64>,
+    MoveNumber(id): MoveNumber,
     request: Request,
 ) -> CallResult<(StatusCode, Json<Accepted>)> {
-    let choices: MoveChoices = body(request.into_body()).await?;
+    let choices: MoveChoices = read_json(request, MAX_BODY, BODY_TIME).await?;
     let moves = running(&shared)?;
     let outcome = async {
-        let mut options = options(&shared.plan().plan.moves, &choices)?;
+        let mut options = options(&shared.plan().plan.moves, &choices, &caller)?;
         // The configured commands copy and check in the move's own direction.
         options.sync = choices.sync.filter(|command| !command.is_empty());
         options.verify = choices.verify.filter(|command| !command.is_empty());
-        let back = moves.rollback(MoveId(id), options).await?;
+        let back = moves.rollback(id, options).await?;
         Ok(Accepted { moves: vec![back.0], batch: None })
     };
     let outcome = outcome.await;
@@ -145,7 +157,12 @@ pub(crate) async fn rollback(
 }
 
 /// `GET /moves/batches/NAME`.
-pub(crate) async fn batch(State(shared): State<Shared>, Path(name): Path<String>) -> CallResult<Json<Batch>> {
+pub(crate) async fn batch(
+    State(shared): State<Shared>,
+    BatchName(name): BatchName,
+    parameters: Parameters,
+) -> CallResult<Json<Batch>> {
+    parameters.only(&[])?;
     Ok(Json(batch_view(running(&shared)?.batch(&name).await?)))
 }
 
@@ -153,8 +170,10 @@ pub(crate) async fn batch(State(shared): State<Shared>, Path(name): Path<String>
 pub(crate) async fn pause(
     State(shared): State<Shared>,
     caller: Caller,
-    Path(name): Path<String>,
+    BatchName(name): BatchName,
+    parameters: Parameters,
 ) -> CallResult<Json<Batch>> {
+    parameters.only(&[])?;
     let moves = running(&shared)?;
     let outcome = async {
         moves.pause(&name).await?;
@@ -169,8 +188,10 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(shared): State<Shared>,
     caller: Caller,
-    Path(name): Path<String>,
+    BatchName(name): BatchName,
+    parameters: Parameters,
 ) -> CallResult<Json<Batch>> {
+    parameters.only(&[])?;
     let moves = running(&shared)?;
     let outcome = async {
         moves.resume(&name).await?;
@@ -188,15 +209,12 @@ fn running(shared: &Shared) -> CallResult<Moves> {
     })
 }
 
-async fn body<T: DeserializeOwned + Default>(body: Body) -> CallResult<T> {
-    let bytes = read(body, MAX_BODY, BODY_TIME).await?;
-    if bytes.trim_ascii().is_empty() {
-        return Ok(T::default());
-    }
-    serde_json::from_slice(&bytes).map_err(|error| Failure::bad_request(format!("the body: {error}")))
-}
-
-fn options(settings: &MoveSettings, choices: &MoveChoices) -> CallResult<MoveOptions> {
+fn options(settings: &MoveSettings, choices: &MoveChoices, caller: &Caller) -> CallResult<MoveOptions> {
+    let may_name_commands = match settings.commands_from_api {
+        CommandsFromApi::Off => false,
+        CommandsFromApi::Loopback => caller.is_this_host(),
+        CommandsFromApi::Any => true,
+    };
     let MoveChoices { sync, verify, hold, grace, force, leave_behind } = choices;
     let mut options = MoveOptions::of(settings);
     for (given, configured, key) in
@@ -205,12 +223,12 @@ fn options(settings: &MoveSettings, choices: &MoveChoices) -> CallResult<MoveOpt
         let Some(command) = given else { continue };
         if command.is_empty() {
             *configured = None;
-        } else if settings.commands_from_api || configured.as_deref() == Some(command.as_str()) {
+        } else if may_name_commands || configured.as_deref() == Some(command.as_str()) {
             *configured = Some(command.clone());
         } else {
             let detail = format!(
-                "commands are not accepted over the API: set {key} in the configuration, or allow them with \
-                 moves.commands_from_api = true"
+                "commands are not accepted from this address: set {key} in the configuration, or allow them with \
+                 moves.commands_from_api"
             );
             return Err(Failure::new(StatusCode::FORBIDDEN, detail));
         }
@@ -269,6 +287,29 @@ fn view(record: &MoveRecord) -> Move {
 fn batch_view(state: BatchState) -> Batch {
     let BatchState { name, paused, max_failures, queued, running, done, not_done } = state;
     Batch { batch: name.to_string(), paused, max_failures, queued, running, done, not_done }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for MoveNumber {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> CallResult<Self> {
+        let BatchName(text) = BatchName::from_request_parts(parts, state).await?;
+        match text.parse() {
+            Ok(id) => Ok(Self(MoveId(id))),
+            Err(_) => Err(Failure::new(StatusCode::NOT_FOUND, format!("there is no move {text:?}"))),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BatchName {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> CallResult<Self> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(Failure::bad_request("the path is not UTF-8 once decoded")),
+        }
+    }
 }
 
 impl From<MoveError> for Failure {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 /// `move ACCOUNT … --to NAME`, or a subcommand.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(subcommand_negates_reqs = true)]
 pub(crate) struct MoveArguments {
     #[command(flatten)]
     pub(crate) start: StartOptions,

@@ -65,14 +65,16 @@ async fn follow_move(
     let mut last: Option<Move> = None;
     loop {
         let record: Move = client.json(ApiCall::get(&path)).await?;
-        let is_news = last.as_ref().is_none_or(|last| last.step != record.step || last.outcome != record.outcome);
+        let is_news =
+            last.as_ref().is_none_or(|last| last.step != record.step || last.outcome != record.outcome);
         if is_news && is_json {
             print_json_line(&record)?;
         }
         if record.outcome.is_some() {
             return Ok(record);
         }
-        let text = format!("{}: {}, {} so far", name(&record), record.step, duration(began.elapsed().as_secs()));
+        let text =
+            format!("{}: {}, {} so far", name(&record), record.step, duration(began.elapsed().as_secs()));
         progress.show(&text, is_news);
         last = Some(record);
         sleep(MOVE_INTERVAL).await;
@@ -93,7 +95,11 @@ fn end_text(record: &Move) -> String {
         outcome => {
             let place = if outcome == Some("unverified") { &record.to } else { &record.from };
             let reason = record.message.as_deref().unwrap_or("no reason is recorded");
-            format!("{account} is at {place}, {}: {reason} (move {})", outcome.unwrap_or("not moved"), record.id)
+            format!(
+                "{account} is at {place}, {}: {reason} (move {})",
+                outcome.unwrap_or("not moved"),
+                record.id
+            )
         }
     }
 }
