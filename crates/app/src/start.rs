@@ -17,6 +17,7 @@ use sessions::{LoginThrottle, Registry};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 
 use crate::api_tls::ApiTls;
+use crate::health_checks;
 use crate::mapping::Mapping;
 use crate::reload_history::ReloadHistory;
 use crate::state;
@@ -99,28 +100,21 @@ impl App {
         tokio::spawn(control.clone().apply_remote(subscription));
 
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let state_folder = match &plan.admin {
-            Some(_) => Some(
-                state::folder(&plan)
-                    .map_err(|error| StartError::State(plan.server.state_dir.clone(), error))?,
-            ),
-            None => None,
-        };
+        let state_folder = state_folder(&plan)?;
         let api_tls = ApiTls::new(&plan, &certificates, state_folder.as_deref())?;
         let material = TlsMaterial { tickets: Arc::new(Tickets::new()?), roots: PlatformRoots::default() };
         let active = ActivePlan::new(Arc::clone(&plan), &certificates, &material, None)?;
         let watch = certificates.watch();
 
         let current = CurrentPlan::new(Arc::new(active));
-        let moves = {
-            let parts = Parts {
-                control: control.clone(),
-                router: Arc::clone(&router),
-                registry: registry.clone(),
-                current: current.clone(),
-            };
-            open_moves(state_folder.as_deref(), &plan, parts).await
+        let parts = Parts {
+            control: control.clone(),
+            router: Arc::clone(&router),
+            registry: registry.clone(),
+            current: current.clone(),
         };
+        let moves = open_moves(state_folder.as_deref(), &plan, parts).await;
+        tokio::spawn(health_checks::run(current.clone()));
         let placement = Placement::new(registry.clone(), Arc::clone(&router), current.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arrival = Arrival::new(plan.limits.handshakes_per_core.saturating_mul(cores));
@@ -209,6 +203,17 @@ impl From<StartError> for ReloadError {
             StartError::Mapping(error) => Self::Mapping(error),
             other => Self::Other(other.to_string()),
         }
+    }
+}
+
+/// Returns the folder in which state is kept, where there is a management API.
+fn state_folder(plan: &Plan) -> Result<Option<PathBuf>, StartError> {
+    if plan.admin.is_none() {
+        return Ok(None);
+    }
+    match state::folder(plan) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) => Err(StartError::State(plan.server.state_dir.clone(), error)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod batch_file;
 mod follow;
+mod text;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use self::batch_file::BatchFile;
 use self::follow::{follow_batch, follow_moves};
+use self::text::{milliseconds, name};
 use crate::api_client::{ApiCall, ApiClient, CommandError};
 use crate::arguments::{ListOptions, MoveArguments, MoveCommand, MoveOptions, RollbackOptions, StartOptions};
 use crate::format::{count, duration, or_dash, unix_time};
@@ -244,13 +246,4 @@ fn default_name(file: &BatchFile) -> String {
 fn json(value: &impl Serialize) -> Result<Vec<u8>, CommandError> {
     serde_json::to_vec(value)
         .map_err(|error| CommandError::Usage(format!("the request cannot be built: {error}")))
-}
-
-/// Returns the first name of a move's account.
-fn name(record: &Move) -> String {
-    record.accounts.first().cloned().unwrap_or_default()
-}
-
-fn milliseconds(ms: u64) -> String {
-    format!("{}.{:01}s", ms / 1_000, ms % 1_000 / 100)
 }

@@ -10,7 +10,7 @@ use cluster::{Bus, Publisher};
 use mapping::rules::domain_key;
 use mapping::store::Applied;
 use mapping::{FileStore, Loaded, RouterControl, Settings, Store};
-use sessions::{Ending, Hold, HoldStats, Kicked, Limits, RegistryControl};
+use sessions::{Ending, Hold, HoldStats, Kicked, Limits, RegistryControl, SessionFilter};
 
 use crate::hold::{HoldId, HoldTable, Origin};
 use crate::order::{HoldNumber, Order, OrderError};
@@ -300,6 +300,18 @@ impl HeldAccounts {
         }
         self.emptied().await;
         Ok(signalled)
+    }
+
+    /// Closes every session of the group at once, here and at the other proxies. The caller waits for their end with
+    /// [`HeldAccounts::end_sessions`].
+    ///
+    /// # Errors
+    /// [`OrderError::Interrupted`].
+    pub async fn kick(&self) -> Result<(), OrderError> {
+        for account in self.accounts() {
+            self.control.execute(Order::Kick(SessionFilter::account(account))).await?;
+        }
+        Ok(())
     }
 
     /// Returns what the hold has cost the logins that wait at this proxy. It can be read after the release, too.

@@ -15,7 +15,8 @@ use types::identifier::Identifier;
 use types::protocol::Protocol;
 
 use crate::journal::{Journal, JournalError};
-use crate::record::{MoveId, MovedAccount};
+use crate::move_id::MoveId;
+use crate::record::MovedAccount;
 use crate::request::MoveRequest;
 
 /// A reason why a group cannot be moved.

@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::check::Problem;
 use crate::command::CommandError;
 use crate::journal::JournalError;
-use crate::record::{MoveId, MoveOutcome, Step};
+use crate::move_id::MoveId;
+use crate::record::{MoveOutcome, Step};
 
 /// Why a request was not accepted. Nothing was started.
 #[derive(Debug, Error)]

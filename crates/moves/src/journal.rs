@@ -3,7 +3,7 @@
 //! What must never happen here: a step that is reported as written and is lost in a crash (`synchronous = FULL`); a group
 //! that is only partly there; a journal of a newer version that is written to.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,49 +12,21 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Executor, Row, Sqlite, Transaction};
-use thiserror::Error;
 
-use crate::record::{BatchState, Figures, MoveId, MoveOutcome, MoveRecord, MovedAccount, Step};
+use crate::move_id::MoveId;
+use crate::record::{Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
 use crate::request::MoveOptions;
 
+mod batches;
+mod error;
 mod rows;
+
+pub use self::error::JournalError;
 
 /// The journal. Clones share the same file.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     pool: SqlitePool,
-}
-
-/// Why the journal could not be opened, read or written.
-#[derive(Debug, Error)]
-pub enum JournalError {
-    /// The file cannot be opened, or is not a journal.
-    #[error("the journal of moves {} cannot be opened: {error}", path.display())]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// The database's error.
-        error: sqlx::Error,
-    },
-    /// The file was written by a newer version.
-    #[error("the journal of moves {} has format {found}; this version reads up to {SCHEMA_VERSION}", path.display())]
-    TooNew {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-    },
-    /// A statement failed.
-    #[error("the journal of moves: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A row does not make sense.
-    #[error("the journal of moves has an invalid value in {column}: {found}")]
-    BadValue {
-        /// The column.
-        column: &'static str,
-        /// The value.
-        found: String,
-    },
 }
 
 /// A move that is about to be accepted.
@@ -156,7 +128,9 @@ impl Journal {
         match found {
             0 => drop(pool.execute(sqlx::raw_sql(SCHEMA)).await.map_err(failed)?),
             SCHEMA_VERSION => {}
-            found => return Err(JournalError::TooNew { path: path.to_owned(), found }),
+            found => {
+                return Err(JournalError::TooNew { path: path.to_owned(), found, readable: SCHEMA_VERSION });
+            }
         }
         Ok(Self { pool })
     }
@@ -330,67 +304,6 @@ impl Journal {
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    /// Pauses a batch. Returns whether there is such a batch.
-    pub(crate) async fn pause(&self, batch: &str) -> Result<bool, JournalError> {
-        let done =
-            sqlx::query("UPDATE batch SET paused = 1 WHERE name = ?").bind(batch).execute(&self.pool).await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// Lets a batch go on; the failures that it has had do not pause it again. Returns whether there is such a batch.
-    pub(crate) async fn resume(&self, batch: &str) -> Result<bool, JournalError> {
-        let done = sqlx::query(
-            "UPDATE batch SET paused = 0, forgiven = (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') \
-             WHERE name = ?",
-        )
-        .bind(batch)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// Pauses a batch that has had too many failures. Returns whether it was paused by this.
-    pub(crate) async fn pause_after_failures(&self, batch: &str) -> Result<bool, JournalError> {
-        let done = sqlx::query(
-            "UPDATE batch SET paused = 1 WHERE name = ? AND NOT paused AND max_failures > 0 AND max_failures <= \
-             (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') - forgiven",
-        )
-        .bind(batch)
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// Pauses every batch that has queued moves. Returns their names.
-    pub(crate) async fn pause_queued(&self) -> Result<Vec<String>, JournalError> {
-        let names = sqlx::query_scalar(
-            "UPDATE batch SET paused = 1 WHERE name IN \
-             (SELECT batch FROM move WHERE outcome IS NULL AND step = 'queued') RETURNING name",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(names)
-    }
-
-    /// Returns how far a batch has come; `None` when there is no such batch.
-    pub(crate) async fn batch(&self, name: &str) -> Result<Option<BatchState>, JournalError> {
-        let row = sqlx::query(
-            "SELECT max_failures, paused, \
-             (SELECT count(*) FROM move WHERE batch = name AND outcome IS NULL AND step = 'queued') AS queued, \
-             (SELECT count(*) FROM move WHERE batch = name AND outcome IS NULL AND step <> 'queued') AS running, \
-             (SELECT count(*) FROM move WHERE batch = name AND outcome = 'done') AS done, \
-             (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') AS not_done \
-             FROM batch WHERE name = ?",
-        )
-        .bind(name)
-        .fetch_optional(&self.pool)
-        .await?;
-        match row {
-            Some(row) => Ok(Some(rows::batch(&row, name)?)),
-            None => Ok(None),
-        }
     }
 
     /// Returns the last move that has left `account` at `destination`, when that move is still in effect: no later

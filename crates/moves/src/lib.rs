@@ -16,7 +16,7 @@
 //! | module | subject |
 //! |---|---|
 //! | `request` | [`MoveRequest`], [`MoveOptions`]: what can be asked for |
-//! | `record` | [`MoveRecord`]: a move as the journal has it |
+//! | `record`, `move_id` | [`MoveRecord`]: a move as the journal has it |
 //! | `journal` | the journal, an SQLite file |
 //! | `check` | what must be true before a move starts: [`Problem`] |
 //! | `command` | runs the operator's commands: bounded in time and output, with everything they started |
@@ -24,26 +24,33 @@
 //! | `location` | where the accounts of a move are, by the store's word |
 //! | `failure` | [`MoveError`], [`MoveFailure`]: why a move was not accepted, or did not succeed |
 //! | `recovery` | settles the moves that a crash has left unfinished |
-//! | `queue` | [`Moves`]: accepts, runs, cancels, lists |
+//! | `queue` | runs queued moves, a few at a time |
+//! | `service` | [`Moves`]: accepts, cancels, lists |
+//! | `shared` | what these files share |
 
 mod check;
 mod command;
 mod failure;
 mod journal;
 mod location;
+mod move_id;
 mod queue;
 mod record;
 mod recovery;
 mod request;
+mod service;
+mod shared;
 mod steps;
 
 pub use check::{Problem, ProblemKind};
 pub use command::CommandError;
 pub use failure::{MoveError, MoveFailure};
 pub use journal::{JournalError, Query};
-pub use queue::{Moves, Parts};
-pub use record::{BatchState, Figures, MoveId, MoveOutcome, MoveRecord, MovedAccount, Step};
+pub use move_id::MoveId;
+pub use record::{BatchState, Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
 pub use request::{MoveOptions, MoveRequest};
+pub use service::Moves;
+pub use shared::Parts;
 
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,8 @@ use mapping::ResolutionReason;
 use plan::Name;
 use tokio::time::sleep;
 
-use crate::queue::Shared;
 use crate::record::MoveRecord;
+use crate::shared::Shared;
 
 /// Where a group is, by the store's own word.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,53 +32,50 @@ pub(crate) enum Location {
 /// How often a store that does not answer is queried.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-// === impl Shared ===
+/// Has the store queried about the accounts of a move, whatever was cached.
+pub(crate) async fn forget_cached(shared: &Shared, record: &MoveRecord) {
+    let names = record.names().map(Arc::clone).collect();
+    // An invalidation cannot fail.
+    let _ = shared.control.execute(Order::Invalidate(names)).await;
+}
 
-impl Shared {
-    /// Has the store queried about the accounts of a move, whatever was cached.
-    pub(crate) async fn forget_cached(&self, record: &MoveRecord) {
-        let names = record.names().map(Arc::clone).collect();
-        // An invalidation cannot fail.
-        let _ = self.control.execute(Order::Invalidate(names)).await;
-    }
-
-    /// Returns where the accounts of a move are, by the store's word.
-    pub(crate) async fn locate(&self, record: &MoveRecord) -> Location {
-        self.forget_cached(record).await;
-        let mut first: Option<Name> = None;
-        for account in record.names() {
-            let found = self.router.resolve(account).await;
-            if matches!(found.reason, ResolutionReason::StoreDown { .. }) {
-                return Location::Unknown;
-            }
-            let expected = first.get_or_insert_with(|| Arc::clone(&found.destination));
-            if *expected != found.destination {
-                return Location::Split { account: Arc::clone(account), found: found.destination };
-            }
+/// Returns where the accounts of a move are, by the store's word.
+pub(crate) async fn locate(shared: &Shared, record: &MoveRecord) -> Location {
+    forget_cached(shared, record).await;
+    let mut first: Option<Name> = None;
+    for account in record.names() {
+        let found = shared.router.resolve(account).await;
+        if matches!(found.reason, ResolutionReason::StoreDown { .. }) {
+            return Location::Unknown;
         }
-        match first {
-            Some(destination) => Location::At(destination),
-            None => Location::Unknown,
+        let expected = first.get_or_insert_with(|| Arc::clone(&found.destination));
+        if *expected != found.destination {
+            return Location::Split { account: Arc::clone(account), found: found.destination };
         }
     }
+    match first {
+        Some(destination) => Location::At(destination),
+        None => Location::Unknown,
+    }
+}
 
-    /// Does the same, and waits for a store that does not answer, for as long as it takes.
-    pub(crate) async fn settle(&self, record: &MoveRecord) -> Location {
-        let mut has_warned = false;
-        loop {
-            let location = self.locate(record).await;
-            if location != Location::Unknown {
-                return location;
-            }
-            if !has_warned {
-                has_warned = true;
-                let note = "the mapping store does not say whether the accounts have moved: they are held until it does";
-                tracing::error!(id = %record.id, source = %record.source, target = %record.target, "{note}");
-                if let Err(error) = self.journal.note(record.id, note).await {
-                    tracing::error!(id = %record.id, %error, "a note on a move was not recorded");
-                }
-            }
-            sleep(STORE_RETRY).await;
+/// Does the same, and waits for a store that does not answer, for as long as it takes.
+pub(crate) async fn settle(shared: &Shared, record: &MoveRecord) -> Location {
+    let mut has_warned = false;
+    loop {
+        let location = locate(shared, record).await;
+        if location != Location::Unknown {
+            return location;
         }
+        if !has_warned {
+            has_warned = true;
+            let note =
+                "the mapping store does not say whether the accounts have moved: they are held until it does";
+            tracing::error!(id = %record.id, source = %record.source, target = %record.target, "{note}");
+            if let Err(error) = shared.journal.note(record.id, note).await {
+                tracing::error!(id = %record.id, %error, "a note on a move was not recorded");
+            }
+        }
+        sleep(STORE_RETRY).await;
     }
 }

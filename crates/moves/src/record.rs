@@ -1,16 +1,12 @@
 //! A move as the journal has it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use plan::Name;
 
+use crate::move_id::MoveId;
 use crate::request::MoveOptions;
-
-/// The number of a move, unique in its journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MoveId(pub i64);
 
 /// A move.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,14 +118,6 @@ pub struct BatchState {
     pub done: usize,
     /// Moves that failed, were cancelled, or were reverted.
     pub not_done: usize,
-}
-
-// === impl MoveId ===
-
-impl fmt::Display for MoveId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 // === impl MoveRecord ===

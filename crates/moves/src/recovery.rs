@@ -9,9 +9,10 @@ use std::sync::Arc;
 use control::{HeldAccounts, Order};
 
 use crate::journal::JournalError;
-use crate::location::Location;
-use crate::queue::Shared;
-use crate::record::{MoveId, MoveOutcome, MoveRecord, Step};
+use crate::location::{Location, locate, settle};
+use crate::move_id::MoveId;
+use crate::record::{MoveOutcome, MoveRecord, Step};
+use crate::shared::Shared;
 
 /// How an unfinished move is settled.
 struct Settled {
@@ -19,64 +20,60 @@ struct Settled {
     message: String,
 }
 
-// === impl Shared ===
-
-impl Shared {
-    /// Settles every unfinished move. Called before the listeners accept; a move whose store does not answer is settled
-    /// in the background, with its accounts held.
-    pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), JournalError> {
-        for batch in self.journal.pause_queued().await? {
-            tracing::warn!(
-                batch,
-                "a batch of moves is paused after the restart: `pointsman move resume {batch}` goes on"
-            );
-        }
-        for id in self.journal.interrupted().await? {
-            let Some(record) = self.journal.get(id).await? else { continue };
-            match self.locate(&record).await {
-                Location::Unknown => {
-                    let shared = Arc::clone(self);
-                    let held = self.hold_unsettled(&record).await;
-                    self.claim(record.id, record.names());
-                    tokio::spawn(async move { shared.settle_later(record, held).await });
-                }
-                location => self.settle_as(&record, location).await?,
+/// Settles every unfinished move. Called before the listeners accept; a move whose store does not answer is settled
+/// in the background, with its accounts held.
+pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<(), JournalError> {
+    for batch in shared.journal.pause_queued().await? {
+        tracing::warn!(
+            batch,
+            "a batch of moves is paused after the restart: `pointsman move resume {batch}` goes on"
+        );
+    }
+    for id in shared.journal.interrupted().await? {
+        let Some(record) = shared.journal.get(id).await? else { continue };
+        match locate(shared, &record).await {
+            Location::Unknown => {
+                let shared = Arc::clone(shared);
+                let held = hold_unsettled(&shared, &record).await;
+                shared.claim(record.id, record.names());
+                tokio::spawn(async move { settle_later(&shared, record, held).await });
             }
+            location => settle_as(shared, &record, location).await?,
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    async fn settle_later(&self, record: MoveRecord, held: Option<HeldAccounts>) {
-        let location = self.settle(&record).await;
-        if let Err(error) = self.settle_as(&record, location).await {
-            tracing::error!(id = %record.id, %error, "the end of a move was not recorded");
-        }
-        self.unclaim(&record);
-        // Only now: the logins that waited go where the store says.
-        drop(held);
+async fn settle_later(shared: &Shared, record: MoveRecord, held: Option<HeldAccounts>) {
+    let location = settle(shared, &record).await;
+    if let Err(error) = settle_as(shared, &record, location).await {
+        tracing::error!(id = %record.id, %error, "the end of a move was not recorded");
     }
+    shared.unclaim(&record);
+    // Only now: the logins that waited go where the store says.
+    drop(held);
+}
 
-    async fn hold_unsettled(&self, record: &MoveRecord) -> Option<HeldAccounts> {
-        let accounts = record.names().map(Arc::clone).collect();
-        match self.control.execute(Order::hold(accounts, record.options.hold)).await {
-            Ok(executed) => executed.held(),
-            Err(error) => {
-                tracing::error!(id = %record.id, %error, "the accounts of an unfinished move could not be held");
-                None
-            }
+async fn hold_unsettled(shared: &Shared, record: &MoveRecord) -> Option<HeldAccounts> {
+    let accounts = record.names().map(Arc::clone).collect();
+    match shared.control.execute(Order::hold(accounts, record.options.hold)).await {
+        Ok(executed) => executed.held(),
+        Err(error) => {
+            tracing::error!(id = %record.id, %error, "the accounts of an unfinished move could not be held");
+            None
         }
     }
+}
 
-    async fn settle_as(&self, record: &MoveRecord, location: Location) -> Result<(), JournalError> {
-        let Settled { outcome, message } = settled(record, &location);
-        let id: MoveId = record.id;
-        if outcome == MoveOutcome::Done {
-            tracing::warn!(%id, step = record.step.label(), "an unfinished move was settled: {message}");
-        } else {
-            tracing::warn!(%id, step = record.step.label(), outcome = outcome.label(), "an unfinished move was settled: {message}");
-        }
-        self.journal.finish(id, outcome, Some(&message)).await
+async fn settle_as(shared: &Shared, record: &MoveRecord, location: Location) -> Result<(), JournalError> {
+    let Settled { outcome, message } = settled(record, &location);
+    let id: MoveId = record.id;
+    if outcome == MoveOutcome::Done {
+        tracing::warn!(%id, step = record.step.label(), "an unfinished move was settled: {message}");
+    } else {
+        tracing::warn!(%id, step = record.step.label(), outcome = outcome.label(), "an unfinished move was settled: {message}");
     }
+    shared.journal.finish(id, outcome, Some(&message)).await
 }
 
 fn settled(record: &MoveRecord, location: &Location) -> Settled {

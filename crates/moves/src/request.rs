@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plan::{Moves as MoveSettings, Name};
 
-use crate::record::MoveId;
+use crate::move_id::MoveId;
 
 /// A group of accounts that is to be moved in one step: usually one account with all of its names.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{HeldAccounts, Order, OrderError, SessionFilter};
+use control::{HeldAccounts, Order, OrderError};
 use mapping::Change;
 use plan::Name;
 use sessions::HoldStats;
@@ -16,10 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
 use crate::failure::MoveFailure;
-use crate::location::Location;
-use crate::queue::Shared;
+use crate::location::{Location, forget_cached, locate, settle};
 use crate::record::{Figures, MoveOutcome, MoveRecord, Step};
 use crate::request::MoveRequest;
+use crate::shared::Shared;
 
 /// A move in progress.
 pub(crate) struct Running {
@@ -138,7 +138,7 @@ impl Running {
 
     async fn check(&mut self) -> Result<(), MoveFailure> {
         // A queued move may have waited, and its accounts may have been moved by hand meanwhile.
-        self.shared.forget_cached(&self.record).await;
+        forget_cached(&self.shared, &self.record).await;
         let request = MoveRequest {
             accounts: self.record.names().map(Arc::clone).collect(),
             target: Arc::clone(&self.record.target),
@@ -206,10 +206,7 @@ impl Running {
             () = self.cancel.cancelled() => return Err(MoveFailure::Cancelled),
         };
         if !is_empty {
-            for account in self.record.names() {
-                let kick = Order::Kick(SessionFilter::account(Arc::clone(account)));
-                self.shared.control.execute(kick).await.map_err(MoveFailure::Hold)?;
-            }
+            holding.held.kick().await.map_err(MoveFailure::Hold)?;
             let ended = timeout(KICKED, holding.held.end_sessions()).await;
             if !matches!(ended, Ok(Ok(_))) {
                 return Err(MoveFailure::SessionsLeft(holding.held.sessions_left()));
@@ -258,7 +255,7 @@ impl Running {
 
     /// The mapping may have been changed by hand while the sync ran; whoever did it knew nothing of this move.
     async fn check_unchanged(&self, source: &Name) -> Result<(), MoveFailure> {
-        match self.shared.locate(&self.record).await {
+        match locate(&self.shared, &self.record).await {
             Location::At(found) if found == *source => Ok(()),
             Location::At(found) => {
                 let account = self.record.names().next().map(Arc::clone).unwrap_or_else(|| "".into());
@@ -277,7 +274,7 @@ impl Running {
     async fn flip(&self, from: &Name, to: &Name) -> Result<(), MoveFailure> {
         let order = Order::Change(self.changes(to));
         let Err(error) = self.shared.control.execute(order).await else { return Ok(()) };
-        match self.shared.settle(&self.record).await {
+        match settle(&self.shared, &self.record).await {
             Location::At(found) if found == *to => Ok(()),
             Location::At(found) if found == *from => Err(MoveFailure::Store(error)),
             Location::At(found) => {

@@ -79,10 +79,7 @@ async fn a_session_that_does_not_end_is_kicked_and_then_stops_the_move() {
     let id = world.start("alice@example.org", impatient).await.unwrap();
     let record = ended(&world.moves, id).await;
     assert_eq!(record.outcome, Some(MoveOutcome::Failed));
-    assert_eq!(
-        record.message.as_deref(),
-        Some("1 session did not end within the grace period and a kick")
-    );
+    assert_eq!(record.message.as_deref(), Some("1 session did not end within the grace period and a kick"));
     assert_eq!(session.ended().await, EndReason::Kick);
     assert_eq!(world.destination("alice@example.org").await, "old");
 }

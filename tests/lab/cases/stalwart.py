@@ -80,4 +80,4 @@ class Scenario(Case):
         """Sends an order to the management API, as the guide has it."""
         proxy = self.scenario_proxy
         token = Path(proxy.document["admin"]["bearer_token_file"]).read_text().strip()
-        return api.fetch(proxy, f"{path}?{urllib.parse.urlencode(parameters)}", method, {"Authorization": f"Bearer {token}"})
+        return api.fetch(proxy, f"{path}?{urllib.parse.urlencode(parameters, quote_via=urllib.parse.quote)}", method, {"Authorization": f"Bearer {token}"})

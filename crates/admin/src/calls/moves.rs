@@ -3,7 +3,7 @@
 //! What must never happen here: a command from a request that is run although the configuration forbids it.
 
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use api::Diagnostic;
 use api::moves::{Accepted, Batch, Move, MoveChoices, MovePage, NewMoves};
@@ -262,8 +262,6 @@ fn batch_name(name: Option<&str>) -> CallResult<&str> {
 }
 
 fn view(record: &MoveRecord) -> Move {
-    let seconds = |time: std::time::SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Move {
         id: record.id.0,
         accounts: record.names().map(ToString::to_string).collect(),
@@ -282,6 +280,14 @@ fn view(record: &MoveRecord) -> Move {
         longest_wait_ms: millis(record.figures.longest_wait),
         output: record.output.clone(),
     }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn batch_view(state: BatchState) -> Batch {

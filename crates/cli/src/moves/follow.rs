@@ -10,7 +10,7 @@ use hyper::Method;
 use tokio::signal::ctrl_c;
 use tokio::time::{Instant, sleep};
 
-use super::{milliseconds, name};
+use super::text::{milliseconds, name};
 use crate::api_client::{ApiCall, ApiClient, CommandError};
 use crate::format::{count, duration, escaped};
 use crate::print::{print_json_line, print_line};

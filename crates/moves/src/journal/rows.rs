@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::JournalError;
-use crate::record::{BatchState, Figures, MoveId, MoveOutcome, MoveRecord, MovedAccount, Step};
+use super::error::JournalError;
+use crate::move_id::MoveId;
+use crate::record::{BatchState, Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
 use crate::request::MoveOptions;
 
 pub(super) fn record(row: &SqliteRow, accounts: Vec<MovedAccount>) -> Result<MoveRecord, JournalError> {
