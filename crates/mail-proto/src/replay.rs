@@ -62,6 +62,11 @@ pub trait BackendGrammar: Default + fmt::Debug + Send + Sync {
 
     /// Frames the client's next message of a SASL exchange.
     fn sasl_message(message: &Secret) -> Secret;
+
+    /// Returns the refusal that was received without the response that completes the command.
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        None
+    }
 }
 
 /// What [`BackendGrammar::read`] found.
@@ -299,6 +304,13 @@ impl<G: BackendGrammar> crate::step::Replay for Replay<G> {
 
     fn respond(&mut self, response: Secret) -> Secret {
         G::sasl_message(&response)
+    }
+
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        match self.state {
+            ReplayState::ExpectVerdict { .. } => self.grammar.incomplete_refusal(),
+            _ => None,
+        }
     }
 }
 

@@ -79,6 +79,12 @@ pub trait Replay: Machine<Event = BackendEvent> {
 
     /// Passes the client's answer to the last [`BackendEvent::Challenge`] on.
     fn respond(&mut self, response: Secret) -> Secret;
+
+    /// Returns the refusal that the backend sent without completing the command, such as IMAP's untagged `NO`. Call it
+    /// when the backend has closed the connection or has become silent after a credential.
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        None
+    }
 }
 
 /// What a [`Replay`] reports.

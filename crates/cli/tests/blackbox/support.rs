@@ -166,8 +166,9 @@ impl Options<'_> {
 
 impl Backend {
     /// Plays `script` to every connection, one after the other.
-    pub(crate) fn playing(script: &'static str) -> Self {
-        Self::serving(move |stream, client_info| play(stream, script, client_info))
+    pub(crate) fn playing(script: &str) -> Self {
+        let script = script.to_owned();
+        Self::serving(move |stream, client_info| play(stream, &script, client_info))
     }
 
     /// Passes every connection to `serve`.

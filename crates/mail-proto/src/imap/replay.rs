@@ -24,6 +24,10 @@ pub struct ImapBackend {
     tags: u32,
     /// Untagged responses to the credential, whole: they are the client's, should the login succeed.
     untagged: Vec<u8>,
+    /// Those of them that have a status and no capabilities: they are the client's, should the login fail.
+    alerts: Vec<u8>,
+    /// The text of the last untagged `NO`: the refusal, should the backend send no other.
+    untagged_no: Option<Vec<u8>>,
     /// Untagged responses since the last command.
     untagged_count: usize,
     expected: ExpectedResponse,
@@ -110,6 +114,8 @@ impl BackendGrammar for ImapBackend {
 
     fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
         self.untagged.clear();
+        self.alerts.clear();
+        self.untagged_no = None;
         Some(match method {
             LoginMethod::Sasl { mechanism, initial, relayed } => {
                 self.authenticate(mechanism.name(), &initial, relayed)
@@ -130,6 +136,16 @@ impl BackendGrammar for ImapBackend {
         if let Response::Continue(text) = response::parse(without_line_end(&frame)) {
             return Judgement::More(Some(text.to_vec()));
         }
+        if let Response::Status(status, text) = response::parse(without_line_end(&frame)) {
+            match status {
+                Status::Bye => return self.bye(text),
+                Status::No => self.untagged_no = Some(text.to_vec()),
+                Status::Ok | Status::Bad | Status::Preauth => {}
+            }
+            if Capabilities::parse(response::code(text).unwrap_or_default()).is_none() {
+                self.alerts.extend_from_slice(&frame);
+            }
+        }
         let completion = match self.completion(&frame) {
             Ok(Some(completion)) => completion,
             Err(fault) => return Judgement::Broken(fault),
@@ -138,7 +154,10 @@ impl BackendGrammar for ImapBackend {
                 return Judgement::Ignored;
             }
         };
-        let before = std::mem::take(&mut self.untagged);
+        let before = match completion.status {
+            Status::Ok => std::mem::take(&mut self.untagged),
+            _ => std::mem::take(&mut self.alerts),
+        };
         let text = completion.from_status.get(3..).unwrap_or_default();
         let is_not_now = response::is_not_now(text);
         let reply = Reply { before, last: [completion.from_status, b"\r\n"].concat() };
@@ -151,6 +170,11 @@ impl BackendGrammar for ImapBackend {
 
     fn sasl_message(message: &Secret) -> Secret {
         sasl::line(message)
+    }
+
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        let text = self.untagged_no.take().filter(|text| !response::is_not_now(text))?;
+        Some(Reply { before: Vec::new(), last: [b"NO ", &text[..], b"\r\n"].concat() })
     }
 }
 
@@ -198,6 +222,19 @@ impl ImapBackend {
             return Err(Fault::Protocol);
         }
         Ok(None)
+    }
+
+    /// Judges a `BYE` in place of the completion: it becomes a tagged `NO`, since the client stays.
+    fn bye(&mut self, text: &[u8]) -> Judgement {
+        if let Some(reply) = self.incomplete_refusal() {
+            return Judgement::Refused(reply);
+        }
+        let before = std::mem::take(&mut self.alerts);
+        if response::bye_is_refusal(text) {
+            return Judgement::Refused(Reply { before, last: [b"NO ", text, b"\r\n"].concat() });
+        }
+        let code = if response::code(text).is_some() { &b""[..] } else { b"[UNAVAILABLE] " };
+        Judgement::NotNow(Reply { before, last: [b"NO ", code, text, b"\r\n"].concat() })
     }
 
     /// Returns the next step once capabilities are known: encryption first, then `ID`.
