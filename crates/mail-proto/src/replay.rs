@@ -131,6 +131,8 @@ pub enum Judgement {
     Ignored,
     /// The backend asks for more, with this text of a challenge (base64), where it has one.
     More(Option<Vec<u8>>),
+    /// The login succeeded, and this command, without its line end, asks for what the client must learn with it.
+    Ask(String),
     /// The login succeeded.
     Accepted(Reply),
     /// The login failed.
@@ -221,7 +223,9 @@ impl<G: BackendGrammar> Replay<G> {
         let event = match judgement {
             Judgement::Ignored => return None,
             Judgement::More(text) => return Some(self.more(text.as_deref(), relayed, is_last)),
+            Judgement::Ask(command) if self.unsent.is_empty() => return Some(send(&command)),
             // A yes to a credential that was not sent yet is the answer to something else.
+            Judgement::Ask(_) => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(_) if !self.unsent.is_empty() => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(reply) => BackendEvent::Accepted(reply),
             Judgement::Refused(reply) => BackendEvent::Refused(reply),

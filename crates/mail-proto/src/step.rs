@@ -118,6 +118,8 @@ pub struct Offer {
     pub sasl: Vec<Mechanism>,
     /// IMAP capabilities, EHLO keywords or Sieve extensions.
     pub capabilities: Vec<String>,
+    /// ManageSieve's `NOTIFY` methods. While empty, the line is not sent (RFC 5804 section 1.7).
+    pub notify: Vec<String>,
     /// ManageSieve's `IMPLEMENTATION`.
     pub implementation: String,
     /// Offer and accept cleartext mechanisms without TLS.
@@ -215,6 +217,7 @@ mod tests {
                 banner: String::new(),
                 sasl: vec![Plain, ScramSha256, OAuthBearer],
                 capabilities: Vec::new(),
+                notify: Vec::new(),
                 implementation: String::new(),
                 cleartext_without_tls: without_tls,
             };

@@ -97,8 +97,8 @@ fn judge_capabilities(row: &mut BackendRow, offered: &Capabilities, protocol: Pr
     if !matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve | Protocol::Submission) {
         return;
     }
-    row.capabilities = capabilities::announced(protocol, &findings.received);
-    row.mechanisms = capabilities::mechanisms(protocol, &row.capabilities);
+    row.capabilities = probe::announced(protocol, &findings.received);
+    row.mechanisms = probe::mechanisms(protocol, &row.capabilities);
     if findings.failure.is_some() || row.capabilities.is_empty() {
         return;
     }

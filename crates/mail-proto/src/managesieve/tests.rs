@@ -23,6 +23,7 @@ fn offer() -> Offer {
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
         capabilities: ["fileinto", "vacation"].map(str::to_owned).to_vec(),
+        notify: Vec::new(),
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: false,
     }

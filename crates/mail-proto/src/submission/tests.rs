@@ -24,6 +24,7 @@ fn offer() -> Offer {
         capabilities: ["PIPELINING", "SIZE 1000", "starttls", "AUTH PLAIN", "AUTH=PLAIN", "XCLIENT"]
             .map(str::to_owned)
             .to_vec(),
+        notify: Vec::new(),
         implementation: String::new(),
         cleartext_without_tls: false,
     }
