@@ -118,10 +118,16 @@ class Made(Passing):
         wanted = "".join(f"{line}\r\n" for line in lines).encode()
         self.assertIn(wanted, [connection.received for connection in backend.connections])
 
-    def test_without_xclient_the_greeting_is_passed_on(self):
-        talk, backend = self.dial_scripted(["220-scripted", "220 ready"], ["250-scripted", "250 SIZE"], ["250 hello to you"])
-        talk.script("S: 220-scripted\nS: 220 ready\nC: LHLO client.example.org\nS: 250 hello to you")
-        self.assert_heard(backend, f"LHLO proxy.{DOMAIN}", "LHLO client.example.org")
+    def test_a_server_without_xclient_that_accepts_one_greeting(self):
+        """As OpenSMTPD does. The proxy connects anew, and asks no more."""
+        answers = ["220-scripted", "220 ready"], ["250-scripted", "250 SIZE"], ["503 5.5.1 Already greeted"]
+        talk, backend = self.dial_scripted(*answers)
+        expected = "S: 220-scripted\nS: 220 ready\nC: LHLO client.example.org\nS: 250-scripted\nS: 250 SIZE"
+        talk.script(expected)
+        self.through("xclient", host=self.lab.block.host(SCRIPTED_HOST), is_greeted=False).script(expected)
+        received = [connection.received for connection in backend.connections if connection.received]
+        asked, greeted = f"LHLO proxy.{DOMAIN}\r\n".encode(), b"LHLO client.example.org\r\n"
+        self.assertEqual(received, [asked, greeted, greeted])
 
     def test_only_what_is_announced_is_told(self):
         talk, backend = self.dial_scripted(["220 one"], ["250-scripted", "250 XCLIENT ADDR"], ["220 two"], ["250 hello"])
