@@ -35,7 +35,7 @@ pub struct Backend {
     timeout: Duration,
     pub(crate) retries: u32,
     /// Legs whose server has not accepted XCLIENT before a connection is passed through.
-    lacks_xclient: [AtomicBool; Protocol::ALL.len()],
+    pub(crate) lacks_xclient: [AtomicBool; Protocol::ALL.len()],
 }
 
 /// A server that is not a destination, such as one that is queried about tokens.
@@ -202,19 +202,6 @@ impl Backend {
     #[must_use]
     pub fn health(&self, protocol: Protocol) -> &Health {
         &self.health[protocol.index()]
-    }
-
-    /// Returns the leg for `protocol` as a connection that passes through must use it: without XCLIENT, once the server has
-    /// not accepted it.
-    ///
-    /// # Errors
-    /// [`Fault::NoMechanism`] when the destination has no leg for it.
-    pub fn passthrough_leg(&self, protocol: Protocol) -> Result<Leg, Fault> {
-        let leg = self.leg(protocol)?;
-        if self.lacks_xclient[protocol.index()].load(Ordering::Relaxed) {
-            return Ok(Leg { forwarding: Forwarding::None, ..leg });
-        }
-        Ok(leg)
     }
 
     /// Remembers, as long as this plan is in force, that the server of the leg for `protocol` does not accept XCLIENT.
