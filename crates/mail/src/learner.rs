@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use probe::ProbeClient;
 use runtime::ActivePlan;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -82,7 +83,9 @@ async fn ask(plan: Arc<ActivePlan>, server: Server) -> (Server, Option<Announcem
     let Some(backend) = plan.backends.get(&server.destination) else { return (server, None) };
     let hostname = plan.plan.server.hostname.as_deref().unwrap_or("localhost");
     let deadline = Instant::now() + backend.timeout();
-    let findings = probe::probe(backend, server.protocol, &server.host, hostname, deadline).await;
+    // As clients do, who log in over TLS: some servers announce less to others.
+    let client = ProbeClient::OnThisHost { tls: true };
+    let findings = probe::probe(backend, server.protocol, &server.host, hostname, client, deadline).await;
     let announcement = match findings.failure {
         None => Announcement::read(server.protocol, &findings.received),
         Some(_) => None,
