@@ -70,7 +70,7 @@ pub(super) fn judge(
 
 /// Notes what a server offers to clients over TLS, which the SSL TLV reports, and not to others, and the reverse.
 pub(super) fn judge_ssl_tlv(row: &mut BackendRow, protocol: Protocol, with_tlv: &Findings) {
-    let offered = capabilities::announced(protocol, &with_tlv.received);
+    let offered = probe::announced(protocol, &with_tlv.received);
     let more: Vec<&str> = difference(&offered, &row.capabilities);
     let fewer: Vec<&str> = difference(&row.capabilities, &offered);
     if more.is_empty() && fewer.is_empty() {
@@ -158,7 +158,7 @@ mod tests {
 
     fn noted(without: &str, with: &str) -> Vec<String> {
         let mut row = BackendRow {
-            capabilities: capabilities::announced(Protocol::Imap, without.as_bytes()),
+            capabilities: probe::announced(Protocol::Imap, without.as_bytes()),
             ..BackendRow::default()
         };
         let findings = Findings { received: with.as_bytes().to_vec(), ..Findings::default() };
