@@ -22,8 +22,10 @@ pub(super) fn missing<'a>(
             }
         }
     }
+    // What is learnt, every server has; a list, or the default without learning, is offered whatever they have.
+    let is_fixed = offered.advertise_is_set || !offered.learn;
     // POP3 capabilities are whole lines and ManageSieve's are pairs: only these two can be compared by keyword.
-    if matches!(protocol, Protocol::Imap | Protocol::Submission) {
+    if is_fixed && matches!(protocol, Protocol::Imap | Protocol::Submission) {
         for advertised in &offered.advertise {
             if !capabilities.iter().any(|capability| keyword(capability) == keyword(advertised)) {
                 missing.push(advertised);

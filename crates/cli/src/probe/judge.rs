@@ -99,7 +99,9 @@ fn judge_capabilities(row: &mut BackendRow, offered: &Capabilities, protocol: Pr
     }
     row.capabilities = probe::announced(protocol, &findings.received);
     row.mechanisms = probe::mechanisms(protocol, &row.capabilities);
-    if findings.failure.is_some() || row.capabilities.is_empty() {
+    // An EHLO response without keywords is an answer: it offers no login.
+    let is_silent = row.capabilities.is_empty() && protocol != Protocol::Submission;
+    if findings.failure.is_some() || is_silent {
         return;
     }
     let missing = capabilities::missing(offered, protocol, &row.capabilities, &row.mechanisms);
