@@ -129,6 +129,8 @@ class Made(Passing):
             ["220-scripted", "220 ready"], ["250-scripted", "250 SIZE"], ["503 5.5.1 Already greeted"])
         # A proxy of its own, since it remembers.
         proxy = self.extra_proxy("without-xclient", 94, passing(host, self.new, "xclient"))
+        asked, greeted = f"LHLO proxy.{DOMAIN}\r\n".encode(), b"LHLO client.example.org\r\n"
+        questions = []
         for _ in range(2):
             self.dial("plain", proxy=proxy, is_greeted=False).script("""
                 S: 220-scripted
@@ -137,9 +139,10 @@ class Made(Passing):
                 S: 250-scripted
                 S: 250 SIZE
                 """)
-        received = [connection.received for connection in backend.connections if connection.received]
-        asked, greeted = f"LHLO proxy.{DOMAIN}\r\n".encode(), b"LHLO client.example.org\r\n"
-        self.assertEqual(received, [asked, greeted, greeted])
+            questions.append(sum(connection.received == asked for connection in backend.connections))
+        self.assertGreaterEqual(questions[0], 1)
+        self.assertEqual(questions[1], questions[0])
+        self.assertEqual([one.received for one in backend.connections if one.received not in (b"", asked)], [greeted] * 2)
 
     def test_only_what_is_announced_is_told(self):
         talk, backend = self.dial_scripted(["220 one"], ["250-scripted", "250 XCLIENT ADDR"], ["220 two"], ["250 hello"])
