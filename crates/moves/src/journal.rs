@@ -121,12 +121,18 @@ impl Journal {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5));
-        let failed = |error| JournalError::Open { path: path.to_owned(), error };
         // One connection: the journal is small, and writes wait for the disk anyway.
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(failed)?;
-        let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&pool).await.map_err(failed)?;
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(|error| cannot_open(path, error))?;
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&pool)
+            .await
+            .map_err(|error| cannot_open(path, error))?;
         match found {
-            0 => drop(pool.execute(sqlx::raw_sql(SCHEMA)).await.map_err(failed)?),
+            0 => drop(pool.execute(sqlx::raw_sql(SCHEMA)).await.map_err(|error| cannot_open(path, error))?),
             SCHEMA_VERSION => {}
             found => {
                 return Err(JournalError::TooNew { path: path.to_owned(), found, readable: SCHEMA_VERSION });
@@ -331,6 +337,10 @@ impl Journal {
             .await?;
         rows.iter().map(rows::account).collect()
     }
+}
+
+fn cannot_open(path: &Path, error: sqlx::Error) -> JournalError {
+    JournalError::Open { path: path.to_owned(), error }
 }
 
 async fn insert(

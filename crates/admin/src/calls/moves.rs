@@ -60,23 +60,18 @@ pub(crate) async fn start(
 async fn accept(shared: &Shared, caller: &Caller, moves: &Moves, new: NewMoves) -> CallResult<Accepted> {
     let plan = shared.plan();
     let options = options(&plan.plan.moves, &new.options, caller)?;
-    let request = |accounts: &[String]| MoveRequest {
-        accounts: accounts.iter().map(|account| Arc::from(account.as_str())).collect(),
-        target: new.to.as_str().into(),
-        options: options.clone(),
-        rollback_of: None,
-    };
     let ids = match (new.groups.as_slice(), new.batch.as_deref()) {
         ([], _) if new.dry_run => {
-            moves.check(&[request(&new.accounts)]).await?;
+            moves.check(&[request(&new.accounts, &new.to, &options)]).await?;
             Vec::new()
         }
-        ([], None) => vec![moves.start(request(&new.accounts)).await?],
+        ([], None) => vec![moves.start(request(&new.accounts, &new.to, &options)).await?],
         (groups, batch) => {
             if !new.accounts.is_empty() {
                 return Err(Failure::bad_request("give either accounts or groups"));
             }
-            let requests: Vec<MoveRequest> = groups.iter().map(|group| request(group)).collect();
+            let requests: Vec<MoveRequest> =
+                groups.iter().map(|group| request(group, &new.to, &options)).collect();
             if new.dry_run {
                 moves.check(&requests).await?;
                 Vec::new()
@@ -86,6 +81,15 @@ async fn accept(shared: &Shared, caller: &Caller, moves: &Moves, new: NewMoves) 
         }
     };
     Ok(Accepted { moves: ids.into_iter().map(|id| id.0).collect(), batch: new.batch })
+}
+
+fn request(accounts: &[String], to: &str, options: &MoveOptions) -> MoveRequest {
+    MoveRequest {
+        accounts: accounts.iter().map(|account| Arc::from(account.as_str())).collect(),
+        target: to.into(),
+        options: options.clone(),
+        rollback_of: None,
+    }
 }
 
 /// `GET /moves`: newest first.

@@ -28,17 +28,16 @@ const MAX_FILE: u64 = 4 << 20;
 impl BatchFile {
     /// Reads a file, or standard input for `-`.
     pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
-        let file_error = |error| CommandError::File(path.display().to_string(), error);
         let source: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path).map_err(file_error)?)
+            Box::new(File::open(path).map_err(|error| file_error(path, error))?)
         };
         let mut text = String::new();
-        source.take(MAX_FILE + 1).read_to_string(&mut text).map_err(file_error)?;
+        source.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| file_error(path, error))?;
         if text.len() as u64 > MAX_FILE {
             let reason = format!("it is larger than {MAX_FILE} bytes: split it into several batches");
-            return Err(file_error(io::Error::other(reason)));
+            return Err(file_error(path, io::Error::other(reason)));
         }
         let stem = match path.file_stem().and_then(|stem| stem.to_str()) {
             Some(stem) if stem != "-" => stem.to_owned(),
@@ -81,6 +80,10 @@ impl BatchFile {
         problem.detail = format!("nothing was started: {} has mistakes", self.path);
         problem
     }
+}
+
+fn file_error(path: &Path, error: io::Error) -> CommandError {
+    CommandError::File(path.display().to_string(), error)
 }
 
 #[cfg(test)]

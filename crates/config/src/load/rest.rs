@@ -57,7 +57,8 @@ pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<Str
     if let Some(compare) = table.table("compare") {
         for (name, entry) in compare.named() {
             if !built::COMPARE {
-                let message = "mailboxes are not compared yet: this table is checked and not used";
+                let message =
+                    "the comparison of mailboxes is not built yet: this table is checked and not used";
                 let help = "compare them in a verify command";
                 table.problems.warning(&entry.path, entry.span.clone(), message, help);
             }
