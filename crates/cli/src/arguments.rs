@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Move {
         // First, because a flattened help heading extends to the arguments after it.
         #[command(flatten)]
-        arguments: MoveArguments,
+        arguments: Box<MoveArguments>,
         #[command(flatten)]
         api: ApiOptions,
     },

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             call_api(&api, async |client| map::map(client, command, api.json).await)
         }
         Command::Move { api, arguments } => {
-            call_api(&api, async |client| moves::moves(client, arguments, api.json).await)
+            call_api(&api, async |client| moves::moves(client, *arguments, api.json).await)
         }
         Command::Sessions { api, command } => {
             call_api(&api, async |client| sessions::sessions(client, command, api.json).await)

@@ -132,7 +132,9 @@ impl Journal {
             .await
             .map_err(|error| cannot_open(path, error))?;
         match found {
-            0 => drop(pool.execute(sqlx::raw_sql(SCHEMA)).await.map_err(|error| cannot_open(path, error))?),
+            0 => {
+                pool.execute(sqlx::raw_sql(SCHEMA)).await.map_err(|error| cannot_open(path, error))?;
+            }
             SCHEMA_VERSION => {}
             found => {
                 return Err(JournalError::TooNew { path: path.to_owned(), found, readable: SCHEMA_VERSION });

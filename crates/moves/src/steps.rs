@@ -257,10 +257,7 @@ impl Running {
     async fn check_unchanged(&self, source: &Name) -> Result<(), MoveFailure> {
         match locate(&self.shared, &self.record).await {
             Location::At(found) if found == *source => Ok(()),
-            Location::At(found) => {
-                let account = self.record.names().next().map(Arc::clone).unwrap_or_else(|| "".into());
-                Err(MoveFailure::ChangedMeanwhile { account, found })
-            }
+            Location::At(found) => Err(self.changed_meanwhile(found)),
             Location::Split { account, found } => Err(MoveFailure::ChangedMeanwhile { account, found }),
             Location::Unknown => {
                 let why = "it does not answer".into();
@@ -277,13 +274,15 @@ impl Running {
         match settle(&self.shared, &self.record).await {
             Location::At(found) if found == *to => Ok(()),
             Location::At(found) if found == *from => Err(MoveFailure::Store(error)),
-            Location::At(found) => {
-                let account = self.record.names().next().map(Arc::clone).unwrap_or_else(|| "".into());
-                Err(MoveFailure::ChangedMeanwhile { account, found })
-            }
+            Location::At(found) => Err(self.changed_meanwhile(found)),
             Location::Split { account, found } => Err(MoveFailure::ChangedMeanwhile { account, found }),
             Location::Unknown => Err(MoveFailure::Store(error)),
         }
+    }
+
+    fn changed_meanwhile(&self, found: Name) -> MoveFailure {
+        let account = self.record.names().next().map_or_else(Arc::default, Arc::clone);
+        MoveFailure::ChangedMeanwhile { account, found }
     }
 
     fn changes(&self, to: &Name) -> Vec<Change> {

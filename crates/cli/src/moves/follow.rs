@@ -158,7 +158,14 @@ pub(super) async fn follow_batch(
 /// How fast a batch goes.
 #[derive(Default)]
 struct Pace {
-    began: Option<(Instant, usize)>,
+    begin: Option<Begin>,
+}
+
+/// Where the measurement began.
+struct Begin {
+    time: Instant,
+    /// The moves that had ended.
+    ended: usize,
 }
 
 // === impl Pace ===
@@ -166,9 +173,9 @@ struct Pace {
 impl Pace {
     /// Returns the time that is left, once there is something to judge by.
     fn left(&mut self, ended: usize, to_go: usize) -> Option<Duration> {
-        let (began, before) = *self.began.get_or_insert((Instant::now(), ended));
-        let since = u32::try_from(ended - before.min(ended)).ok().filter(|since| *since > 0)?;
-        Some(began.elapsed() / since * u32::try_from(to_go).ok()?)
+        let begin = self.begin.get_or_insert_with(|| Begin { time: Instant::now(), ended });
+        let since = u32::try_from(ended.saturating_sub(begin.ended)).ok().filter(|since| *since > 0)?;
+        Some(begin.time.elapsed() / since * u32::try_from(to_go).ok()?)
     }
 }
 
