@@ -49,12 +49,12 @@ pub struct ClientInfo {
     /// Whether the client said POP3's `UTF8` (RFC 6856 section 2): the session is to be in that mode.
     pub utf8: bool,
     /// What a trusted front said of the client behind it.
-    pub front: Option<Front>,
+    pub forwarded: Option<ForwardedClient>,
 }
 
 /// The client behind a trusted front, by the front's `ID` or `XCLIENT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Front {
+pub struct ForwardedClient {
     /// The client's own address.
     pub client: SocketAddr,
     /// The address that the client connected to, where the front told it.

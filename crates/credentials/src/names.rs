@@ -12,7 +12,7 @@ use types::secret::Secret;
 
 /// Whom a credential names.
 #[derive(Debug)]
-pub enum Claimed {
+pub enum ClaimedAccount {
     /// The login name as the client wrote it, escapes undone; not judged yet, and with its master-user suffix.
     Name(Vec<u8>),
     /// No name but a token that may hold one; never empty.
@@ -28,14 +28,14 @@ const KVSEP: u8 = 1;
 ///
 /// # Errors
 /// [`BadCredential`] when it names nobody, or when two readers could take it for two names.
-pub fn claimed(credential: &Credential) -> Result<Claimed, BadCredential> {
+pub fn claimed(credential: &Credential) -> Result<ClaimedAccount, BadCredential> {
     match credential {
         Credential::Password { user, password } => {
             // Replayed as PLAIN, a NUL would shift what the backend takes for the name.
             if user.expose().contains(&0) || password.expose().contains(&0) {
                 return Err(BadCredential::Nul);
             }
-            Ok(Claimed::Name(user.expose().to_vec()))
+            Ok(ClaimedAccount::Name(user.expose().to_vec()))
         }
         Credential::Sasl { mechanism, initial } => {
             let message = initial.expose();
@@ -56,10 +56,10 @@ pub fn claimed(credential: &Credential) -> Result<Claimed, BadCredential> {
 ///
 /// # Errors
 /// [`BadCredential`] when it names nobody.
-pub fn authorization(value: &[u8]) -> Result<Claimed, BadCredential> {
+pub fn authorization(value: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let (scheme, rest) = split_scheme(value).ok_or(BadCredential::Unknown)?;
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        return token(rest).map(Claimed::Token);
+        return token(rest).map(ClaimedAccount::Token);
     }
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Err(BadCredential::Unknown);
@@ -67,7 +67,7 @@ pub fn authorization(value: &[u8]) -> Result<Claimed, BadCredential> {
     let pair = sasl::decode(rest).ok_or(BadCredential::Malformed)?;
     // RFC 7617 section 2: the user-id has no colon, the password may.
     let end = pair.expose().iter().position(|&byte| byte == b':').ok_or(BadCredential::Malformed)?;
-    Ok(Claimed::Name(pair.expose()[..end].to_vec()))
+    Ok(ClaimedAccount::Name(pair.expose()[..end].to_vec()))
 }
 
 /// The token in `Bearer TOKEN`, the scheme in any case.
@@ -82,7 +82,7 @@ pub fn bearer(value: &[u8]) -> Result<Secret, BadCredential> {
 }
 
 // RFC 4616 section 2: message = [authzid] UTF8NUL authcid UTF8NUL passwd
-fn plain(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn plain(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let mut parts = message.split(|&byte| byte == 0);
     let (Some(authzid), Some(authcid), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -90,32 +90,32 @@ fn plain(message: &[u8]) -> Result<Claimed, BadCredential> {
         return Err(BadCredential::Nul);
     };
     let name = if authzid.is_empty() { authcid } else { authzid };
-    Ok(Claimed::Name(name.to_vec()))
+    Ok(ClaimedAccount::Name(name.to_vec()))
 }
 
 // RFC 7628 section 3.1: client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep
-fn oauth_bearer(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn oauth_bearer(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let (authzid, pairs) = gs2_header(message)?;
     if pairs.first() != Some(&KVSEP) {
         return Err(BadCredential::Malformed);
     }
     match authzid {
-        Some(name) => Ok(Claimed::Name(name)),
-        None => bearer(value(pairs, b"auth")?.ok_or(BadCredential::NoName)?).map(Claimed::Token),
+        Some(name) => Ok(ClaimedAccount::Name(name)),
+        None => bearer(value(pairs, b"auth")?.ok_or(BadCredential::NoName)?).map(ClaimedAccount::Token),
     }
 }
 
 // "user=" NAME ^A "auth=Bearer " TOKEN ^A ^A, as Google describes it.
-fn xoauth2(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn xoauth2(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     match value(message, b"user")? {
-        Some(name) if !name.is_empty() => Ok(Claimed::Name(name.to_vec())),
-        _ => bearer(value(message, b"auth")?.ok_or(BadCredential::NoName)?).map(Claimed::Token),
+        Some(name) if !name.is_empty() => Ok(ClaimedAccount::Name(name.to_vec())),
+        _ => bearer(value(message, b"auth")?.ok_or(BadCredential::NoName)?).map(ClaimedAccount::Token),
     }
 }
 
 // RFC 5802 section 7: client-first-message = gs2-header [reserved-mext ","] username "," nonce ["," extensions]
 // An `m=` in front demands an extension that nobody knows, and ends the login (section 5.1).
-fn scram(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn scram(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let (authzid, bare) = gs2_header(message)?;
     let (username, rest) = split_at_comma(bare).ok_or(BadCredential::Malformed)?;
     let username = username.strip_prefix(b"n=").ok_or(BadCredential::Malformed)?;
@@ -123,7 +123,7 @@ fn scram(message: &[u8]) -> Result<Claimed, BadCredential> {
         return Err(BadCredential::Malformed);
     }
     let authcid = sasl_name(username)?;
-    Ok(Claimed::Name(authzid.unwrap_or(authcid)))
+    Ok(ClaimedAccount::Name(authzid.unwrap_or(authcid)))
 }
 
 /// The authorization identity, decoded and not empty, and what follows the header.

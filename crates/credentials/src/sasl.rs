@@ -34,7 +34,7 @@ pub enum Exchange {
 #[derive(Debug)]
 #[must_use]
 pub enum Progress {
-    /// Send this challenge (not yet encoded), and hand the answer to [`Exchange::answer`].
+    /// Send this challenge (not yet encoded), and hand the answer to [`Exchange::respond`].
     Prompt(Exchange, &'static [u8]),
     /// Enough is known.
     Done(Credential),
@@ -43,13 +43,13 @@ pub enum Progress {
 /// A line of a client's within an exchange, as every protocol has it once its own framing is undone.
 #[derive(Debug)]
 #[must_use]
-pub enum Answer {
+pub enum ResponseLine {
     /// A decoded message.
     Message(Secret),
     /// `*`: the client gives up.
     Cancelled,
     /// No base64.
-    Garbage,
+    Invalid,
 }
 
 /// How a credential can be replayed at a backend.
@@ -96,14 +96,14 @@ impl Exchange {
     pub fn begin(mechanism: Mechanism, initial: Option<Secret>) -> Progress {
         match (mechanism, initial) {
             (Mechanism::Login, None) => Progress::Prompt(Self::ExpectUser, b"Username:"),
-            (Mechanism::Login, Some(user)) => Self::ExpectUser.answer(user),
+            (Mechanism::Login, Some(user)) => Self::ExpectUser.respond(user),
             (mechanism, None) => Progress::Prompt(Self::ExpectInitial(mechanism), b""),
-            (mechanism, Some(initial)) => Self::ExpectInitial(mechanism).answer(initial),
+            (mechanism, Some(initial)) => Self::ExpectInitial(mechanism).respond(initial),
         }
     }
 
     /// Goes on with the client's decoded answer.
-    pub fn answer(self, response: Secret) -> Progress {
+    pub fn respond(self, response: Secret) -> Progress {
         match self {
             Self::ExpectInitial(mechanism) => {
                 Progress::Done(Credential::Sasl { mechanism, initial: response })
@@ -116,12 +116,12 @@ impl Exchange {
     }
 }
 
-// === impl Answer ===
+// === impl ResponseLine ===
 
-impl Answer {
+impl ResponseLine {
     /// Reads the text of a line.
     pub fn read(text: &[u8]) -> Self {
-        if text == b"*" { Self::Cancelled } else { decode(text).map_or(Self::Garbage, Self::Message) }
+        if text == b"*" { Self::Cancelled } else { decode(text).map_or(Self::Invalid, Self::Message) }
     }
 }
 
@@ -299,10 +299,10 @@ mod tests {
         let Progress::Prompt(exchange, b"Username:") = Exchange::begin(Mechanism::Login, None) else {
             panic!("no prompt")
         };
-        let Progress::Prompt(exchange, b"Password:") = exchange.answer(Secret::copy_of(b"a")) else {
+        let Progress::Prompt(exchange, b"Password:") = exchange.respond(Secret::copy_of(b"a")) else {
             panic!("no second prompt")
         };
-        let Progress::Done(Credential::Password { user, password }) = exchange.answer(Secret::copy_of(b"b"))
+        let Progress::Done(Credential::Password { user, password }) = exchange.respond(Secret::copy_of(b"b"))
         else {
             panic!("not done")
         };

@@ -7,11 +7,11 @@
 mod command;
 mod dialogue;
 mod replay;
+mod replies;
 mod response;
 mod string;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use dialogue::Dialogue;
 pub use replay::Replay;

@@ -5,7 +5,7 @@
 //! backend's own. Otherwise not a byte is read. No byte of the client's is looked at in either case.
 
 use crate::inbox::Inbox;
-use crate::line::{Found, Line, Lines};
+use crate::line::{LineFinder, LineSearch, LineSpan};
 use crate::step::{BackendEvent, Forward, Machine, ReplayContext, Step};
 use crate::verdict::CloseReason;
 use crate::xclient::{self, Style};
@@ -16,7 +16,7 @@ use types::secret::Secret;
 
 /// Longest reply line (RFC 5321 section 4.5.3.1.5 asks for 512; servers send more).
 const MAX_LINE: usize = 4 * 1024;
-/// Lines of one reply before we take the backend for broken.
+/// LineFinder of one reply before we take the backend for broken.
 const MAX_LINES: usize = 100;
 
 /// The words before the splice.
@@ -26,17 +26,17 @@ pub struct Replay {
     hello: &'static str,
     hostname: String,
     forward: Option<Forward>,
-    lines: Lines,
+    lines: LineFinder,
     /// The greeting, as it came.
     greeting: Vec<u8>,
     /// XCLIENT's attributes, once announced.
     announced: Option<Vec<u8>>,
     line_count: usize,
-    state: State,
+    state: PassthroughState,
 }
 
 #[derive(Debug)]
-enum State {
+enum PassthroughState {
     Untouched,
     ExpectGreeting,
     ExpectHello,
@@ -63,12 +63,16 @@ impl Replay {
     /// The words for one backend; none without [`ReplayContext::forward`].
     #[must_use]
     pub fn new(protocol: Protocol, context: ReplayContext) -> Self {
-        let state = if context.forward.is_some() { State::ExpectGreeting } else { State::Untouched };
+        let state = if context.forward.is_some() {
+            PassthroughState::ExpectGreeting
+        } else {
+            PassthroughState::Untouched
+        };
         Self {
             hello: if protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" },
             hostname: context.hostname,
             forward: context.forward,
-            lines: Lines::new(),
+            lines: LineFinder::new(),
             greeting: Vec::new(),
             announced: None,
             line_count: 0,
@@ -76,7 +80,7 @@ impl Replay {
         }
     }
 
-    fn line(&mut self, line: Line, inbox: &mut Inbox) -> Option<Step<BackendEvent>> {
+    fn line(&mut self, line: LineSpan, inbox: &mut Inbox) -> Option<Step<BackendEvent>> {
         let text = inbox.unread()[..line.text].to_vec();
         let is_last = text.get(3).is_none_or(|&byte| byte != b'-');
         self.line_count = if is_last { 0 } else { self.line_count + 1 };
@@ -87,12 +91,12 @@ impl Replay {
             return Some(self.broken(fault));
         }
         match self.state {
-            State::ExpectGreeting => {
+            PassthroughState::ExpectGreeting => {
                 self.greeting.extend_from_slice(&inbox.unread()[..line.whole]);
                 inbox.consume(line.whole);
                 is_last.then(|| self.greeted(&text, inbox))
             }
-            State::ExpectHello => {
+            PassthroughState::ExpectHello => {
                 inbox.consume(line.whole);
                 self.learn(&text);
                 is_last.then(|| self.introduce(&text, inbox))
@@ -109,7 +113,7 @@ impl Replay {
         if !last.starts_with(b"220") {
             return self.put_back(true, inbox);
         }
-        self.state = State::ExpectHello;
+        self.state = PassthroughState::ExpectHello;
         Step::Write(Secret::new(format!("{} {}\r\n", self.hello, self.hostname).into_bytes()))
     }
 
@@ -131,7 +135,7 @@ impl Replay {
         let Some(arguments) = arguments else {
             return self.put_back(false, inbox);
         };
-        self.state = State::ExpectXclient;
+        self.state = PassthroughState::ExpectXclient;
         Step::Write(Secret::new(format!("XCLIENT {arguments}\r\n").into_bytes()))
     }
 
@@ -145,12 +149,12 @@ impl Replay {
     }
 
     fn ready(&mut self, introduced: bool) -> Step<BackendEvent> {
-        self.state = State::Over;
+        self.state = PassthroughState::Over;
         Step::Event(BackendEvent::Ready { introduced })
     }
 
     fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
-        self.state = State::Over;
+        self.state = PassthroughState::Over;
         Step::Event(BackendEvent::Broken(fault))
     }
 }
@@ -159,17 +163,17 @@ impl Machine for Replay {
     type Event = BackendEvent;
 
     fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
-        if matches!(self.state, State::Untouched) {
+        if matches!(self.state, PassthroughState::Untouched) {
             return self.ready(true);
         }
         loop {
-            if matches!(self.state, State::Over) {
+            if matches!(self.state, PassthroughState::Over) {
                 return Step::NeedMore;
             }
             match self.lines.find(inbox.unread(), MAX_LINE) {
-                Found::NeedMore => return Step::NeedMore,
-                Found::TooLong => return self.broken(Fault::Protocol),
-                Found::Line(line) => {
+                LineSearch::NeedMore => return Step::NeedMore,
+                LineSearch::TooLong => return self.broken(Fault::Protocol),
+                LineSearch::Found(line) => {
                     if let Some(step) = self.line(line, inbox) {
                         return step;
                     }

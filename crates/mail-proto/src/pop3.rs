@@ -7,10 +7,10 @@
 mod command;
 mod dialogue;
 mod replay;
+mod replies;
 mod response;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use dialogue::Dialogue;
 pub use replay::Replay;

@@ -83,7 +83,7 @@ pub enum Introduction {
     /// Send this command, without its line end.
     Send(String),
     /// Send this command although more of the response to the last one may follow.
-    SendAmidst(String),
+    SendPipelined(String),
     /// Send this command, and begin TLS when it is accepted.
     StartTls(String),
     /// The backend can take a credential. `introduced`: it has accepted who the client is.
@@ -187,7 +187,7 @@ impl<G: BackendGrammar> Replay<G> {
         let may_ask = is_last || G::ANSWERS_ARE_TAGGED;
         match next {
             Introduction::Continue => None,
-            Introduction::SendAmidst(command) => Some(send(&command)),
+            Introduction::SendPipelined(command) => Some(send(&command)),
             Introduction::Broken(fault) => Some(self.broken(fault)),
             // What waits unread would be taken for the answer to a question that is not asked yet.
             Introduction::Send(_) | Introduction::StartTls(_) | Introduction::Ready { .. } if !may_ask => {

@@ -120,18 +120,18 @@ pub struct Offer {
 
 /// How a dialogue begins.
 #[derive(Debug, Clone)]
-pub struct Opening {
+pub struct DialogueContext {
     /// What to offer.
     pub offer: Arc<Offer>,
     /// Whether the connection is encrypted, or can be.
     pub channel: Channel,
     /// Whether the peer is a trusted front, whose word on the real client counts.
-    pub trusts_front: bool,
+    pub peer_is_trusted: bool,
 }
 
-// === impl Opening ===
+// === impl DialogueContext ===
 
-impl Opening {
+impl DialogueContext {
     /// The mechanisms that are offered and may be used on this connection, in the configured order. The one
     /// place of the rule that keeps passwords out of the clear.
     pub fn permitted(&self) -> impl Iterator<Item = Mechanism> {
@@ -212,10 +212,10 @@ mod tests {
                 implementation: String::new(),
                 cleartext_without_tls: without_tls,
             };
-            let opening = Opening { offer: Arc::new(offer), channel, trusts_front: false };
-            assert_eq!(opening.permitted().collect::<Vec<_>>(), expected, "{channel:?} {without_tls}");
-            assert_eq!(opening.takes_passwords(), expected.contains(&Plain));
-            assert!(!opening.permits(Login), "not in the list");
+            let context = DialogueContext { offer: Arc::new(offer), channel, peer_is_trusted: false };
+            assert_eq!(context.permitted().collect::<Vec<_>>(), expected, "{channel:?} {without_tls}");
+            assert_eq!(context.takes_passwords(), expected.contains(&Plain));
+            assert!(!context.permits(Login), "not in the list");
         }
     }
 }

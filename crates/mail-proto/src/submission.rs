@@ -8,10 +8,10 @@ mod command;
 mod dialogue;
 mod offer;
 mod replay;
+mod replies;
 mod response;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use dialogue::Dialogue;
 pub use replay::Replay;

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::step::Forward;
-use credentials::attempt::{ClientInfo, Front};
+use credentials::attempt::{ClientInfo, ForwardedClient};
 
 /// How addresses are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +70,11 @@ fn address(style: Style, address: SocketAddr) -> String {
 
 /// The client's own name, where it is one that a backend can be told.
 pub(crate) fn helo(client_info: &ClientInfo) -> Option<&str> {
-    client_info.helo.as_deref().and_then(fit_helo)
+    client_info.helo.as_deref().and_then(valid_helo)
 }
 
 /// A HELO name of printable ASCII without spaces; any other is not told, since nothing good has such a name.
-fn fit_helo(name: &[u8]) -> Option<&str> {
+fn valid_helo(name: &[u8]) -> Option<&str> {
     let is_fit = (1..=MAX_HELO).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic);
     std::str::from_utf8(name).ok().filter(|_| is_fit)
 }
@@ -95,37 +95,44 @@ fn xtext(value: &str) -> String {
 // === From a front ===
 
 /// The attributes that [`take`] understands, as they are announced.
-pub const TAKEN: &str = "ADDR PORT DESTADDR DESTPORT HELO PROTO SESSION TTL";
+pub const ACCEPTED_ATTRIBUTES: &str = "ADDR PORT DESTADDR DESTPORT HELO PROTO SESSION TTL";
 
 /// Takes a trusted front's attributes into `client_info`, and returns whether they could be read; if not, nothing
 /// is taken. Attributes that we do not know are ignored, and so are those of a client whose `ADDR` was never
 /// told: a front may spread its words over several commands.
 #[must_use]
-pub fn take(client_info: &mut ClientInfo, arguments: &[u8]) -> bool {
-    let Some(heard) = Heard::parse(arguments) else {
+pub fn apply(client_info: &mut ClientInfo, arguments: &[u8]) -> bool {
+    let Some(attributes) = XclientAttributes::parse(arguments) else {
         return false;
     };
-    let Some(ip) = heard.addr.or_else(|| client_info.front.as_ref().map(|front| front.client.ip())) else {
+    let Some(ip) =
+        attributes.addr.or_else(|| client_info.forwarded.as_ref().map(|forwarded| forwarded.client.ip()))
+    else {
         return true;
     };
     // A new address is a new client: nothing of the one before may stick to it.
-    if heard.addr.is_some() {
-        (client_info.front, client_info.helo, client_info.extended) = (None, None, false);
+    if attributes.addr.is_some() {
+        (client_info.forwarded, client_info.helo, client_info.extended) = (None, None, false);
     }
-    if let Some(helo) = heard.helo {
+    if let Some(helo) = attributes.helo {
         client_info.helo = Some(helo.into_bytes());
     }
-    client_info.extended = heard.extended.unwrap_or(client_info.extended);
+    client_info.extended = attributes.extended.unwrap_or(client_info.extended);
     let client = SocketAddr::new(ip, 0);
-    let front = client_info.front.get_or_insert(Front { client, local: None, session: None, ttl: None });
-    if let Some(port) = heard.port {
-        front.client.set_port(port);
+    let forwarded = client_info.forwarded.get_or_insert(ForwardedClient {
+        client,
+        local: None,
+        session: None,
+        ttl: None,
+    });
+    if let Some(port) = attributes.port {
+        forwarded.client.set_port(port);
     }
-    if let Some(ip) = heard.destaddr {
-        front.local = Some(SocketAddr::new(ip, heard.destport.unwrap_or(0)));
+    if let Some(ip) = attributes.destaddr {
+        forwarded.local = Some(SocketAddr::new(ip, attributes.destport.unwrap_or(0)));
     }
-    front.session = heard.session.or_else(|| front.session.take());
-    front.ttl = heard.ttl.or(front.ttl);
+    forwarded.session = attributes.session.or_else(|| forwarded.session.take());
+    forwarded.ttl = attributes.ttl.or(forwarded.ttl);
     true
 }
 
@@ -137,7 +144,7 @@ pub(crate) fn is_session_id(id: &str) -> bool {
 
 /// The attributes of one command.
 #[derive(Default)]
-struct Heard {
+struct XclientAttributes {
     addr: Option<IpAddr>,
     port: Option<u16>,
     destaddr: Option<IpAddr>,
@@ -148,21 +155,21 @@ struct Heard {
     extended: Option<bool>,
 }
 
-// === impl Heard ===
+// === impl XclientAttributes ===
 
-impl Heard {
+impl XclientAttributes {
     /// attribute = name "=" xtext, with spaces between.
     fn parse(arguments: &[u8]) -> Option<Self> {
-        let mut heard = Self::default();
+        let mut attributes = Self::default();
         for word in arguments.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
             let equals = memchr::memchr(b'=', word)?;
             let value = unxtext(&word[equals + 1..])?;
             // What a front does not know (Postfix: "may not be known yet") is as if not said.
             if !value.eq_ignore_ascii_case("[UNAVAILABLE]") && !value.eq_ignore_ascii_case("[TEMPUNAVAIL]") {
-                heard.add(&word[..equals].to_ascii_uppercase(), &value)?;
+                attributes.add(&word[..equals].to_ascii_uppercase(), &value)?;
             }
         }
-        Some(heard)
+        Some(attributes)
     }
 
     fn add(&mut self, name: &[u8], value: &str) -> Option<()> {
@@ -280,28 +287,28 @@ mod tests {
     fn a_front_is_understood() {
         let mut info = ClientInfo::default();
         assert!(take(&mut info, b"FORWARD=eA== LOGIN=admin"));
-        assert_eq!(info.front, None);
+        assert_eq!(info.forwarded, None);
         assert!(take(
             &mut info,
             b"addr=IPV6:2001:db8::7 PORT=4711 DESTADDR=192.0.2.1 SESSION=a+2Fb+x TTL=5 NAME=[UNAVAILABLE]"
         ));
-        let mut expected = Front {
+        let mut expected = ForwardedClient {
             client: "[2001:db8::7]:4711".parse().expect("address"),
             local: Some("192.0.2.1:0".parse().expect("address")),
             session: Some("a/b+x".to_owned()),
             ttl: Some(5),
         };
-        assert_eq!(info.front.as_ref(), Some(&expected));
+        assert_eq!(info.forwarded.as_ref(), Some(&expected));
         assert!(take(&mut info, b"TTL=4 PORT=[TEMPUNAVAIL]"));
         expected.ttl = Some(4);
-        assert_eq!(info.front.as_ref(), Some(&expected));
+        assert_eq!(info.forwarded.as_ref(), Some(&expected));
         assert!(take(&mut info, b"HELO=a+2Bb PROTO=ESMTP"));
         assert_eq!((info.helo.as_deref(), info.extended), (Some(&b"a+b"[..]), true));
-        assert_eq!(info.front.as_ref(), Some(&expected));
+        assert_eq!(info.forwarded.as_ref(), Some(&expected));
         // Another client: nothing of the first one sticks.
         assert!(take(&mut info, b"ADDR=::ffff:203.0.113.9 SESSION=bad\"id"));
         let client = "203.0.113.9:0".parse().expect("address");
-        assert_eq!(info.front, Some(Front { client, local: None, session: None, ttl: None }));
+        assert_eq!(info.forwarded, Some(ForwardedClient { client, local: None, session: None, ttl: None }));
         assert_eq!((info.helo, info.extended), (None, false));
     }
 

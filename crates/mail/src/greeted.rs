@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connection::{Broken, Connection};
-use mail_proto::step::{Channel, ClientEvent, Opening};
+use mail_proto::step::{Channel, ClientEvent, DialogueContext};
 use mail_proto::verdict::{CloseReason, Verdict};
 use plan::TlsMode;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -41,10 +41,10 @@ impl Arrived {
             TlsMode::StartTls => Channel::Upgradable,
             TlsMode::Plain => Channel::Plain,
         };
-        let opening = Opening {
+        let opening = DialogueContext {
             offer: shared.offers.get(&plan, listener.protocol, local),
             channel,
-            trusts_front: listener.trusts_front(client.ip()),
+            peer_is_trusted: listener.is_trusted_proxy(client.ip()),
         };
         let dialogue = protocols::dialogue(listener.protocol, opening)?;
         let tls = stream.tls_info();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use listen::Accepted;
 use mail_proto::passthrough;
-use mail_proto::step::{Channel, Opening};
+use mail_proto::step::{Channel, DialogueContext};
 use mail_proto::verdict::CloseReason;
 use placement::Placement;
 use plan::Listener;
@@ -56,8 +56,8 @@ impl Service {
     pub fn turn_away(&self, plan: &Arc<ActivePlan>, listener: &Listener, accepted: &Accepted) {
         runtime::turn_away(plan, listener, accepted, || {
             let offer = self.0.offers.get(plan, listener.protocol, accepted.local);
-            let opening = Opening { offer, channel: Channel::Plain, trusts_front: false };
-            match protocols::dialogue(listener.protocol, opening) {
+            let context = DialogueContext { offer, channel: Channel::Plain, peer_is_trusted: false };
+            match protocols::dialogue(listener.protocol, context) {
                 Some(mut dialogue) => dialogue.farewell(CloseReason::TooBusy),
                 None => passthrough::farewell(CloseReason::TooBusy).to_vec(),
             }

@@ -1,7 +1,7 @@
 //! SessionFilter a login names, and what of it a token shows.
 
 use credentials::attempt::{Credential, Mechanism};
-use credentials::names::{self, Claimed};
+use credentials::names::{self, ClaimedAccount};
 use credentials::sasl::{self, Answer, Exchange, LoginMethod, Offered, Progress};
 use credentials::token::{self, TokenAccount};
 use identity::{Identifier, Identity, Rules};
@@ -28,7 +28,7 @@ pub(crate) fn sasl(bytes: &[u8]) {
             Progress::Prompt(exchange, _) => {
                 prompts += 1;
                 let Some(Answer::Message(message)) = lines.next().map(Answer::read) else { return };
-                progress = exchange.answer(message);
+                progress = exchange.respond(message);
             }
         }
     };
@@ -65,8 +65,8 @@ fn named(credential: &Credential) {
         };
         let again = names::claimed(&said).expect("still a credential");
         match (&claimed, &again) {
-            (Claimed::Name(one), Claimed::Name(other)) => assert_eq!(one, other),
-            (Claimed::Token(one), Claimed::Token(other)) => {
+            (ClaimedAccount::Name(one), ClaimedAccount::Name(other)) => assert_eq!(one, other),
+            (ClaimedAccount::Token(one), ClaimedAccount::Token(other)) => {
                 assert!(!one.is_empty(), "a token of nothing");
                 assert_eq!(one.expose(), other.expose());
             }

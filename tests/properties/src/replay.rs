@@ -108,7 +108,7 @@ fn context(input: &Input) -> ReplayContext {
         helo: Some(b"[192.0.2.1]".to_vec()),
         extended: true,
         utf8: input.has(2),
-        front: None,
+        forwarded: None,
     };
     ReplayContext { starttls: input.has(0), forward, client_info, hostname: "proxy.example.org".to_owned() }
 }

@@ -1,6 +1,6 @@
 //! The few commands that exist before a login, parsed from one whole frame (RFC 9051 section 9).
 
-use crate::frame::announcement;
+use crate::frame::literal_header;
 use credentials::attempt::Mechanism;
 use types::secret::Secret;
 
@@ -33,7 +33,7 @@ pub(super) enum Verb {
         initial: Option<Secret>,
     },
     /// A command of a later state: it needs a login first.
-    TooEarly,
+    NeedsLogin,
     /// No command that we have heard of.
     Unknown,
 }
@@ -43,7 +43,7 @@ pub(super) type IdField = (Vec<u8>, Option<Vec<u8>>);
 
 /// Why a frame is no command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(super) enum CommandError {
     /// Not even a tag to answer with.
     NoTag,
     /// The arguments are not what the command takes.
@@ -54,7 +54,7 @@ pub(super) enum Mistake {
 }
 
 /// Commands that RFC 9051 knows in a later state, and those of common extensions.
-const TOO_EARLY: [&str; 36] = [
+const NEED_LOGIN: [&str; 36] = [
     "ENABLE",
     "SELECT",
     "EXAMINE",
@@ -96,13 +96,13 @@ const TOO_EARLY: [&str; 36] = [
 /// Parses one whole frame, its last line end included.
 ///
 /// command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
-pub(super) fn parse(frame: &[u8]) -> Result<Command, Mistake> {
-    let mut words = Words::new(frame);
-    let tag = words.tag().ok_or(Mistake::NoTag)?.to_vec();
-    let verb = words.space().and_then(|()| words.atom()).map(<[u8]>::to_ascii_uppercase);
-    match verb.and_then(|verb| arguments(&verb, &mut words)) {
+pub(super) fn parse(frame: &[u8]) -> Result<Command, CommandError> {
+    let mut cursor = Cursor::new(frame);
+    let tag = cursor.tag().ok_or(CommandError::NoTag)?.to_vec();
+    let verb = cursor.space().and_then(|()| cursor.atom()).map(<[u8]>::to_ascii_uppercase);
+    match verb.and_then(|verb| arguments(&verb, &mut cursor)) {
         Some(verb) => Ok(Command { tag, verb }),
-        None => Err(Mistake::Arguments { tag }),
+        None => Err(CommandError::Arguments { tag }),
     }
 }
 
@@ -118,54 +118,54 @@ pub(super) fn is_authenticate(frame: &[u8]) -> bool {
 
 /// The tag of a frame that could not be taken whole.
 pub(super) fn tag_of(frame: &[u8]) -> Option<Vec<u8>> {
-    Words::new(&frame[..frame.len().min(MAX_TAG + 1)]).tag().map(<[u8]>::to_vec)
+    Cursor::new(&frame[..frame.len().min(MAX_TAG + 1)]).tag().map(<[u8]>::to_vec)
 }
 
 fn verb_of(frame: &[u8]) -> Option<&[u8]> {
     // Tag, space and the longest of the two verbs: more need not be looked at.
-    let mut words = Words::new(&frame[..frame.len().min(MAX_TAG + 16)]);
-    words.tag()?;
-    words.space()?;
-    words.atom()
+    let mut cursor = Cursor::new(&frame[..frame.len().min(MAX_TAG + 16)]);
+    cursor.tag()?;
+    cursor.space()?;
+    cursor.atom()
 }
 
-fn arguments(verb: &[u8], words: &mut Words<'_>) -> Option<Verb> {
+fn arguments(verb: &[u8], cursor: &mut Cursor<'_>) -> Option<Verb> {
     let verb = match verb {
         b"CAPABILITY" => Verb::Capability,
         b"NOOP" => Verb::Noop,
         b"LOGOUT" => Verb::Logout,
         b"STARTTLS" => Verb::StartTls,
         b"ID" => {
-            words.space()?;
-            Verb::Id(words.id_list()?)
+            cursor.space()?;
+            Verb::Id(cursor.id_list()?)
         }
         b"LOGIN" => {
-            words.space()?;
-            let user = words.astring()?;
-            words.space()?;
-            Verb::Login { user, password: words.astring()? }
+            cursor.space()?;
+            let user = cursor.astring()?;
+            cursor.space()?;
+            Verb::Login { user, password: cursor.astring()? }
         }
         b"AUTHENTICATE" => {
-            words.space()?;
-            let mechanism = Mechanism::from_name(words.atom()?);
-            let initial = words.space().and_then(|()| words.rest()).map(Secret::copy_of);
+            cursor.space()?;
+            let mechanism = Mechanism::from_name(cursor.atom()?);
+            let initial = cursor.space().and_then(|()| cursor.rest()).map(Secret::copy_of);
             Verb::Authenticate { mechanism, initial }
         }
-        other if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => return Some(Verb::TooEarly),
+        other if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => return Some(Verb::NeedsLogin),
         _ => return Some(Verb::Unknown),
     };
-    words.is_at_end().then_some(verb)
+    cursor.is_at_end().then_some(verb)
 }
 
 /// A cursor over one frame.
-struct Words<'a> {
+struct Cursor<'a> {
     frame: &'a [u8],
     at: usize,
 }
 
-// === impl Words ===
+// === impl Cursor ===
 
-impl<'a> Words<'a> {
+impl<'a> Cursor<'a> {
     fn new(frame: &'a [u8]) -> Self {
         Self { frame, at: 0 }
     }
@@ -240,7 +240,7 @@ impl<'a> Words<'a> {
         let line = memchr::memchr(b'\n', &self.frame[self.at..]).map(|at| at + self.at)?;
         let text = &self.frame[self.at..line];
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let announced = announcement(text).filter(|literal| literal.length == text.len())?;
+        let announced = literal_header(text).filter(|literal| literal.length == text.len())?;
         let octets = self.frame.get(line + 1..)?.get(..announced.octets)?;
         self.at = line + 1 + announced.octets;
         (!octets.contains(&0)).then(|| Secret::copy_of(octets))
@@ -295,8 +295,8 @@ mod tests {
     fn shown(frame: &[u8]) -> String {
         let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
         match parse(frame) {
-            Err(Mistake::NoTag) => "no tag".to_owned(),
-            Err(Mistake::Arguments { tag }) => format!("{} bad", tag.escape_ascii()),
+            Err(CommandError::NoTag) => "no tag".to_owned(),
+            Err(CommandError::Arguments { tag }) => format!("{} bad", tag.escape_ascii()),
             Ok(Command { tag, verb }) => {
                 let verb = match verb {
                     Verb::Login { user, password } => {
@@ -332,7 +332,7 @@ mod tests {
             (b"a AUTHENTICATE SCRAM-SHA-256-PLUS\r\n", "a AUTHENTICATE None None"),
             (b"a ID NIL\r\n", "a ID 0"),
             (b"a ID (\"name\" \"x\" \"version\" NIL)\r\n", "a ID 2"),
-            (b"a SELECT INBOX\r\n", "a TooEarly"),
+            (b"a SELECT INBOX\r\n", "a NeedsLogin"),
             (b"a FROBNICATE\r\n", "a Unknown"),
             (b"a STARTTLS\r\n", "a StartTls"),
             // Mistakes.

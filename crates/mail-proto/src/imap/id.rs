@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::command::IdField;
 use crate::step::Forward;
 use crate::xclient::is_session_id;
-use credentials::attempt::{ClientInfo, Front};
+use credentials::attempt::{ClientInfo, ForwardedClient};
 
 /// RFC 2971 section 3.3: no more may be sent.
 const MAX_PAIRS: usize = 30;
@@ -15,12 +15,12 @@ const MAX_PAIRS: usize = 30;
 const MAX_ARGUMENTS: usize = 8 * 1024 - 64;
 
 /// Takes the fields of a client's `ID` into `client_info`. Fields that begin with `x-` are a front's: they are
-/// believed when `trusts_front`, and never kept among the client's own.
-pub(super) fn take(client_info: &mut ClientInfo, fields: Vec<IdField>, trusts_front: bool) {
-    let (theirs, own): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| is_private(name));
+/// believed when `peer_is_trusted`, and never kept among the client's own.
+pub(super) fn take(client_info: &mut ClientInfo, fields: Vec<IdField>, peer_is_trusted: bool) {
+    let (private, own): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| is_private(name));
     client_info.id = own;
-    if trusts_front && let Some(front) = front(&theirs) {
-        client_info.front = Some(front);
+    if peer_is_trusted && let Some(forwarded) = forwarded_client(&private) {
+        client_info.forwarded = Some(forwarded);
     }
 }
 
@@ -60,7 +60,7 @@ fn of_forward(forward: &Forward) -> Vec<String> {
     pairs.iter().map(|(name, value)| pair(name, Some(value))).collect()
 }
 
-fn front(fields: &[IdField]) -> Option<Front> {
+fn forwarded_client(fields: &[IdField]) -> Option<ForwardedClient> {
     let text = |name: &str| {
         let (_, value) = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?;
         std::str::from_utf8(value.as_deref()?).ok()
@@ -69,7 +69,7 @@ fn front(fields: &[IdField]) -> Option<Front> {
         let ip: IpAddr = text(ip)?.parse().ok()?;
         Some(SocketAddr::new(ip.to_canonical(), text(port).and_then(|port| port.parse().ok()).unwrap_or(0)))
     };
-    Some(Front {
+    Some(ForwardedClient {
         client: address("x-originating-ip", "x-originating-port")?,
         local: address("x-connected-ip", "x-connected-port"),
         session: text("x-session-id").filter(|id| is_session_id(id)).map(str::to_owned),
@@ -162,11 +162,11 @@ mod tests {
         };
         let mut client_info = ClientInfo::default();
         take(&mut client_info, fields(), false);
-        assert_eq!((client_info.front.as_ref(), client_info.id.len()), (None, 1));
+        assert_eq!((client_info.forwarded.as_ref(), client_info.id.len()), (None, 1));
         take(&mut client_info, fields(), true);
-        let front = client_info.front.expect("a front");
-        assert_eq!(front.client, "[2001:db8::7]:4711".parse().expect("address"));
-        assert_eq!((front.local, front.session, front.ttl), (None, None, Some(3)));
+        let forwarded = client_info.forwarded.expect("a forwarded client");
+        assert_eq!(forwarded.client, "[2001:db8::7]:4711".parse().expect("address"));
+        assert_eq!((forwarded.local, forwarded.session, forwarded.ttl), (None, None, Some(3)));
         assert_eq!(client_info.id, vec![field("name", Some("webmail"))]);
     }
 }

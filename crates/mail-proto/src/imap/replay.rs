@@ -6,7 +6,7 @@ use types::secret::Secret;
 
 use super::id;
 use super::response::{self, Capabilities, Response, Status};
-use crate::frame::{Bounds, Framed, Framer};
+use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
@@ -54,14 +54,14 @@ impl BackendGrammar for ImapBackend {
     const ANSWERS_ARE_TAGGED: bool = true;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
-        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
+        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore => return Reading::NeedMore,
+                NextFrame::NeedMore => return Reading::NeedMore,
                 // A server does not wait for a continuation: its octets follow at once.
-                Framed::Announced { .. } => {}
-                Framed::TooLong => return Reading::Broken(Fault::Protocol),
-                Framed::Whole(length) => {
+                NextFrame::SynchronizingLiteral { .. } => {}
+                NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
+                NextFrame::Whole(length) => {
                     let frame = inbox.unread()[..length].to_vec();
                     inbox.consume(length);
                     return Reading::Whole(frame);
@@ -140,11 +140,11 @@ impl BackendGrammar for ImapBackend {
         };
         let before = std::mem::take(&mut self.untagged);
         let text = completion.from_status.get(3..).unwrap_or_default();
-        let is_not_now = response::is_not_now(text);
+        let is_temporary = response::is_temporary(text);
         let reply = Reply { before, last: [completion.from_status, b"\r\n"].concat() };
         match completion.status {
             Status::Ok => Judgement::Accepted(reply),
-            Status::No if is_not_now => Judgement::NotNow(reply),
+            Status::No if is_temporary => Judgement::NotNow(reply),
             _ => Judgement::Refused(reply),
         }
     }
@@ -188,7 +188,7 @@ impl ImapBackend {
             Response::Done { tag, status, from_status } if tag == self.tag().as_bytes() => {
                 Ok(Some(Completion { status, from_status }))
             }
-            Response::Continue(_) | Response::Done { .. } | Response::Nonsense => Err(Fault::Protocol),
+            Response::Continue(_) | Response::Done { .. } | Response::Invalid => Err(Fault::Protocol),
         }
     }
 

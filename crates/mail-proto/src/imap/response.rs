@@ -20,7 +20,7 @@ pub(super) enum Response<'a> {
     /// `+ text`.
     Continue(&'a [u8]),
     /// Not IMAP.
-    Nonsense,
+    Invalid,
 }
 
 /// A status word.
@@ -56,7 +56,7 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
         return Response::Continue(rest.strip_prefix(b" ").unwrap_or(rest));
     }
     let Some(space) = memchr::memchr(b' ', line) else {
-        return Response::Nonsense;
+        return Response::Invalid;
     };
     let tag = &line[..space];
     let from_status = &line[space + 1..];
@@ -64,7 +64,7 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
         Some((status @ (Status::Ok | Status::No | Status::Bad), _)) => {
             Response::Done { tag, status, from_status }
         }
-        _ => Response::Nonsense,
+        _ => Response::Invalid,
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether a `NO` means "not now" rather than "not you" (RFC 9051 section 7.1).
-pub(super) fn is_not_now(text: &[u8]) -> bool {
+pub(super) fn is_temporary(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {
         [&b"UNAVAILABLE"[..], b"INUSE", b"LIMIT", b"SERVERBUG"]
             .iter()
@@ -156,10 +156,10 @@ mod tests {
             (b"P1 no", Response::Done { tag: b"P1", status: Status::No, from_status: b"no" }),
             (b"+ abc", Response::Continue(b"abc")),
             (b"+", Response::Continue(b"")),
-            (b"P1 BYE x", Response::Nonsense),
-            (b"220 mail ESMTP", Response::Nonsense),
+            (b"P1 BYE x", Response::Invalid),
+            (b"220 mail ESMTP", Response::Invalid),
             (b"+OK pop", Response::Continue(b"OK pop")),
-            (b"", Response::Nonsense),
+            (b"", Response::Invalid),
         ] {
             assert_eq!(parse(line), expected, "{}", line.escape_ascii());
         }
@@ -180,6 +180,6 @@ mod tests {
         assert_eq!(Capabilities::parse(b"PERMANENTFLAGS ()"), None);
         assert_eq!(code(b"[CAPABILITY A B] text"), Some(&b"CAPABILITY A B"[..]));
         assert_eq!(code(b"text"), None);
-        assert!(is_not_now(b"[UNAVAILABLE] later") && !is_not_now(b"[AUTHENTICATIONFAILED] no"));
+        assert!(is_temporary(b"[UNAVAILABLE] later") && !is_temporary(b"[AUTHENTICATIONFAILED] no"));
     }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
-use crate::step::{Channel, Forward, Machine, Offer, Opening, ReplayContext, Step};
+use crate::step::{Channel, DialogueContext, Forward, Machine, Offer, ReplayContext, Step};
 use crate::transcript::{play_dialogue, play_replay};
 use credentials::attempt::{ClientInfo, Mechanism};
 
@@ -22,8 +22,8 @@ fn offer() -> Offer {
     }
 }
 
-fn opening(channel: Channel) -> Opening {
-    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
+fn opening(channel: Channel) -> DialogueContext {
+    DialogueContext { offer: Arc::new(offer()), channel, peer_is_trusted: false }
 }
 
 fn encrypted(script: &str) {
@@ -285,7 +285,7 @@ fn a_browser_is_shown_the_door() {
 #[test]
 fn literal_minus_is_honoured_where_it_is_advertised() {
     let offer = Offer { capabilities: vec!["LITERAL-".to_owned()], ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
     let script = "S: * OK [CAPABILITY LITERAL- AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=SCRAM-SHA-256] ready
                   C: a LOGIN {4097+}
                   S: a BAD Command line or literal too long

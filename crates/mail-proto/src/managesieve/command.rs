@@ -18,23 +18,23 @@ pub(super) enum Command {
         /// As it stood in its string, still encoded.
         initial: Option<Secret>,
     },
-    /// A trusted front's word on the client.
+    /// What a trusted proxy reports about the client.
     Xclient(Vec<u8>),
     /// A command of a later state: it needs a login first.
-    TooEarly,
+    NeedsLogin,
     /// No command that we have heard of.
     Unknown,
 }
 
 /// The arguments are not what the command takes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake;
+pub(super) struct CommandError;
 
 /// Longest tag of a `NOOP` that is sent back: that of a quoted string.
 const MAX_TAG: usize = 1024;
 
 /// Commands of the authenticated state (RFC 5804 sections 2.4 to 2.14).
-const TOO_EARLY: [&str; 9] = [
+const NEED_LOGIN: [&str; 9] = [
     "HAVESPACE",
     "PUTSCRIPT",
     "LISTSCRIPTS",
@@ -47,10 +47,10 @@ const TOO_EARLY: [&str; 9] = [
 ];
 
 /// Parses one whole frame, its last line end included.
-pub(super) fn parse(frame: &[u8]) -> Result<Command, Mistake> {
-    let mut words = Cursor::new(frame);
-    match words.atom().map(<[u8]>::to_ascii_uppercase) {
-        Some(verb) => arguments(&verb, &mut words).ok_or(Mistake),
+pub(super) fn parse(frame: &[u8]) -> Result<Command, CommandError> {
+    let mut cursor = Cursor::new(frame);
+    match cursor.atom().map(<[u8]>::to_ascii_uppercase) {
+        Some(verb) => arguments(&verb, &mut cursor).ok_or(CommandError),
         None => Ok(Command::Unknown),
     }
 }
@@ -64,41 +64,41 @@ pub(super) fn is_authenticate(frame: &[u8]) -> bool {
 /// Reads a line of a SASL exchange: the text of a string, still encoded. `*` stands for itself without its
 /// quotes too, as some clients send it.
 pub(super) fn response(frame: &[u8]) -> Option<Secret> {
-    let mut words = Cursor::new(frame);
-    if words.rest() == b"*" {
+    let mut cursor = Cursor::new(frame);
+    if cursor.rest() == b"*" {
         return Some(Secret::copy_of(b"*"));
     }
-    words.string().filter(|_| words.is_at_end())
+    cursor.string().filter(|_| cursor.is_at_end())
 }
 
-fn arguments(verb: &[u8], words: &mut Cursor<'_>) -> Option<Command> {
+fn arguments(verb: &[u8], cursor: &mut Cursor<'_>) -> Option<Command> {
     let command = match verb {
         b"CAPABILITY" => Command::Capability,
         b"LOGOUT" => Command::Logout,
         b"STARTTLS" => Command::StartTls,
         // command-noop = "NOOP" [SP string] CRLF
-        b"NOOP" if words.is_at_end() => Command::Noop(None),
+        b"NOOP" if cursor.is_at_end() => Command::Noop(None),
         b"NOOP" => {
-            words.space()?;
-            Command::Noop(Some(words.string().filter(|tag| tag.len() <= MAX_TAG)?))
+            cursor.space()?;
+            Command::Noop(Some(cursor.string().filter(|tag| tag.len() <= MAX_TAG)?))
         }
         // command-authenticate = "AUTHENTICATE" SP auth-type [SP string] *(CRLF string)
         b"AUTHENTICATE" => {
-            words.space()?;
-            let mechanism = Mechanism::from_name(words.string()?.expose());
+            cursor.space()?;
+            let mechanism = Mechanism::from_name(cursor.string()?.expose());
             let initial =
-                if words.is_at_end() { None } else { Some(words.space().and_then(|()| words.string())?) };
+                if cursor.is_at_end() { None } else { Some(cursor.space().and_then(|()| cursor.string())?) };
             Command::Authenticate { mechanism, initial }
         }
         b"XCLIENT" => {
-            words.space()?;
-            let attributes = words.rest();
+            cursor.space()?;
+            let attributes = cursor.rest();
             return (!attributes.is_empty()).then(|| Command::Xclient(attributes.to_vec()));
         }
-        other if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => return Some(Command::TooEarly),
+        other if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => return Some(Command::NeedsLogin),
         _ => return Some(Command::Unknown),
     };
-    words.is_at_end().then_some(command)
+    cursor.is_at_end().then_some(command)
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
     fn shown(frame: &[u8]) -> String {
         let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
         match parse(frame) {
-            Err(Mistake) => "bad".to_owned(),
+            Err(CommandError) => "bad".to_owned(),
             Ok(Command::Noop(tag)) => format!("NOOP {:?}", tag.as_ref().map(text)),
             Ok(Command::Authenticate { mechanism, initial }) => {
                 format!("AUTHENTICATE {mechanism:?} {:?}", initial.as_ref().map(text))
@@ -134,9 +134,9 @@ mod tests {
             (b"AUTHENTICATE {5+}\r\nPLAIN \"\"\r\n", "AUTHENTICATE Some(Plain) Some(\"\")"),
             (b"AUTHENTICATE \"NTLM\"\r\n", "AUTHENTICATE None None"),
             (b"XCLIENT ADDR=192.0.2.1 TTL=5\r\n", "XCLIENT <ADDR=192.0.2.1 TTL=5>"),
-            (b"LISTSCRIPTS\r\n", "TooEarly"),
-            (b"PUTSCRIPT \"x\" {6+}\r\nLOGOUT\r\n", "TooEarly"),
-            (b"UNAUTHENTICATE\r\n", "TooEarly"),
+            (b"LISTSCRIPTS\r\n", "NeedsLogin"),
+            (b"PUTSCRIPT \"x\" {6+}\r\nLOGOUT\r\n", "NeedsLogin"),
+            (b"UNAUTHENTICATE\r\n", "NeedsLogin"),
             (b"FROBNICATE\r\n", "Unknown"),
             (b"\r\n", "Unknown"),
             (b" NOOP\r\n", "Unknown"),

@@ -6,7 +6,7 @@ use types::secret::Secret;
 
 use super::response::{self, Capabilities, Response, Status};
 use super::string::{self, Writer};
-use crate::frame::{Bounds, Framed, Framer};
+use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
@@ -21,7 +21,7 @@ pub type Replay = crate::replay::Replay<ManageSieveBackend>;
 pub struct ManageSieveBackend {
     framer: Framer,
     capabilities: Capabilities,
-    /// Lines of capabilities since the last status.
+    /// LineFinder of capabilities since the last status.
     capability_lines: usize,
     /// Whether XCLIENT was sent and accepted.
     introduced: bool,
@@ -33,7 +33,7 @@ pub struct ManageSieveBackend {
 enum ExpectedResponse {
     #[default]
     Greeting,
-    /// The capabilities that a backend sends unasked after the handshake (RFC 5804 section 2.2).
+    /// The capabilities that a backend sends non_synchronizing after the handshake (RFC 5804 section 2.2).
     Capabilities,
     Xclient,
     /// The answer to `NOOP`, which shows that XCLIENT's response has ended.
@@ -55,14 +55,14 @@ impl BackendGrammar for ManageSieveBackend {
     const ANSWERS_ARE_TAGGED: bool = false;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
-        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
+        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore => return Reading::NeedMore,
+                NextFrame::NeedMore => return Reading::NeedMore,
                 // A server does not wait for a go-ahead: its octets follow at once.
-                Framed::Announced { .. } => {}
-                Framed::TooLong => return Reading::Broken(Fault::Protocol),
-                Framed::Whole(length) => {
+                NextFrame::SynchronizingLiteral { .. } => {}
+                NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
+                NextFrame::Whole(length) => {
                     let frame = inbox.unread()[..length].to_vec();
                     inbox.consume(length);
                     return Reading::Whole(frame);
@@ -77,8 +77,8 @@ impl BackendGrammar for ManageSieveBackend {
             Response::Status(Status::Bye, _) if !is_greeting => Introduction::Broken(Fault::Closed),
             Response::Status(status, text) => self.introduction_status(status, text, context),
             Response::Strings(name, value) => self.capability(&name, value.as_ref()),
-            Response::Nonsense if is_greeting => Introduction::Broken(Fault::Greeting),
-            Response::Nonsense => Introduction::Broken(Fault::Protocol),
+            Response::Invalid if is_greeting => Introduction::Broken(Fault::Greeting),
+            Response::Invalid => Introduction::Broken(Fault::Protocol),
         }
     }
 
@@ -93,7 +93,7 @@ impl BackendGrammar for ManageSieveBackend {
             Response::Status(Status::Bye, _) => StartTlsAnswer::Broken(Fault::Closed),
             Response::Status(Status::Ok, _) => StartTlsAnswer::Accepted,
             Response::Status(..) => StartTlsAnswer::Refused,
-            Response::Strings(..) | Response::Nonsense => StartTlsAnswer::Broken(Fault::Protocol),
+            Response::Strings(..) | Response::Invalid => StartTlsAnswer::Broken(Fault::Protocol),
         }
     }
 
@@ -125,14 +125,14 @@ impl BackendGrammar for ManageSieveBackend {
             Response::Strings(challenge, None) => {
                 return Judgement::More(Some(challenge.expose().to_vec()));
             }
-            Response::Strings(..) | Response::Nonsense => return Judgement::Broken(Fault::Protocol),
+            Response::Strings(..) | Response::Invalid => return Judgement::Broken(Fault::Protocol),
         };
         let line = frame.strip_suffix(b"\n").unwrap_or(&frame);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let reply = Reply { before: Vec::new(), last: [line, b"\r\n"].concat() };
         match status {
             Status::Ok => Judgement::Accepted(reply),
-            _ if response::is_not_now(text) => Judgement::NotNow(reply),
+            _ if response::is_temporary(text) => Judgement::NotNow(reply),
             _ => Judgement::Refused(reply),
         }
     }
@@ -203,7 +203,7 @@ impl ManageSieveBackend {
             return self.ready();
         }
         self.expected = ExpectedResponse::Sync;
-        Introduction::SendAmidst(format!("NOOP \"{SYNC}\""))
+        Introduction::SendPipelined(format!("NOOP \"{SYNC}\""))
     }
 
     const fn ready(&self) -> Introduction {

@@ -13,7 +13,7 @@ pub(super) enum Response<'a> {
     /// A string, and perhaps a second one: a capability, or a challenge.
     Strings(Secret, Option<Secret>),
     /// Not ManageSieve.
-    Nonsense,
+    Invalid,
 }
 
 /// A status word.
@@ -35,43 +35,43 @@ pub(super) struct Capabilities {
 
 /// Reads one framed response.
 pub(super) fn parse(frame: &[u8]) -> Response<'_> {
-    let mut words = Cursor::new(frame);
-    if let Some(word) = words.atom() {
+    let mut cursor = Cursor::new(frame);
+    if let Some(word) = cursor.atom() {
         let status = match &word.to_ascii_uppercase()[..] {
             b"OK" => Status::Ok,
             b"NO" => Status::No,
             b"BYE" => Status::Bye,
-            _ => return Response::Nonsense,
+            _ => return Response::Invalid,
         };
-        let is_alone = words.is_at_end() || words.space().is_some();
-        return if is_alone { Response::Status(status, words.rest()) } else { Response::Nonsense };
+        let is_alone = cursor.is_at_end() || cursor.space().is_some();
+        return if is_alone { Response::Status(status, cursor.rest()) } else { Response::Invalid };
     }
-    let Some(first) = words.string() else {
-        return Response::Nonsense;
+    let Some(first) = cursor.string() else {
+        return Response::Invalid;
     };
-    if words.is_at_end() {
+    if cursor.is_at_end() {
         return Response::Strings(first, None);
     }
-    match words.space().and_then(|()| words.string()) {
-        Some(second) if words.is_at_end() => Response::Strings(first, Some(second)),
-        _ => Response::Nonsense,
+    match cursor.space().and_then(|()| cursor.string()) {
+        Some(second) if cursor.is_at_end() => Response::Strings(first, Some(second)),
+        _ => Response::Invalid,
     }
 }
 
 /// Whether a `NO` means "not now" rather than "not you" (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
-pub(super) fn is_not_now(text: &[u8]) -> bool {
-    let mut words = Cursor::new(text);
-    let code = words.byte(b'(').and_then(|()| words.atom()).unwrap_or_default();
+pub(super) fn is_temporary(text: &[u8]) -> bool {
+    let mut cursor = Cursor::new(text);
+    let code = cursor.byte(b'(').and_then(|()| cursor.atom()).unwrap_or_default();
     let class = code.split(|&byte| byte == b'/').next().unwrap_or_default();
     [&b"TRYLATER"[..], b"LIMIT"].iter().any(|name| class.eq_ignore_ascii_case(name))
 }
 
 /// Whether a status repeats `tag`: resp-code-ext "TAG" SP string (RFC 5804 section 2.13).
 pub(super) fn has_tag(text: &[u8], tag: &[u8]) -> bool {
-    let mut words = Cursor::new(text);
-    let code = words.byte(b'(').and_then(|()| words.atom());
+    let mut cursor = Cursor::new(text);
+    let code = cursor.byte(b'(').and_then(|()| cursor.atom());
     code.is_some_and(|code| code.eq_ignore_ascii_case(b"TAG"))
-        && words.space().and_then(|()| words.string()).is_some_and(|found| found.expose() == tag)
+        && cursor.space().and_then(|()| cursor.string()).is_some_and(|found| found.expose() == tag)
 }
 
 // === impl Capabilities ===
@@ -109,7 +109,7 @@ mod tests {
         match parse(frame) {
             Response::Status(status, rest) => format!("{status:?} {}", rest.escape_ascii()),
             Response::Strings(first, second) => format!("<{}> {:?}", text(&first), second.as_ref().map(text)),
-            Response::Nonsense => "nonsense".to_owned(),
+            Response::Invalid => "nonsense".to_owned(),
         }
     }
 
@@ -152,7 +152,7 @@ mod tests {
             (b"(TAGS \"x\")", false, false),
         ] {
             assert_eq!(
-                (is_not_now(text), has_tag(text, b"x")),
+                (is_temporary(text), has_tag(text, b"x")),
                 (not_now, has_tag_x),
                 "{}",
                 text.escape_ascii()

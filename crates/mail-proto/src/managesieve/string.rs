@@ -3,7 +3,7 @@
 //! string = quoted / literal-c2s / literal-s2c. What is written never needs another string's rules: what
 //! cannot stand between quotes goes as a literal, whose length says where it ends.
 
-use crate::frame::announcement;
+use crate::frame::literal_header;
 use types::secret::Secret;
 
 /// quoted = DQUOTE *1024QUOTED-CHAR DQUOTE
@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
         let line_end = memchr::memchr(b'\n', self.rest())?;
         let text = &self.rest()[..line_end];
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let announced = announcement(text).filter(|literal| literal.length == text.len())?;
+        let announced = literal_header(text).filter(|literal| literal.length == text.len())?;
         let octets = self.rest()[line_end + 1..].get(..announced.octets)?;
         self.at += line_end + 1 + announced.octets;
         (!octets.contains(&0)).then(|| Secret::copy_of(octets))

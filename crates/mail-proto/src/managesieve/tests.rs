@@ -9,7 +9,7 @@ use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
 use crate::step::Replay as _;
 use crate::step::{
-    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+    BackendEvent, Channel, ClientEvent, DialogueContext, Forward, Machine, Offer, ReplayContext, Step,
 };
 use crate::transcript::{password, play_dialogue, play_replay};
 use crate::verdict::{CloseReason, Verdict};
@@ -28,8 +28,8 @@ fn offer() -> Offer {
     }
 }
 
-fn opening(channel: Channel) -> Opening {
-    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
+fn opening(channel: Channel) -> DialogueContext {
+    DialogueContext { offer: Arc::new(offer()), channel, peer_is_trusted: false }
 }
 
 const BLOCK: &str = r#"S: "IMPLEMENTATION" "Pointsman"
@@ -269,7 +269,7 @@ fn passwords_need_encryption() {
            S: NO (ENCRYPT-NEEDED) "Password login needs an encrypted connection""#,
     );
     let offer = Offer { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Plain) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Plain) };
     let mut dialogue = Dialogue::new(opening);
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"AUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\n");
@@ -278,7 +278,7 @@ fn passwords_need_encryption() {
 
 #[test]
 fn a_fronts_word_counts_where_it_is_trusted() {
-    let trusting = Opening { trusts_front: true, ..opening(Channel::Encrypted) };
+    let trusting = DialogueContext { peer_is_trusted: true, ..opening(Channel::Encrypted) };
     let block = BLOCK.replace("S: \"VERSION\"", "S: \"XCLIENT\"\nS: \"VERSION\"");
     let script = format!(
         r#"{block}S: OK "ready"
@@ -300,14 +300,15 @@ fn a_fronts_word_counts_where_it_is_trusted() {
         let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else {
             panic!("no attempt")
         };
-        let client = attempt.client_info.front.map(|front| front.client);
+        let client = attempt.client_info.forwarded.map(|forwarded| forwarded.client);
         assert_eq!(client, expected.map(|text| text.parse().expect("address")));
     }
 }
 
 #[test]
 fn what_came_before_the_handshake_is_forgotten() {
-    let mut dialogue = Dialogue::new(Opening { trusts_front: true, ..opening(Channel::Upgradable) });
+    let mut dialogue =
+        Dialogue::new(DialogueContext { peer_is_trusted: true, ..opening(Channel::Upgradable) });
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"XCLIENT ADDR=192.0.2.1\r\nSTARTTLS\r\n");
     assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
@@ -635,9 +636,9 @@ proptest! {
             0..30,
         ),
         starttls in any::<bool>(),
-        trusts_front in any::<bool>(),
+        peer_is_trusted in any::<bool>(),
     ) {
-        let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
+        let mut dialogue = Dialogue::new(DialogueContext { peer_is_trusted, ..opening(Channel::Encrypted) });
         let mut replay = Replay::new(context(starttls, true));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {

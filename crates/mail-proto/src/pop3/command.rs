@@ -23,21 +23,21 @@ pub(super) enum Command {
         initial: Option<Secret>,
     },
     Apop,
-    /// A trusted front's word on the client.
+    /// What a trusted proxy reports about the client.
     Xclient(Vec<u8>),
     /// RFC 6856 section 2.
     Utf8,
     /// RFC 6856 section 3: with a language range, or without one for the list.
     Lang(Option<Vec<u8>>),
     /// A command of a later state: it needs a login first.
-    TooEarly,
+    NeedsLogin,
     /// No command that we have heard of.
     Unknown,
 }
 
 /// Why a line is no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(super) enum CommandError {
     /// The arguments are not what the command takes.
     Arguments,
     /// A NUL, or a CR that ends no line.
@@ -45,12 +45,12 @@ pub(super) enum Mistake {
 }
 
 /// Commands of the TRANSACTION state (RFC 1939 section 5, 7).
-const TOO_EARLY: [&str; 7] = ["STAT", "LIST", "RETR", "DELE", "RSET", "TOP", "UIDL"];
+const NEED_LOGIN: [&str; 7] = ["STAT", "LIST", "RETR", "DELE", "RSET", "TOP", "UIDL"];
 
 /// Parses one line without its end: a keyword, and arguments behind one space.
-pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
+pub(super) fn parse(line: &[u8]) -> Result<Command, CommandError> {
     if line.iter().any(|byte| matches!(byte, 0 | b'\r')) {
-        return Err(Mistake::ForbiddenByte);
+        return Err(CommandError::ForbiddenByte);
     }
     let space = memchr::memchr(b' ', line);
     let keyword = line[..space.unwrap_or(line.len())].to_ascii_uppercase();
@@ -70,9 +70,9 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
         (b"LANG", None) => Command::Lang(None),
         (b"LANG", Some(range)) if !range.is_empty() => Command::Lang(Some(range.to_vec())),
         (b"CAPA" | b"NOOP" | b"QUIT" | b"STLS" | b"USER" | b"PASS" | b"XCLIENT" | b"UTF8" | b"LANG", _) => {
-            return Err(Mistake::Arguments);
+            return Err(CommandError::Arguments);
         }
-        (other, _) if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => Command::TooEarly,
+        (other, _) if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => Command::NeedsLogin,
         _ => Command::Unknown,
     };
     Ok(command)
@@ -84,12 +84,12 @@ pub(super) fn is_auth(line: &[u8]) -> bool {
 }
 
 /// "AUTH" SP sasl-mech [SP (initial-response / "=")] (RFC 5034 section 7)
-fn auth(arguments: &[u8]) -> Result<Command, Mistake> {
+fn auth(arguments: &[u8]) -> Result<Command, CommandError> {
     let mut words = arguments.split(|&byte| byte == b' ');
-    let mechanism = words.next().filter(|name| !name.is_empty()).ok_or(Mistake::Arguments)?;
+    let mechanism = words.next().filter(|name| !name.is_empty()).ok_or(CommandError::Arguments)?;
     let initial = words.next().filter(|text| !text.is_empty()).map(Secret::copy_of);
     if words.next().is_some() {
-        return Err(Mistake::Arguments);
+        return Err(CommandError::Arguments);
     }
     Ok(Command::Auth { mechanism: Mechanism::from_name(mechanism), initial })
 }
@@ -137,8 +137,8 @@ mod tests {
             (b"UTF8", "Utf8"),
             (b"LANG", "Lang(None)"),
             (b"lang en-GB", "Lang(Some([101, 110, 45, 71, 66]))"),
-            (b"STAT", "TooEarly"),
-            (b"RETR 1", "TooEarly"),
+            (b"STAT", "NeedsLogin"),
+            (b"RETR 1", "NeedsLogin"),
             (b"", "Unknown"),
             (b" NOOP", "Unknown"),
             (b"FROBNICATE x", "Unknown"),

@@ -6,7 +6,7 @@ use types::secret::Secret;
 
 use super::response::{self, Response};
 use crate::inbox::Inbox;
-use crate::line::{Found, Lines};
+use crate::line::{LineFinder, LineSearch};
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
@@ -18,7 +18,7 @@ pub type Replay = crate::replay::Replay<Pop3Backend>;
 /// POP3 as backends speak it.
 #[derive(Debug)]
 pub struct Pop3Backend {
-    lines: Lines,
+    lines: LineFinder,
     /// Whether the greeting announced XCLIENT, which is announced nowhere else.
     takes_xclient: bool,
     /// Whether XCLIENT was sent and accepted.
@@ -52,7 +52,7 @@ const MAX_CAPABILITIES: usize = 100;
 impl Default for Pop3Backend {
     fn default() -> Self {
         Self {
-            lines: Lines::new(),
+            lines: LineFinder::new(),
             takes_xclient: false,
             introduced: false,
             offered: Offered::default(),
@@ -70,9 +70,9 @@ impl BackendGrammar for Pop3Backend {
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
         match self.lines.find(inbox.unread(), MAX_LINE) {
-            Found::NeedMore => Reading::NeedMore,
-            Found::TooLong => Reading::Broken(Fault::Protocol),
-            Found::Line(found) => {
+            LineSearch::NeedMore => Reading::NeedMore,
+            LineSearch::TooLong => Reading::Broken(Fault::Protocol),
+            LineSearch::Found(found) => {
                 let line = inbox.unread()[..found.text].to_vec();
                 inbox.consume(found.whole);
                 Reading::Whole(line)
@@ -151,10 +151,10 @@ impl BackendGrammar for Pop3Backend {
         match response::parse(&line) {
             Response::Ok(_) if expects_pass => Judgement::More(None),
             Response::Ok(_) => Judgement::Accepted(reply(&line)),
-            Response::Err(text) if response::is_not_now(text) => Judgement::NotNow(reply(&line)),
+            Response::Err(text) if response::is_temporary(text) => Judgement::NotNow(reply(&line)),
             Response::Err(_) => Judgement::Refused(reply(&line)),
             Response::Continue(text) if !expects_pass => Judgement::More(Some(text.to_vec())),
-            Response::Continue(_) | Response::Nonsense => Judgement::Broken(Fault::Protocol),
+            Response::Continue(_) | Response::Invalid => Judgement::Broken(Fault::Protocol),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) enum Response<'a> {
     /// `+ text`.
     Continue(&'a [u8]),
     /// Not POP3.
-    Nonsense,
+    Invalid,
 }
 
 /// Reads one line that is not part of a listing.
@@ -26,7 +26,7 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
         b"+OK" => Response::Ok(text),
         b"-ERR" => Response::Err(text),
         b"+" => Response::Continue(text),
-        _ => Response::Nonsense,
+        _ => Response::Invalid,
     }
 }
 
@@ -37,7 +37,7 @@ pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether an `-ERR` means "not now" rather than "not you" (RFC 2449 section 8.1, RFC 3206).
-pub(super) fn is_not_now(text: &[u8]) -> bool {
+pub(super) fn is_temporary(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {
         let class = code.split(|&byte| byte == b'/').next().unwrap_or_default();
         [&b"SYS"[..], b"IN-USE", b"LOGIN-DELAY"].iter().any(|name| class.eq_ignore_ascii_case(name))
@@ -80,11 +80,11 @@ mod tests {
             (b"+ abc", Response::Continue(b"abc")),
             (b"+ ", Response::Continue(b"")),
             (b"+", Response::Continue(b"")),
-            (b"+OKAY", Response::Nonsense),
-            (b"* OK imap", Response::Nonsense),
-            (b"220 mail ESMTP", Response::Nonsense),
-            (b" +OK", Response::Nonsense),
-            (b"", Response::Nonsense),
+            (b"+OKAY", Response::Invalid),
+            (b"* OK imap", Response::Invalid),
+            (b"220 mail ESMTP", Response::Invalid),
+            (b" +OK", Response::Invalid),
+            (b"", Response::Invalid),
         ] {
             assert_eq!(parse(line), expected, "{}", line.escape_ascii());
         }
@@ -103,7 +103,7 @@ mod tests {
             (b"later [SYS/TEMP]", false),
             (b"", false),
         ] {
-            assert_eq!(is_not_now(text), expected, "{}", text.escape_ascii());
+            assert_eq!(is_temporary(text), expected, "{}", text.escape_ascii());
         }
     }
 

@@ -8,7 +8,7 @@ use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
 use crate::step::{
-    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+    BackendEvent, Channel, ClientEvent, DialogueContext, Forward, Machine, Offer, ReplayContext, Step,
 };
 use crate::transcript::{play_dialogue, play_replay};
 use crate::verdict::{CloseReason, Verdict};
@@ -28,8 +28,8 @@ fn offer() -> Offer {
     }
 }
 
-fn opening(channel: Channel) -> Opening {
-    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
+fn opening(channel: Channel) -> DialogueContext {
+    DialogueContext { offer: Arc::new(offer()), channel, peer_is_trusted: false }
 }
 
 fn encrypted(script: &str) {
@@ -301,7 +301,7 @@ fn passwords_need_encryption() {
           S: .",
     );
     let offer = Offer { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Plain) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Plain) };
     let script = "S: +OK ready\nC: USER alice\nS: +OK Send the password\nC: PASS x\n= LOGIN alice x\n> refused\nS: -ERR [AUTH] Authentication failed";
     play_dialogue(|| Box::new(Dialogue::new(opening.clone())), script);
 }
@@ -309,7 +309,7 @@ fn passwords_need_encryption() {
 #[test]
 fn passwords_where_none_are_offered() {
     let offer = Offer { sasl: vec![Mechanism::XOAuth2], ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
     let script = "S: +OK ready\nC: USER alice\nS: -ERR Password login is not offered here";
     play_dialogue(|| Box::new(Dialogue::new(opening.clone())), script);
 }
@@ -317,7 +317,7 @@ fn passwords_where_none_are_offered() {
 #[test]
 fn what_came_before_the_handshake_is_forgotten() {
     let offer = Offer { cleartext_without_tls: true, ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Upgradable) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Upgradable) };
     let script = "S: +OK ready
                   C: USER mallory
                   S: +OK Send the password
@@ -331,7 +331,7 @@ fn what_came_before_the_handshake_is_forgotten() {
 
 #[test]
 fn a_fronts_word_counts_where_it_is_trusted() {
-    let trusting = Opening { trusts_front: true, ..opening(Channel::Encrypted) };
+    let trusting = DialogueContext { peer_is_trusted: true, ..opening(Channel::Encrypted) };
     let script = "S: +OK [XCLIENT] ready
                   C: XCLIENT ADDR=nobody
                   S: -ERR Error in XCLIENT attributes
@@ -351,7 +351,7 @@ fn a_fronts_word_counts_where_it_is_trusted() {
             panic!("no attempt")
         };
         assert_eq!(
-            attempt.client_info.front.map(|front| front.client),
+            attempt.client_info.forwarded.map(|forwarded| forwarded.client),
             expected.map(|text| text.parse().expect("address"))
         );
     }
@@ -733,9 +733,9 @@ proptest! {
             0..30,
         ),
         starttls in any::<bool>(),
-        trusts_front in any::<bool>(),
+        peer_is_trusted in any::<bool>(),
     ) {
-        let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
+        let mut dialogue = Dialogue::new(DialogueContext { peer_is_trusted, ..opening(Channel::Encrypted) });
         let mut replay = Replay::new(context(starttls, true));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {

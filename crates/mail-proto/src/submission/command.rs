@@ -26,10 +26,10 @@ pub(super) enum Command {
         /// As it stood on the line, still encoded.
         initial: Option<Secret>,
     },
-    /// A trusted front's word on the client.
+    /// What a trusted proxy reports about the client.
     Xclient(Vec<u8>),
     /// A command of the mail transaction: it needs a login first.
-    TooEarly,
+    NeedsLogin,
     /// `BDAT` (RFC 3030): too early as well, and bytes of a message stand behind it.
     Bdat,
     /// No command that we have heard of.
@@ -38,7 +38,7 @@ pub(super) enum Command {
 
 /// Why a line is no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
+pub(super) enum CommandError {
     /// The arguments are not what the command takes.
     Arguments,
     /// A NUL, or a CR that ends no line.
@@ -46,13 +46,13 @@ pub(super) enum Mistake {
 }
 
 /// Commands of the mail transaction (RFC 5321 section 3.3, RFC 1985, RFC 4468).
-const TOO_EARLY: [&str; 5] = ["MAIL", "RCPT", "DATA", "ETRN", "BURL"];
+const NEED_LOGIN: [&str; 5] = ["MAIL", "RCPT", "DATA", "ETRN", "BURL"];
 
 /// Parses one line without its end: a verb, and arguments behind a space. White space at the end is
 /// tolerated (RFC 5321 section 4.1.1).
-pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
+pub(super) fn parse(line: &[u8]) -> Result<Command, CommandError> {
     if line.iter().any(|byte| matches!(byte, 0 | b'\r')) {
-        return Err(Mistake::ForbiddenByte);
+        return Err(CommandError::ForbiddenByte);
     }
     let line = line.trim_ascii_end();
     let space = memchr::memchr(b' ', line);
@@ -73,10 +73,10 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
             b"EHLO" | b"HELO" | b"RSET" | b"QUIT" | b"STARTTLS" | b"VRFY" | b"EXPN" | b"AUTH" | b"XCLIENT",
             _,
         ) => {
-            return Err(Mistake::Arguments);
+            return Err(CommandError::Arguments);
         }
         (b"BDAT", _) => Command::Bdat,
-        (other, _) if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => Command::TooEarly,
+        (other, _) if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => Command::NeedsLogin,
         _ => Command::Unknown,
     };
     Ok(command)
@@ -88,12 +88,12 @@ pub(super) fn is_auth(line: &[u8]) -> bool {
 }
 
 /// `auth-command = "AUTH" SP sasl-mech [SP initial-response]` (RFC 4954 section 8)
-fn auth(arguments: &[u8]) -> Result<Command, Mistake> {
+fn auth(arguments: &[u8]) -> Result<Command, CommandError> {
     let mut words = arguments.split(|&byte| byte == b' ');
-    let mechanism = words.next().filter(|name| !name.is_empty()).ok_or(Mistake::Arguments)?;
+    let mechanism = words.next().filter(|name| !name.is_empty()).ok_or(CommandError::Arguments)?;
     let initial = words.next();
     if words.next().is_some() || initial.is_some_and(<[u8]>::is_empty) {
-        return Err(Mistake::Arguments);
+        return Err(CommandError::Arguments);
     }
     Ok(Command::Auth { mechanism: Mechanism::from_name(mechanism), initial: initial.map(Secret::copy_of) })
 }
@@ -135,9 +135,9 @@ mod tests {
             (b"AUTH PLAIN =", "AUTH Some(Plain) Some(\"=\")"),
             (b"AUTH CRAM-MD5", "AUTH None None"),
             (b"XCLIENT ADDR=192.0.2.1 PORT=1", "XCLIENT <ADDR=192.0.2.1 PORT=1>"),
-            (b"MAIL FROM:<>", "TooEarly"),
-            (b"rcpt to:<a@b>", "TooEarly"),
-            (b"DATA", "TooEarly"),
+            (b"MAIL FROM:<>", "NeedsLogin"),
+            (b"rcpt to:<a@b>", "NeedsLogin"),
+            (b"DATA", "NeedsLogin"),
             (b"BDAT 5 LAST", "Bdat"),
             (b"BDAT", "Bdat"),
             (b"", "Unknown"),

@@ -4,9 +4,9 @@ use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
 use types::secret::Secret;
 
-use super::response::{Gathered, Gatherer, Keywords, Response};
+use super::response::{Keywords, NextReply, ReplyReader, Response};
 use crate::inbox::Inbox;
-use crate::line::{Found, Lines};
+use crate::line::{LineFinder, LineSearch};
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
@@ -18,8 +18,8 @@ pub type Replay = crate::replay::Replay<SubmissionBackend>;
 /// Submission as backends speak it.
 #[derive(Debug)]
 pub struct SubmissionBackend {
-    lines: Lines,
-    gatherer: Gatherer,
+    lines: LineFinder,
+    reply_reader: ReplyReader,
     /// From the last `EHLO`; what was announced before a handshake or XCLIENT does not count.
     keywords: Keywords,
     /// Whether XCLIENT was sent and accepted. It is sent once: Postfix accepts no second one.
@@ -50,8 +50,8 @@ const MAX_COMMAND: usize = 512;
 impl Default for SubmissionBackend {
     fn default() -> Self {
         Self {
-            lines: Lines::new(),
-            gatherer: Gatherer::default(),
+            lines: LineFinder::new(),
+            reply_reader: ReplyReader::default(),
             keywords: Keywords::default(),
             introduced: false,
             expected: ExpectedResponse::Greeting,
@@ -67,19 +67,19 @@ impl BackendGrammar for SubmissionBackend {
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Response> {
         loop {
             let found = match self.lines.find(inbox.unread(), MAX_LINE) {
-                Found::NeedMore => return Reading::NeedMore,
-                Found::TooLong => return Reading::Broken(Fault::Protocol),
-                Found::Line(found) => found,
+                LineSearch::NeedMore => return Reading::NeedMore,
+                LineSearch::TooLong => return Reading::Broken(Fault::Protocol),
+                LineSearch::Found(found) => found,
             };
-            let gathered = self.gatherer.line(&inbox.unread()[..found.text]);
+            let next = self.reply_reader.line(&inbox.unread()[..found.text]);
             inbox.consume(found.whole);
-            match gathered {
-                Gathered::NeedMore => {}
-                Gathered::Whole(response) => return Reading::Whole(response),
-                Gathered::Nonsense if self.expected == ExpectedResponse::Greeting => {
+            match next {
+                NextReply::NeedMore => {}
+                NextReply::Whole(response) => return Reading::Whole(response),
+                NextReply::Invalid if self.expected == ExpectedResponse::Greeting => {
                     return Reading::Broken(Fault::Greeting);
                 }
-                Gathered::Nonsense => return Reading::Broken(Fault::Protocol),
+                NextReply::Invalid => return Reading::Broken(Fault::Protocol),
             }
         }
     }

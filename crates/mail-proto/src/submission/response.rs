@@ -10,7 +10,7 @@ const MAX_WHOLE: usize = 64 * 1024;
 
 /// Puts the lines of a reply together.
 #[derive(Debug, Default)]
-pub(super) struct Gatherer {
+pub(super) struct ReplyReader {
     /// What was heard of a reply that is not whole yet.
     begun: Option<Response>,
 }
@@ -28,11 +28,11 @@ pub struct Response {
 
 /// What a line made of a reply.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Gathered {
+pub(super) enum NextReply {
     NeedMore,
     Whole(Response),
     /// Not SMTP, or too much of it.
-    Nonsense,
+    Invalid,
 }
 
 /// What a backend said that it can do.
@@ -44,37 +44,37 @@ pub(super) struct Keywords {
     pub xclient: Option<Vec<u8>>,
 }
 
-// === impl Gatherer ===
+// === impl ReplyReader ===
 
-impl Gatherer {
+impl ReplyReader {
     /// Takes one line without its end.
     ///
     /// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`
-    pub(super) fn line(&mut self, line: &[u8]) -> Gathered {
+    pub(super) fn line(&mut self, line: &[u8]) -> NextReply {
         let Some((code, rest)) = line.split_first_chunk::<3>().filter(|(code, _)| is_code(code)) else {
-            return Gathered::Nonsense;
+            return NextReply::Invalid;
         };
         let (is_last, text) = match rest.split_first() {
             None => (true, rest),
             Some((b' ', text)) => (true, text),
             Some((b'-', text)) => (false, text),
-            Some(_) => return Gathered::Nonsense,
+            Some(_) => return NextReply::Invalid,
         };
         let mut response =
             self.begun.take().unwrap_or_else(|| Response { code: *code, ..Response::default() });
         let has_room = response.texts.len() < MAX_LINES && response.whole.len() + line.len() + 2 <= MAX_WHOLE;
         // RFC 5321 section 4.2.1: the code of every line must be the same.
         if response.code != *code || !has_room {
-            return Gathered::Nonsense;
+            return NextReply::Invalid;
         }
         response.texts.push(text.to_vec());
         response.whole.extend_from_slice(line);
         response.whole.extend_from_slice(b"\r\n");
         if is_last {
-            return Gathered::Whole(response);
+            return NextReply::Whole(response);
         }
         self.begun = Some(response);
-        Gathered::NeedMore
+        NextReply::NeedMore
     }
 }
 
@@ -118,19 +118,19 @@ impl Keywords {
 mod tests {
     use super::*;
 
-    fn gathered(lines: &[&[u8]]) -> Gathered {
-        let mut gatherer = Gatherer::default();
-        let mut last = Gathered::NeedMore;
+    fn next(lines: &[&[u8]]) -> NextReply {
+        let mut reply_reader = ReplyReader::default();
+        let mut last = NextReply::NeedMore;
         for line in lines {
-            assert_eq!(last, Gathered::NeedMore);
-            last = gatherer.line(line);
+            assert_eq!(last, NextReply::NeedMore);
+            last = reply_reader.line(line);
         }
         last
     }
 
-    fn whole(code: &[u8; 3], texts: &[&[u8]], whole: &[u8]) -> Gathered {
+    fn whole(code: &[u8; 3], texts: &[&[u8]], whole: &[u8]) -> NextReply {
         let texts = texts.iter().map(|text| text.to_vec()).collect();
-        Gathered::Whole(Response { code: *code, texts, whole: whole.to_vec() })
+        NextReply::Whole(Response { code: *code, texts, whole: whole.to_vec() })
     }
 
     #[test]
@@ -143,29 +143,29 @@ mod tests {
                 &[b"250-mail", b"250-", b"250"],
                 whole(b"250", &[b"mail", b"", b""], b"250-mail\r\n250-\r\n250\r\n"),
             ),
-            (&[b"250-mail"], Gathered::NeedMore),
-            (&[b"250-mail", b"251 x"], Gathered::Nonsense),
-            (&[b"250-mail", b""], Gathered::Nonsense),
-            (&[b"* OK imap"], Gathered::Nonsense),
-            (&[b"+OK pop"], Gathered::Nonsense),
-            (&[b"22"], Gathered::Nonsense),
-            (&[b"2200 x"], Gathered::Nonsense),
-            (&[b"150 x"], Gathered::Nonsense),
-            (&[b"650 x"], Gathered::Nonsense),
-            (&[b""], Gathered::Nonsense),
+            (&[b"250-mail"], NextReply::NeedMore),
+            (&[b"250-mail", b"251 x"], NextReply::Invalid),
+            (&[b"250-mail", b""], NextReply::Invalid),
+            (&[b"* OK imap"], NextReply::Invalid),
+            (&[b"+OK pop"], NextReply::Invalid),
+            (&[b"22"], NextReply::Invalid),
+            (&[b"2200 x"], NextReply::Invalid),
+            (&[b"150 x"], NextReply::Invalid),
+            (&[b"650 x"], NextReply::Invalid),
+            (&[b""], NextReply::Invalid),
         ] {
-            assert_eq!(gathered(lines), expected, "{lines:?}");
+            assert_eq!(next(lines), expected, "{lines:?}");
         }
     }
 
     #[test]
     fn a_reply_has_bounds() {
         let lines = vec![&b"250-x"[..]; MAX_LINES];
-        assert_eq!(gathered(&lines), Gathered::NeedMore);
-        assert_eq!(gathered(&[&lines[..], &[b"250 x"]].concat()), Gathered::Nonsense);
+        assert_eq!(next(&lines), NextReply::NeedMore);
+        assert_eq!(next(&[&lines[..], &[b"250 x"]].concat()), NextReply::Invalid);
         let half = [&b"250-"[..], &vec![b'x'; MAX_WHOLE / 2 - 6]].concat();
-        assert_eq!(gathered(&[&half, &half]), Gathered::NeedMore);
-        assert_eq!(gathered(&[&half, &half, b"250"]), Gathered::Nonsense);
+        assert_eq!(next(&[&half, &half]), NextReply::NeedMore);
+        assert_eq!(next(&[&half, &half, b"250"]), NextReply::Invalid);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
 use crate::step::{
-    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+    BackendEvent, Channel, ClientEvent, DialogueContext, Forward, Machine, Offer, ReplayContext, Step,
 };
 use crate::transcript::{play_dialogue, play_replay};
 use crate::verdict::{CloseReason, Verdict};
@@ -29,16 +29,16 @@ fn offer() -> Offer {
     }
 }
 
-fn opening(channel: Channel) -> Opening {
-    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
+fn opening(channel: Channel) -> DialogueContext {
+    DialogueContext { offer: Arc::new(offer()), channel, peer_is_trusted: false }
 }
 
-fn trusting() -> Opening {
-    Opening { trusts_front: true, ..opening(Channel::Encrypted) }
+fn trusting() -> DialogueContext {
+    DialogueContext { peer_is_trusted: true, ..opening(Channel::Encrypted) }
 }
 
 /// Plays `script` behind the greeting.
-fn fresh(opening: &Opening, script: &str) {
+fn fresh(opening: &DialogueContext, script: &str) {
     let script = format!("S: 220 mail.example.org ESMTP ready\n{script}");
     play_dialogue(|| Box::new(Dialogue::new(opening.clone())), &script);
 }
@@ -318,7 +318,7 @@ fn passwords_need_encryption() {
     let only = |channel, cleartext_without_tls| {
         let sasl = vec![Mechanism::Plain];
         let offer = Offer { cleartext_without_tls, sasl, capabilities: Vec::new(), ..offer() };
-        Opening { offer: Arc::new(offer), ..opening(channel) }
+        DialogueContext { offer: Arc::new(offer), ..opening(channel) }
     };
     fresh(
         &only(Channel::Upgradable, false),
@@ -379,7 +379,10 @@ fn a_fronts_word_counts_where_it_is_trusted() {
             panic!("no attempt")
         };
         let ClientInfo { front, helo: client_info, extended: is_extended, .. } = attempt.client_info;
-        assert_eq!(front.map(|front| front.client), client.map(|text| text.parse().expect("address")));
+        assert_eq!(
+            front.map(|forwarded| forwarded.client),
+            client.map(|text| text.parse().expect("address"))
+        );
         assert_eq!((client_info.as_deref(), is_extended), (Some(helo.as_bytes()), extended), "{attributes}");
     }
 }
@@ -748,9 +751,9 @@ proptest! {
             0..30,
         ),
         starttls in any::<bool>(),
-        trusts_front in any::<bool>(),
+        peer_is_trusted in any::<bool>(),
     ) {
-        let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
+        let mut dialogue = Dialogue::new(DialogueContext { peer_is_trusted, ..opening(Channel::Encrypted) });
         let mut replay = Replay::new(context(starttls, true, b"pc"));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {

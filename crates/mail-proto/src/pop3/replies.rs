@@ -25,27 +25,29 @@ pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> 
 /// The answer to `LANG` (RFC 6856 section 3): we know one language, and it is what the administrator prefers.
 pub(super) fn language(range: Option<&[u8]>) -> CommandOutcome {
     match range {
-        None => CommandOutcome::Say(listing("Language listing follows", ["en English"].into_iter())),
+        None => CommandOutcome::Reply(listing("Language listing follows", ["en English"].into_iter())),
         Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => ok("en English it is"),
         Some(_) => err("No such language here"),
     }
 }
 
 /// The answer to a command of a login or of STLS.
-pub(super) fn said(what: StandardReply) -> Vec<u8> {
-    match what {
-        StandardReply::Unsupported => line("-ERR", "Unsupported authentication mechanism"),
-        StandardReply::NoPassword(Channel::Encrypted) => line("-ERR", "Password login is not offered here"),
-        StandardReply::NoPassword(Channel::Upgradable) => line("-ERR", "Use STLS first"),
-        StandardReply::NoPassword(Channel::Plain) => {
+pub(super) fn standard(reply: StandardReply) -> Vec<u8> {
+    match reply {
+        StandardReply::UnknownMechanism => line("-ERR", "Unsupported authentication mechanism"),
+        StandardReply::CleartextRefused(Channel::Encrypted) => {
+            line("-ERR", "Password login is not offered here")
+        }
+        StandardReply::CleartextRefused(Channel::Upgradable) => line("-ERR", "Use STLS first"),
+        StandardReply::CleartextRefused(Channel::Plain) => {
             line("-ERR", "Password login needs an encrypted connection")
         }
-        StandardReply::BadInitial => line("-ERR", "Invalid base64 in the initial response"),
-        StandardReply::BadAnswer => line("-ERR", "Invalid base64 in the response"),
+        StandardReply::InvalidInitialResponse => line("-ERR", "Invalid base64 in the initial response"),
+        StandardReply::InvalidResponse => line("-ERR", "Invalid base64 in the response"),
         StandardReply::Cancelled => line("-ERR", CANCELLED),
-        StandardReply::StartTls => line("+OK", "Begin TLS negotiation now"),
-        StandardReply::Encrypted => line("-ERR", "The connection is encrypted already"),
-        StandardReply::NoStartTls => line("-ERR", "STLS is not available"),
+        StandardReply::BeginTls => line("+OK", "Begin TLS negotiation now"),
+        StandardReply::AlreadyEncrypted => line("-ERR", "The connection is encrypted already"),
+        StandardReply::StartTlsUnavailable => line("-ERR", "STLS is not available"),
     }
 }
 
@@ -76,9 +78,9 @@ pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
 }
 
 pub(super) fn ok(words: &str) -> CommandOutcome {
-    CommandOutcome::Say(line("+OK", words))
+    CommandOutcome::Reply(line("+OK", words))
 }
 
 pub(super) fn err(words: &str) -> CommandOutcome {
-    CommandOutcome::Say(line("-ERR", words))
+    CommandOutcome::Reply(line("-ERR", words))
 }

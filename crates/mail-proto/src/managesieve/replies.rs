@@ -52,19 +52,19 @@ pub(super) fn challenge(data: &[u8]) -> Vec<u8> {
 }
 
 /// The answer to a command of a login or of STARTTLS.
-pub(super) fn said(what: StandardReply) -> Vec<u8> {
-    line(match what {
-        StandardReply::Unsupported => "NO \"Unsupported authentication mechanism\"",
-        StandardReply::NoPassword(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
-        StandardReply::NoPassword(Channel::Plain | Channel::Encrypted) => {
+pub(super) fn standard(reply: StandardReply) -> Vec<u8> {
+    line(match reply {
+        StandardReply::UnknownMechanism => "NO \"Unsupported authentication mechanism\"",
+        StandardReply::CleartextRefused(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
+        StandardReply::CleartextRefused(Channel::Plain | Channel::Encrypted) => {
             "NO (ENCRYPT-NEEDED) \"Password login needs an encrypted connection\""
         }
-        StandardReply::BadInitial => "NO \"Invalid base64 in the initial response\"",
-        StandardReply::BadAnswer => "NO \"Invalid base64 in the response\"",
+        StandardReply::InvalidInitialResponse => "NO \"Invalid base64 in the initial response\"",
+        StandardReply::InvalidResponse => "NO \"Invalid base64 in the response\"",
         StandardReply::Cancelled => CANCELLED,
-        StandardReply::StartTls => "OK \"Begin TLS negotiation now\"",
-        StandardReply::Encrypted => "NO \"The connection is encrypted already\"",
-        StandardReply::NoStartTls => "NO \"STARTTLS is not available\"",
+        StandardReply::BeginTls => "OK \"Begin TLS negotiation now\"",
+        StandardReply::AlreadyEncrypted => "NO \"The connection is encrypted already\"",
+        StandardReply::StartTlsUnavailable => "NO \"STARTTLS is not available\"",
     })
 }
 
@@ -98,5 +98,5 @@ pub(super) fn line(words: &str) -> Vec<u8> {
 }
 
 pub(super) fn say(words: &str) -> CommandOutcome {
-    CommandOutcome::Say(line(words))
+    CommandOutcome::Reply(line(words))
 }

@@ -24,19 +24,19 @@ pub(super) fn listing(words: &[String]) -> Vec<u8> {
 }
 
 /// The answer to a command of a login or of STARTTLS.
-pub(super) fn said(what: StandardReply) -> Vec<u8> {
-    line(match what {
-        StandardReply::Unsupported => "504 5.5.4 Unsupported authentication mechanism",
-        StandardReply::NoPassword(Channel::Upgradable) => "538 5.7.11 Use STARTTLS first",
-        StandardReply::NoPassword(Channel::Plain | Channel::Encrypted) => {
+pub(super) fn standard(reply: StandardReply) -> Vec<u8> {
+    line(match reply {
+        StandardReply::UnknownMechanism => "504 5.5.4 Unsupported authentication mechanism",
+        StandardReply::CleartextRefused(Channel::Upgradable) => "538 5.7.11 Use STARTTLS first",
+        StandardReply::CleartextRefused(Channel::Plain | Channel::Encrypted) => {
             "538 5.7.11 Password login needs an encrypted connection"
         }
-        StandardReply::BadInitial => "501 5.5.2 Invalid base64 in the initial response",
-        StandardReply::BadAnswer => "501 5.5.2 Invalid base64 in the response",
+        StandardReply::InvalidInitialResponse => "501 5.5.2 Invalid base64 in the initial response",
+        StandardReply::InvalidResponse => "501 5.5.2 Invalid base64 in the response",
         StandardReply::Cancelled => CANCELLED,
-        StandardReply::StartTls => "220 2.0.0 Begin TLS negotiation now",
-        StandardReply::Encrypted => "503 5.5.1 The connection is encrypted already",
-        StandardReply::NoStartTls => "502 5.5.1 STARTTLS is not available",
+        StandardReply::BeginTls => "220 2.0.0 Begin TLS negotiation now",
+        StandardReply::AlreadyEncrypted => "503 5.5.1 The connection is encrypted already",
+        StandardReply::StartTlsUnavailable => "502 5.5.1 STARTTLS is not available",
     })
 }
 
@@ -66,5 +66,5 @@ pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
 }
 
 pub(super) fn say(words: &str) -> CommandOutcome {
-    CommandOutcome::Say(line(words))
+    CommandOutcome::Reply(line(words))
 }
