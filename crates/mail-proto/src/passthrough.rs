@@ -196,6 +196,10 @@ impl crate::step::Replay for Replay {
     fn respond(&mut self, _: Secret) -> Secret {
         Secret::default()
     }
+
+    fn cancel(&mut self) -> Secret {
+        Secret::default()
+    }
 }
 
 #[cfg(test)]

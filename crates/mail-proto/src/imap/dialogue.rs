@@ -1,4 +1,4 @@
-//! IMAP's server side, up to the login (RFC 9051 sections 6.1 and 6.2): its commands and its words.
+//! The server side of IMAP before login (RFC 9051 sections 6.1 and 6.2): its commands and replies.
 
 use super::command::{self, Command, CommandError, Verb};
 use super::id;
@@ -11,7 +11,7 @@ use crate::verdict::{CloseReason, Verdict};
 use credentials::attempt::ClientInfo;
 use credentials::sasl::{self, ResponseLine};
 
-/// The server, as the client sees it before its backend is known.
+/// The server as the client sees it until a backend accepts the login.
 pub type Dialogue = crate::dialogue::Dialogue<Imap>;
 
 /// IMAP as a client speaks it.
@@ -19,26 +19,26 @@ pub type Dialogue = crate::dialogue::Dialogue<Imap>;
 pub struct Imap {
     framer: Framer,
     lines: LineFinder,
-    /// Of the command that was read last: its answer repeats it.
+    /// The tag of the last command, which its response repeats.
     tag: Vec<u8>,
     client_info: ClientInfo,
 }
 
 /// Longest command with its literals, and longest line of a SASL exchange.
 const MAX_WHOLE: usize = sasl::MAX_LINE;
-/// RFC 7888 section 5: what a client may send non_synchronizing where LITERAL- is advertised.
+/// Longest non-synchronizing literal where LITERAL- is advertised (RFC 7888 section 5).
 const MAX_LITERAL_MINUS: usize = 4096;
 
 // === impl Imap ===
 
 impl Imap {
-    /// A literal is announced and the client waits. A password that we would refuse is not asked for; the
-    /// connection goes, since a client that did not wait has the password on the way already.
-    fn announced(&mut self, context: &DialogueContext, so_far: &[u8]) -> CommandOutcome {
+    /// Handles a synchronizing literal, for which the client waits. A password that would be refused is not asked
+    /// for. The connection is closed, since a client that did not wait has already sent the password.
+    fn literal(&mut self, context: &DialogueContext, so_far: &[u8]) -> CommandOutcome {
         if !command::is_login(so_far) || context.takes_passwords() {
             return CommandOutcome::Reply(b"+ OK\r\n".to_vec());
         }
-        self.tag_of(so_far);
+        self.set_tag(so_far);
         close(self.standard_reply(StandardReply::CleartextRefused(context.channel)), "Encryption needed")
     }
 
@@ -61,36 +61,36 @@ impl Imap {
             }
             Verb::Noop => self.done("OK Nothing done"),
             Verb::Id(fields) => {
-                id::take(&mut self.client_info, fields, context.peer_is_trusted);
+                id::apply(&mut self.client_info, fields, context.peer_is_trusted);
                 self.done_after("* ID (\"name\" \"Pointsman\")\r\n", "OK ID completed")
             }
             Verb::Logout => {
-                let goodbye = self.words("OK Logout completed");
-                CommandOutcome::Close([b"* BYE Logging out\r\n", &goodbye[..]].concat())
+                let completion = self.tagged("OK Logout completed");
+                CommandOutcome::Close([b"* BYE Logging out\r\n", &completion[..]].concat())
             }
             Verb::StartTls => CommandOutcome::StartTls,
             Verb::Login { user, password } => CommandOutcome::Login { user, password },
             Verb::Authenticate { mechanism, initial } => CommandOutcome::Auth { mechanism, initial },
             Verb::NeedsLogin => self.done("BAD Log in first"),
-            Verb::Unknown => CommandOutcome::Unknown(self.words("BAD Unknown command")),
+            Verb::Unknown => CommandOutcome::Unknown(self.tagged("BAD Unknown command")),
         }
     }
 
-    fn tag_of(&mut self, unread: &[u8]) {
+    fn set_tag(&mut self, unread: &[u8]) {
         self.tag = command::tag_of(unread).unwrap_or_else(|| b"*".to_vec());
     }
 
-    fn done(&self, words: &str) -> CommandOutcome {
-        CommandOutcome::Reply(self.words(words))
+    fn done(&self, text: &str) -> CommandOutcome {
+        CommandOutcome::Reply(self.tagged(text))
     }
 
-    fn done_after(&self, untagged: &str, words: &str) -> CommandOutcome {
-        CommandOutcome::Reply([untagged.as_bytes(), &self.words(words)].concat())
+    fn done_after(&self, untagged: &str, text: &str) -> CommandOutcome {
+        CommandOutcome::Reply([untagged.as_bytes(), &self.tagged(text)].concat())
     }
 
-    /// A tagged response.
-    fn words(&self, words: &str) -> Vec<u8> {
-        [&self.tag[..], b" ", words.as_bytes(), b"\r\n"].concat()
+    /// Returns a tagged response.
+    fn tagged(&self, text: &str) -> Vec<u8> {
+        [&self.tag[..], b" ", text.as_bytes(), b"\r\n"].concat()
     }
 }
 
@@ -103,21 +103,24 @@ impl Grammar for Imap {
         match self.framer.next(inbox.unread(), bounds(context, inbox.unread())) {
             NextFrame::NeedMore => CommandOutcome::NeedMore,
             NextFrame::SynchronizingLiteral { line_end } => {
-                self.announced(context, &inbox.unread()[..line_end])
+                self.literal(context, &inbox.unread()[..line_end])
             }
             NextFrame::Whole(length) => {
                 let frame = &inbox.unread()[..length];
-                if is_http_request(frame) {
+                let parsed = command::parse(frame);
+                // The password of a LOGIN may end in `HTTP/1.1`: only a line that is no command can be a request.
+                let is_unknown =
+                    matches!(parsed, Ok(Command { verb: Verb::Unknown, .. }) | Err(CommandError::NoTag));
+                if is_unknown && is_http_request(frame) {
                     return close(b"* BAD This is IMAP\r\n".to_vec(), "Not a mail client");
                 }
-                let parsed = command::parse(frame);
                 inbox.consume(length);
                 self.parsed(context, parsed)
             }
-            // What follows may be the octets of a literal: it must not be read as commands.
+            // What follows may be the octets of a literal, which must not be read as commands.
             NextFrame::TooLong => {
-                self.tag_of(inbox.unread());
-                close(self.words("BAD Command line or literal too long"), "Too long")
+                self.set_tag(inbox.unread());
+                close(self.tagged("BAD Command line or literal too long"), "Too long")
             }
         }
     }
@@ -127,13 +130,13 @@ impl Grammar for Imap {
         let found = match self.lines.find(inbox.unread(), sasl::MAX_LINE) {
             LineSearch::NeedMore if !inbox.is_full() => return SaslLine::NeedMore,
             LineSearch::NeedMore | LineSearch::TooLong => {
-                return SaslLine::Close(bye(self.words("BAD Response too long"), "Too long"));
+                return SaslLine::Close(bye(self.tagged("BAD Response too long"), "Too long"));
             }
             LineSearch::Found(found) => found,
         };
-        let answer = ResponseLine::read(&inbox.unread()[..found.text]);
+        let response = ResponseLine::read(&inbox.unread()[..found.text]);
         inbox.consume(found.whole);
-        SaslLine::Response(answer)
+        SaslLine::Response(response)
     }
 
     fn client_info(&mut self) -> ClientInfo {
@@ -141,7 +144,7 @@ impl Grammar for Imap {
     }
 
     fn standard_reply(&self, reply: StandardReply) -> Vec<u8> {
-        self.words(match reply {
+        self.tagged(match reply {
             StandardReply::UnknownMechanism => "NO [CANNOT] Unsupported authentication mechanism",
             StandardReply::CleartextRefused(Channel::Encrypted) => {
                 "NO [CANNOT] Password login is not offered here"
@@ -169,16 +172,17 @@ impl Grammar for Imap {
             Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => {
                 [&self.tag[..], b" ", &reply.last].concat()
             }
-            Verdict::Refused(None) => self.words("NO [AUTHENTICATIONFAILED] Authentication failed"),
+            Verdict::Refused(None) => self.tagged("NO [AUTHENTICATIONFAILED] Authentication failed"),
+            Verdict::MechanismUnavailable => self.standard_reply(StandardReply::UnknownMechanism),
             Verdict::Unavailable => {
-                self.words("NO [UNAVAILABLE] The mail server cannot be reached right now, try again later")
+                self.tagged("NO [UNAVAILABLE] The mail server cannot be reached right now, try again later")
             }
             Verdict::Cancelled => self.standard_reply(StandardReply::Cancelled),
         }
     }
 
     fn farewell(why: CloseReason) -> Vec<u8> {
-        let words = match why {
+        let text = match why {
             CloseReason::TimedOut => "Login took too long",
             CloseReason::TooManyFailures => "Too many failed logins",
             CloseReason::TooBusy => "[UNAVAILABLE] Too many connections, try again later",
@@ -186,7 +190,7 @@ impl Grammar for Imap {
             CloseReason::Ended => "[UNAVAILABLE] The session was ended, connect again",
             CloseReason::Unavailable => "[UNAVAILABLE] The mail server cannot be reached right now",
         };
-        format!("* BYE {words}\r\n").into_bytes()
+        format!("* BYE {text}\r\n").into_bytes()
     }
 
     fn too_many_unknown(&self, reply: Vec<u8>) -> Vec<u8> {
@@ -213,11 +217,11 @@ fn capabilities(context: &DialogueContext) -> String {
     words.join(" ")
 }
 
-fn close(words: Vec<u8>, why: &str) -> CommandOutcome {
-    CommandOutcome::Close(bye(words, why))
+fn close(reply: Vec<u8>, why: &str) -> CommandOutcome {
+    CommandOutcome::Close(bye(reply, why))
 }
 
-fn bye(mut words: Vec<u8>, why: &str) -> Vec<u8> {
-    words.extend_from_slice(format!("* BYE {why}\r\n").as_bytes());
-    words
+fn bye(mut reply: Vec<u8>, why: &str) -> Vec<u8> {
+    reply.extend_from_slice(format!("* BYE {why}\r\n").as_bytes());
+    reply
 }

@@ -51,7 +51,7 @@ const MAX_INITIAL: usize = 4 * 1024;
 impl BackendGrammar for ImapBackend {
     type Response = Vec<u8>;
 
-    const ANSWERS_ARE_TAGGED: bool = true;
+    const RESPONSES_ARE_TAGGED: bool = true;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
         let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };

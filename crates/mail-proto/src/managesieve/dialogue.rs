@@ -1,7 +1,7 @@
-//! ManageSieve's server side, up to the login (RFC 5804 sections 1.7 and 2): its commands.
+//! The server side of ManageSieve before login (RFC 5804 sections 1.7 and 2): its commands.
 
 use super::command::{self, Command, CommandError};
-use super::replies::{self, say};
+use super::replies::{self, reply};
 use crate::dialogue::{CommandOutcome, Grammar, MAX_COMMAND, SaslLine, StandardReply};
 use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
@@ -12,7 +12,7 @@ use crate::xclient;
 use credentials::attempt::{ClientInfo, Mechanism};
 use credentials::sasl::{self, ResponseLine};
 
-/// The server, as the client sees it before its backend is known.
+/// The server as the client sees it until a backend accepts the login.
 pub type Dialogue = crate::dialogue::Dialogue<ManageSieve>;
 
 /// ManageSieve as a client speaks it.
@@ -28,7 +28,7 @@ const MAX_WHOLE: usize = sasl::MAX_LINE;
 // === impl ManageSieve ===
 
 impl ManageSieve {
-    /// The next frame. Nobody waits for a go-ahead in this protocol: a literal's octets follow at once.
+    /// Finds the next frame. This protocol has no continuation requests: the octets of a literal follow at once.
     fn frame(&mut self, inbox: &Inbox, line: usize) -> NextFrame {
         let bounds = Bounds { line, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
@@ -41,7 +41,7 @@ impl ManageSieve {
 
     fn parsed(&mut self, context: &DialogueContext, parsed: Result<Command, CommandError>) -> CommandOutcome {
         let Ok(command) = parsed else {
-            return say("NO \"Error in command arguments\"");
+            return reply("NO \"Error in command arguments\"");
         };
         match command {
             Command::Capability => CommandOutcome::Reply(capabilities(context, "Capability completed")),
@@ -50,17 +50,17 @@ impl ManageSieve {
             Command::StartTls => CommandOutcome::StartTls,
             Command::Authenticate { mechanism, initial } => CommandOutcome::Auth { mechanism, initial },
             Command::Xclient(attributes) if context.peer_is_trusted => self.xclient(&attributes),
-            Command::NeedsLogin => say("NO \"Log in first\""),
+            Command::NeedsLogin => reply("NO \"Log in first\""),
             Command::Xclient(_) | Command::Unknown => {
                 CommandOutcome::Unknown(replies::line("NO \"Unknown command\""))
             }
         }
     }
 
-    /// `OK` alone, as Dovecot says: a capability block behind it would be taken for a challenge by its proxies.
+    /// Replies with `OK` alone, as Dovecot does: its proxies would take a capability list for a challenge.
     fn xclient(&mut self, attributes: &[u8]) -> CommandOutcome {
-        let is_taken = xclient::apply(&mut self.client_info, attributes);
-        say(if is_taken { "OK \"Updated\"" } else { "NO \"Error in XCLIENT attributes\"" })
+        let is_valid = xclient::apply(&mut self.client_info, attributes);
+        reply(if is_valid { "OK \"Updated\"" } else { "NO \"Error in XCLIENT attributes\"" })
     }
 }
 
@@ -69,7 +69,7 @@ impl Grammar for ManageSieve {
         capabilities(context, &context.offer.banner)
     }
 
-    /// RFC 5804 section 2.2: the block comes again.
+    /// RFC 5804 section 2.2: the server sends its capabilities again.
     fn secured(&self, context: &DialogueContext) -> Vec<u8> {
         capabilities(context, "TLS negotiation successful")
     }
@@ -79,7 +79,7 @@ impl Grammar for ManageSieve {
         let length = match self.frame(inbox, line) {
             NextFrame::Whole(length) => length,
             NextFrame::NeedMore if !inbox.is_full() => return CommandOutcome::NeedMore,
-            // What follows may be the octets of a literal: it must not be read as commands.
+            // What follows may be the octets of a literal, which must not be read as commands.
             _ => return CommandOutcome::Close(replies::with_text("BYE", "Command line or literal too long")),
         };
         let frame = &inbox.unread()[..length];
@@ -98,9 +98,12 @@ impl Grammar for ManageSieve {
             NextFrame::NeedMore if !inbox.is_full() => return SaslLine::NeedMore,
             _ => return SaslLine::Close(replies::with_text("BYE", "Response too long")),
         };
-        let text = command::response(&inbox.unread()[..length]);
+        let response = match command::response(&inbox.unread()[..length]) {
+            Some(text) => ResponseLine::read(text.expose()),
+            None => ResponseLine::Invalid,
+        };
         inbox.consume(length);
-        SaslLine::Response(text.map_or(ResponseLine::Invalid, |text| ResponseLine::read(text.expose())))
+        SaslLine::Response(response)
     }
 
     fn client_info(&mut self) -> ClientInfo {
@@ -128,7 +131,7 @@ impl Grammar for ManageSieve {
     }
 }
 
-/// The capability block (RFC 5804 section 1.7) and the `OK` that ends it.
+/// Returns the capability list (RFC 5804 section 1.7) and the `OK` that ends it.
 fn capabilities(context: &DialogueContext, text: &str) -> Vec<u8> {
     let sasl: Vec<&str> = context.permitted().map(Mechanism::name).collect();
     let mut out = replies::capability("IMPLEMENTATION", Some(&context.offer.implementation));

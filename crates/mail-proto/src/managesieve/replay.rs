@@ -1,4 +1,4 @@
-//! ManageSieve towards backends: greeting, STARTTLS, XCLIENT and the login.
+//! The client side of ManageSieve towards backends: greeting, STARTTLS, XCLIENT and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
@@ -13,7 +13,7 @@ use crate::step::ReplayContext;
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 
-/// ManageSieve's client side at a backend.
+/// The client side of a ManageSieve connection to a backend.
 pub type Replay = crate::replay::Replay<ManageSieveBackend>;
 
 /// ManageSieve as backends speak it.
@@ -36,15 +36,15 @@ enum ExpectedResponse {
     /// The capabilities that a backend sends non_synchronizing after the handshake (RFC 5804 section 2.2).
     Capabilities,
     Xclient,
-    /// The answer to `NOOP`, which shows that XCLIENT's response has ended.
+    /// The response to `NOOP`, which shows that the response to XCLIENT has ended.
     Sync,
 }
 
 /// Longest response, literals included, in bytes.
 const MAX_WHOLE: usize = 64 * 1024;
-/// How many lines of one capability block are accepted.
+/// Most lines of one capability list.
 const MAX_CAPABILITIES: usize = 100;
-/// The argument of `NOOP`, by which its answer is recognised.
+/// The tag of `NOOP`, which its response repeats.
 const SYNC: &str = "xclient-taken";
 
 // === impl ManageSieveBackend ===
@@ -52,14 +52,14 @@ const SYNC: &str = "xclient-taken";
 impl BackendGrammar for ManageSieveBackend {
     type Response = Vec<u8>;
 
-    const ANSWERS_ARE_TAGGED: bool = false;
+    const RESPONSES_ARE_TAGGED: bool = false;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
         let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
                 NextFrame::NeedMore => return Reading::NeedMore,
-                // A server does not wait for a go-ahead: its octets follow at once.
+                // The octets of a server's literal follow at once.
                 NextFrame::SynchronizingLiteral { .. } => {}
                 NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
                 NextFrame::Whole(length) => {
@@ -140,22 +140,24 @@ impl BackendGrammar for ManageSieveBackend {
     fn sasl_message(message: &Secret) -> Secret {
         encoded(message)
     }
+
+    fn sasl_cancel() -> Secret {
+        Secret::copy_of(b"\"*\"\r\n")
+    }
 }
 
 impl ManageSieveBackend {
     fn introduction_status(&mut self, status: Status, text: &[u8], context: &ReplayContext) -> Introduction {
-        let had_block = std::mem::take(&mut self.capability_lines) > 0;
+        let had_list = std::mem::take(&mut self.capability_lines) > 0;
         match (self.expected, status) {
-            (ExpectedResponse::Greeting, Status::Ok) if had_block => self.next(context),
+            (ExpectedResponse::Greeting, Status::Ok) if had_list => self.next(context),
             (ExpectedResponse::Greeting, _) => Introduction::Broken(Fault::Greeting),
-            (ExpectedResponse::Capabilities, Status::Ok) if had_block => self.next(context),
+            (ExpectedResponse::Capabilities, Status::Ok) if had_list => self.next(context),
             (ExpectedResponse::Capabilities, _) => Introduction::Broken(Fault::Protocol),
-            (ExpectedResponse::Xclient, Status::Ok) => self.xclient_accepted(had_block),
+            (ExpectedResponse::Xclient, Status::Ok) => self.xclient_accepted(had_list),
             (ExpectedResponse::Xclient, _) => Introduction::Broken(Fault::Forwarding),
-            // The end of the block that follows XCLIENT's OK; the answer to `NOOP` is still to come.
-            (ExpectedResponse::Sync, Status::Ok)
-                if had_block && !response::has_tag(text, SYNC.as_bytes()) =>
-            {
+            // The end of the capability list after XCLIENT's OK; the response to `NOOP` follows.
+            (ExpectedResponse::Sync, Status::Ok) if had_list && !response::has_tag(text, SYNC.as_bytes()) => {
                 Introduction::Continue
             }
             (ExpectedResponse::Sync, _) => self.ready(),
@@ -195,11 +197,11 @@ impl ManageSieveBackend {
         }
     }
 
-    /// Goes on after XCLIENT. Dovecot answers `OK` and no more; others send their capabilities again, before that
-    /// `OK` or after it. Unless they came, `NOOP` finds out, since a late `OK` must not be taken for the login's.
-    fn xclient_accepted(&mut self, had_block: bool) -> Introduction {
+    /// Continues after XCLIENT. Dovecot replies with `OK` alone; others send their capabilities again, before that `OK` or
+    /// after it. If they did not come before it, a `NOOP` follows, so that a late `OK` is not taken for the login's.
+    fn xclient_accepted(&mut self, had_list: bool) -> Introduction {
         self.introduced = true;
-        if had_block {
+        if had_list {
             return self.ready();
         }
         self.expected = ExpectedResponse::Sync;

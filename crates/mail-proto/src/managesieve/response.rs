@@ -1,4 +1,4 @@
-//! The backend's lines, as far as a login needs to understand them (RFC 5804 sections 1.2, 1.7 and 4).
+//! The parts of a backend's responses that a login needs (RFC 5804 sections 1.2, 1.7 and 4).
 
 use super::string::Cursor;
 use credentials::attempt::Mechanism;
@@ -10,9 +10,9 @@ use types::secret::Secret;
 pub(super) enum Response<'a> {
     /// `OK`, `NO` or `BYE`, and what follows.
     Status(Status, &'a [u8]),
-    /// A string, and perhaps a second one: a capability, or a challenge.
+    /// One or two strings: a capability, or a challenge.
     Strings(Secret, Option<Secret>),
-    /// Not ManageSieve.
+    /// Not a ManageSieve response.
     Invalid,
 }
 
@@ -24,16 +24,16 @@ pub(super) enum Status {
     Bye,
 }
 
-/// What a backend said that it can do.
+/// The capabilities of a backend that a login needs.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Capabilities {
     pub sasl: Vec<Mechanism>,
     pub starttls: bool,
-    /// The attributes that it lists, if it lists any.
+    /// The attributes of `XCLIENT`, where it is announced; the list may be empty.
     pub xclient: Option<Vec<u8>>,
 }
 
-/// Reads one framed response.
+/// Parses one complete response.
 pub(super) fn parse(frame: &[u8]) -> Response<'_> {
     let mut cursor = Cursor::new(frame);
     if let Some(word) = cursor.atom() {
@@ -43,7 +43,7 @@ pub(super) fn parse(frame: &[u8]) -> Response<'_> {
             b"BYE" => Status::Bye,
             _ => return Response::Invalid,
         };
-        let is_alone = cursor.is_at_end() || cursor.space().is_some();
+        let is_alone = cursor.is_at_end() || cursor.spaces().is_some();
         return if is_alone { Response::Status(status, cursor.rest()) } else { Response::Invalid };
     }
     let Some(first) = cursor.string() else {
@@ -52,13 +52,13 @@ pub(super) fn parse(frame: &[u8]) -> Response<'_> {
     if cursor.is_at_end() {
         return Response::Strings(first, None);
     }
-    match cursor.space().and_then(|()| cursor.string()) {
+    match cursor.spaces().and_then(|()| cursor.string()) {
         Some(second) if cursor.is_at_end() => Response::Strings(first, Some(second)),
         _ => Response::Invalid,
     }
 }
 
-/// Whether a `NO` means "not now" rather than "not you" (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
+/// Returns whether a `NO` is a temporary failure and not a refusal (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
 pub(super) fn is_temporary(text: &[u8]) -> bool {
     let mut cursor = Cursor::new(text);
     let code = cursor.byte(b'(').and_then(|()| cursor.atom()).unwrap_or_default();
@@ -66,18 +66,18 @@ pub(super) fn is_temporary(text: &[u8]) -> bool {
     [&b"TRYLATER"[..], b"LIMIT"].iter().any(|name| class.eq_ignore_ascii_case(name))
 }
 
-/// Whether a status repeats `tag`: resp-code-ext "TAG" SP string (RFC 5804 section 2.13).
+/// Returns whether a status repeats `tag`: resp-code-ext "TAG" SP string (RFC 5804 section 2.13).
 pub(super) fn has_tag(text: &[u8], tag: &[u8]) -> bool {
     let mut cursor = Cursor::new(text);
     let code = cursor.byte(b'(').and_then(|()| cursor.atom());
     code.is_some_and(|code| code.eq_ignore_ascii_case(b"TAG"))
-        && cursor.space().and_then(|()| cursor.string()).is_some_and(|found| found.expose() == tag)
+        && cursor.spaces().and_then(|()| cursor.string()).is_some_and(|found| found.expose() == tag)
 }
 
 // === impl Capabilities ===
 
 impl Capabilities {
-    /// Takes one line of a capability block.
+    /// Adds one line of a capability list.
     pub(super) fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
         let value = value.unwrap_or_default();
         match &name.to_ascii_uppercase()[..] {
@@ -94,7 +94,7 @@ impl Capabilities {
         }
     }
 
-    /// What a login can use; the protocol has no command of its own.
+    /// Returns what a login can use. ManageSieve has no login command besides SASL.
     pub(super) fn offered(&self) -> Offered {
         Offered { sasl: self.sasl.clone(), native: false }
     }

@@ -1,4 +1,4 @@
-//! POP3's server side, up to the login: the commands of the AUTHORIZATION state (RFC 1939 section 4).
+//! The server side of POP3 before login: the commands of the AUTHORIZATION state (RFC 1939 section 4).
 
 use super::command::{self, Command, CommandError};
 use super::replies::{self, err, line, ok};
@@ -12,7 +12,7 @@ use credentials::attempt::{ClientInfo, Mechanism};
 use credentials::sasl::{self, ResponseLine};
 use types::secret::Secret;
 
-/// The server, as the client sees it before its backend is known.
+/// The server as the client sees it until a backend accepts the login.
 pub type Dialogue = crate::dialogue::Dialogue<Pop3>;
 
 /// POP3 as a client speaks it.
@@ -31,14 +31,14 @@ impl Pop3 {
         let command = match parsed {
             Ok(command) => command,
             Err(CommandError::Arguments) => return err("Error in command arguments"),
-            Err(CommandError::ForbiddenByte) => return err("A byte that no command may hold"),
+            Err(CommandError::ForbiddenByte) => return err("Forbidden byte in the command"),
         };
         match command {
             Command::Capa => CommandOutcome::Reply(capabilities(context)),
             Command::Noop => ok("Nothing done"),
             Command::Quit => CommandOutcome::Close(line("+OK", "Logging out")),
             Command::Stls => CommandOutcome::StartTls,
-            // Both are refused where the password would be, so that it is not even sent.
+            // USER is refused where PASS would be, so that the client does not send the password.
             Command::User(_) | Command::Pass(_) if !context.takes_passwords() => {
                 CommandOutcome::Reply(self.standard_reply(StandardReply::CleartextRefused(context.channel)))
             }
@@ -67,8 +67,8 @@ impl Pop3 {
     }
 
     fn xclient(&mut self, arguments: &[u8]) -> CommandOutcome {
-        let is_taken = xclient::apply(&mut self.client_info, arguments);
-        if is_taken { ok("Updated") } else { err("Error in XCLIENT attributes") }
+        let is_valid = xclient::apply(&mut self.client_info, arguments);
+        if is_valid { ok("Updated") } else { err("Error in XCLIENT attributes") }
     }
 }
 
@@ -89,7 +89,7 @@ impl Grammar for Pop3 {
         };
         let text = &inbox.unread()[..found.text];
         let parsed = command::parse(text);
-        // Only of what is no command of ours: a password may end in `HTTP/1.1`.
+        // A password may end in `HTTP/1.1`, so only an unknown command can be a request.
         if matches!(parsed, Ok(Command::Unknown)) && is_http_request(text) {
             return CommandOutcome::Close(line("-ERR", "This is POP3"));
         }
@@ -106,9 +106,9 @@ impl Grammar for Pop3 {
             }
             LineSearch::Found(found) => found,
         };
-        let answer = ResponseLine::read(&inbox.unread()[..found.text]);
+        let response = ResponseLine::read(&inbox.unread()[..found.text]);
         inbox.consume(found.whole);
-        SaslLine::Response(answer)
+        SaslLine::Response(response)
     }
 
     fn client_info(&mut self) -> ClientInfo {
@@ -137,8 +137,8 @@ impl Grammar for Pop3 {
     }
 }
 
-/// RFC 2449 section 5. What every server can do, since the backend is not known yet; and `UTF8`, which only
-/// permits a server to send more than others do, so that one without it does no harm.
+/// Returns the capability list (RFC 2449 section 5): what every server supports, since the backend is not known yet, and
+/// `UTF8`, which only permits a server to send more; a backend without it does no harm.
 fn capabilities(context: &DialogueContext) -> Vec<u8> {
     let mut list: Vec<String> = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8", "LANG"]
         .map(str::to_owned)

@@ -1,4 +1,4 @@
-//! What POP3 clients are told, in POP3's words (RFC 1939 section 3, RFC 2449 section 8, RFC 3206).
+//! The replies to POP3 clients (RFC 1939 section 3, RFC 2449 section 8, RFC 3206).
 
 use crate::dialogue::{CommandOutcome, StandardReply};
 use crate::step::Channel;
@@ -6,32 +6,34 @@ use crate::verdict::{CloseReason, Verdict};
 
 const CANCELLED: &str = "Authentication cancelled";
 
-/// A status line.
-pub(super) fn line(status: &str, words: &str) -> Vec<u8> {
-    format!("{status} {words}\r\n").into_bytes()
+/// Returns a status line.
+pub(super) fn line(status: &str, text: &str) -> Vec<u8> {
+    format!("{status} {text}\r\n").into_bytes()
 }
 
-/// A multi-line response (RFC 1939 section 3). No word of ours begins with a dot.
-pub(super) fn listing<'a>(title: &str, words: impl Iterator<Item = &'a str>) -> Vec<u8> {
+/// Returns a multi-line response (RFC 1939 section 3). No `item` begins with a dot.
+pub(super) fn listing<'a>(title: &str, items: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut out = line("+OK", title);
-    for word in words {
-        out.extend_from_slice(word.as_bytes());
+    for item in items {
+        out.extend_from_slice(item.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b".\r\n");
     out
 }
 
-/// The answer to `LANG` (RFC 6856 section 3): we know one language, and it is what the administrator prefers.
+/// Returns the reply to `LANG` (RFC 6856 section 3): English is the only language.
 pub(super) fn language(range: Option<&[u8]>) -> CommandOutcome {
     match range {
         None => CommandOutcome::Reply(listing("Language listing follows", ["en English"].into_iter())),
-        Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => ok("en English it is"),
-        Some(_) => err("No such language here"),
+        Some(range) if range == b"*" || range.eq_ignore_ascii_case(b"en") => {
+            ok("en Language changed to English")
+        }
+        Some(_) => err("Unknown language"),
     }
 }
 
-/// The answer to a command of a login or of STLS.
+/// Returns the reply to a login command or to STLS.
 pub(super) fn standard(reply: StandardReply) -> Vec<u8> {
     match reply {
         StandardReply::UnknownMechanism => line("-ERR", "Unsupported authentication mechanism"),
@@ -51,12 +53,13 @@ pub(super) fn standard(reply: StandardReply) -> Vec<u8> {
     }
 }
 
-/// The end of a login.
+/// Returns the reply that ends a login.
 pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
     match verdict {
         Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
         Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
         Verdict::Refused(None) => line("-ERR", "[AUTH] Authentication failed"),
+        Verdict::MechanismUnavailable => standard(StandardReply::UnknownMechanism),
         Verdict::Unavailable => {
             line("-ERR", "[SYS/TEMP] The mail server cannot be reached right now, try again later")
         }
@@ -64,9 +67,9 @@ pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
     }
 }
 
-/// Goodbye.
+/// Returns the line before the connection is closed.
 pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
-    let words = match why {
+    let text = match why {
         CloseReason::TimedOut => "Login took too long",
         CloseReason::TooManyFailures => "Too many failed logins",
         CloseReason::TooBusy => "[SYS/TEMP] Too many connections, try again later",
@@ -74,13 +77,13 @@ pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
         CloseReason::Ended => "[SYS/TEMP] The session was ended, connect again",
         CloseReason::Unavailable => "[SYS/TEMP] The mail server cannot be reached right now",
     };
-    line("-ERR", words)
+    line("-ERR", text)
 }
 
-pub(super) fn ok(words: &str) -> CommandOutcome {
-    CommandOutcome::Reply(line("+OK", words))
+pub(super) fn ok(text: &str) -> CommandOutcome {
+    CommandOutcome::Reply(line("+OK", text))
 }
 
-pub(super) fn err(words: &str) -> CommandOutcome {
-    CommandOutcome::Reply(line("-ERR", words))
+pub(super) fn err(text: &str) -> CommandOutcome {
+    CommandOutcome::Reply(line("-ERR", text))
 }
