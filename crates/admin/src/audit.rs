@@ -4,10 +4,10 @@
 //! never refused because its record cannot be written, which would do more harm in the middle of a migration. The whole
 //! record is then in the program's log, at level `error`.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::DirBuilder;
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -15,8 +15,11 @@ use std::time::SystemTime;
 use api::audit::{AuditPage, AuditRecord};
 use observe::{Accounts, Escaped};
 
+mod file;
 mod read;
 mod time;
+
+use file::{AuditFile, OLDER_FILES};
 
 /// The audit log. Clones share it.
 #[derive(Clone, Debug)]
@@ -53,23 +56,14 @@ pub struct Action {
 struct Inner {
     accounts: Arc<Accounts>,
     path: PathBuf,
-    max_bytes: u64,
-    open: Mutex<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    file: File,
-    bytes: u64,
-    next: u64,
+    file: Mutex<AuditFile>,
 }
 
 /// The file's name in `state_dir`; older ones end in `.1`, `.2` and so on.
 pub const FILE: &str = "audit.jsonl";
 
-/// The most bytes of one file, and how many older ones are kept. A file has room for more than a hundred thousand records.
+/// The most bytes of one file: room for more than a hundred thousand records.
 const MAX_BYTES: u64 = 32 << 20;
-const OLDER_FILES: usize = 9;
 /// The most bytes of one member of a record. Identifiers and destinations are shorter.
 const MAX_TEXT: usize = 1024;
 
@@ -88,16 +82,8 @@ impl Audit {
     fn with_size(folder: &Path, accounts: &Arc<Accounts>, max_bytes: u64) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let path = folder.join(FILE);
-        let mut file = append_to(&path)?;
-        let mut bytes = file.seek(SeekFrom::End(0))?;
-        // A line that a crash cut short stays as it is, and the next one begins on a line of its own.
-        if !read::ends_whole(&path)? {
-            file.write_all(b"\n")?;
-            bytes += 1;
-        }
-        let next = read::last_seq(&path, OLDER_FILES)? + 1;
-        let open = Mutex::new(Open { file, bytes, next });
-        Ok(Self { inner: Arc::new(Inner { accounts: Arc::clone(accounts), path, max_bytes, open }) })
+        let file = Mutex::new(AuditFile::open(path.clone(), max_bytes)?);
+        Ok(Self { inner: Arc::new(Inner { accounts: Arc::clone(accounts), path, file }) })
     }
 
     /// Returns the path of the log.
@@ -184,43 +170,9 @@ impl Action {
 
 impl Inner {
     fn append(&self, record: &AuditRecord) -> io::Result<()> {
-        // A panic under the lock leaves a line that is cut short, which readers pass over.
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let numbered = AuditRecord { seq: open.next, ..record.clone() };
-        let mut line = serde_json::to_vec(&numbered)?;
-        line.push(b'\n');
-        let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
-        if open.bytes > 0 && open.bytes.saturating_add(length) > self.max_bytes {
-            self.rotate()?;
-            (open.file, open.bytes) = (append_to(&self.path)?, 0);
-        }
-        open.file.write_all(&line)?;
-        open.file.sync_data()?;
-        open.bytes += length;
-        open.next += 1;
-        Ok(())
+        // A panic under the lock may leave an incomplete line; `AuditFile` removes it before the next record.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).append(record)
     }
-
-    /// Renames the files, so that a new one can begin; the oldest is replaced.
-    fn rotate(&self) -> io::Result<()> {
-        for number in (1..OLDER_FILES).rev() {
-            rename_if_there(&read::older(&self.path, number), &read::older(&self.path, number + 1))?;
-        }
-        std::fs::rename(&self.path, read::older(&self.path, 1))?;
-        // The renaming must survive a crash as the lines do.
-        self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    }
-}
-
-fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
-    match std::fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
 fn record(actor: &Actor, action: Action, result: &str) -> AuditRecord {

@@ -201,13 +201,13 @@ fn digits(number: &serde_json::Number) -> Option<String> {
     number.as_f64().filter(|float| float.fract() == 0.0).map(|float| format!("{float:.0}"))
 }
 
-/// Form decoding (`+` is a space), which refuses what is malformed instead of guessing.
+/// Undoes percent-encoding (RFC 3986 section 2.1), and refuses what is malformed instead of guessing. A `+` is literal: it
+/// stands for a space only in HTML forms, and accounts such as `alice+tag@example.org` have one.
 fn decode(text: &str) -> CallResult<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
             b'%' => {
                 let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
                 let high = digit(rest.next());

@@ -12,7 +12,7 @@ use axum::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use listen::{Accepted, BindError, BoundListener, ConnectionLimiter};
+use listen::{Accepted, BindError, BoundListener, ConnectionLimiter, Ipv4Ports};
 use plan::Admin;
 use tls::Stream;
 use tokio::time::{sleep, timeout};
@@ -61,8 +61,13 @@ impl Server {
     ///
     /// # Errors
     /// If an address cannot be bound.
-    pub fn bind(admin: &Admin, app_handle: Arc<dyn AppHandle>, audit: Audit) -> Result<Self, BindError> {
-        let listeners = listen::bind_all("admin", &admin.bind, BACKLOG)?;
+    pub fn bind(
+        admin: &Admin,
+        ipv4_ports: &Ipv4Ports,
+        app_handle: Arc<dyn AppHandle>,
+        audit: Audit,
+    ) -> Result<Self, BindError> {
+        let listeners = listen::bind_all("admin", &admin.bind, ipv4_ports, BACKLOG)?;
         let listeners = listeners.into_iter().map(|listener| listener.reserving(RESERVED)).collect();
         let shared = Shared::new(app_handle, Authenticator::new(&admin.token), audit);
         Ok(Self { shared, listeners })

@@ -80,10 +80,7 @@ impl Shared {
     /// Returns the key of an account's name.
     pub(crate) fn normalized(&self, identifier: &str) -> CallResult<String> {
         let check = |name: &str| {
-            Identifier::parse(name).map_err(|bad| {
-                let hint = if name.contains(' ') { " (in a query, write + as %2B)" } else { "" };
-                Failure::bad_request(format!("identifier: {bad}{hint}"))
-            })
+            Identifier::parse(name).map_err(|bad| Failure::bad_request(format!("identifier: {bad}")))
         };
         // Checked before normalization too, so that its input is bounded.
         check(identifier)?;

@@ -19,7 +19,7 @@ pub struct AuditRecord {
     pub seq: u64,
     /// The time in UTC: `2026-11-25T09:44:00.123Z`.
     pub time: String,
-    /// How the action was requested: `token` for the API, `signal` for SIGHUP.
+    /// How the action was requested: `token` for the API, `signal` for SIGHUP, `proxy` for the proxy itself.
     pub who: String,
     /// The name in the request's `From` header (RFC 9110 section 10.1.2). It is not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ pub struct AuditRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// The action: `mapping.set`, `mapping.remove`, `mapping.import`, `mapping.reload`, `cache.invalidate`,
-    /// `connections.kick`, `connections.delay`, `destination.reset`, `config.reload`.
+    /// `connections.kick`, `connections.delay`, `destination.reset`, `config.reload`, `audit.lost`.
     pub act: String,
     /// What the action applied to, as the call named it.
     #[serde(default, skip_serializing_if = "String::is_empty")]

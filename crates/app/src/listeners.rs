@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use listen::{BoundListener, ConnectionLimiter, bind};
+use listen::{BoundListener, ConnectionLimiter, Ipv4Ports, bind};
 use plan::{Listener, Name};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,10 +30,11 @@ impl Listeners {
     /// # Errors
     /// When an address cannot be bound; none stays bound then.
     pub(crate) fn bind(app: &App) -> Result<Self, StartError> {
+        let ipv4_ports = Ipv4Ports::of(&app.plan().plan);
         let mut limiters = Vec::new();
         let mut bound = Vec::new();
         for listener in &app.plan().plan.listeners {
-            bound.push((Arc::clone(listener), bind(listener)?));
+            bound.push((Arc::clone(listener), bind(listener, &ipv4_ports)?));
             limiters.push((Arc::clone(&listener.name), ConnectionLimiter::new()));
         }
         Ok(Self { tasks: TaskTracker::new(), closing: CancellationToken::new(), limiters, bound })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use control::Control;
-use listen::ConnectionLimiter;
+use listen::{ConnectionLimiter, Ipv4Ports};
 use mapping::Router;
 use plan::Name;
 use runtime::ActivePlan;
@@ -40,7 +40,7 @@ pub(crate) fn bind(app: &Arc<App>, listeners: &Listeners) -> Result<Option<(Serv
         limiters: listeners.limiters().to_vec(),
         closing: listeners.closing().clone(),
     };
-    let server = Server::bind(admin, Arc::new(handle), audit.clone())?;
+    let server = Server::bind(admin, &Ipv4Ports::of(&plan.plan), Arc::new(handle), audit.clone())?;
     Ok(Some((server, audit)))
 }
 

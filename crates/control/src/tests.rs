@@ -73,7 +73,7 @@ fn fixture() -> (Control, Registry, Router, Arc<Memory>) {
 /// A login that has been looked up and waits for its backend's yes.
 async fn looked_up(registry: &Registry, router: &Router, identifier: &str) -> (LoginTicket, Name) {
     let mut login = registry.begin(identifier, Protocol::Imap, CLIENT).unwrap();
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     let destination = router.resolve(identifier).await.destination;
     (login, destination)
 }
@@ -225,16 +225,16 @@ async fn holds_and_delays_find_the_account_in_any_spelling() {
     let hold = control.execute(order).await.unwrap().held().unwrap();
     assert_eq!(hold.accounts().len(), 1);
     let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
-    assert!(timeout(Duration::from_secs(1), login.wait_released()).await.is_err(), "held");
+    assert!(timeout(Duration::from_secs(1), login.wait_admitted()).await.is_err(), "held");
     control.execute(Order::set("alice", "new")).await.unwrap();
     hold.release().await.unwrap();
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     assert_eq!(&*router.resolve("alice").await.destination, "new");
 
     let delay = Duration::from_secs(5);
     control.execute(Order::Delay { account: "BOB".into(), delay }).await.unwrap();
     let began = Instant::now();
-    registry.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_released().await.unwrap();
+    registry.begin("bob", Protocol::Imap, CLIENT).unwrap().wait_admitted().await.unwrap();
     assert_eq!(began.elapsed(), Duration::from_secs(5));
 }
 
@@ -307,9 +307,9 @@ async fn a_dropped_hold_releases_and_an_expired_one_does_not() {
     let again = Order::hold(vec!["alice".into()], Duration::from_secs(60));
     assert!(matches!(control.execute(again.clone()).await, Err(OrderError::Hold(_))), "still held");
     let mut login = registry.begin("alice", Protocol::Imap, CLIENT).unwrap();
-    assert!(login.wait_released().await.is_err(), "a login does not pass an expired hold");
+    assert!(login.wait_admitted().await.is_err(), "a login does not pass an expired hold");
     drop(hold);
-    login.wait_released().await.unwrap();
+    login.wait_admitted().await.unwrap();
     drop((control.execute(again).await.unwrap(), other));
 }
 

@@ -51,6 +51,28 @@ pub fn claimed(credential: &Credential) -> Result<ClaimedAccount, BadCredential>
     }
 }
 
+/// Returns the authentication identity in `credential`: the name whose password or token is checked, which need not be
+/// the name of the mailbox ([`claimed`]). `None` for a token without a name, and for a message that is not valid.
+#[must_use]
+pub fn authentication_id(credential: &Credential) -> Option<Vec<u8>> {
+    let name = match credential {
+        Credential::Password { user, .. } => user.expose().to_vec(),
+        Credential::Sasl { mechanism, initial } => match mechanism.family() {
+            Family::Plain => initial.expose().split(|&byte| byte == 0).nth(1)?.to_vec(),
+            Family::Scram => {
+                let (_, bare) = gs2_header(initial.expose()).ok()?;
+                let (username, _) = split_at_comma(bare)?;
+                sasl_name(username.strip_prefix(b"n=")?).ok()?
+            }
+            Family::OAuthBearer | Family::XOAuth2 | Family::Login => match claimed(credential) {
+                Ok(ClaimedAccount::Name(name)) => name,
+                Ok(ClaimedAccount::Token(_)) | Err(_) => return None,
+            },
+        },
+    };
+    Some(name).filter(|name| !name.is_empty())
+}
+
 /// Whom the value of an HTTP `Authorization` header names: `Basic` (RFC 7617) the user, `Bearer` (RFC 6750)
 /// its token.
 ///

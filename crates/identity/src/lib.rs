@@ -7,6 +7,8 @@
 //! `IdentityRefusal`(types::outcome::IdentityRefusal) therefore holds the reason and no byte of the name.
 
 mod rules;
+mod throttle_key;
 
 pub use rules::{Identity, Rules};
+pub use throttle_key::ThrottleKey;
 pub use types::identifier::Identifier;

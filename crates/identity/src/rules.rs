@@ -83,22 +83,22 @@ impl Rules {
         if name.iter().any(u8::is_ascii_control) {
             return Err(BadIdentifier::Control.into());
         }
-        let mailbox = self.mailbox(name);
+        let (mailbox, _) = self.split_master_user(name);
         let text = str::from_utf8(mailbox).map_err(|_| BadIdentifier::NotUtf8)?;
         let text = if lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
         Ok(Identifier::parse(text.as_bytes())?)
     }
 
-    /// Returns the part of `name` before the first occurrence of any separator.
-    fn mailbox<'a>(&self, name: &'a [u8]) -> &'a [u8] {
+    /// Splits `name` at the first occurrence of any separator, into the mailbox and the master user.
+    pub(crate) fn split_master_user<'a>(&self, name: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
         for at in 0..name.len() {
             for separator in &self.separators {
                 if !separator.is_empty() && name[at..].starts_with(separator.as_bytes()) {
-                    return &name[..at];
+                    return (&name[..at], Some(&name[at + separator.len()..]));
                 }
             }
         }
-        name
+        (name, None)
     }
 }
 

@@ -6,7 +6,7 @@
 //! | module | subject |
 //! |---|---|
 //! | `bound` | listening sockets and the accept loop |
-//! | `limiter` | connections per listener and per client address |
+//! | `limiter` | connections per listener, per client address and per trusted peer |
 //! | `origin` | the client address, from the socket or from a PROXY header |
 //! | `reserve` | file descriptors kept for the management API |
 //! | [`socket`] | socket options of both legs |
@@ -17,7 +17,7 @@ mod origin;
 mod reserve;
 pub mod socket;
 
-pub use bound::{Accepted, BindError, BoundListener, bind, bind_all};
+pub use bound::{Accepted, BindError, BoundListener, Ipv4Ports, bind, bind_all};
 pub use limiter::{ConnectionLimiter, Permit};
 pub use origin::{NoOrigin, Origin, origin};
 pub use reserve::ReservedFd;

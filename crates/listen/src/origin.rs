@@ -16,6 +16,8 @@ use tokio::time::timeout;
 pub struct Origin {
     /// The client's address.
     pub client: SocketAddr,
+    /// Whether a trusted peer has reported it; otherwise it is the peer's own.
+    pub is_reported: bool,
     /// The address that the client connected to.
     pub local: SocketAddr,
     /// Bytes after the header that were read with it.
@@ -53,7 +55,18 @@ pub async fn origin(
     peer: SocketAddr,
     local: SocketAddr,
 ) -> Result<Origin, NoOrigin> {
-    let of_socket = |already_read| Origin { client: canonical(peer), local: canonical(local), already_read };
+    let of_socket = |already_read| Origin {
+        client: canonical(peer),
+        is_reported: false,
+        local: canonical(local),
+        already_read,
+    };
+    let of_header = |source, destination, already_read| Origin {
+        client: canonical(source),
+        is_reported: true,
+        local: canonical(destination),
+        already_read,
+    };
     match (listener.proxy_protocol, listener.trusts_balancer(peer.ip())) {
         (ProxyIn::Off, _) | (ProxyIn::Optional, false) => Ok(of_socket(Vec::new())),
         (ProxyIn::Required, false) => Err(NoOrigin::Untrusted),
@@ -61,7 +74,7 @@ pub async fn origin(
             (None, _) => Err(NoOrigin::Missing),
             (Some(Header::Local), already_read) => Ok(of_socket(already_read)),
             (Some(Header::Proxy { source, destination, .. }), already_read) => {
-                Ok(Origin { client: canonical(source), local: canonical(destination), already_read })
+                Ok(of_header(source, destination, already_read))
             }
         },
         (ProxyIn::Optional, true) => {
@@ -72,14 +85,15 @@ pub async fn origin(
             match read(stream).await? {
                 (None | Some(Header::Local), already_read) => Ok(of_socket(already_read)),
                 (Some(Header::Proxy { source, destination, .. }), already_read) => {
-                    Ok(Origin { client: canonical(source), local: canonical(destination), already_read })
+                    Ok(of_header(source, destination, already_read))
                 }
             }
         }
     }
 }
 
-fn canonical(address: SocketAddr) -> SocketAddr {
+/// Returns `address`, with an IPv4 address that is mapped into IPv6 as IPv4.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
@@ -127,6 +141,7 @@ mod tests {
             proxy_trusted: vec![trusted.parse().expect("network")],
             max_connections: 1,
             max_connections_per_ip: 1,
+            max_connections_per_front: 1,
             preauth_timeout: Duration::from_secs(1),
             max_auth_attempts: 1,
             trusted_fronts: Vec::new(),

@@ -40,15 +40,18 @@ impl Arrived {
         id: SessionId,
         accepted: Accepted,
     ) -> Option<Self> {
-        let Accepted { stream, peer, local, permit, .. } = accepted;
         let plan = shared.placement.current().now();
         let meter = Arc::clone(plan.meters.listener(&listener.name));
-        let slot = Slot::new(meter.enter(), permit);
+        let guard = meter.enter();
         let deadline = Instant::now() + listener.preauth_timeout;
         let arrival = shared.arrival.clone();
-        let arrived = arrival.receive(&listener, &meter, stream, peer, local, deadline).await?;
-        let stream = arrival.secure_implicit(&plan, &listener, arrived.stream, deadline).await.ok()?;
-        let runtime::Arrived { client, local, .. } = arrived;
+        let local = accepted.local;
+        let farewell = || shared.busy_farewell(&plan, &listener, local);
+        let arriving = arrival.receive(&listener, &meter, accepted, deadline, farewell);
+        let runtime::Arrived { client, local, stream, permit } = arriving.await?;
+        let slot = Slot::new(guard, permit);
+        let securing = arrival.secure_implicit(&plan, &listener, client.ip(), stream, deadline);
+        let stream = securing.await.ok()?;
         Some(Self { shared, plan, listener, id, client, local, stream, deadline, slot })
     }
 }

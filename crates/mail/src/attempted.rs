@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use credentials::attempt::{Attempt, Credential};
 use credentials::names::{self, ClaimedAccount};
-use identity::Identity;
+use identity::{Identity, ThrottleKey};
 use mail_proto::verdict::Verdict;
 use observe::metrics::{ListenerMeter, Step};
 use placement::{Reason, Refusal, Request, Subject};
@@ -54,6 +54,7 @@ impl<'c> Attempted<'c> {
         let shared = self.client.shared.clone();
         let listener = self.client.listener.clone();
         let address = self.identity.client.ip();
+        let key = self.client.plan.rules.throttle_key(&self.attempt.credential);
         // The attempt ends with this call: a delay is waited for without the credential.
         // Boxed: clippy::large_futures; a login holds the machines of both sides.
         let unplaced = match Box::pin(self.place()).await {
@@ -63,7 +64,8 @@ impl<'c> Attempted<'c> {
                     .leg(protocol, &login.placed.destination)
                     .login(mechanism.name(), LoginResult::Accepted);
                 count_steps(meters.listener(&listener.name), &login, began.elapsed());
-                shared.recorder.accepted(login.placed.ticket.account().map(|account| &**account));
+                let account = login.placed.ticket.account().map(|account| &**account);
+                shared.recorder.accepted(key_or_account(key, account).as_ref());
                 return Ok(login);
             }
             Err(unplaced) => unplaced,
@@ -73,8 +75,9 @@ impl<'c> Attempted<'c> {
         plan.meters
             .leg(protocol, destination.as_deref().unwrap_or_default())
             .login(mechanism.name(), error.result());
-        if matches!(error, LoginError::Failed(Verdict::Refused(_), _)) {
-            let delay = shared.recorder.refused(&listener, address, account.as_deref());
+        if error.is_refusal() {
+            let delay =
+                shared.recorder.refused(&listener, address, key_or_account(key, account.as_deref()).as_ref());
             // Nothing is read from the client meanwhile. Hanging up and connecting again would save it no time, since
             // the slot of this connection is taken until then.
             if !delay.is_zero() {
@@ -150,6 +153,14 @@ impl<'c> Attempted<'c> {
             Some(identifier) => Identity::Known(identifier),
             None => Identity::Opaque,
         }
+    }
+}
+
+/// Returns the name under which the login is counted: that of its credential, or the account of a token.
+fn key_or_account(key: Option<ThrottleKey>, account: Option<&str>) -> Option<ThrottleKey> {
+    match key {
+        Some(key) => Some(key),
+        None => account.map(ThrottleKey::of_account),
     }
 }
 

@@ -116,7 +116,8 @@ impl Client {
     async fn start_tls(&mut self) -> Result<(), Broken> {
         let connection = self.connection.take().ok_or(Broken::Closed)?;
         let arrival = &self.shared.arrival;
-        let stream = arrival.handshake(&self.plan, &self.listener, connection.stream).await?;
+        let stream =
+            arrival.handshake(&self.plan, &self.listener, self.address.ip(), connection.stream).await?;
         self.tls = stream.tls_info();
         let mut connection = Connection::new(stream, MAX_INBOX);
         connection.write(&self.dialogue.secured()).await?;

@@ -9,8 +9,10 @@ use types::outcome::LoginResult;
 pub(crate) enum LoginError {
     /// The client gets a verdict and stays at our prompt.
     Failed(Verdict, LoginResult),
-    /// The client is gone.
-    ClientGone(Broken),
+    /// The client closed the connection in the middle of the exchange.
+    ClientGone(Broken, LoginResult),
+    /// The client did not answer a challenge in time.
+    ClientTimedOut(LoginResult),
 }
 
 // === impl LoginError ===
@@ -24,8 +26,17 @@ impl LoginError {
     /// Returns the `result` in the metrics.
     pub(crate) const fn result(&self) -> LoginResult {
         match self {
-            Self::Failed(_, result) => *result,
-            Self::ClientGone(_) => LoginResult::ClientGone,
+            Self::Failed(_, result) | Self::ClientGone(_, result) | Self::ClientTimedOut(result) => *result,
+        }
+    }
+
+    /// Returns whether the credential was refused, so that the login counts as a guess.
+    pub(crate) const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Failed(verdict, _) => matches!(verdict, Verdict::Refused(_)),
+            Self::ClientGone(_, result) | Self::ClientTimedOut(result) => {
+                matches!(result, LoginResult::Rejected)
+            }
         }
     }
 }

@@ -41,12 +41,12 @@ impl Arrived {
             TlsMode::StartTls => Channel::Upgradable,
             TlsMode::Plain => Channel::Plain,
         };
-        let opening = DialogueContext {
+        let context = DialogueContext {
             offer: shared.offers.get(&plan, listener.protocol, local),
             channel,
             peer_is_trusted: listener.is_trusted_proxy(client.ip()),
         };
-        let dialogue = protocols::dialogue(listener.protocol, opening)?;
+        let dialogue = protocols::dialogue(listener.protocol, context)?;
         let tls = stream.tls_info();
         let connection = Some(Connection::new(stream, MAX_INBOX));
         let client = Client { shared, plan, listener, id, address: client, local, tls, dialogue, connection };
@@ -61,7 +61,7 @@ impl Greeted {
     /// its end.
     pub(crate) async fn log_in(mut self, draining: impl Future<Output = ()> + Send) -> Option<Placed> {
         // Boxed: clippy::large_futures; a login holds the machines of both sides.
-        let login = timeout_at(self.deadline, Box::pin(until_login(&mut self.client)));
+        let login = timeout_at(self.deadline, Box::pin(until_login(&mut self.client, &mut self.slot)));
         let result = tokio::select! {
             result = login => result,
             () = draining => {
@@ -115,7 +115,7 @@ impl Greeted {
 }
 
 /// Greets the client and serves it until a login succeeds. Returns `None` when the dialogue has ended.
-async fn until_login(client: &mut Client) -> Result<Option<Login>, Broken> {
+async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Option<Login>, Broken> {
     let greeting = client.dialogue.greet();
     client.send(&greeting).await?;
     let mut failures = 0;
@@ -124,9 +124,24 @@ async fn until_login(client: &mut Client) -> Result<Option<Login>, Broken> {
             Some(ClientEvent::Attempt(attempt)) => attempt,
             Some(ClientEvent::Response(_) | ClientEvent::Cancelled) | None => return Ok(None),
         };
+        if let Some(front) = &attempt.client_info.forwarded {
+            let counted = slot.count_for_client(front.client.ip(), client.listener.max_connections_per_ip);
+            if let Err(refusal) = counted {
+                let meter = client.plan.meters.listener(&client.listener.name);
+                runtime::log_refusal(&client.listener, meter, front.client, refusal);
+                let words = client.dialogue.farewell(CloseReason::TooBusy);
+                client.send(&words).await?;
+                return Ok(None);
+            }
+        }
         let verdict = match Box::pin(Attempted::new(client, attempt).log_in()).await {
             Ok(login) => return Ok(Some(login)),
-            Err(LoginError::ClientGone(broken)) => return Err(broken),
+            Err(LoginError::ClientGone(broken, _)) => return Err(broken),
+            Err(LoginError::ClientTimedOut(_)) => {
+                let words = client.dialogue.farewell(CloseReason::TimedOut);
+                client.send(&words).await?;
+                return Ok(None);
+            }
             Err(LoginError::Failed(verdict, _)) => verdict,
         };
         if matches!(verdict, Verdict::Refused(_)) {

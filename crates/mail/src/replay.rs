@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use connection::{Broken, Next};
 use credentials::attempt::Attempt;
+use credentials::mechanism::Family;
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, ClientEvent, Step};
 use mail_proto::verdict::{Reply, Verdict};
 use placement::{Candidate, Dial};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use types::fault::Fault;
 use types::outcome::LoginResult;
 use upstream::ClientIdentity;
@@ -38,7 +39,13 @@ enum ReplayOutcome {
     Verdict(Verdict),
     Fault(Fault),
     ClientGone(Broken),
+    /// The client did not answer the challenges within [`CLIENT_TIME`].
+    ClientTimedOut,
 }
+
+/// How long a client may take to answer the challenges of one login, in total. Mail programs answer at once. Meanwhile
+/// the login occupies one of the places of its account and client network, and a connection to the backend.
+const CLIENT_TIME: Duration = Duration::from_secs(10);
 
 // === impl LoginDial ===
 
@@ -83,11 +90,18 @@ impl Dial for LoginDial<'_> {
             ReplayOutcome::Verdict(verdict @ Verdict::Cancelled) => {
                 Err(LoginError::Failed(verdict, LoginResult::Cancelled))
             }
+            ReplayOutcome::Verdict(verdict @ Verdict::MechanismUnavailable) => {
+                self.count_fault(candidate, Fault::NoMechanism);
+                Err(LoginError::Failed(verdict, LoginResult::Unavailable))
+            }
             ReplayOutcome::Verdict(verdict @ (Verdict::Accepted(_) | Verdict::Unavailable)) => {
                 Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
             ReplayOutcome::Fault(fault) => Err(self.unavailable(candidate, fault)),
-            ReplayOutcome::ClientGone(broken) => Err(LoginError::ClientGone(broken)),
+            ReplayOutcome::ClientGone(broken) => {
+                Err(LoginError::ClientGone(broken, self.abandoned(candidate)))
+            }
+            ReplayOutcome::ClientTimedOut => Err(LoginError::ClientTimedOut(self.abandoned(candidate))),
         }
     }
 
@@ -103,8 +117,12 @@ impl LoginDial<'_> {
         let mut written = match leg.replay.authenticate(self.attempt) {
             Step::Write(bytes) => leg.connection.write(bytes.expose()).await,
             Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Fault(fault),
+            Step::Event(BackendEvent::MechanismUnavailable) => {
+                return ReplayOutcome::Verdict(Verdict::MechanismUnavailable);
+            }
             _ => return ReplayOutcome::Fault(Fault::Protocol),
         };
+        let mut client_time = CLIENT_TIME;
         loop {
             if written.is_err() {
                 return ReplayOutcome::Fault(Fault::Closed);
@@ -123,19 +141,43 @@ impl LoginDial<'_> {
                 }
                 BackendEvent::NotNow(reply) => return ReplayOutcome::Verdict(Verdict::NotNow(reply)),
                 BackendEvent::Broken(fault) => return ReplayOutcome::Fault(fault),
-                BackendEvent::Ready { .. } => return ReplayOutcome::Fault(Fault::Protocol),
+                BackendEvent::Ready { .. } | BackendEvent::MechanismUnavailable => {
+                    return ReplayOutcome::Fault(Fault::Protocol);
+                }
             };
             let passed_on = Instant::now();
-            let response = match self.challenge_client(&challenge).await {
-                Ok(Some(ClientEvent::Response(response))) => response,
-                Ok(Some(ClientEvent::Cancelled)) => return ReplayOutcome::Verdict(Verdict::Cancelled),
-                Ok(Some(ClientEvent::Attempt(_)) | None) => {
+            let response = match timeout(client_time, self.challenge_client(&challenge)).await {
+                Ok(Ok(Some(ClientEvent::Response(response)))) => response,
+                Ok(Ok(Some(ClientEvent::Cancelled))) => {
+                    let verdict = self.cancel(leg, deadline + passed_on.elapsed()).await;
+                    return ReplayOutcome::Verdict(verdict);
+                }
+                Ok(Ok(Some(ClientEvent::Attempt(_)) | None)) => {
                     return ReplayOutcome::ClientGone(Broken::Closed);
                 }
-                Err(broken) => return ReplayOutcome::ClientGone(broken),
+                Ok(Err(broken)) => return ReplayOutcome::ClientGone(broken),
+                Err(_) => return ReplayOutcome::ClientTimedOut,
             };
-            deadline += passed_on.elapsed();
+            let client_took = passed_on.elapsed();
+            deadline += client_took;
+            client_time = client_time.saturating_sub(client_took);
             written = leg.connection.write(leg.replay.respond(response).expose()).await;
+        }
+    }
+
+    /// Ends an exchange that the client has cancelled. A challenge to a token means that the backend has rejected it, so
+    /// the client receives the backend's refusal, and the login counts as failed. Other exchanges end without a verdict.
+    async fn cancel(&self, leg: &mut Leg, deadline: Instant) -> Verdict {
+        if !self.attempt.mechanism().is_token() {
+            return Verdict::Cancelled;
+        }
+        let line = leg.replay.cancel();
+        if leg.connection.write(line.expose()).await.is_err() {
+            return Verdict::Refused(None);
+        }
+        match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
+            Ok(Ok(Next::Event(BackendEvent::Refused(reply)))) => Verdict::Refused(Some(reply)),
+            _ => Verdict::Refused(None),
         }
     }
 
@@ -152,10 +194,25 @@ impl LoginDial<'_> {
         LoginError::Failed(Verdict::Refused(reply), LoginResult::Rejected)
     }
 
+    /// Returns the result of a login that the client did not finish. A challenge to a token means that the backend has
+    /// rejected it (RFC 7628 section 3.2.3), so such a login is a failed one, which the client must not be able to hide.
+    fn abandoned(&self, candidate: &Candidate) -> LoginResult {
+        if !self.attempt.mechanism().is_token() {
+            return LoginResult::ClientGone;
+        }
+        let account = candidate.account.as_deref().unwrap_or_default();
+        self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
+        LoginResult::Rejected
+    }
+
     fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {
+        self.count_fault(candidate, fault);
+        LoginError::unavailable(LoginResult::Unavailable)
+    }
+
+    fn count_fault(&self, candidate: &Candidate, fault: Fault) {
         let destination = &candidate.destination;
         candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault);
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
-        LoginError::unavailable(LoginResult::Unavailable)
     }
 }

@@ -4,9 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use listen::Accepted;
-use mail_proto::passthrough;
-use mail_proto::step::{Channel, DialogueContext};
-use mail_proto::verdict::CloseReason;
 use placement::Placement;
 use plan::Listener;
 use runtime::{ActivePlan, Arrival, LoginRecorder};
@@ -16,7 +13,6 @@ use types::session_id::SessionId;
 use crate::arrived::Arrived;
 use crate::bridged::Bridged;
 use crate::offers::Offers;
-use crate::protocols;
 use crate::shared::Shared;
 
 /// Serves the text protocols. Clones share everything.
@@ -54,14 +50,7 @@ impl Service {
 
     /// Refuses a connection for lack of room.
     pub fn turn_away(&self, plan: &Arc<ActivePlan>, listener: &Listener, accepted: &Accepted) {
-        runtime::turn_away(plan, listener, accepted, || {
-            let offer = self.0.offers.get(plan, listener.protocol, accepted.local);
-            let context = DialogueContext { offer, channel: Channel::Plain, peer_is_trusted: false };
-            match protocols::dialogue(listener.protocol, context) {
-                Some(mut dialogue) => dialogue.farewell(CloseReason::TooBusy),
-                None => passthrough::farewell(CloseReason::TooBusy).to_vec(),
-            }
-        });
+        runtime::turn_away(plan, listener, accepted, || self.0.busy_farewell(plan, listener, accepted.local));
     }
 
     /// From accept to a session that may be bridged. Returns `None` when the connection has come to its end.

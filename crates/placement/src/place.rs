@@ -99,7 +99,7 @@ impl Placement {
         for _ in 0..MAX_ROUNDS {
             *progress = Progress::default();
             let began = Instant::now();
-            ticket.wait_released().await.map_err(Reason::Held)?;
+            ticket.wait_admitted().await.map_err(Reason::Held)?;
             progress.timings.hold = began.elapsed();
 
             let began = Instant::now();

@@ -27,6 +27,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// Connections at once of one address (/64 for IPv6); 0 = no limit.
     pub max_connections_per_ip: usize,
+    /// Connections at once of one trusted peer that has not reported the client yet; 0 = no limit.
+    pub max_connections_per_front: usize,
     /// From accept to authenticated.
     pub preauth_timeout: Duration,
     /// Failures after which the connection is closed.
@@ -72,6 +74,12 @@ impl Listener {
     #[must_use]
     pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         self.trusted_fronts.iter().any(|network| network.contains(peer))
+    }
+
+    /// Returns whether `peer` may report the client of a connection, by a PROXY header or in the protocol.
+    #[must_use]
+    pub fn trusts_peer(&self, peer: IpAddr) -> bool {
+        (self.proxy_protocol != ProxyIn::Off && self.trusts_balancer(peer)) || self.is_trusted_proxy(peer)
     }
 
     /// Returns the client that a failed login slows down. A trusted proxy that does not report its client is not

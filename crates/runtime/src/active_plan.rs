@@ -27,10 +27,8 @@ pub struct ActivePlan {
     pub resolver: Option<Resolver>,
     /// The counters of this plan's listeners and destinations.
     pub meters: Arc<Meters>,
-    /// TLS towards clients of the text protocols.
-    mail_acceptor: Acceptor,
-    /// TLS towards clients of HTTP.
-    http_acceptor: Acceptor,
+    /// TLS towards clients, by [`Protocol::index`].
+    acceptors: Vec<Acceptor>,
 }
 
 /// The TLS state that outlives plans.
@@ -58,9 +56,6 @@ pub enum ActivePlanError {
 
 static NEXT_SERIAL: AtomicU64 = AtomicU64::new(1);
 
-/// The protocols that HTTP listeners negotiate (RFC 7301).
-const HTTP_ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
-
 // === impl ActivePlan ===
 
 impl ActivePlan {
@@ -75,11 +70,11 @@ impl ActivePlan {
         material: &TlsMaterial,
         previous: Option<&Self>,
     ) -> Result<Self, ActivePlanError> {
-        let acceptor = |alpn| {
-            Acceptor::new(&plan.tls, certificates, &material.tickets, alpn).map_err(ActivePlanError::Tls)
-        };
-        let mail_acceptor = acceptor(&[])?;
-        let http_acceptor = acceptor(HTTP_ALPN)?;
+        let mut acceptors = Vec::with_capacity(Protocol::ALL.len());
+        for protocol in Protocol::ALL {
+            let acceptor = Acceptor::new(&plan.tls, certificates, &material.tickets, alpn(protocol));
+            acceptors.push(acceptor.map_err(ActivePlanError::Tls)?);
+        }
         let backends = Backends::new(&plan, &material.roots, previous.map(|previous| &previous.backends))
             .map_err(|(name, error)| ActivePlanError::Destination(name, error))?;
         let rules = Rules::from(&*plan);
@@ -87,16 +82,13 @@ impl ActivePlan {
             Resolver::new(&plan, &backends, &rules, &material.roots).map_err(ActivePlanError::Resolver)?;
         let meters = Arc::new(meters(&plan, previous.map(|previous| &*previous.meters)));
         let serial = NEXT_SERIAL.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { serial, plan, backends, rules, resolver, meters, mail_acceptor, http_acceptor })
+        Ok(Self { serial, plan, backends, rules, resolver, meters, acceptors })
     }
 
     /// Returns the TLS settings for clients of `listener`.
     #[must_use]
     pub fn acceptor(&self, listener: &Listener) -> &Acceptor {
-        match listener.protocol {
-            Protocol::Http => &self.http_acceptor,
-            _ => &self.mail_acceptor,
-        }
+        &self.acceptors[listener.protocol.index()]
     }
 
     /// Returns our name in greetings: the configured one, else `local`, the address that the client connected to, as
@@ -116,6 +108,21 @@ impl ActivePlan {
 impl fmt::Debug for ActivePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ActivePlan").field("plan", &self.plan.path).finish_non_exhaustive()
+    }
+}
+
+/// Returns the names by which clients may ask for `protocol` (RFC 7301), in order of preference. A client that asks for
+/// others is refused: it means to talk to another service, and its credentials or cookies are not for this one (the ALPACA
+/// attack). The IANA registry has no name for SMTP and LMTP; these are the ones that Exim and Dovecot use.
+const fn alpn(protocol: Protocol) -> &'static [&'static [u8]] {
+    match protocol {
+        Protocol::Imap => &[b"imap"],
+        Protocol::Pop3 => &[b"pop3"],
+        Protocol::ManageSieve => &[b"managesieve"],
+        Protocol::Submission => &[b"submission", b"smtp", b"esmtp"],
+        Protocol::Smtp => &[b"smtp", b"esmtp"],
+        Protocol::Lmtp => &[b"lmtp"],
+        Protocol::Http => &[b"h2", b"http/1.1"],
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `active_plan` | [`ActivePlan`]: a plan and everything that is built from it |
 //! | `current` | [`Current`]: the plan in force, and how it is replaced |
 //! | `arrival` | [`Arrival`]: from an accepted socket to the client's stream: PROXY header, TLS |
+//! | `handshakes` | how TLS handshakes share the processors |
 //! | `recorder` | [`LoginRecorder`]: what follows from an accepted or refused credential |
 //! | `ledger` | [`Ledger`]: a session's counters and its line in the log |
 //! | `bridged` | [`BridgedSession`]: bytes both ways, and how the connections are closed |
@@ -17,11 +18,12 @@ mod active_plan;
 mod arrival;
 mod bridged;
 mod current;
+mod handshakes;
 mod ledger;
 mod recorder;
 
 pub use active_plan::{ActivePlan, ActivePlanError, TlsMaterial};
-pub use arrival::{Arrival, Arrived, NoTls, span, turn_away};
+pub use arrival::{Arrival, Arrived, NoTls, log_refusal, span, turn_away};
 pub use bridged::{BridgedSession, Closing};
 pub use current::{Current, CurrentPlan, Held};
 pub use ledger::{Boundary, Ledger, NoBoundary};

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use identity::ThrottleKey;
 use observe::{Accounts, LoginFailure};
 use plan::Listener;
 use sessions::LoginThrottle;
@@ -58,12 +59,12 @@ impl LoginRecorder {
 
     /// Counts a refused credential, and returns how long its answer must be delayed.
     #[must_use = "the delay slows down guessing"]
-    pub fn refused(&self, listener: &Listener, client: IpAddr, account: Option<&str>) -> Duration {
-        self.throttle.failed(listener.suspect(client), account)
+    pub fn refused(&self, listener: &Listener, client: IpAddr, key: Option<&ThrottleKey>) -> Duration {
+        self.throttle.failed(listener.suspect(client), key.map(ThrottleKey::as_str))
     }
 
-    /// Forgets the failures of an account that has logged in.
-    pub fn accepted(&self, account: Option<&str>) {
-        self.throttle.succeeded(account);
+    /// Takes one failure back from a name that has logged in.
+    pub fn accepted(&self, key: Option<&ThrottleKey>) {
+        self.throttle.succeeded(key.map(ThrottleKey::as_str));
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::hold_stats::HoldStats;
+use crate::places::Places;
 use crate::session::{EndReason, SessionEntry};
 
 /// The entry of one account. It exists while something of the account is in use ([`Account::is_idle`]).
@@ -19,6 +20,8 @@ pub(crate) struct Account {
     pub(crate) generation: u64,
     /// Logins under way: tickets that are neither confirmed nor dropped.
     pub(crate) logins: usize,
+    /// The places of those of them that are limited.
+    pub(crate) places: Places,
     /// Sessions.
     pub(crate) sessions: Vec<SessionEntry>,
     /// The hold that makes logins wait, if there is one.
@@ -56,7 +59,15 @@ pub(crate) enum Admission {
 
 impl Account {
     pub(crate) fn new(generation: u64) -> Self {
-        Self { generation, logins: 0, sessions: Vec::new(), held: None, delayed_until: None, changed: None }
+        Self {
+            generation,
+            logins: 0,
+            places: Places::default(),
+            sessions: Vec::new(),
+            held: None,
+            delayed_until: None,
+            changed: None,
+        }
     }
 
     /// Returns what a login has to wait for at `now` before its lookup.

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use crate::filter::SessionFilter;
 use crate::hold::{Hold, HoldError};
-use crate::registry::{Drain, Limits, Registry};
+use crate::limits::Limits;
+use crate::registry::{Drain, Registry};
 use crate::session::{EndReason, SessionInfo};
 
 /// The right to change the registry. There is one for each registry, and no way to clone it; everything that can be

@@ -13,6 +13,8 @@
 //! | `control` | [`RegistryControl`]: kick, hold, delay, drain; owned by crate `control` |
 //! | `filter` | [`SessionFilter`]: selects sessions |
 //! | `account` | the state of one account, and the rules that hold under its lock |
+//! | `limits` | [`Limits`] of an account; [`Busy`] |
+//! | `places` | places for logins in flight, for each account and client network |
 //! | `ticket` | [`LoginTicket`] and [`SessionTicket`]: a login under way, a session |
 //! | `hold` | [`Hold`]: no login of a group completes |
 //! | `hold_stats` | [`HoldStats`]: the logins that waited for a hold |
@@ -22,9 +24,9 @@
 //! The states of a login:
 //!
 //! ```text
-//! begin ──▶ wait_released ──▶ (route, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
-//!               ▲                                           │
-//!               └────────────── Outdated: looked up again ◀─┘
+//! begin ──▶ wait_admitted ──▶ (look up, dial, replay) ──▶ confirm ──▶ SessionTicket ──▶ ended
+//!               ▲                                            │
+//!               └─────────────── Outdated: looked up again ◀─┘
 //! ```
 
 mod account;
@@ -32,6 +34,8 @@ mod control;
 mod filter;
 mod hold;
 mod hold_stats;
+mod limits;
+mod places;
 mod registry;
 mod session;
 mod throttle;
@@ -41,7 +45,8 @@ pub use control::{Kicked, MAX_DELAY, RegistryControl};
 pub use filter::SessionFilter;
 pub use hold::{Hold, HoldError};
 pub use hold_stats::HoldStats;
-pub use registry::{Busy, Counts, Limits, Registry};
+pub use limits::{Busy, Limits};
+pub use registry::{Counts, Registry};
 pub use session::{EndReason, Ending, SessionInfo, Traffic};
 pub use throttle::LoginThrottle;
 pub use ticket::{HeldTooLong, LoginTicket, SessionTicket, Unconfirmed};

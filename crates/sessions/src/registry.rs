@@ -11,37 +11,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::Instant;
 use types::protocol::Protocol;
 
 use crate::account::Account;
+use crate::limits::Limits;
 use crate::session::{EndReason, Ending, SessionEntry, SessionInfo};
 
 /// The live state of all accounts. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Registry {
     pub(crate) inner: Arc<Inner>,
-}
-
-/// Bounds per account (`[limits]`); 0 = no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Logins under way of one account (`logins_in_flight_per_account`).
-    pub logins_in_flight: usize,
-    /// Sessions of one account (`connections_per_account`).
-    pub connections: usize,
-}
-
-/// An account has reached one of its limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Busy {
-    /// `logins_in_flight_per_account` is reached.
-    #[error("the account has as many logins under way as limits.logins_in_flight_per_account allows")]
-    Logins,
-    /// `connections_per_account` is reached.
-    #[error("the account has as many sessions as limits.connections_per_account allows")]
-    Connections,
 }
 
 /// How many entries the registry has.
@@ -207,14 +187,17 @@ impl Registry {
         self.inner.next_hold.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns whether the account may have another login under way.
-    pub(crate) fn has_room_for_login(&self, logins: usize, protocol: Protocol) -> bool {
-        !is_bounded(protocol) || !is_reached(&self.inner.logins_in_flight, logins)
+    /// Returns how many logins of an account and client network may be in flight; `None` if there is no limit.
+    pub(crate) fn login_limit(&self, protocol: Protocol) -> Option<usize> {
+        limit(&self.inner.logins_in_flight).filter(|_| is_bounded(protocol))
     }
 
     /// Returns whether the account may have another session.
     pub(crate) fn has_room_for_session(&self, sessions: usize, protocol: Protocol) -> bool {
-        !is_bounded(protocol) || !is_reached(&self.inner.connections, sessions)
+        match limit(&self.inner.connections) {
+            Some(limit) if is_bounded(protocol) => sessions < limit,
+            _ => true,
+        }
     }
 }
 
@@ -233,10 +216,11 @@ fn is_bounded(protocol: Protocol) -> bool {
     protocol != Protocol::Http
 }
 
-fn is_reached(limit: &AtomicUsize, count: usize) -> bool {
+/// Returns the value of a limit; `None` for 0, which is no limit.
+fn limit(limit: &AtomicUsize) -> Option<usize> {
     match limit.load(Ordering::Relaxed) {
-        0 => false,
-        limit => count >= limit,
+        0 => None,
+        limit => Some(limit),
     }
 }
 

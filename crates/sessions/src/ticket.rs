@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use types::protocol::Protocol;
 
 use crate::account::{Admission, Held};
-use crate::registry::{Busy, Registry, Shard};
+use crate::limits::Busy;
+use crate::registry::{Registry, Shard};
 use crate::session::{EndReason, EndSignal, SessionEntry, SessionInfo, Traffic};
 
 /// A login under way.
@@ -25,6 +27,10 @@ pub struct LoginTicket {
     client: IpAddr,
     /// The account's generation when the lookup could begin; see `Account::generation`.
     generation: u64,
+    /// Where the login takes its place; `None` if the places are not limited.
+    queue: Option<Arc<Semaphore>>,
+    /// The place of a login in flight. A login that waits for a hold or a delay has none.
+    place: Option<OwnedSemaphorePermit>,
     /// Whether this ticket is still counted as a login.
     is_counted: bool,
 }
@@ -61,35 +67,32 @@ pub enum Unconfirmed {
 // === impl Registry ===
 
 impl Registry {
-    /// Begins a login of the account `identifier` (normalised). The ticket counts as a login under way until
-    /// it is confirmed or dropped.
+    /// Begins a login of the account `identifier` (normalised). The ticket counts as a login under way until it is
+    /// confirmed or dropped; it takes a place among those in flight in [`LoginTicket::wait_admitted`].
     ///
     /// # Errors
-    /// [`Busy`] when the account has as many logins under way, or sessions, as it may have.
+    /// [`Busy`] when the account has as many sessions as it may have, or too many logins from the client's network wait.
     pub fn begin(&self, identifier: &str, protocol: Protocol, client: IpAddr) -> Result<LoginTicket, Busy> {
         let mut shard = self.shard_of(identifier);
-        let entry = shard.accounts.get_key_value(identifier);
-        let mut logins = 0;
-        let mut sessions = 0;
-        if let Some((_, account)) = entry {
-            logins = account.logins;
-            sessions = account.sessions.len();
-        }
-        if !self.has_room_for_login(logins, protocol) {
-            return Err(Busy::Logins);
-        }
-        if !self.has_room_for_session(sessions, protocol) {
-            return Err(Busy::Connections);
-        }
-        let name = match entry {
+        let name = match shard.accounts.get_key_value(identifier) {
+            Some((_, account)) if !self.has_room_for_session(account.sessions.len(), protocol) => {
+                return Err(Busy::Connections);
+            }
             Some((name, _)) => Arc::clone(name),
             None => Arc::from(identifier),
         };
         let account = self.entry(&mut shard, &name);
+        let queue = match self.login_limit(protocol) {
+            Some(limit) => Some(account.places.enter(client, limit)?),
+            None => None,
+        };
         account.logins += 1;
         let generation = account.generation;
         drop(shard);
-        Ok(LoginTicket::new(self.clone(), Some(name), protocol, client, generation))
+        let mut ticket = LoginTicket::new(self.clone(), Some(name), protocol, client);
+        ticket.generation = generation;
+        ticket.queue = queue;
+        Ok(ticket)
     }
 
     /// Begins a login, or a passed-through connection, whose account is not known. It is listed and counted, but no
@@ -99,7 +102,7 @@ impl Registry {
         let mut shard = self.shard_for(None, client);
         shard.anonymous_logins += 1;
         drop(shard);
-        LoginTicket::new(self.clone(), None, protocol, client, 0)
+        LoginTicket::new(self.clone(), None, protocol, client)
     }
 }
 
@@ -111,9 +114,17 @@ impl LoginTicket {
         account: Option<Arc<str>>,
         protocol: Protocol,
         client: IpAddr,
-        generation: u64,
     ) -> Self {
-        Self { registry, account, protocol, client, generation, is_counted: true }
+        Self {
+            registry,
+            account,
+            protocol,
+            client,
+            generation: 0,
+            queue: None,
+            place: None,
+            is_counted: true,
+        }
     }
 
     /// Returns the account, where it is known.
@@ -122,34 +133,47 @@ impl LoginTicket {
         self.account.as_ref()
     }
 
-    /// Waits while the account is held or delayed. Call it before every lookup, also before a repeated one: it records
-    /// the account's generation.
+    /// Waits while the account is held or delayed, and then for a place among the logins in flight. Call it before every
+    /// lookup, also before a repeated one: it records the account's generation.
     ///
     /// # Errors
     /// [`HeldTooLong`] when the hold's time is over and it is not released: its owner may still be copying mail, so the
     /// login cannot go on.
-    pub async fn wait_released(&mut self) -> Result<(), HeldTooLong> {
+    pub async fn wait_admitted(&mut self) -> Result<(), HeldTooLong> {
         let Some(identifier) = self.account.clone() else {
             return Ok(());
         };
-        if let Admission::Ready(generation) = self.admission(&identifier) {
-            self.generation = generation;
-            return Ok(());
+        loop {
+            self.generation = match self.admission(&identifier) {
+                Admission::Ready(generation) => generation,
+                Admission::Held(_) | Admission::Delayed(_) => {
+                    // A login that waits is not in flight.
+                    self.place = None;
+                    self.wait_released(&identifier).await?
+                }
+            };
+            if self.take_free_place() {
+                return Ok(());
+            }
+            self.wait_for_place().await;
+            // The account may have been held meanwhile, so it is checked again.
         }
+    }
+
+    /// Waits while the account is held or delayed; returns the generation in which it is neither.
+    async fn wait_released(&self, identifier: &Arc<str>) -> Result<u64, HeldTooLong> {
         let began = Instant::now();
         let mut waited_for: Option<Held> = None;
         loop {
-            let changed =
-                self.registry.entry(&mut self.registry.shard_of(&identifier), &identifier).changed();
+            let changed = self.registry.entry(&mut self.registry.shard_of(identifier), identifier).changed();
             // Created before the check, so that a release between check and wait is not missed.
             let woken = changed.notified();
-            match self.admission(&identifier) {
+            match self.admission(identifier) {
                 Admission::Ready(generation) => {
-                    self.generation = generation;
                     if let Some(held) = waited_for {
                         held.stats.record(began.elapsed());
                     }
-                    return Ok(());
+                    return Ok(generation);
                 }
                 Admission::Held(held) => {
                     let until = held.until;
@@ -164,8 +188,23 @@ impl LoginTicket {
         }
     }
 
+    /// Takes a place without waiting. Returns whether the login has one, or needs none.
+    fn take_free_place(&mut self) -> bool {
+        if let (Some(queue), None) = (&self.queue, &self.place) {
+            self.place = Arc::clone(queue).try_acquire_owned().ok();
+        }
+        self.queue.is_none() || self.place.is_some()
+    }
+
+    async fn wait_for_place(&mut self) {
+        if let Some(queue) = self.queue.clone() {
+            // The semaphore is never closed, so this cannot fail.
+            self.place = queue.acquire_owned().await.ok();
+        }
+    }
+
     /// Makes the login a session, under the account's lock: only while the account is not held and nothing has changed
-    /// since [`LoginTicket::wait_released`]. Call it after the backend has accepted the login and before the client is
+    /// since [`LoginTicket::wait_admitted`]. Call it after the backend has accepted the login and before the client is
     /// told so.
     ///
     /// # Errors
@@ -234,7 +273,13 @@ impl LoginTicket {
             return;
         }
         match &self.account {
-            Some(identifier) => self.registry.entry(shard, identifier).logins -= 1,
+            Some(identifier) => {
+                let account = self.registry.entry(shard, identifier);
+                account.logins -= 1;
+                if self.queue.is_some() {
+                    account.places.leave(self.client);
+                }
+            }
             None => shard.anonymous_logins -= 1,
         }
     }

@@ -32,6 +32,11 @@ impl<S> Prefixed<S> {
         Self { inner, prefix }
     }
 
+    /// Returns whether a part of the prefix was not read yet.
+    pub(crate) fn has_prefix(&self) -> bool {
+        self.prefix.is_some()
+    }
+
     /// Returns the stream. Never read from it: that would skip the rest of the prefix.
     pub(crate) fn get_ref(&self) -> &S {
         &self.inner

@@ -51,6 +51,17 @@ impl Stream {
         Self(Inner::Plain(Prefixed::new(tcp, prefix)))
     }
 
+    /// Waits until there is a byte to read, or the connection has ended.
+    ///
+    /// # Errors
+    /// The socket's error.
+    pub async fn readable(&self) -> io::Result<()> {
+        match &self.0 {
+            Inner::Plain(plain) if plain.has_prefix() => Ok(()),
+            _ => self.tcp().readable().await,
+        }
+    }
+
     /// Performs the server's side of a TLS handshake. The caller limits the time.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub enum ConnectionRefusal {
     MaxConnections,
     /// The listener's `max_connections_per_ip` is reached.
     MaxConnectionsPerIp,
+    /// The listener's `max_connections_per_front` is reached.
+    MaxConnectionsPerFront,
     /// The proxy is draining.
     Draining,
     /// The PROXY header is missing, malformed, or from a peer that may not send one.
@@ -125,9 +127,10 @@ pub enum ReloadResult {
 
 impl ConnectionRefusal {
     /// Every value.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::MaxConnections,
         Self::MaxConnectionsPerIp,
+        Self::MaxConnectionsPerFront,
         Self::Draining,
         Self::ProxyHeader,
         Self::Tls,
@@ -142,6 +145,7 @@ impl ConnectionRefusal {
         match self {
             Self::MaxConnections => "max_connections",
             Self::MaxConnectionsPerIp => "max_connections_per_ip",
+            Self::MaxConnectionsPerFront => "max_connections_per_front",
             Self::Draining => "draining",
             Self::ProxyHeader => "proxy_header",
             Self::Tls => "tls",

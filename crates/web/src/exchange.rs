@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http_proto::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded};
+use identity::ThrottleKey;
 use plan::{Name, TlsMode};
 use sessions::SessionTicket;
 use types::fault::Fault;
@@ -231,7 +232,18 @@ impl Exchange<'_> {
             .leg(Protocol::Http.name(), destination)
             .login(self.scheme, LoginResult::Rejected);
         connection.log_failure(account.unwrap_or_default().as_bytes(), LoginResult::Rejected);
-        connection.service.recorder.refused(&connection.listener, connection.client.ip(), account)
+        let key = self.throttle_key(account);
+        connection.service.recorder.refused(&connection.listener, connection.client.ip(), key.as_ref())
+    }
+
+    /// Returns the name under which a login is counted: that of its credentials, or the account of a token.
+    fn throttle_key(&self, account: Option<&str>) -> Option<ThrottleKey> {
+        if let Some(value) = self.head.fields.get("authorization")
+            && let Some(key) = self.connection.plan.rules.throttle_key_of_authorization(value)
+        {
+            return Some(key);
+        }
+        account.map(ThrottleKey::of_account)
     }
 
     /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
@@ -335,7 +347,7 @@ impl Exchange<'_> {
                 .meters
                 .leg(Protocol::Http.name(), &route.destination)
                 .login(self.scheme, LoginResult::Accepted);
-            connection.service.recorder.accepted(Some(account));
+            connection.service.recorder.accepted(self.throttle_key(Some(account)).as_ref());
             let account = connection.service.recorder.show(account);
             tracing::info!(
                 %account,

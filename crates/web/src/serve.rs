@@ -26,14 +26,7 @@ impl Service {
 
     /// Refuses a connection for lack of room.
     pub fn turn_away(plan: &ActivePlan, listener: &Listener, accepted: &Accepted) {
-        runtime::turn_away(plan, listener, accepted, || {
-            let (mut head, body) = LocalReply::BUSY.parts();
-            head.fields.push(&b"Connection"[..], &b"close"[..]);
-            let mut response = Vec::new();
-            write_response(&mut response, &head, Framing::Length(body.len() as u64));
-            response.extend_from_slice(&body);
-            response
-        });
+        runtime::turn_away(plan, listener, accepted, busy_response);
     }
 
     async fn serve_connection(
@@ -44,23 +37,33 @@ impl Service {
         draining: CancellationToken,
     ) {
         let plan = self.placement.current().now();
-        // The permit and the guard are the connection's place under the listener's limits until this function returns.
-        let Accepted { stream, peer, local, permit: _permit, .. } = accepted;
         let deadline = Instant::now() + listener.preauth_timeout;
         let meter = Arc::clone(plan.meters.listener(&listener.name));
         let _guard = meter.enter();
         let arrival = self.arrival.clone();
-        let arriving = arrival.receive(&listener, &meter, stream, peer, local, deadline);
+        let arriving = arrival.receive(&listener, &meter, accepted, deadline, busy_response);
+        // The permit and the guard count the connection until this function returns.
         let Some(arrived) = arriving.await else { return };
-        let securing = arrival.secure_implicit(&plan, &listener, arrived.stream, deadline);
+        let runtime::Arrived { client, local, stream, permit: _permit } = arrived;
+        let securing = arrival.secure_implicit(&plan, &listener, client.ip(), stream, deadline);
         let Ok(stream) = securing.await else { return };
         let tls = stream.tls_info();
         let is_h2 = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-        let connection = HttpConnection::new(self, plan, listener, id, arrived.client, arrived.local, tls);
+        let connection = HttpConnection::new(self, plan, listener, id, client, local, tls);
         if is_h2 {
             Box::pin(connection.serve_h2(stream, deadline, draining)).await;
         } else {
             Box::pin(connection.serve_h1(stream, deadline, draining)).await;
         }
     }
+}
+
+/// Returns the response to a client when a limit on connections is reached.
+fn busy_response() -> Vec<u8> {
+    let (mut head, body) = LocalReply::BUSY.parts();
+    head.fields.push(&b"Connection"[..], &b"close"[..]);
+    let mut response = Vec::new();
+    write_response(&mut response, &head, Framing::Length(body.len() as u64));
+    response.extend_from_slice(&body);
+    response
 }

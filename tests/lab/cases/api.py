@@ -35,6 +35,6 @@ class Managed(Case):
         """The answer's document; an answer that is no success is an assertion that fails."""
         token = f"Bearer {proxy.document['admin']['bearer_token']}"
         try:
-            return json.loads(fetch(proxy, f"{path}?{urllib.parse.urlencode(parameters)}", method, {"Authorization": token}))
+            return json.loads(fetch(proxy, f"{path}?{urllib.parse.urlencode(parameters, quote_via=urllib.parse.quote)}", method, {"Authorization": token}))
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from None

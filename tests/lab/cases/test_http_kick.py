@@ -33,7 +33,7 @@ class Kick(Web):
 
     def api(self, method, path, **parameters):
         fields = {"Authorization": f"Bearer {self.token}"}
-        return json.loads(api.fetch(self.kicked, f"{path}?{urllib.parse.urlencode(parameters)}", method, fields))
+        return json.loads(api.fetch(self.kicked, f"{path}?{urllib.parse.urlencode(parameters, quote_via=urllib.parse.quote)}", method, fields))
 
     def events(self, exchange):
         exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")

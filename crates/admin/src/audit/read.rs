@@ -32,16 +32,22 @@ pub(super) fn last_seq(path: &Path, older_files: usize) -> io::Result<u64> {
     Ok(page(path, older_files, None, 1)?.records.first().map_or(0, |record| record.seq))
 }
 
-/// Returns whether the file is empty or ends with a line end.
-pub(super) fn ends_whole(path: &Path) -> io::Result<bool> {
+/// Returns the length of the file up to the end of its last whole line.
+pub(super) fn end_of_last_line(path: &Path) -> io::Result<u64> {
+    const CHUNK: u64 = 64 * 1024;
     let mut file = File::open(path)?;
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(true);
+    let mut end = file.seek(SeekFrom::End(0))?;
+    while end > 0 {
+        let start = end.saturating_sub(CHUNK);
+        file.seek(SeekFrom::Start(start))?;
+        let mut chunk = Vec::new();
+        file.by_ref().take(end - start).read_to_end(&mut chunk)?;
+        if let Some(position) = chunk.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + position as u64 + 1);
+        }
+        end = start;
     }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
+    Ok(0)
 }
 
 /// Returns the path of the `number`th older file.

@@ -1,4 +1,9 @@
+use std::fs::OpenOptions;
+use std::io::Write;
+
 use super::*;
+
+mod disk;
 
 fn action(subject: &str) -> Action {
     Action::to_account("mapping.set", subject).before("old")
@@ -14,6 +19,18 @@ fn actor() -> Actor {
 
 fn seqs(page: &AuditPage) -> Vec<u64> {
     page.records.iter().map(|record| record.seq).collect()
+}
+
+/// The action and the subject of each record.
+fn actions(page: &AuditPage) -> Vec<String> {
+    page.records.iter().map(|record| format!("{} {}", record.act, record.subject)).collect()
+}
+
+/// The lines of the file, each of which must be a record.
+fn lines(audit: &Audit) -> usize {
+    let text = std::fs::read_to_string(audit.path()).expect("the file");
+    assert!(text.ends_with('\n'), "{text:?}");
+    text.lines().filter(|line| serde_json::from_str::<AuditRecord>(line).is_ok()).count()
 }
 
 #[tokio::test]
@@ -58,11 +75,14 @@ async fn an_incomplete_line_does_not_damage_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let audit = open(&folder, MAX_BYTES);
     audit.record(&Actor::Signal, action("a"), "ok").await;
-    let mut file = append_to(audit.path()).expect("the file");
+    let mut file = OpenOptions::new().append(true).open(audit.path()).expect("the file");
     file.write_all(b"{\"seq\":2,\"time\":\"20").expect("half a line");
     let audit = open(&folder, MAX_BYTES);
     audit.record(&Actor::Signal, action("b"), "ok").await;
-    assert_eq!(seqs(&audit.page(None, 9).await.expect("a page")), [2, 1]);
+    let page = audit.page(None, 9).await.expect("a page");
+    assert_eq!(seqs(&page), [3, 2, 1]);
+    assert_eq!(actions(&page), ["mapping.set b", "audit.lost 1 record", "mapping.set a"]);
+    assert_eq!(lines(&audit), 3, "the incomplete line is gone");
 }
 
 #[tokio::test]
@@ -83,4 +103,22 @@ async fn a_log_that_cannot_be_written_stops_no_action() {
     audit.record(&Actor::Signal, action("a"), "ok").await;
     std::fs::remove_dir_all(folder.path()).expect("it goes");
     audit.record(&Actor::Signal, action("b"), "ok").await;
+}
+
+/// The new file cannot be made after the renaming: later records begin it, and no older file is lost.
+#[tokio::test]
+async fn a_failed_rotation_is_continued() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let audit = open(&folder, 1_000);
+    for _ in 0..8 {
+        audit.record(&Actor::Signal, action(&"a".repeat(100)), "ok").await;
+    }
+    let before = audit.page(None, 100).await.expect("a page").records.len();
+    std::fs::rename(audit.path(), read::older(audit.path(), 1)).expect("renamed, as by the rotation");
+    for _ in 0..5 {
+        audit.record(&Actor::Signal, action(&"b".repeat(100)), "ok").await;
+    }
+    let page = audit.page(None, 100).await.expect("a page");
+    assert!(page.records.len() > before, "{:?}", seqs(&page));
+    assert!(audit.path().exists());
 }

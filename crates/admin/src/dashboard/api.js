@@ -19,15 +19,17 @@ export function setToken(word, who = "", refused = () => {}) {
   onRefusal = refused;
 }
 
-/** Longer than the proxy takes for anything: a kick waits eight seconds. */
-const PATIENCE = 60_000;
+/** Longer than any call takes: a kick waits eight seconds. */
+const TIME_LIMIT = 60_000;
 
-/** The answer to a call. Parameters that are empty are left out. */
+/** Makes a call and returns the response. Empty parameters are left out. */
 export async function ask(method, path, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined && value !== null);
-  const query = given.length ? `?${new URLSearchParams(given)}` : "";
+  // Not URLSearchParams, which writes a space as `+`: the API takes that for a plus sign.
+  const pairs = given.map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
+  const query = pairs.length ? `?${pairs.join("&")}` : "";
   const used = token;
-  const response = await send(method, path + query, AbortSignal.timeout(PATIENCE));
+  const response = await send(method, path + query, AbortSignal.timeout(TIME_LIMIT));
   let answer;
   try {
     answer = await response.json();

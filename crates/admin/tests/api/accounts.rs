@@ -156,7 +156,7 @@ async fn a_delay_makes_new_logins_wait_until_it_is_ended() {
     let answer = delay("999999999999999999999999999").await.json();
     assert_eq!(answer, json!({"identifier": "Bob", "normalized": "bob", "seconds": 120}));
     let mut login = api.registry().begin("bob", Protocol::Imap, CLIENT).expect("room");
-    let waiting = tokio::spawn(async move { login.wait_released().await.map(|()| login) });
+    let waiting = tokio::spawn(async move { login.wait_admitted().await.map(|()| login) });
     api.call("PUT /mappings?identifier=bob&destination=new").await.json();
     assert!(!waiting.is_finished());
     assert_eq!(delay("-5").await.json()["seconds"], json!(0));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use cluster::Bus;
 use control::Control;
+use listen::Ipv4Ports;
 use mapping::{FileStore, Router, RouterControl, Rules, Settings};
 use observe::Accounts;
 use plan::{Name, Plan};
@@ -98,7 +99,8 @@ impl Api {
         });
         let audit = Audit::open(folder.path(), &Arc::new(Accounts::Full)).expect("a log");
         let admin = plan.admin.as_ref().expect("[admin]");
-        let server = Server::bind(admin, app_handle.clone(), audit).expect("an address");
+        let server =
+            Server::bind(admin, &Ipv4Ports::default(), app_handle.clone(), audit).expect("an address");
         let address = server.addresses()[0];
         let ending = CancellationToken::new();
         server.serve(&TaskTracker::new(), &ending);

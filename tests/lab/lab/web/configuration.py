@@ -68,15 +68,20 @@ def _destination(side, server, is_proxied, settings, leg):
 
 
 def scenario(lab, name, places):
-    """A change to a published example, in which nothing is another but where things are; `places`: destination -> side of ours."""
+    """As `scenario_at`; `places`: destination -> name of a side."""
+    return scenario_at(name, {destination: lab.sides[side] for destination, side in places.items()})
+
+
+def scenario_at(name, places):
+    """A change to a published example that replaces only places; `places`: destination -> server with a host and a certificate."""
     def apply(usual):
         bind = usual["listener"]["imap-implicit"]["bind"][0].partition(":")[0]
         document = example(name)
         for listener in document["listener"].values():
             ports = {int(bound.rpartition(":")[2]) for bound in listener["bind"]}
             listener["bind"] = [f"{bind}:{number + PLAIN}" for number in ports]
-        for destination, side in places.items():
-            _place(document["destination"][destination], lab.sides[side])
+        for destination, server in places.items():
+            _place(document["destination"][destination], server)
         mail = usual["tls"]["certificate"]["mail"]
         document["tls"]["certificate"]["mail"] = {"cert": mail["cert"], "key": mail["key"]}
         document["mapping"]["file"]["path"] = usual["mapping"]["file"]["path"]
@@ -89,7 +94,7 @@ def scenario(lab, name, places):
     return apply
 
 
-def _place(destination, side):
-    destination |= {"host": side.host, "tls_ca": side.pair.ca}
+def _place(destination, server):
+    destination |= {"host": server.host, "tls_ca": server.pair.ca}
     for leg in destination["protocol"].values():
         leg["port"] += PROXIED if destination["forwarding"] == "proxy" else PLAIN

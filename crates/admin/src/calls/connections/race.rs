@@ -80,7 +80,7 @@ async fn log_in_repeatedly(registry: Registry, router: Router, is_over: Arc<Atom
     'login: while !is_over.load(Ordering::Relaxed) {
         let Ok(mut login) = registry.begin(ALICE, Protocol::Imap, CLIENT) else { continue };
         let ticket = loop {
-            login.wait_released().await.expect("the account is not held");
+            login.wait_admitted().await.expect("the account is not held");
             let destination = router.resolve(ALICE).await.destination;
             // The backend's response takes a varying time, in which other tasks run.
             yield_times(sessions * 7 % 17).await;

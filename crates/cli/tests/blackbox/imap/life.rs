@@ -1,6 +1,7 @@
 //! Limits, time-outs, reload, drain, and a failed start.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::support::{Backend, Client, FRIENDLY, Options, Proxy};
 
@@ -101,15 +102,26 @@ fn an_address_that_is_taken_stops_the_start() {
 }
 
 #[test]
-fn too_many_concurrent_logins_of_an_account_are_refused_without_a_ban() {
+fn too_many_concurrent_logins_of_an_account_wait_for_their_turn() {
     let old = Backend::playing("S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] slow\nC: \nWAIT");
     let new = Backend::playing(FRIENDLY);
     // Starts the next section: `server` is the last key of the one before.
-    let options = Options { server: "[limits]\nlogins_in_flight_per_account = 1", ..Options::default() };
+    let options = Options {
+        server: "backend_timeout = \"1s\"\n[limits]\nlogins_in_flight_per_account = 1",
+        ..Options::default()
+    };
     let proxy = Proxy::start(old.address, new.address, &options);
-    let mut waiting = proxy.client();
-    waiting.plays("S: * OK …\nC: a LOGIN alice@example.org pw");
+    let began = Instant::now();
+    let mut first = proxy.client();
+    first.plays("S: * OK …\nC: a LOGIN alice@example.org pw");
     assert!(old.saw().starts_with("P1 AUTHENTICATE"));
-    proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org pw\nS: a NO [UNAVAILABLE] …");
-    proxy.logged_before("login turned away", Some("login failed"));
+    let mut second = proxy.client();
+    second.plays("S: * OK …\nC: a LOGIN alice@example.org pw");
+    first.plays("S: a NO [UNAVAILABLE] …");
+    second.plays("S: a NO [UNAVAILABLE] …");
+    let elapsed = began.elapsed();
+    assert!(
+        elapsed >= Duration::from_secs(2),
+        "the second login began after the first one's end: {elapsed:?}"
+    );
 }

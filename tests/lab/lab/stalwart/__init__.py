@@ -1,0 +1,1 @@
+"""A scripted stand-in for Stalwart, which cannot be installed from a package registry."""
