@@ -1,54 +1,54 @@
-//! Where a command or a response ends: lines, and the literals at their ends (RFC 9051 section 4.3, RFC 5804
-//! section 1.2). IMAP and ManageSieve share it.
+//! Finds the end of a command or response: lines, and the literals at their ends (RFC 9051 section 4.3, RFC 5804 section
+//! 1.2). IMAP and ManageSieve share it.
 //!
-//! Framing comes before parsing, so that a command that makes no sense is still skipped as a whole and the
-//! bytes of its literals are never taken for commands.
+//! Framing precedes parsing, so that an invalid command is skipped with its literals, and the octets of a literal are never
+//! read as commands.
 
 use crate::line::{LineFinder, LineSearch};
 
-/// Finds the end of the command (or response) at the front of an inbox.
+/// Finds the end of the command or response at the start of an inbox.
 #[derive(Debug, Default)]
 pub(crate) struct Framer {
     lines: LineFinder,
-    /// Where the current line begins: behind the last literal.
+    /// The start of the current line: the end of the last literal.
     line_start: usize,
-    /// A literal's octets are awaited up to here.
+    /// The end of the current literal.
     literal_end: usize,
 }
 
-/// What may be framed.
+/// The limits of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Longest line, in bytes, literals not counted.
+    /// Longest line without literals, in bytes.
     pub line: usize,
-    /// Longest whole, in bytes.
+    /// Longest frame, in bytes.
     pub whole: usize,
     /// Longest non-synchronizing literal (RFC 7888's LITERAL-: 4096).
     pub non_synchronizing: usize,
 }
 
-/// What [`Framer::next`] found.
+/// The result of [`Framer::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextFrame {
-    /// Not whole yet.
+    /// The frame is incomplete.
     NeedMore,
-    /// A synchronizing literal was announced at the end of the line that ends here.
+    /// A line that ends with the header of a synchronizing literal.
     SynchronizingLiteral {
-        /// Bytes up to and including the announcing line.
+        /// Length up to the end of that line, in bytes.
         line_end: usize,
     },
-    /// A whole command: this many bytes, line end included.
+    /// A complete frame of this many bytes, with its line end.
     Whole(usize),
-    /// Longer than allowed.
+    /// The frame exceeds the limits.
     TooLong,
 }
 
-/// The announcement at the end of a line: literal = "{" number ["+"] "}" CRLF
+/// The header of a literal at the end of a line: literal = "{" number ["+"] "}" CRLF
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LiteralHeader {
     /// Octets to come.
     pub octets: usize,
-    /// Whether the sender waits for a continuation.
+    /// Whether the sender waits for a continuation request.
     pub synchronizing: bool,
     /// Length of `{n}` itself.
     pub length: usize,
@@ -57,8 +57,8 @@ pub(crate) struct LiteralHeader {
 // === impl Framer ===
 
 impl Framer {
-    /// Goes on from where it was; `unread` must begin where it began last time.
-    /// [`NextFrame::SynchronizingLiteral`] is told once for each literal.
+    /// Continues the search; `unread` must start where it started in the last call. Each synchronizing literal is
+    /// reported once.
     pub(crate) fn next(&mut self, unread: &[u8], bounds: Bounds) -> NextFrame {
         loop {
             if unread.len() < self.literal_end {
@@ -95,8 +95,8 @@ impl Framer {
     }
 }
 
-/// The literal that `line` (without its line end) announces, if it does. A number too large for any bound is
-/// an announcement too: of more than we take.
+/// Returns the header of the literal at the end of `line` (without its line end). A number too large for `usize` counts as
+/// the largest one, which exceeds every limit.
 pub(crate) fn literal_header(line: &[u8]) -> Option<LiteralHeader> {
     let inner = line.strip_suffix(b"}")?;
     let open = memchr::memrchr(b'{', inner)?;
@@ -118,7 +118,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { line: 64, whole: 128, non_synchronizing: 40 };
 
     #[test]
-    fn announcements() {
+    fn literal_headers() {
         let found = |octets, synchronizing, length| Some(LiteralHeader { octets, synchronizing, length });
         for (line, expected) in [
             (&b"a LOGIN {5}"[..], found(5, true, 3)),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn dripped_bytes_frame_the_same() {
+    fn frames_that_arrive_byte_by_byte() {
         let whole = b"a LOGIN {5+}\r\na\r\nb\n {4}\r\n{9}\r\r\n";
         let mut framer = Framer::default();
         let mut announced = 0;

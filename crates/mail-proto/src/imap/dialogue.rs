@@ -199,7 +199,7 @@ impl Grammar for Imap {
 }
 
 fn bounds(context: &DialogueContext, unread: &[u8]) -> Bounds {
-    let line = if command::is_authenticate(unread) { MAX_WHOLE } else { MAX_COMMAND };
+    let line = if command::may_be_long(unread) { MAX_WHOLE } else { MAX_COMMAND };
     let has = |name: &str| context.offer.capabilities.iter().any(|word| word.eq_ignore_ascii_case(name));
     let non_synchronizing = if has("LITERAL-") && !has("LITERAL+") { MAX_LITERAL_MINUS } else { MAX_WHOLE };
     Bounds { line, whole: MAX_WHOLE, non_synchronizing }

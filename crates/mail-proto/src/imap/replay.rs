@@ -1,4 +1,4 @@
-//! IMAP towards backends: greeting, STARTTLS, `ID` and the login.
+//! The client side of IMAP towards backends: greeting, STARTTLS, `ID` and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
@@ -12,7 +12,7 @@ use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, 
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
 
-/// IMAP's client side at a backend.
+/// The client side of an IMAP connection to a backend.
 pub type Replay = crate::replay::Replay<ImapBackend>;
 
 /// IMAP as backends speak it.
@@ -20,9 +20,9 @@ pub type Replay = crate::replay::Replay<ImapBackend>;
 pub struct ImapBackend {
     framer: Framer,
     capabilities: Option<Capabilities>,
-    /// Number of the last tag.
+    /// The number of the last tag.
     tags: u32,
-    /// Untagged responses to the credential, whole: they are the client's, should the login succeed.
+    /// Untagged responses to the credential, with their line ends; the client receives them if the login succeeds.
     untagged: Vec<u8>,
     /// Untagged responses since the last command.
     untagged_count: usize,
@@ -38,11 +38,11 @@ enum ExpectedResponse {
     Id,
 }
 
-/// Longest response, literals included, in bytes.
+/// Longest response with its literals, in bytes.
 const MAX_WHOLE: usize = 64 * 1024;
-/// How many untagged responses to one command are accepted.
+/// Most untagged responses to one command.
 const MAX_UNTAGGED: usize = 100;
-/// Longest initial response that is sent on the command line, in bytes; longer ones wait for their continuation.
+/// Longest initial response on the command line, in bytes; a longer one is sent after the continuation request.
 /// Dovecot accepts lines of 8 KiB, others as few as RFC 7162's 8192 octets.
 const MAX_INITIAL: usize = 4 * 1024;
 
@@ -58,7 +58,7 @@ impl BackendGrammar for ImapBackend {
         loop {
             match self.framer.next(inbox.unread(), bounds) {
                 NextFrame::NeedMore => return Reading::NeedMore,
-                // A server does not wait for a continuation: its octets follow at once.
+                // The octets of a server's literal follow at once.
                 NextFrame::SynchronizingLiteral { .. } => {}
                 NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
                 NextFrame::Whole(length) => {
@@ -90,7 +90,7 @@ impl BackendGrammar for ImapBackend {
     }
 
     fn secured(&mut self, _: &ReplayContext) -> Introduction {
-        // Capabilities from before the handshake do not count (RFC 9051 section 6.2.1).
+        // Capabilities from before the handshake are discarded (RFC 9051 section 6.2.1).
         self.capabilities = None;
         self.ask_capability()
     }
@@ -173,7 +173,7 @@ impl ImapBackend {
         }
     }
 
-    /// Reads a response to a command; returns `None` for an untagged one.
+    /// Handles a response to a command; returns `None` for an untagged one.
     fn completion<'f>(&mut self, frame: &'f [u8]) -> Result<Option<Completion<'f>>, Fault> {
         match response::parse(without_line_end(frame)) {
             Response::Status(Status::Bye, _) => Err(Fault::Closed),
@@ -226,7 +226,7 @@ impl ImapBackend {
         Introduction::Send(self.command("CAPABILITY"))
     }
 
-    /// Remembers the capabilities in `text` (the words of a response code or of an untagged response).
+    /// Stores the capabilities in `text`, a response code or an untagged response.
     fn learn(&mut self, text: &[u8]) {
         if let Some(capabilities) = Capabilities::parse(text) {
             self.capabilities = Some(capabilities);
@@ -237,7 +237,7 @@ impl ImapBackend {
         format!("P{}", self.tags)
     }
 
-    /// Begins a command, with a new tag; nothing was answered to it yet.
+    /// Starts a command with a new tag.
     fn command(&mut self, command: &str) -> String {
         self.tags += 1;
         self.untagged_count = 0;
@@ -262,7 +262,7 @@ impl ImapBackend {
         CredentialCommand { first, rest, relayed }
     }
 
-    /// `LOGIN` with quoted strings, or with literals for what cannot stand between quotes.
+    /// Writes `LOGIN` with quoted strings, or with literals for text that is not valid inside quotes.
     fn login(&mut self, user: &Secret, password: &Secret) -> CredentialCommand {
         let mut line = Secret::new(self.command("LOGIN").into_bytes());
         let mut parts = Vec::new();

@@ -1,12 +1,12 @@
-//! The backend's lines, as far as a login needs to understand them (RFC 9051 section 7).
+//! The parts of a backend's responses that a login needs (RFC 9051 section 7).
 
 use credentials::attempt::Mechanism;
 use credentials::sasl::Offered;
 
-/// One line (with the literals it holds), without the last line end.
+/// One line with its literals, without the last line end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Response<'a> {
-    /// `* OK text` and its kin: the status and what follows.
+    /// An untagged status response, `* OK text`: the status and the text.
     Status(Status, &'a [u8]),
     /// Any other untagged response.
     Untagged(&'a [u8]),
@@ -14,12 +14,12 @@ pub(super) enum Response<'a> {
     Done {
         tag: &'a [u8],
         status: Status,
-        /// From the status word on, for the client.
+        /// The response without its tag, for the client.
         from_status: &'a [u8],
     },
     /// `+ text`.
     Continue(&'a [u8]),
-    /// Not IMAP.
+    /// Not an IMAP response.
     Invalid,
 }
 
@@ -33,7 +33,7 @@ pub(super) enum Status {
     Bye,
 }
 
-/// What a backend said that it can do.
+/// The capabilities of a backend that a login needs.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Capabilities {
     pub sasl: Vec<Mechanism>,
@@ -44,7 +44,7 @@ pub(super) struct Capabilities {
     pub id: bool,
 }
 
-/// Reads one framed response.
+/// Parses one complete response.
 pub(super) fn parse(line: &[u8]) -> Response<'_> {
     if let Some(rest) = line.strip_prefix(b"* ") {
         return match status(rest) {
@@ -68,13 +68,13 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
     }
 }
 
-/// The response code at the front of a status text: `[CODE arguments]`.
+/// Returns the response code at the start of a status text: `[CODE arguments]`.
 pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
     let inner = text.strip_prefix(b"[")?;
     memchr::memchr(b']', inner).map(|end| &inner[..end])
 }
 
-/// Whether a `NO` means "not now" rather than "not you" (RFC 9051 section 7.1).
+/// Returns whether a `NO` is a temporary failure and not a refusal (RFC 9051 section 7.1).
 pub(super) fn is_temporary(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {
         [&b"UNAVAILABLE"[..], b"INUSE", b"LIMIT", b"SERVERBUG"]
@@ -101,8 +101,7 @@ fn status(rest: &[u8]) -> Option<(Status, &[u8])> {
 // === impl Capabilities ===
 
 impl Capabilities {
-    /// Reads the words behind `CAPABILITY` in an untagged response or a response code; `None` when it is
-    /// something else.
+    /// Parses an untagged `CAPABILITY` response or response code; returns `None` for any other text.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
         if !words.next()?.eq_ignore_ascii_case(b"CAPABILITY") {
@@ -115,7 +114,7 @@ impl Capabilities {
         Some(found)
     }
 
-    /// What a login can use.
+    /// Returns the login methods.
     pub(super) fn offered(&self) -> Offered {
         Offered { sasl: self.sasl.clone(), native: !self.login_disabled }
     }
