@@ -13,7 +13,7 @@ use crate::fast_path::{Drained, FastPath, FastPathState, Filled, FlowError};
 use crate::pending_bytes::PendingBytes;
 use crate::scratch;
 
-/// Rounds of one poll: then the other direction, and the worker's other sessions, have their turn.
+/// Most rounds of one poll; then the other direction and the worker's other sessions are polled.
 const ROUNDS: usize = 8;
 
 /// One direction.
@@ -40,13 +40,13 @@ pub(crate) enum FlowStage {
 
 /// Sees the bytes of a direction as they pass, and decides whether more may be read.
 pub(crate) trait Inspector {
-    /// Whether the source may be read.
+    /// Returns whether the source may be read.
     fn may_read(&self) -> bool;
     /// Receives the bytes that have just been read.
     fn inspect(&mut self, bytes: &[u8]);
-    /// How many of the next bytes need not be seen.
+    /// Returns how many of the next bytes need not be inspected.
     fn unseen(&self) -> u64;
-    /// Passes over bytes that need not be seen.
+    /// Records bytes that were moved without being inspected.
     fn skip(&mut self, count: u64);
 }
 
@@ -60,7 +60,7 @@ enum Progress {
 // === impl Flow ===
 
 impl<K: FastPathState> Flow<K> {
-    /// A direction that writes `opening` before anything else.
+    /// Returns a direction that writes `opening` before anything else.
     pub(crate) fn new(opening: Vec<u8>) -> Self {
         Self {
             stage: FlowStage::Open,
@@ -71,17 +71,17 @@ impl<K: FastPathState> Flow<K> {
         }
     }
 
-    /// Bytes that the sink has taken.
+    /// Returns the number of bytes that the sink has accepted.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// What it waits for.
+    /// Returns what the direction waits for.
     pub(crate) fn stage(&self) -> FlowStage {
         self.stage
     }
 
-    /// Whether the sink has, and has sent, every byte that was read.
+    /// Returns whether the sink has accepted and flushed every byte that was read.
     pub(crate) fn is_settled(&self) -> bool {
         self.pending.is_empty() && self.fast_path.buffered() == 0 && !self.unflushed
     }

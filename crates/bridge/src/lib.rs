@@ -6,12 +6,12 @@
 //! kept, and freed when it has been written.
 //!
 //! What must never happen here: a byte is lost, doubled or reordered; more is kept than one read returned; a direction
-//! is read while earlier bytes wait to be written; a loop ends only when a peer wants it to.
+//! is read while earlier bytes wait to be written; a loop runs until the peer stops it.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `session` | what a session is given, and how it ended |
-//! | `relay` | one session: who closed, how long silence may last, when it ends from outside |
+//! | `session` | the parameters of a session, and how it ended |
+//! | `relay` | one session: closes, time limits, ends from outside |
 //! | `flow` | one direction: read, write, keep what the sink does not accept, shut down |
 //! | `scratch`, `pending_bytes` | the worker's buffer; what a slow side has not accepted |
 //! | `fast_path`, `splice`, `pipe` | bulk data between two plain sockets, inside the kernel |
@@ -36,11 +36,11 @@ pub use session::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, HALF_CLOSE, Limits, O
 
 /// Moves bytes both ways until one side or `end` ends it.
 ///
-/// Half-closes are passed on with `poll_shutdown`, which for TLS sends `close_notify`; a TLS peer that leaves
-/// without one counts as having closed, as mail programs do. On return nothing has been closed that was not
-/// closed by a peer: that is the caller's, who knows whether to say goodbye or to reset.
+/// Half-closes are passed on with `poll_shutdown`, which for TLS sends `close_notify`. A TLS peer that closes without
+/// `close_notify`, as many mail programs do, counts as closed. On return nothing has been closed that was not
+/// closed by a peer: the caller decides whether to close or to reset.
 ///
-/// Not cancel-safe: dropping the future drops the bytes that it keeps. Stop it with `end`.
+/// Not cancel-safe: dropping the future loses the bytes that it holds. Stop it with `end`.
 pub async fn run<A, B, W, E>(
     client: &mut A,
     backend: &mut B,
@@ -57,8 +57,8 @@ where
     relay::run::<A, B, fast_path::CopyOnly, W, E>(client, backend, opening, limits, watch, end).await
 }
 
-/// [`run`] between two plain sockets: what comes in bulk is moved by `splice(2)` and never copied to user
-/// space, where the kernel can and the [`Watch`] need not see it. A session that waits holds no pipe either.
+/// [`run`] between two plain sockets: bulk data that the [`Watch`] does not need to see is moved by `splice(2)`, if the
+/// kernel supports it, and never copied to user space. A waiting session holds no pipe.
 ///
 /// The pipes of the whole process are bounded: at most 128, which is 256 descriptors.
 pub async fn run_tcp<W: Watch, E>(

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_can_be_had_back() {
+    fn rescue_returns_the_buffered_bytes() {
         static POOL: Pool = Pool::new();
         let mut pipe = POOL.acquire().unwrap();
         put(&mut pipe, b"abc");

@@ -1,7 +1,7 @@
-//! One session from the first byte to the last: who closed, how long silence may last, when it ends from outside.
+//! One session from the first byte to the last: closes, time limits and ends from outside.
 //!
-//! One coarse timer serves every limit. It is not touched as bytes pass: the time of the last one is noted, and
-//! the timer looks at it when it fires and is set again. Every wait that starts here ends by it.
+//! One timer serves every limit. Moving bytes only records the time of the last byte; the timer compares it when it
+//! fires, and is then set again. It bounds every wait of this module.
 
 use std::future::{Future, poll_fn};
 use std::io;

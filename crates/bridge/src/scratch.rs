@@ -1,20 +1,19 @@
-//! The worker's buffer: one for each thread, lent to whichever session is being polled.
+//! The worker's buffer: one for each thread, used by the session that is being polled.
 //!
-//! A session has it only while it is polled, so a thousand that wait share one. What an earlier session left
-//! in it is never read: only the part that a read has just filled is looked at.
+//! A session uses it only while it is polled, so a thousand waiting sessions share one. Bytes of an earlier session are
+//! never read: only the part that a read has just filled is used.
 
 use std::cell::Cell;
 
-/// Length of the buffer, and so the most that a direction ever keeps: two full TLS records (RFC 8446,
-/// section 5.1: 2^14 bytes). A longer one saves few system calls and fits no first-level cache.
+/// Length of the buffer in bytes, and so the most that a direction keeps: two full TLS records (RFC 8446 section 5.1:
+/// 2^14 bytes). A longer buffer saves few system calls and does not fit into the first-level cache.
 pub(crate) const LENGTH: usize = 32 * 1024;
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// Lends the buffer to `work`. A stream that polls another session from inside its own read would get a
-/// second buffer, not a borrow that fails.
+/// Calls `work` with the buffer. A nested call gets a second buffer instead of a failed borrow.
 pub(crate) fn with<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
     let mut buffer = SCRATCH.take().unwrap_or_else(|| vec![0; LENGTH].into_boxed_slice());
     let result = work(&mut buffer);

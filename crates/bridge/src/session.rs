@@ -7,46 +7,46 @@ use std::time::Duration;
 /// that has stopped reading in the middle of a message.
 pub const BOUNDARY_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a session whose one side has closed may go on: the value for [`Limits::half_close`].
+/// How long a session may continue after one side has closed: the value for [`Limits::half_close`].
 pub const HALF_CLOSE: Duration = Duration::from_secs(30);
 
-/// Bytes that were read before the bridge and belong to the other side. Each is written first, and once.
+/// Bytes that were read before the bridge started. They are written before anything else, and once.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// What the client pipelined after its credentials.
+    /// Bytes that the client sent after its credentials without waiting.
     pub to_backend: Vec<u8>,
-    /// What the backend sent and the client has not received. The watch sees it.
+    /// Bytes that the backend sent and the client has not received. The watch sees them.
     pub to_client: Vec<u8>,
 }
 
-/// When a session has lasted long enough.
+/// The time limits of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Longest silence: no byte taken by either side.
+    /// Longest silence, in which neither side accepts a byte.
     pub idle: Duration,
-    /// Longest time from the one side's close to the other's. See [`HALF_CLOSE`].
+    /// Longest time between the close of one side and that of the other. See [`HALF_CLOSE`].
     pub half_close: Duration,
 }
 
 /// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one, and
 /// counts the bytes that pass.
 ///
-/// `()` is a watch for which every place is a boundary.
+/// `()` is a watch for which every position is a boundary.
 pub trait Watch {
-    /// The bytes that go to the client next.
+    /// Receives the bytes that are sent to the client next.
     fn to_client(&mut self, bytes: &[u8]);
 
     /// Returns whether the stream to the client may be cut after the bytes seen so far.
     fn at_boundary(&self) -> bool;
 
-    /// How many of the next bytes need not be seen, and may be passed to [`Watch::skip`] as a number instead:
-    /// the rest of a literal, say. Between plain sockets those are spliced inside the kernel.
+    /// Returns how many of the next bytes the watch does not need to see: the rest of a literal, for example. They may
+    /// be reported to [`Watch::skip`] as a number instead, and are spliced between plain sockets.
     fn unseen(&self) -> u64 {
         0
     }
 
-    /// So many more bytes were taken by the backend's socket and by the client's, since the last call. Called
-    /// once for each time that bytes passed, not for each byte.
+    /// Receives how many more bytes the sockets of the backend and of the client have accepted since the last call.
+    /// Called once for each poll that moved bytes.
     fn moved(&mut self, to_backend: u64, to_client: u64) {
         let _ = (to_backend, to_client);
     }
@@ -60,24 +60,24 @@ pub trait Watch {
 /// How a session ended, and how many bytes it moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BridgeOutcome<E> {
-    /// Bytes that the backend's socket took, the opening's included.
+    /// Bytes that the backend's socket accepted, including those of the opening.
     pub to_backend: u64,
-    /// Bytes that the client's socket took, the opening's included.
+    /// Bytes that the client's socket accepted, including those of the opening.
     pub to_client: u64,
-    /// BridgeEnd it is over.
+    /// Why the session ended.
     pub why: BridgeEnd<E>,
 }
 
-/// BridgeEnd a session is over.
+/// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BridgeEnd<E> {
     /// Both sides have closed, the client first.
     ClientClosed,
     /// Both sides have closed, the backend first.
     BackendClosed,
-    /// [`Limits::idle`] without a byte.
+    /// No byte moved for [`Limits::idle`].
     Idle,
-    /// One side had closed, the other had not within [`Limits::half_close`].
+    /// One side closed, and the other did not close within [`Limits::half_close`].
     HalfCloseTimeout,
     /// The client's connection was reset: reset the backend's as well (`SO_LINGER` 0, then drop).
     ClientReset,
@@ -89,10 +89,10 @@ pub enum BridgeEnd<E> {
     BackendError(io::ErrorKind),
     /// The future `end` resolved to `by`.
     Ended {
-        /// What it resolved to.
+        /// The value of the future.
         by: E,
-        /// Whether the client has been sent everything up to a boundary, nothing is kept, and its stream is
-        /// still open: a goodbye may be written. If not, only closing is left.
+        /// Whether the client has received everything up to a boundary and its stream is still open, so that a final
+        /// message may be written. Otherwise the stream can only be closed.
         at_boundary: bool,
     },
 }
@@ -100,7 +100,7 @@ pub enum BridgeEnd<E> {
 // === impl Limits ===
 
 impl Limits {
-    /// `idle` (`timeouts.bridge_idle`), and [`HALF_CLOSE`].
+    /// Returns limits with `idle` (`timeouts.bridge_idle`) and [`HALF_CLOSE`].
     #[must_use]
     pub const fn with_idle(idle: Duration) -> Self {
         Self { idle, half_close: HALF_CLOSE }

@@ -1,4 +1,4 @@
-//! The bridge between streams in memory, with a clock that the tests turn: order, ends and waits.
+//! The bridge between streams in memory, with a paused clock: order, ends and waits.
 
 #![expect(clippy::unwrap_used, reason = "in tests a panic is the verdict, in their helpers too")]
 
@@ -18,10 +18,10 @@ use tokio::time::{Instant, advance, timeout};
 
 const IDLE: Duration = Duration::from_secs(1800);
 const LIMITS: Limits = Limits::with_idle(IDLE);
-/// More than the bridge keeps of one direction, which is one read.
+/// More than the bridge keeps for one direction, which is one read.
 const KEPT: usize = 32 * 1024;
 
-/// A session with its two peers in the test's hands.
+/// A session and its two peers.
 struct Session {
     client: DuplexStream,
     backend: DuplexStream,
@@ -29,7 +29,7 @@ struct Session {
     bridge: JoinHandle<BridgeOutcome<&'static str>>,
 }
 
-/// Cuts at line feeds.
+/// A watch whose boundaries are line feeds.
 #[derive(Default)]
 struct Lines {
     inside: bool,
@@ -120,7 +120,7 @@ async fn a_half_closed_session_ends_in_time() {
         };
         closing.shutdown().await.unwrap();
         assert_eq!(read_to_end(other).await, "");
-        // Bytes do not lengthen it.
+        // Bytes do not extend it.
         advance(HALF_CLOSE - Duration::from_secs(1)).await;
         other.write_all(b"x").await.unwrap();
         assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::HalfCloseTimeout);
@@ -129,7 +129,7 @@ async fn a_half_closed_session_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_ends_it_and_bytes_lengthen_it() {
+async fn silence_ends_a_session_and_bytes_extend_it() {
     let mut session = begin(Opening::default(), (), 64);
     let start = Instant::now();
     settle().await;
@@ -147,7 +147,7 @@ async fn silence_ends_it_and_bytes_lengthen_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_too_large_to_add_is_no_limit() {
+async fn an_overflowing_limit_never_expires() {
     let (mut client, _client) = duplex(64);
     let (mut backend, _backend) = duplex(64);
     let limits = Limits::with_idle(Duration::MAX);
@@ -157,7 +157,7 @@ async fn a_limit_too_large_to_add_is_no_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn bytes_that_nobody_takes_are_silence() {
+async fn bytes_that_are_not_accepted_count_as_silence() {
     let mut session = begin(Opening::default(), (), 64);
     let start = Instant::now();
     session.client.write_all(&[b'x'; 150]).await.unwrap();
@@ -186,7 +186,7 @@ async fn an_end_waits_for_the_end_of_the_line() {
     read(&mut session.client, "* 1 EX").await;
     session.end.send("move").unwrap();
     settle().await;
-    // Nothing more is asked of the backend.
+    // Nothing more is sent to the backend.
     session.client.write_all(b"a NOOP\r\n").await.unwrap();
     advance(BOUNDARY_WAIT - Duration::from_secs(1)).await;
     session.backend.write_all(b"ISTS\r\n").await.unwrap();
@@ -212,7 +212,7 @@ async fn an_end_does_not_wait_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_after_the_goodbye_is_not_at_a_boundary() {
+async fn an_end_after_the_backend_closed_is_not_at_a_boundary() {
     let mut session = begin(Opening::default(), (), 64);
     session.backend.shutdown().await.unwrap();
     assert_eq!(read_to_end(&mut session.client).await, "");
@@ -221,7 +221,7 @@ async fn an_end_after_the_goodbye_is_not_at_a_boundary() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_that_was_there_before_writes_the_opening() {
+async fn an_end_that_is_ready_at_the_start_still_writes_the_opening() {
     let (mut client, mut at_client) = duplex(64);
     let (mut backend, mut at_backend) = duplex(64);
     let opening = Opening { to_backend: text("up"), to_client: text("down") };
@@ -257,7 +257,7 @@ async fn a_slow_reader_holds_back_the_sender() {
     {
         accepted += written.unwrap();
     }
-    // Two buffers of the test's own, and at most one read between them.
+    // The two buffers of the test, and at most one read between them.
     assert!((2 * BUFFER..=2 * BUFFER + KEPT).contains(&accepted), "{accepted}");
     let mut received = vec![0; accepted];
     session.client.read_exact(&mut received).await.unwrap();
@@ -332,7 +332,7 @@ async fn failures_name_their_side() {
     }
 }
 
-/// Reads and writes a few bytes at a time, and now and then nothing: as a script says, over and over.
+/// Reads and writes the numbers of bytes that a script lists, repeatedly; 0 means `Pending`.
 struct Choppy {
     inner: DuplexStream,
     script: Vec<usize>,
@@ -340,7 +340,7 @@ struct Choppy {
 }
 
 impl Choppy {
-    /// How many bytes this time; after 0, the task must be woken again.
+    /// Returns the next number of bytes; wakes the task for 0.
     fn next(&mut self, cx: &Context<'_>) -> usize {
         self.at = (self.at + 1) % self.script.len();
         if self.script[self.at] == 0 {

@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 
 const LIMITS: Limits = Limits::with_idle(Duration::from_secs(60));
 
-/// Both ways of moving bytes.
-const WAYS: [FastPath; 3] = [FastPath::Copied, FastPath::Spliced, FastPath::SplicedWhereUnseen];
+/// The ways of moving bytes.
+const PATHS: [FastPath; 3] = [FastPath::Copied, FastPath::Spliced, FastPath::SplicedWhereUnseen];
 
 #[derive(Clone, Copy, Debug)]
 enum FastPath {
@@ -23,7 +23,7 @@ enum FastPath {
     SplicedWhereUnseen,
 }
 
-/// Wants to see 1000 bytes of every million, and counts them all.
+/// A watch that inspects 1000 bytes of every million and counts all of them.
 struct Partly {
     at: u64,
 }
@@ -47,7 +47,7 @@ impl Watch for Partly {
     }
 }
 
-/// Tells what has moved.
+/// A watch that records what has moved.
 struct Told(mpsc::UnboundedSender<(u64, u64)>);
 
 impl Watch for Told {
@@ -72,15 +72,15 @@ async fn pair() -> (TcpStream, TcpStream) {
     (one.unwrap(), other.unwrap().0)
 }
 
-/// The client's socket, the backend's, and the bridge between them.
-async fn begin(way: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<BridgeOutcome<()>>) {
+/// Returns the sockets of the client and the backend, and the bridge between them.
+async fn begin(path: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinHandle<BridgeOutcome<()>>) {
     let (client, mut at_client) = pair().await;
     let (backend, mut at_backend) = pair().await;
     let bridge = tokio::spawn(async move {
         let client = &mut at_client;
         let backend = &mut at_backend;
         let end = pending();
-        match way {
+        match path {
             FastPath::Copied => run(client, backend, opening, LIMITS, (), end).await,
             FastPath::Spliced => run_tcp(client, backend, opening, LIMITS, (), end).await,
             FastPath::SplicedWhereUnseen => {
@@ -122,24 +122,24 @@ async fn fifty_megabytes_both_ways() {
     const LENGTH: usize = 50_000_000;
     let up = pattern(LENGTH, 1);
     let down = pattern(LENGTH, 2);
-    for way in WAYS {
+    for path in PATHS {
         let opening = Opening { to_backend: up[..1000].to_vec(), to_client: down[..999].to_vec() };
-        let (client, backend, bridge) = begin(way, opening).await;
+        let (client, backend, bridge) = begin(path, opening).await;
         let client = tokio::spawn(exchange(client, up[1000..].to_vec()));
         let backend = tokio::spawn(exchange(backend, down[999..].to_vec()));
-        assert!(client.await.unwrap() == down, "{way:?}: the client's bytes");
-        assert!(backend.await.unwrap() == up, "{way:?}: the backend's bytes");
+        assert!(client.await.unwrap() == down, "{path:?}: the client's bytes");
+        assert!(backend.await.unwrap() == up, "{path:?}: the backend's bytes");
         let outcome = bridge.await.unwrap();
-        assert_eq!((outcome.to_backend, outcome.to_client), (LENGTH as u64, LENGTH as u64), "{way:?}");
+        assert_eq!((outcome.to_backend, outcome.to_client), (LENGTH as u64, LENGTH as u64), "{path:?}");
         assert!(
             matches!(outcome.why, BridgeEnd::ClientClosed | BridgeEnd::BackendClosed),
-            "{way:?}: {outcome:?}"
+            "{path:?}: {outcome:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn what_moves_is_told_while_it_passes_and_adds_up_to_the_outcome() {
+async fn moved_bytes_are_reported_and_add_up_to_the_outcome() {
     for spliced in [false, true] {
         let (mut client, mut at_client) = pair().await;
         let (backend, mut at_backend) = pair().await;
@@ -175,8 +175,8 @@ async fn what_moves_is_told_while_it_passes_and_adds_up_to_the_outcome() {
 #[tokio::test]
 async fn a_slow_reader_gets_everything() {
     let sent = pattern(6_000_000, 3);
-    for way in WAYS {
-        let (mut client, mut backend, bridge) = begin(way, Opening::default()).await;
+    for path in PATHS {
+        let (mut client, mut backend, bridge) = begin(path, Opening::default()).await;
         let expected = sent.clone();
         let backend = tokio::spawn(async move {
             backend.write_all(&expected).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_slow_reader_gets_everything() {
         let mut received = Vec::new();
         let mut piece = vec![0; 1500];
         loop {
-            // The bridge and the sender run dry before each small read.
+            // The bridge and the sender block before each small read.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
@@ -195,17 +195,17 @@ async fn a_slow_reader_gets_everything() {
                 length => received.extend_from_slice(&piece[..length]),
             }
         }
-        assert!(received == sent, "{way:?}");
+        assert!(received == sent, "{path:?}");
         client.shutdown().await.unwrap();
-        assert_eq!(bridge.await.unwrap().why, BridgeEnd::BackendClosed, "{way:?}");
+        assert_eq!(bridge.await.unwrap().why, BridgeEnd::BackendClosed, "{path:?}");
         drop(backend.await.unwrap());
     }
 }
 
 #[tokio::test]
 async fn a_half_close_is_passed_on() {
-    for way in WAYS {
-        let (mut client, mut backend, bridge) = begin(way, Opening::default()).await;
+    for path in PATHS {
+        let (mut client, mut backend, bridge) = begin(path, Opening::default()).await;
         client.write_all(b"a LOGOUT\r\n").await.unwrap();
         client.shutdown().await.unwrap();
         let mut heard = String::new();
@@ -219,7 +219,7 @@ async fn a_half_close_is_passed_on() {
         assert_eq!(
             bridge.await.unwrap(),
             BridgeOutcome { to_backend: 10, to_client: 13, why: BridgeEnd::ClientClosed },
-            "{way:?}"
+            "{path:?}"
         );
     }
 }
@@ -231,21 +231,21 @@ fn reset(stream: TcpStream) {
 }
 
 #[tokio::test]
-async fn a_reset_is_told_from_a_close() {
-    for way in WAYS {
-        let (client, _backend, bridge) = begin(way, Opening::default()).await;
+async fn a_reset_differs_from_a_close() {
+    for path in PATHS {
+        let (client, _backend, bridge) = begin(path, Opening::default()).await;
         reset(client);
-        assert_eq!(bridge.await.unwrap().why, BridgeEnd::ClientReset, "{way:?}");
-        let (_client, backend, bridge) = begin(way, Opening::default()).await;
+        assert_eq!(bridge.await.unwrap().why, BridgeEnd::ClientReset, "{path:?}");
+        let (_client, backend, bridge) = begin(path, Opening::default()).await;
         reset(backend);
-        assert_eq!(bridge.await.unwrap().why, BridgeEnd::BackendReset, "{way:?}");
+        assert_eq!(bridge.await.unwrap().why, BridgeEnd::BackendReset, "{path:?}");
     }
 }
 
 #[tokio::test]
 async fn a_reset_amid_bulk_is_seen() {
-    for way in WAYS {
-        let (mut client, mut backend, bridge) = begin(way, Opening::default()).await;
+    for path in PATHS {
+        let (mut client, mut backend, bridge) = begin(path, Opening::default()).await;
         let sender = tokio::spawn(async move {
             let flood = vec![b'x'; 64 * 1024];
             while backend.write_all(&flood).await.is_ok() {}
@@ -254,7 +254,7 @@ async fn a_reset_amid_bulk_is_seen() {
         client.read_exact(&mut taken).await.unwrap();
         reset(client);
         let outcome = bridge.await.unwrap();
-        assert_eq!(outcome.why, BridgeEnd::ClientReset, "{way:?}");
+        assert_eq!(outcome.why, BridgeEnd::ClientReset, "{path:?}");
         assert!(outcome.to_client >= 5_000_000);
         sender.await.unwrap();
     }

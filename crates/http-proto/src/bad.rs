@@ -1,50 +1,50 @@
-//! Why a head or a body is refused. Never holds a byte of the peer's.
+//! Why a head or a body is rejected. The values never contain bytes that the peer sent.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why a head is refused. Its connection must be closed: nobody knows where the next message would begin.
+/// Why a head is rejected. Its connection must be closed, since the start of the next message is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadHead {
-    /// The head is longer than the caller's limit; told by the caller, who holds the bytes.
+    /// The head is longer than the caller's limit. Reported by the caller, which buffers the bytes.
     TooLarge,
     /// More than [`MAX_FIELDS`](super::MAX_FIELDS) fields.
     TooManyFields,
     /// The target is longer than [`MAX_TARGET`](super::MAX_TARGET).
     TargetTooLong,
-    /// Not a message of HTTP/1, or one that two readers could take for two. Says which rule was broken.
+    /// Not a valid HTTP/1 message, or an ambiguous one. Names the rule that it breaks.
     Malformed(&'static str),
-    /// A version of HTTP that is not spoken here.
+    /// A version of HTTP that is not supported.
     Version,
     /// `Expect` with something other than `100-continue` (RFC 9110 section 10.1.1).
     Expectation,
-    /// `CONNECT`: nothing is tunnelled to where a client says.
+    /// `CONNECT`: the proxy opens no tunnel to a host that the client names.
     ConnectRefused,
     /// An upgrade to HTTP/2 without TLS, which would carry requests past every rule.
     H2c,
 }
 
-/// Why a chunked body is refused. Its connection must be closed.
+/// Why a chunked body is rejected. Its connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadBody {
-    /// A chunk's size is not one to sixteen hexadecimal digits.
+    /// A chunk size is not one to sixteen hexadecimal digits.
     Size,
-    /// A chunk extension with a control character in it.
+    /// A chunk extension contains a control character, or is too long.
     Extension,
-    /// More of extensions and tiny chunks than of data.
+    /// Chunk extensions and padding outweigh the data.
     Overhead,
-    /// Something other than CR LF ends a line or a chunk.
+    /// A chunk line or a chunk does not end with CR LF.
     LineEnd,
     /// The trailer section is too long, or has too many fields.
     TrailersTooLarge,
-    /// The trailer section is no list of fields.
+    /// The trailer section is not a list of fields.
     Trailers,
 }
 
 // === impl BadHead ===
 
 impl BadHead {
-    /// The status of the answer to a request with such a head. (A response with such a head is a 502.)
+    /// Returns the status of the response to a request with such a head. (A response with such a head becomes a 502.)
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -56,7 +56,7 @@ impl BadHead {
         }
     }
 
-    /// Name in metrics and in the `reason` field of log lines.
+    /// Returns the name for metrics and for the `reason` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -79,9 +79,11 @@ impl fmt::Display for BadHead {
             Self::TooManyFields => "the head has more than 128 fields; send fewer",
             Self::TargetTooLong => "the request target is too long; send its query as a body",
             Self::Malformed(what) => what,
-            Self::Version => "the version of HTTP is not spoken here; use HTTP/1.1 or HTTP/2",
-            Self::Expectation => "the request expects something other than 100-continue; take `Expect` out",
-            Self::ConnectRefused => "CONNECT is not served here",
+            Self::Version => "the HTTP version is not supported; use HTTP/1.1 or HTTP/2",
+            Self::Expectation => {
+                "the request expects something other than 100-continue; remove the Expect field"
+            }
+            Self::ConnectRefused => "CONNECT is not supported",
             Self::H2c => "an upgrade to h2c is not served here; use HTTP/2 over TLS",
         })
     }
@@ -92,7 +94,7 @@ impl Error for BadHead {}
 // === impl BadBody ===
 
 impl BadBody {
-    /// The status of the answer to a request with such a body. (A response with such a body is a 502.)
+    /// Returns the status of the response to a request with such a body. (A response with such a body becomes a 502.)
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -101,7 +103,7 @@ impl BadBody {
         }
     }
 
-    /// Name in metrics and in the `reason` field of log lines.
+    /// Returns the name for metrics and for the `reason` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -118,10 +120,12 @@ impl BadBody {
 impl fmt::Display for BadBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Size => "a chunk's size is not one to sixteen hexadecimal digits",
-            Self::Extension => "a chunk extension holds a control character",
-            Self::Overhead => "the chunks have more of extensions than of data; send larger chunks",
-            Self::LineEnd => "a chunk or its line does not end with CR LF",
+            Self::Size => "a chunk size is not one to sixteen hexadecimal digits",
+            Self::Extension => "a chunk extension contains a control character or is too long",
+            Self::Overhead => {
+                "the chunk extensions are longer than the data; send larger chunks or fewer extensions"
+            }
+            Self::LineEnd => "a chunk or a chunk line does not end with CR LF",
             Self::TrailersTooLarge => "the trailers are too large; send fewer or shorter ones",
             Self::Trailers => "the trailers are not a list of fields",
         })

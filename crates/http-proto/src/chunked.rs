@@ -7,34 +7,34 @@ use super::fields::Fields;
 use super::head::head_end;
 use super::parse;
 
-/// Bytes of a trailer section.
+/// The longest trailer section in bytes.
 pub const MAX_TRAILERS: usize = 16 * 1024;
-/// Fields of a trailer section.
+/// Most fields of a trailer section.
 pub const MAX_TRAILER_FIELDS: usize = 64;
 
-/// Bytes of a chunk's first line: its size and extensions.
+/// The longest chunk line in bytes: the size and the extensions.
 const MAX_LINE: usize = 256;
-/// Bytes of chunk lines that may come beyond one for each byte of data and [`PLAIN_LINE`] for each chunk.
+/// Most bytes of chunk lines beyond one for each byte of data and [`PLAIN_LINE`] for each chunk.
 const MAX_OVERHEAD: u64 = 16 * 1024;
-/// A size as senders write it, with its CRLF: what a chunk of one byte, of which there may be any number, needs.
+/// Length of an ordinary chunk line in bytes. A body may have any number of chunks of one byte.
 const PLAIN_LINE: u64 = 16;
 
-/// Reads a chunked body. Fed with what is unread, it says what of that is content.
+/// Decodes a chunked body: finds the content in the bytes that it is fed.
 #[derive(Debug, Default)]
 pub struct ChunkDecoder {
     state: State,
-    /// Framing bytes beyond the data so far.
+    /// Bytes of chunk lines beyond what the data and the chunks so far allow.
     overhead: u64,
 }
 
-/// What stands at the start of the input.
+/// What the input starts with.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// `skip` bytes of framing, then `len` bytes of content, at least one.
     Data {
         /// Framing bytes.
         skip: usize,
-        /// Content bytes behind them.
+        /// Content bytes after them.
         len: usize,
     },
     /// `consumed` bytes of framing; then more input is needed.
@@ -46,7 +46,7 @@ pub enum Decoded {
     Trailers {
         /// Framing bytes.
         consumed: usize,
-        /// What may be passed on (RFC 9110 section 6.5.1); mostly none.
+        /// The trailers that may be forwarded (RFC 9110 section 6.5.1); usually none.
         fields: Fields,
     },
 }
@@ -55,9 +55,9 @@ pub enum Decoded {
 enum State {
     #[default]
     Size,
-    /// So much of the chunk is left.
+    /// This many bytes of the chunk are left.
     Data(u64),
-    /// The line end behind a chunk.
+    /// The line end after a chunk's data.
     End,
     Trailers,
 }
@@ -65,7 +65,7 @@ enum State {
 // === impl ChunkDecoder ===
 
 impl ChunkDecoder {
-    /// Looks at `input`, which begins where the last result ended.
+    /// Decodes the start of `input`, which begins where the previous result ended.
     ///
     /// # Errors
     /// See [`BadBody`].
@@ -75,7 +75,7 @@ impl ChunkDecoder {
             let rest = &input[at..];
             match self.state {
                 State::Size => {
-                    let Some((size, length)) = size(rest)? else {
+                    let Some((size, length)) = chunk_line(rest)? else {
                         return Ok(Decoded::NeedMore { consumed: at });
                     };
                     at += length;
@@ -112,8 +112,8 @@ impl ChunkDecoder {
     }
 }
 
-/// A chunk's first line: its size, and the length of the line.
-fn size(input: &[u8]) -> Result<Option<(u64, usize)>, BadBody> {
+/// Parses a chunk line; returns the chunk's size and the length of the line.
+fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, BadBody> {
     let window = &input[..input.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', window) else {
         return if input.len() >= MAX_LINE { Err(BadBody::Extension) } else { Ok(None) };
@@ -135,7 +135,7 @@ fn size(input: &[u8]) -> Result<Option<(u64, usize)>, BadBody> {
     Ok(Some((size, end + 1)))
 }
 
-/// The trailer section and its length; `None` when more is needed.
+/// Parses the trailer section; returns it and its length, `None` when more input is needed.
 fn trailers(input: &[u8]) -> Result<Option<(Fields, usize)>, BadBody> {
     match input {
         [b'\r', b'\n', ..] => return Ok(Some((Fields::new(), 2))),
@@ -149,7 +149,7 @@ fn trailers(input: &[u8]) -> Result<Option<(Fields, usize)>, BadBody> {
         return Err(BadBody::TrailersTooLarge);
     }
     let section = Bytes::copy_from_slice(&input[..end]);
-    parse::judge_lines(&section).map_err(|_| BadBody::Trailers)?;
+    parse::check_lines(&section).map_err(|_| BadBody::Trailers)?;
     let mut parsed = [httparse::EMPTY_HEADER; MAX_TRAILER_FIELDS];
     let parsed = match httparse::parse_headers(&section, &mut parsed) {
         Ok(httparse::Status::Complete((length, parsed))) if length == end => parsed,

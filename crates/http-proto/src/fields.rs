@@ -1,15 +1,15 @@
-//! The fields of a head or of a trailer section, in the order in which they came.
+//! The fields of a head or of a trailer section, in their order.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// The name of a field as it came: HTTP/1 keeps the case that its sender chose.
+/// The name of a field, in the spelling of its sender.
 pub type Name = Bytes;
 
-/// Fields in their order (RFC 9110 section 5). Names are compared without regard to case.
+/// Fields in their order (RFC 9110 section 5). Names are compared case-insensitively.
 ///
-/// Names and values are slices that share the buffer in which the head came; a buffer that wipes itself wipes
+/// Names and values are slices of the buffer in which the head was received; a buffer that wipes itself on drop wipes
 /// them. `Debug` prints names only.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(Name, Bytes)>);
@@ -23,32 +23,32 @@ impl Fields {
         Self(Vec::new())
     }
 
-    /// The value of the first field of that name.
+    /// Returns the value of the first field of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.get_all(name).next()
     }
 
-    /// The values of all fields of that name, in their order.
+    /// Returns the values of all fields of that name, in their order.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &Bytes> {
         self.0.iter().filter(move |(it, _)| is(it, name)).map(|(_, value)| value)
     }
 
-    /// The value of the only field of that name; `None` where there are several, which servers choose from or
-    /// join as they like.
+    /// Returns the value of the only field of that name; `None` when there are several, since servers disagree on
+    /// which of them counts.
     #[must_use]
     pub fn only(&self, name: &str) -> Option<&Bytes> {
         let mut values = self.get_all(name);
         values.next().filter(|_| values.next().is_none())
     }
 
-    /// The members of the comma-separated list that all fields of that name make together, spaces around them
-    /// cut off and empty ones left out (RFC 9110 section 5.6.1). Not for lists whose members may be quoted.
+    /// Returns the members of the comma-separated list that all fields of that name form, trimmed and without empty
+    /// ones (RFC 9110 section 5.6.1). Not for lists whose members may be quoted.
     pub fn members(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.get_all(name).flat_map(|value| members(value))
     }
 
-    /// Whether the list of that name has this member, in any case.
+    /// Returns whether the list of that name has this member, compared case-insensitively.
     #[must_use]
     pub fn lists(&self, name: &str, member: &str) -> bool {
         self.members(name).any(|it| is(it, member))
@@ -59,7 +59,7 @@ impl Fields {
         self.0.push((name.into(), value.into()));
     }
 
-    /// Makes it the only field of that name, in the place of the first one, else at the end.
+    /// Replaces all fields of that name by one, at the place of the first of them or else at the end.
     pub fn set(&mut self, name: &'static str, value: impl Into<Bytes>) {
         let field = (Bytes::from_static(name.as_bytes()), value.into());
         let Some(place) = self.0.iter().position(|(it, _)| is(it, name)) else {
@@ -70,30 +70,30 @@ impl Fields {
         self.0.insert(place, field);
     }
 
-    /// Removes all fields of that name, and tells how many there were.
+    /// Removes all fields of that name and returns how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
         let before = self.len();
         self.retain(|it, _| !is(it, name));
         before - self.len()
     }
 
-    /// Keeps the fields for which `keep` says yes.
+    /// Keeps the fields for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Name, &Bytes) -> bool) {
         self.0.retain(|(name, value)| keep(name, value));
     }
 
-    /// All fields, in their order.
+    /// Returns all fields, in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &Bytes)> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
-    /// How many fields there are.
+    /// Returns the number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -112,12 +112,12 @@ impl FromIterator<(Name, Bytes)> for Fields {
     }
 }
 
-/// The members of one value of a list.
+/// Returns the members of one field value that is a list.
 pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
-/// Whether two names, or two tokens, are the same in any case.
+/// Returns whether two names or tokens are equal, ignoring case.
 pub(super) fn is(name: &[u8], other: &str) -> bool {
     name.eq_ignore_ascii_case(other.as_bytes())
 }

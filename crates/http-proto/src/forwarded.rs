@@ -1,4 +1,4 @@
-//! Who the client is, for an HTTP backend (RFC 7239, and the `X-Forwarded-` fields that came before it).
+//! The client's address for an HTTP backend: `Forwarded` (RFC 7239) and the older `X-Forwarded-` fields.
 
 use std::net::IpAddr;
 
@@ -7,18 +7,18 @@ use bytes::Bytes;
 use super::fields::Fields;
 use super::request::is_token;
 
-/// What we know of a request's last hop.
+/// The last hop of a request, from the client to this proxy.
 #[derive(Clone, Copy, Debug)]
 pub struct Hop<'a> {
-    /// The client.
+    /// The client's address.
     pub client: IpAddr,
-    /// Whether it came encrypted.
+    /// Whether the connection was encrypted.
     pub https: bool,
-    /// The host that it asked for.
+    /// The host of the request.
     pub host: &'a [u8],
 }
 
-/// Bytes of a chain of hops that are kept from a trusted front.
+/// The longest chain of hops in bytes that is kept from a trusted front.
 const MAX_CHAIN: usize = 4096;
 
 /// Appends `hop` to `Forwarded` and `X-Forwarded-For`, and sets `X-Forwarded-Proto` and `X-Forwarded-Host`.
@@ -30,15 +30,15 @@ pub fn append(fields: &mut Fields, hop: &Hop<'_>) {
         IpAddr::V6(ip) => format!("\"[{ip}]\""),
     };
     let mut element = format!("for={node};by=_pointsman;proto={proto};host=").into_bytes();
-    quoted(&mut element, hop.host);
+    write_quoted(&mut element, hop.host);
     chain(fields, "forwarded", "Forwarded", &element);
     chain(fields, "x-forwarded-for", "X-Forwarded-For", client.to_string().as_bytes());
     fields.set("X-Forwarded-Proto", proto);
     fields.set("X-Forwarded-Host", Bytes::copy_from_slice(hop.host));
 }
 
-/// Makes one field of all of that name, with `element` at the end; a chain that is too long loses its front, and
-/// a part that ends within quotes is left out: `element` would be read as a piece of it.
+/// Joins all fields of that name into one and appends `element`. A chain that is too long is dropped. A value that
+/// ends inside a quoted string is left out, since a reader would take `element` for a part of that string.
 fn chain(fields: &mut Fields, name: &str, written: &'static str, element: &[u8]) {
     let mut value = Vec::new();
     for before in fields.get_all(name).filter(|before| !is_open(before)) {
@@ -52,7 +52,7 @@ fn chain(fields: &mut Fields, name: &str, written: &'static str, element: &[u8])
     fields.set(written, value);
 }
 
-/// Whether `value` ends within a quoted string (RFC 9110 section 5.6.4).
+/// Returns whether `value` ends inside a quoted string (RFC 9110 section 5.6.4).
 fn is_open(value: &[u8]) -> bool {
     let mut is_open = false;
     let mut bytes = value.iter();
@@ -66,8 +66,8 @@ fn is_open(value: &[u8]) -> bool {
     is_open
 }
 
-/// A token as it is, anything else in quotes (RFC 9110 section 5.6.4).
-fn quoted(out: &mut Vec<u8>, value: &[u8]) {
+/// Writes a token as it is, any other value as a quoted string (RFC 9110 section 5.6.4).
+fn write_quoted(out: &mut Vec<u8>, value: &[u8]) {
     if !value.is_empty() && value.iter().all(|&byte| is_token(byte)) {
         return out.extend_from_slice(value);
     }

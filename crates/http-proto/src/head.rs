@@ -1,4 +1,4 @@
-//! What a head says once it is read, and where one ends.
+//! Parsed heads, and where a head ends.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use bytes::Bytes;
 
 use super::fields::Fields;
 
-/// Fields that a head may have; spec'd for both versions.
+/// Most fields of a head, in HTTP/1 and HTTP/2.
 pub const MAX_FIELDS: usize = 128;
 
-/// Bytes that a request target may have. RFC 9112 section 3 asks for 8000 at least.
+/// The longest request target in bytes. RFC 9112 section 3 recommends at least 8000.
 pub const MAX_TARGET: usize = 16 * 1024;
 
 /// The version of a message.
@@ -19,73 +19,72 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
-    /// HTTP/2. Never of a parsed head: the `h2` crate reads those.
+    /// HTTP/2. [`parse_request`](super::parse_request) never returns it: the `h2` crate parses HTTP/2.
     Http2,
 }
 
-/// How long a message's body is (RFC 9112 section 6.3).
+/// How the end of a message's body is found (RFC 9112 section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// There is no body, whatever the fields say.
+    /// There is no body, whatever the fields declare.
     None,
-    /// That many bytes, perhaps none.
+    /// This many bytes, possibly none.
     Length(u64),
     /// The chunked coding: read with [`ChunkDecoder`](super::ChunkDecoder).
     Chunked,
-    /// Everything until the connection ends. Of responses only.
+    /// Everything until the connection ends. Only in responses.
     UntilClose,
 }
 
-/// The head of a request that nobody can read in two ways.
+/// The head of an unambiguous request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestHead {
-    /// A token, in the case in which it came. Never `CONNECT`.
+    /// A token, in the client's spelling. Never `CONNECT`.
     pub method: Bytes,
-    /// As it came: origin-form, or `*`. Absolute-form was reduced to origin-form.
+    /// The client's target: origin-form or `*`. Absolute-form has been converted to origin-form.
     pub target: Bytes,
     /// The version that the client speaks.
     pub version: Version,
-    /// `Host`, or `:authority`: a host or an address, and perhaps a port.
+    /// `Host` or `:authority`: a host or an address, and an optional port.
     pub authority: Bytes,
-    /// All fields as they came, in HTTP/1 with `Host`, with those that are meant for this connection only:
-    /// [`Fields::strip_hop_by_hop`] takes them out.
+    /// All fields in the client's spelling, including `Host` in HTTP/1 and the hop-by-hop fields:
+    /// [`Fields::strip_hop_by_hop`] removes those.
     pub fields: Fields,
-    /// How long the body is.
+    /// How the end of the body is found.
     pub framing: Framing,
-    /// Whether the client would send another request on this connection.
+    /// Whether the client may send another request on this connection.
     pub keeps_alive: bool,
-    /// Whether the client holds the body back until it hears `100 Continue`.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
-    /// What the client would upgrade to: the value of `Upgrade`, when `Connection` lists it too. HTTP/1.1 only.
+    /// The protocol that the client offers to upgrade to: the value of `Upgrade`, if `Connection` lists it. HTTP/1.1 only.
     pub upgrade: Option<Bytes>,
 }
 
-/// The head of a response that nobody can read in two ways.
+/// The head of an unambiguous response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseHead {
     /// The version that the server speaks.
     pub version: Version,
     /// 100 to 599.
     pub status: u16,
-    /// The words behind the status; mostly empty or of no use.
+    /// The reason phrase; may be empty.
     pub reason: Bytes,
-    /// All fields as they came.
+    /// All fields in the server's spelling.
     pub fields: Fields,
-    /// How long the body is.
+    /// How the end of the body is found.
     pub framing: Framing,
-    /// Whether the server takes another request on this connection once the body is read.
+    /// Whether the server accepts another request on this connection after this response.
     pub keeps_alive: bool,
-    /// What a `101` upgrades to, or a `426` demands.
+    /// The protocol of a `101`, or the one that a `426` requires.
     pub upgrade: Option<Bytes>,
 }
 
-/// Length of the head at the start of `bytes`, its empty line included; `None` when more is needed.
+/// Returns the length of the head at the start of `bytes`, including its empty line; `None` when more is needed.
 ///
-/// `from` is how much of `bytes` was searched before (0 at first), so that a head which comes byte by byte is
-/// not searched anew each time. Up to two empty lines in front belong to the head.
+/// `from` is the length of the part that was searched before (0 at first), so that a head that arrives byte by byte is
+/// not searched again each time. Up to two empty lines before the head are counted as part of it.
 ///
-/// Lines that end with a lone LF end a head here too, so that such a head is refused by the parser at once instead
-/// of being waited for until the timeout.
+/// A lone LF ends a line here, so that the parser rejects such a head at once instead of waiting until the timeout.
 #[must_use]
 pub fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let begin = blank_lines(bytes);
@@ -103,17 +102,17 @@ pub fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// Length of the empty lines in front of a request that are to be skipped (RFC 9112 section 2.2): old clients
-/// send one behind a body. While `bytes` hold nothing else, no request has begun.
+/// Returns the length of the empty lines before a request that are skipped (RFC 9112 section 2.2): old clients send
+/// one after a body. No request has begun while `bytes` contains nothing else.
 #[must_use]
 pub fn blank_lines(bytes: &[u8]) -> usize {
     bytes.chunks_exact(2).take(MAX_BLANK_LINES).take_while(|pair| pair == b"\r\n").count() * 2
 }
 
-/// Empty lines in front of a request that are skipped.
+/// Most empty lines before a request that are skipped.
 const MAX_BLANK_LINES: usize = 2;
 
-/// Length of the line end at the start of `bytes`.
+/// Returns the length of the line end at the start of `bytes`.
 fn line_end(bytes: &[u8]) -> Option<usize> {
     match bytes {
         [b'\n', ..] => Some(1),
@@ -125,7 +124,7 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
 // === impl RequestHead ===
 
 impl RequestHead {
-    /// The path of the target, without its query.
+    /// Returns the path of the target, without the query.
     #[must_use]
     pub fn path(&self) -> &[u8] {
         let end = memchr::memchr(b'?', &self.target).unwrap_or(self.target.len());
@@ -133,7 +132,7 @@ impl RequestHead {
     }
 }
 
-/// Without the query, which may hold a token.
+/// Prints no query, since it may contain a token.
 impl fmt::Debug for RequestHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestHead")

@@ -1,13 +1,25 @@
 //! HTTP: heads, fields, paths and the chunked coding, as values.
 //!
-//! The room exists because a proxy and a server that disagree on where a request ends let a stranger put a
-//! request of his own into somebody else's connection ("desync", RFC 9112 section 11.2). So what could be read
-//! in two ways is refused here, before any other part of the program sees it, and what is written is written
-//! from values, never copied from what came. HTTP/1 is parsed with `httparse` under our own rules; HTTP/2 comes
-//! parsed, and is held against the rules of the HTTP/1 servers behind us ([`check_h2_request`]).
+//! When a proxy and a server disagree on where a request ends, one client can insert a request into the
+//! connection of another (request smuggling, RFC 9112 section 11.2). This crate therefore rejects ambiguous
+//! messages before any other part of the program sees them, and writes every head from parsed values instead of
+//! copying the received bytes. HTTP/1 is parsed with `httparse` under additional rules; HTTP/2 is parsed by the
+//! `h2` crate, and [`check_h2_request`] applies the rules that an HTTP/1 backend needs.
 //!
-//! What must never happen: a message passes whose length, path or host another reader could take differently;
-//! a value is copied out of the wiped buffer that it came in ([`Fields`] slices it); a value is printed.
+//! What must never happen here: a message is accepted whose length, path or host another parser could read
+//! differently; a value is copied out of the buffer in which it was received ([`Fields`] holds slices of it, and the
+//! buffer wipes itself); a value is printed.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `head` | the parsed heads, and where a head ends |
+//! | `request`, `response`, `parse` | HTTP/1 heads: parsing |
+//! | `h2` | HTTP/2 heads and trailers: checks |
+//! | `framing`, `chunked` | the length of a body, the chunked coding |
+//! | `fields`, `strip`, `forwarded` | fields, fields that are not forwarded, `Forwarded` |
+//! | `authority`, `path` | `Host` and `:authority`, the path of a target |
+//! | `bad` | why a head or a body is rejected |
+//! | `write` | HTTP/1 heads and chunks: writing |
 
 mod authority;
 mod bad;

@@ -1,4 +1,4 @@
-//! What requests and responses have in common: lines, fields, versions.
+//! What requests and responses share: lines, fields, versions, `Connection`.
 
 use bytes::Bytes;
 
@@ -6,15 +6,15 @@ use super::bad::BadHead;
 use super::fields::Fields;
 use super::head::Version;
 
-/// Refuses what the tokeniser would forgive: bare LF, bare CR, NUL.
-pub(super) fn judge_lines(head: &[u8]) -> Result<(), BadHead> {
+/// Rejects what `httparse` tolerates: bare LF, bare CR, NUL.
+pub(super) fn check_lines(head: &[u8]) -> Result<(), BadHead> {
     for (at, &byte) in head.iter().enumerate() {
         match byte {
             b'\n' if at == 0 || head[at - 1] != b'\r' => {
                 return Err(BadHead::Malformed("a line that ends with LF alone"));
             }
             b'\r' if head.get(at + 1) != Some(&b'\n') => {
-                return Err(BadHead::Malformed("a CR that ends no line"));
+                return Err(BadHead::Malformed("a CR without LF"));
             }
             0 => return Err(BadHead::Malformed("a NUL in the head")),
             _ => {}
@@ -23,7 +23,7 @@ pub(super) fn judge_lines(head: &[u8]) -> Result<(), BadHead> {
     Ok(())
 }
 
-/// The tokeniser's fields as slices of the head.
+/// Converts the fields that `httparse` found to slices of the head.
 pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<Fields, BadHead> {
     parsed
         .iter()
@@ -32,7 +32,7 @@ pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<Fi
                 return Err(BadHead::Malformed("a control character in a field"));
             }
             let value = field.value.trim_ascii();
-            // An empty slice of nowhere cannot be found in the head.
+            // `slice_ref` panics for an empty slice that is not part of the head.
             let value = if value.is_empty() { Bytes::new() } else { head.slice_ref(value) };
             Ok((head.slice_ref(field.name.as_bytes()), value))
         })
@@ -47,24 +47,26 @@ pub(super) const fn version(minor: Option<u8>) -> Result<Version, BadHead> {
     }
 }
 
-pub(super) fn refusal(error: httparse::Error) -> BadHead {
+pub(super) fn rejection(error: httparse::Error) -> BadHead {
     match error {
-        httparse::Error::HeaderName => BadHead::Malformed("a field name that is no token, or a folded line"),
+        httparse::Error::HeaderName => {
+            BadHead::Malformed("a field name that is not a token, or a folded line")
+        }
         httparse::Error::HeaderValue => BadHead::Malformed("a field value with forbidden characters"),
         httparse::Error::NewLine => BadHead::Malformed("a line end other than CR LF"),
-        httparse::Error::Status => BadHead::Malformed("no three-digit status"),
-        httparse::Error::Token => BadHead::Malformed("a start line that is none"),
+        httparse::Error::Status => BadHead::Malformed("a status that is not three digits"),
+        httparse::Error::Token => BadHead::Malformed("a malformed start line"),
         httparse::Error::TooManyHeaders => BadHead::TooManyFields,
         httparse::Error::Version => BadHead::Version,
     }
 }
 
-/// Options that `Connection` may list: each of them is looked for among all fields.
+/// Most options in `Connection`: each of them is looked up among all fields.
 const MAX_OPTIONS: usize = 32;
 
-/// Refuses a `Connection` of which only the looking up would be work (RFC 9110 section 7.6.1 sets no bound). Empty
-/// members count: they have to be passed over too.
-pub(super) fn judge_connection(fields: &Fields) -> Result<(), BadHead> {
+/// Rejects a `Connection` with so many options that the look-up would be costly (RFC 9110 section 7.6.1 sets no bound).
+/// Empty members count too, since they also cost time.
+pub(super) fn check_connection(fields: &Fields) -> Result<(), BadHead> {
     let options = fields.get_all("connection").flat_map(|value| value.split(|&byte| byte == b','));
     if options.count() > MAX_OPTIONS {
         return Err(BadHead::Malformed("a Connection that lists more than 32 options"));
@@ -72,7 +74,7 @@ pub(super) fn judge_connection(fields: &Fields) -> Result<(), BadHead> {
     Ok(())
 }
 
-/// Whether the connection can be used again (RFC 9112 section 9.3).
+/// Returns whether the connection can be reused (RFC 9112 section 9.3).
 pub(super) fn keeps_alive(fields: &Fields, version: Version) -> bool {
     match version {
         Version::Http10 => fields.lists("connection", "keep-alive") && !fields.lists("connection", "close"),
@@ -80,7 +82,7 @@ pub(super) fn keeps_alive(fields: &Fields, version: Version) -> bool {
     }
 }
 
-/// The value of the only `Upgrade`, where `Connection` lists it.
+/// Returns the value of the only `Upgrade`, if `Connection` lists it.
 pub(super) fn upgrade(fields: &Fields, version: Version) -> Option<Bytes> {
     let is_listed = version == Version::Http11 && fields.lists("connection", "upgrade");
     fields.only("upgrade").filter(|_| is_listed).cloned()

@@ -1,24 +1,24 @@
-//! Paths: one reading for the rules, and none for those that a server could read differently.
+//! Paths: normalised for the rules, and rejected when a backend could read them differently.
 
 use std::fmt;
 
-/// A path as the rules match it.
+/// A path in the form that the rules match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// Percent-decoded where that changes nothing, dot segments and doubled slashes removed.
+    /// Unreserved characters decoded, dot segments and duplicate slashes removed.
     pub normalized: String,
-    /// The same without parameters, where it has any: `/admin` for `/admin;x`. Some servers cut them off before
-    /// they look a path up, others don't. Where rules tell the two apart, the request is to be refused
-    /// ([`BadPath::Parameters`]).
+    /// The same path without parameters, if it has any: `/admin` for `/admin;x`. Some servers remove parameters before
+    /// they look up a path, others do not. When a rule matches only one of the two forms, the request is rejected
+    /// with [`BadPath::Parameters`].
     pub plain: Option<String>,
 }
 
-/// Why a path is refused.
+/// Why a path is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadPath {
-    /// It does not begin with a slash.
+    /// The path does not start with a slash.
     Form,
-    /// `%2F`: a separator for some, a letter for others.
+    /// `%2F`: some servers treat it as a separator, others as an ordinary character.
     EncodedSlash,
     /// A backslash, raw or encoded.
     Backslash,
@@ -32,16 +32,16 @@ pub enum BadPath {
     DotParameter,
     /// A parameter without which another rule would apply.
     Parameters,
-    /// `..` in a path with an empty segment, which it steps over for some and up from for others.
+    /// `..` in a path with an empty segment, which servers resolve in different ways.
     EmptySegment,
-    /// A raw character that no path may have.
+    /// A raw character that is not allowed in a path.
     Character,
 }
 
 /// Normalises the path of a request target (RFC 3986 section 6.2.2).
 ///
 /// # Errors
-/// When a server could read it in another way than we do.
+/// When a server could read the path differently.
 pub fn normalize(target: &[u8]) -> Result<Path, BadPath> {
     let end = memchr::memchr(b'?', target).unwrap_or(target.len());
     let path = &target[..end];
@@ -53,15 +53,15 @@ pub fn normalize(target: &[u8]) -> Result<Path, BadPath> {
     }
     let decoded = decode_unreserved(path)?;
     let segments = segments(&decoded)?;
-    let has_parameters = segments.iter().any(|segment| name(segment) != *segment);
+    let has_parameters = segments.iter().any(|segment| segment_name(segment) != *segment);
     Ok(Path {
         normalized: join(segments.iter().copied()),
-        plain: has_parameters.then(|| join(segments.iter().map(|segment| name(segment)))),
+        plain: has_parameters.then(|| join(segments.iter().map(|segment| segment_name(segment)))),
     })
 }
 
-/// The segments that are left when dot segments are resolved and empty ones dropped; an empty one at the end says
-/// that the path ends with a slash.
+/// Returns the segments after resolving dot segments and dropping empty ones. An empty segment at the end means that
+/// the path ends with a slash.
 fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
     let mut kept: Vec<&str> = Vec::new();
     let mut has_empty = false;
@@ -71,7 +71,7 @@ fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
     while let Some(segment) = rest.next() {
         let is_last = rest.peek().is_none();
         is_folder = matches!(segment, "" | "." | "..");
-        match (name(segment), segment) {
+        match (segment_name(segment), segment) {
             ("", "") => has_empty |= !is_last,
             (".", ".") => {}
             ("..", "..") => {
@@ -85,7 +85,7 @@ fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
             }
         }
     }
-    // RFC 3986 section 5.2.4 makes `/a/b` of `/a//../b`; who merges slashes first makes `/b` of it.
+    // RFC 3986 section 5.2.4 resolves `/a//../b` to `/a/b`; a server that merges slashes first resolves it to `/b`.
     if has_empty && has_parent {
         return Err(BadPath::EmptySegment);
     }
@@ -95,13 +95,13 @@ fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
     Ok(kept)
 }
 
-/// A segment without its parameters. An encoded semicolon begins them too, to whoever decodes before he cuts.
-fn name(segment: &str) -> &str {
+/// Returns a segment without its parameters. Some servers decode first, so an encoded semicolon starts them too.
+fn segment_name(segment: &str) -> &str {
     let end = [segment.find(';'), segment.find("%3B")].into_iter().flatten().min();
     &segment[..end.unwrap_or(segment.len())]
 }
 
-/// A slash before each; empty ones but the last are left out.
+/// Joins segments, with a slash before each; empty segments other than the last are left out.
 fn join<'a>(segments: impl Iterator<Item = &'a str>) -> String {
     let mut path = String::new();
     let mut segments = segments.peekable();
@@ -114,7 +114,7 @@ fn join<'a>(segments: impl Iterator<Item = &'a str>) -> String {
     path
 }
 
-/// Decodes what may be decoded without changing the meaning; other escapes stay, in upper case.
+/// Decodes the escapes of unreserved characters; other escapes stay, in upper case.
 fn decode_unreserved(path: &[u8]) -> Result<String, BadPath> {
     let mut decoded = String::with_capacity(path.len());
     let mut rest = path;
@@ -148,8 +148,8 @@ fn decode_unreserved(path: &[u8]) -> Result<String, BadPath> {
     Ok(decoded)
 }
 
-/// The value of a parameter in the query, form-decoded. `None` when there is none, when it comes more than once
-/// (servers differ in which one they take), or when it is not well-formed.
+/// Returns the form-decoded value of a query parameter. `None` when the query does not have it, has it more than once
+/// (servers differ in which one they use), or when it is malformed.
 #[must_use]
 pub fn query_parameter(target: &[u8], name: &str) -> Option<Vec<u8>> {
     let query = &target[memchr::memchr(b'?', target)? + 1..];
@@ -194,7 +194,7 @@ fn hex(digit: u8) -> Option<u8> {
 // === impl BadPath ===
 
 impl BadPath {
-    /// In words, for the answer, the log and metrics.
+    /// Returns the name for the response, the log and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The head of an HTTP/1 request, read strictly.
+//! Parses the head of an HTTP/1 request, strictly.
 
 use bytes::Bytes;
 
@@ -9,34 +9,34 @@ use super::framing;
 use super::head::{Framing, MAX_FIELDS, MAX_TARGET, RequestHead, Version, blank_lines};
 use super::parse;
 
-/// Reads a head that [`head_end`](super::head_end) found, its empty line included. Everything in the result is
-/// a slice of `head`.
+/// Parses a head that [`head_end`](super::head_end) found, including its empty line. Everything in the result is a
+/// slice of `head`.
 ///
 /// # Errors
-/// See [`BadHead`]; the connection is out of step then.
+/// See [`BadHead`]; the connection cannot be used any more.
 pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     let head = head.slice(blank_lines(head)..);
-    parse::judge_lines(&head)?;
-    judge_start_line(&head)?;
+    parse::check_lines(&head)?;
+    check_start_line(&head)?;
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut fields);
-    match parsed.parse(&head).map_err(parse::refusal)? {
+    match parsed.parse(&head).map_err(parse::rejection)? {
         httparse::Status::Complete(length) if length == head.len() => {}
-        _ => return Err(BadHead::Malformed("no whole head")),
+        _ => return Err(BadHead::Malformed("an incomplete head")),
     }
     let version = parse::version(parsed.version)?;
     let (Some(method), Some(target)) = (parsed.method, parsed.path) else {
-        return Err(BadHead::Malformed("a start line that is none"));
+        return Err(BadHead::Malformed("a malformed start line"));
     };
-    judge_method(method.as_bytes())?;
-    judge_target(method.as_bytes(), target.as_bytes())?;
+    check_method(method.as_bytes())?;
+    check_target(method.as_bytes(), target.as_bytes())?;
     let method = head.slice_ref(method.as_bytes());
     let target = head.slice_ref(target.as_bytes());
     let fields = parse::fields(&head, parsed.headers)?;
     let host = host(&fields, version)?;
-    let (authority, target) = reduce(&method, &target, host, version)?;
+    let (authority, target) = to_origin_form(&method, &target, host, version)?;
     authorization(&fields)?;
-    parse::judge_connection(&fields)?;
+    parse::check_connection(&fields)?;
     let upgrade = parse::upgrade(&fields, version);
     if fields.get_all("upgrade").any(|value| has_h2c(value)) {
         return Err(BadHead::H2c);
@@ -57,24 +57,24 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     })
 }
 
-/// Methods have a case (RFC 9110 section 9.1), which some servers forget: were `head` passed on, we would wait for
-/// a body that such a server does not send.
-pub(super) fn judge_method(method: &[u8]) -> Result<(), BadHead> {
+/// Methods are case-sensitive (RFC 9110 section 9.1), but some servers ignore the case: to `head` they would send a
+/// response without the body that this proxy expects.
+pub(super) fn check_method(method: &[u8]) -> Result<(), BadHead> {
     if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
-        return Err(BadHead::Malformed("a method that is no token"));
+        return Err(BadHead::Malformed("a method that is not a token"));
     }
     if method.eq_ignore_ascii_case(b"CONNECT") {
         return Err(BadHead::ConnectRefused);
     }
     if method.eq_ignore_ascii_case(b"HEAD") && method != b"HEAD" {
-        return Err(BadHead::Malformed("HEAD in small letters"));
+        return Err(BadHead::Malformed("HEAD in lower case"));
     }
     Ok(())
 }
 
-/// RFC 9112 section 3.2: a fragment never stands in a target, and what is behind it would be cut off by some;
-/// asterisk-form is for `OPTIONS` alone.
-pub(super) fn judge_target(method: &[u8], target: &[u8]) -> Result<(), BadHead> {
+/// RFC 9112 section 3.2: a target has no fragment, and some servers would cut it off; asterisk-form is for `OPTIONS`
+/// only.
+pub(super) fn check_target(method: &[u8], target: &[u8]) -> Result<(), BadHead> {
     if target.len() > MAX_TARGET {
         return Err(BadHead::TargetTooLong);
     }
@@ -82,20 +82,20 @@ pub(super) fn judge_target(method: &[u8], target: &[u8]) -> Result<(), BadHead> 
         return Err(BadHead::Malformed("a target with a fragment"));
     }
     if target == b"*" && method != b"OPTIONS" {
-        return Err(BadHead::Malformed("a target that is * of another method than OPTIONS"));
+        return Err(BadHead::Malformed("the target * with a method other than OPTIONS"));
     }
     Ok(())
 }
 
-/// RFC 9110 section 5.6.2.
+/// Returns whether a token may contain `byte` (RFC 9110 section 5.6.2).
 pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The `Authorization` of a request, once it can be only one thing.
+/// Returns the `Authorization` of a request.
 ///
 /// # Errors
-/// When it comes twice, or is not visible ASCII.
+/// When there are several, or when the value is not visible ASCII.
 pub fn authorization(fields: &Fields) -> Result<Option<&Bytes>, BadHead> {
     let mut values = fields.get_all("authorization");
     let Some(value) = values.next() else { return Ok(None) };
@@ -109,8 +109,8 @@ pub fn authorization(fields: &Fields) -> Result<Option<&Bytes>, BadHead> {
     }
 }
 
-/// One space between the three parts, and nothing else: servers differ on what else they take for a space.
-fn judge_start_line(head: &[u8]) -> Result<(), BadHead> {
+/// Requires exactly one space between the three parts: servers differ in what else they treat as a space.
+fn check_start_line(head: &[u8]) -> Result<(), BadHead> {
     let line = &head[..memchr::memchr(b'\r', head).unwrap_or(head.len())];
     let mut parts = line.split(|&byte| byte == b' ');
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -118,7 +118,9 @@ fn judge_start_line(head: &[u8]) -> Result<(), BadHead> {
         (Some([_, ..]), Some([_, ..]), Some(version), None) if version.starts_with(b"HTTP/") => {
             Err(BadHead::Version)
         }
-        _ => Err(BadHead::Malformed("a start line that is not method, target and version, one space apart")),
+        _ => Err(BadHead::Malformed(
+            "a start line other than method, target and version with one space between them",
+        )),
     }
 }
 
@@ -129,16 +131,16 @@ fn host(fields: &Fields, version: Version) -> Result<Option<Bytes>, BadHead> {
         return Err(BadHead::Malformed("more than one Host"));
     }
     match &host {
-        Some(host) => authority::judge(host)?,
-        // RFC 9110 section 7.2 asks HTTP/1.1 for it. HTTP/1.0 may go without, but we would have to make one up.
+        Some(host) => authority::check(host)?,
+        // RFC 9112 section 3.2 requires it in HTTP/1.1. In HTTP/1.0 an absolute-form target may replace it.
         None if version == Version::Http11 => return Err(BadHead::Malformed("no Host")),
         None => {}
     }
     Ok(host)
 }
 
-/// Reduces an absolute-form target (RFC 9112 section 3.2.2) to origin-form, with its authority.
-fn reduce(
+/// Converts an absolute-form target (RFC 9112 section 3.2.2) to origin-form; returns the authority and the target.
+fn to_origin_form(
     method: &[u8],
     target: &Bytes,
     host: Option<Bytes>,
@@ -151,12 +153,12 @@ fn reduce(
     let scheme = [&b"http://"[..], b"https://"]
         .into_iter()
         .find(|scheme| target.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme)))
-        .ok_or(BadHead::Malformed("a target that is neither a path nor a URL"))?;
+        .ok_or(BadHead::Malformed("a target that is neither a path nor an http or https URL"))?;
     let rest = target.slice(scheme.len()..);
     let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
     let named = rest.slice(..end);
     let path = rest.slice(end..);
-    authority::judge(&named)?;
+    authority::check(&named)?;
     match host {
         Some(host) if !host.eq_ignore_ascii_case(&named) => {
             return Err(BadHead::Malformed("a URL whose host differs from Host"));
@@ -166,14 +168,14 @@ fn reduce(
     }
     match path.first() {
         Some(b'/') => Ok((named, path)),
-        // Section 3.2.4: the server as a whole.
+        // RFC 9112 section 3.2.4: the server as a whole.
         None if method == b"OPTIONS" => Ok((named, Bytes::from_static(b"*"))),
         None => Ok((named, Bytes::from_static(b"/"))),
         Some(_) => Err(BadHead::Malformed("a URL without a path")),
     }
 }
 
-/// Whether the client waits for a 100 (RFC 9110 section 10.1.1): nothing else can be expected here.
+/// Returns whether the client waits for a 100 (RFC 9110 section 10.1.1). Other expectations are errors.
 pub(super) fn expects(fields: &Fields) -> Result<bool, BadHead> {
     let mut values = fields.get_all("expect");
     match (values.next(), values.next()) {

@@ -1,11 +1,11 @@
-//! Fields that must not pass: those of one connection, and those that say who the client is.
+//! Fields that are not forwarded: hop-by-hop fields, and fields that claim a client address.
 
 use bytes::Bytes;
 
 use super::fields::{Fields, is, members};
 
-/// Never removed because `Connection` lists it, beside `Content-…` and what says who the client is: a backend must
-/// judge by what we judged by.
+/// Fields that a client cannot remove by listing them in `Connection`, in addition to `Content-…` and the forwarded
+/// fields: the backend must decide by the same fields as this proxy.
 const KEPT: [&str; 10] = [
     "host",
     "authorization",
@@ -19,8 +19,8 @@ const KEPT: [&str; 10] = [
     "via",
 ];
 
-/// RFC 9110 section 7.6.1, and what older programs treat so. `Transfer-Encoding` and `Content-Length` are
-/// written anew from the framing.
+/// The hop-by-hop fields of RFC 9110 section 7.6.1 and of older programs. `Transfer-Encoding` and `Content-Length` are
+/// written from the framing instead.
 const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "keep-alive",
@@ -32,8 +32,8 @@ const HOP_BY_HOP: [&str; 8] = [
     "proxy-authenticate",
 ];
 
-/// Fields that decide about the message must not come behind it (RFC 9110 section 6.5.1): framing, routing,
-/// credentials, modifiers, control data. There are servers that merge trailers into the head.
+/// Fields that are not allowed in trailers (RFC 9110 section 6.5.1): framing, routing, credentials, modifiers, control
+/// data. Some servers merge trailers into the head.
 const NOT_IN_TRAILERS: [&str; 33] = [
     "content-length",
     "content-type",
@@ -70,7 +70,7 @@ const NOT_IN_TRAILERS: [&str; 33] = [
     "depth",
 ];
 
-/// What says who the client is, and what some frameworks take the path from, past every rule.
+/// Fields that claim a client address, and fields from which some frameworks take the path, bypassing every rule.
 const FORWARDED: [&str; 16] = [
     "forwarded",
     "forwarded-for",
@@ -94,9 +94,9 @@ const FORWARDED_PREFIX: &str = "x-forwarded-";
 // === impl Fields ===
 
 impl Fields {
-    /// Takes out what is meant for the one connection on which it came.
+    /// Removes the hop-by-hop fields, except `TE: trailers`.
     pub fn strip_hop_by_hop(&mut self) {
-        // Shares the head's buffer: nothing is copied.
+        // The clones share the buffer of the head: no bytes are copied.
         let listed: Vec<Bytes> = self.get_all("connection").cloned().collect();
         let listed: Vec<&[u8]> = listed.iter().flat_map(|value| members(value)).collect();
         let is_listed = |name: &[u8]| !is_kept(name) && listed.iter().any(|it| name.eq_ignore_ascii_case(it));
@@ -109,17 +109,17 @@ impl Fields {
         }
     }
 
-    /// Takes out what says who the client is, in every spelling that a server may fold into one.
+    /// Removes the fields that claim a client address, in every spelling that a server might treat as the same name.
     pub fn strip_forwarded(&mut self) {
         self.retain(|name, _| !is_forwarded(name));
     }
 
-    /// Takes out of trailers what must not stand there.
+    /// Removes the fields that are not allowed in trailers.
     pub(super) fn strip_from_trailers(&mut self) {
-        let is_of_head = |name: &[u8]| {
+        let is_forbidden = |name: &[u8]| {
             NOT_IN_TRAILERS.iter().chain(&HOP_BY_HOP).any(|it| is_folded(name, it)) || is_forwarded(name)
         };
-        self.retain(|name, _| !is_of_head(name));
+        self.retain(|name, _| !is_forbidden(name));
     }
 }
 
@@ -131,8 +131,8 @@ fn is_forwarded(name: &[u8]) -> bool {
     FORWARDED.iter().any(|known| is_folded(name, known)) || begins_folded(name, FORWARDED_PREFIX)
 }
 
-/// The same name to a server that hands fields on as variables: those take any mark for the one that a variable's
-/// name may have (`X_Forwarded.For` is `HTTP_X_FORWARDED_FOR`, RFC 3875 section 4.1.18). `known` in small letters.
+/// Returns whether a server that passes fields as environment variables (RFC 3875 section 4.1.18) would read `name` as
+/// `known`, which is in lower case: `X_Forwarded.For` becomes `HTTP_X_FORWARDED_FOR`.
 pub(super) fn is_folded(name: &[u8], known: &str) -> bool {
     name.len() == known.len() && begins_folded(name, known)
 }

@@ -1,4 +1,4 @@
-//! Rows: what comes, and what is made of it.
+//! Tables: a head, and the result of parsing it.
 
 use bytes::Bytes;
 
@@ -19,7 +19,7 @@ fn get(lines: &str) -> String {
 }
 
 #[test]
-fn requests_that_could_be_read_in_two_ways_are_refused() {
+fn ambiguous_requests_are_rejected() {
     let rows = [
         ("both lengths", get("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400),
         ("two lengths", get("Content-Length: 5\r\nContent-Length: 6\r\n"), 400),
@@ -98,7 +98,7 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
 }
 
 #[test]
-fn what_is_clear_passes() {
+fn unambiguous_requests_are_accepted() {
     let rows = [
         ("nothing", get(""), "/x", "mail.example.org", Framing::None),
         ("a length", get("content-length: 5\r\n"), "/x", "mail.example.org", Framing::Length(5)),
@@ -151,7 +151,7 @@ fn what_is_clear_passes() {
 }
 
 #[test]
-fn a_connection_is_kept_as_each_version_has_it() {
+fn keep_alive_follows_the_version() {
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {}close\r\n\r\n", "a,".repeat(31));
     for (head, keeps) in [
         (&*many, false),
@@ -165,7 +165,7 @@ fn a_connection_is_kept_as_each_version_has_it() {
 }
 
 #[test]
-fn an_upgrade_counts_where_connection_lists_it() {
+fn an_upgrade_requires_the_connection_option() {
     let upgrade = |lines: &str| request(&get(lines)).expect("a request").upgrade;
     assert_eq!(upgrade("Connection: upgrade\r\nUpgrade: websocket\r\n").as_deref(), Some(&b"websocket"[..]));
     assert_eq!(upgrade("Upgrade: websocket\r\n"), None);
@@ -173,7 +173,7 @@ fn an_upgrade_counts_where_connection_lists_it() {
 }
 
 #[test]
-fn a_head_ends_where_it_ends_however_it_is_cut() {
+fn the_end_of_a_head_is_found_at_every_split() {
     let whole = get("X: y\r\n");
     for length in 0..=whole.len() {
         let mut searched = 0;
@@ -186,7 +186,7 @@ fn a_head_ends_where_it_ends_however_it_is_cut() {
 }
 
 #[test]
-fn responses_are_read_as_strictly() {
+fn responses_are_parsed_strictly() {
     let response =
         |head: &str, method: &[u8]| parse_response(&Bytes::copy_from_slice(head.as_bytes()), method);
     let many = format!("HTTP/1.1 200 OK\r\nConnection: {}close\r\n\r\n", "a,".repeat(32));
@@ -230,19 +230,19 @@ fn responses_are_read_as_strictly() {
 }
 
 #[test]
-fn what_is_written_is_read_as_what_it_was() {
+fn written_heads_parse_to_the_same_values() {
     let head = request(&get("X: a\tb\r\nCookie: c\r\nContent-Length: 5\r\n")).expect("a request");
     let mut written = Vec::new();
     write_request(&mut written, &head, head.framing);
     assert_eq!(
         parse_request(&written.into()).expect("a request"),
-        RequestHead { fields: moved(&head.fields), ..head }
+        RequestHead { fields: length_last(&head.fields), ..head }
     );
 }
 
-/// What grows while it is written leaves a copy of a credential behind.
+/// A buffer that grows while a head is written leaves a copy of a credential in the old allocation.
 #[test]
-fn a_head_is_written_without_growing() {
+fn writing_a_head_does_not_reallocate() {
     let long = "x".repeat(5_000);
     for lines in ["".into(), format!("Authorization: Basic {long}\r\n"), "X: y\r\n".repeat(MAX_FIELDS - 1)] {
         for framing in [Framing::None, Framing::Chunked, Framing::Length(i64::MAX as u64)] {
@@ -250,14 +250,14 @@ fn a_head_is_written_without_growing() {
             let mut written = b"before".to_vec();
             write_request(&mut written, &head, framing);
             assert!(written.starts_with(b"beforeGET /x"));
-            // Room was made once and was enough: growing would have doubled it.
+            // One reservation was enough: growing would have doubled the capacity.
             assert!(written.capacity() <= written.len() + 96, "{framing:?}");
         }
     }
 }
 
-/// The length is written last.
-fn moved(fields: &Fields) -> Fields {
+/// Moves `Content-Length` to the end, where it is written.
+fn length_last(fields: &Fields) -> Fields {
     let mut fields = fields.clone();
     fields.remove("content-length");
     fields.push(&b"Content-Length"[..], &b"5"[..]);
@@ -265,7 +265,7 @@ fn moved(fields: &Fields) -> Fields {
 }
 
 #[test]
-fn no_value_ends_its_line() {
+fn a_written_value_cannot_end_its_line() {
     let mut head = request(&get("")).expect("a request");
     head.fields.push(&b"X"[..], &b"a\r\nHost: b\0"[..]);
     let mut written = Vec::new();
@@ -276,7 +276,7 @@ fn no_value_ends_its_line() {
 }
 
 #[test]
-fn credentials_are_one_thing_or_none() {
+fn a_second_or_invalid_authorization_is_rejected() {
     let fields = |values: &[&'static [u8]]| -> Fields {
         values.iter().map(|value| (Bytes::from_static(b"authorization"), Bytes::from_static(value))).collect()
     };
@@ -287,7 +287,7 @@ fn credentials_are_one_thing_or_none() {
 }
 
 #[test]
-fn http2_brings_nothing_that_http1_would_misread() {
+fn http2_heads_that_http1_would_misread_are_rejected() {
     let check = |authority: Option<&[u8]>, path: &[u8], fields: &[(&'static str, &'static str)]| {
         let fields = fields
             .iter()
@@ -342,13 +342,13 @@ fn http2_brings_nothing_that_http1_would_misread() {
     ] {
         assert!(check(authority, path, fields).is_err(), "{path:?} {fields:?}");
     }
-    // As in HTTP/1, whatever the library below lets through.
+    // The `h2` crate accepts these; the rules of HTTP/1 apply.
     assert_eq!(check(Some(b"a"), b"/", &[("expect", "the worst")]), Err(BadHead::Expectation));
     assert_eq!(check(Some(b"a"), b"/", &[("expect", "100-continue")]), Ok(()));
 }
 
 #[test]
-fn nothing_of_a_value_is_printed() {
+fn debug_output_contains_no_values() {
     let head = request("GET /x?token=secret HTTP/1.1\r\nHost: a\r\nAuthorization: Basic secret\r\n\r\n");
     let printed = format!("{:?}", head.expect("a request"));
     assert!(!printed.contains("secret"), "{printed}");

@@ -25,7 +25,7 @@ pub(crate) struct Arrived {
     /// The address that it connected to.
     pub(crate) local: SocketAddr,
     pub(crate) stream: Stream,
-    /// When the client must have logged in.
+    /// When the client must have sent the credential of a login that succeeds.
     pub(crate) deadline: Instant,
     pub(crate) slot: Slot,
 }

@@ -75,7 +75,7 @@ impl<'c> Attempted<'c> {
         plan.meters
             .leg(protocol, destination.as_deref().unwrap_or_default())
             .login(mechanism.name(), error.result());
-        if error.is_refusal() {
+        if error.is_guess() {
             let delay =
                 shared.recorder.refused(&listener, address, key_or_account(key, account.as_deref()).as_ref());
             // Nothing is read from the client meanwhile. Hanging up and connecting again would save it no time, since

@@ -11,6 +11,7 @@ use plan::Listener;
 use runtime::ActivePlan;
 use tls::{Stream, TlsInfo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 use types::outcome::LoginResult;
 use types::session_id::SessionId;
 use upstream::ClientIdentity;
@@ -30,6 +31,8 @@ pub(crate) struct Client {
     pub(crate) dialogue: Box<dyn Dialogue>,
     /// Absent only while a handshake has the stream, and after one that failed.
     pub(crate) connection: Option<Connection>,
+    /// When the client's time to send a credential ends.
+    pub(crate) deadline: Instant,
 }
 
 /// What an unauthenticated client may have waiting here, in bytes.
@@ -52,6 +55,13 @@ impl Client {
                 Next::StartTls => self.start_tls().await?,
             }
         }
+    }
+
+    /// Returns when a login that began in time must be over. The backend's time is not the client's: servers delay the
+    /// verdict after failed logins.
+    pub(crate) fn login_deadline(&self) -> Instant {
+        let server = &self.plan.plan.server;
+        self.deadline + server.backend_timeout + server.backend_auth_timeout
     }
 
     /// Sends `bytes` to the client.

@@ -9,6 +9,9 @@ use types::outcome::LoginResult;
 pub(crate) enum LoginError {
     /// The client gets a verdict and stays at our prompt.
     Failed(Verdict, LoginResult),
+    /// The backend received the credential and sent no verdict. The client gets a temporary failure, and the login counts
+    /// as a guess: the backend may have judged the credential.
+    Unanswered,
     /// The client closed the connection in the middle of the exchange.
     ClientGone(Broken, LoginResult),
     /// The client did not answer a challenge in time.
@@ -27,13 +30,15 @@ impl LoginError {
     pub(crate) const fn result(&self) -> LoginResult {
         match self {
             Self::Failed(_, result) | Self::ClientGone(_, result) | Self::ClientTimedOut(result) => *result,
+            Self::Unanswered => LoginResult::Unavailable,
         }
     }
 
-    /// Returns whether the credential was refused, so that the login counts as a guess.
-    pub(crate) const fn is_refusal(&self) -> bool {
+    /// Returns whether the login counts as a guess: the backend has refused the credential, or may have.
+    pub(crate) const fn is_guess(&self) -> bool {
         match self {
             Self::Failed(verdict, _) => matches!(verdict, Verdict::Refused(_)),
+            Self::Unanswered => true,
             Self::ClientGone(_, result) | Self::ClientTimedOut(result) => {
                 matches!(result, LoginResult::Rejected)
             }

@@ -7,7 +7,7 @@ use connection::{Broken, Connection};
 use mail_proto::step::{Channel, ClientEvent, DialogueContext};
 use mail_proto::verdict::{CloseReason, Verdict};
 use plan::TlsMode;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 use types::outcome::ConnectionRefusal;
 
 use crate::arrived::Arrived;
@@ -21,8 +21,16 @@ use crate::slot::Slot;
 /// A client that may log in.
 pub(crate) struct Greeted {
     client: Client,
-    deadline: Instant,
     slot: Slot,
+}
+
+/// Why a connection ended without a login.
+enum Unfinished {
+    /// The dialogue has ended: nothing is left to send.
+    Closed,
+    /// The client sent no credential in time.
+    TimedOut,
+    Broken(Broken),
 }
 
 /// How long sending a farewell may take.
@@ -49,8 +57,19 @@ impl Arrived {
         let dialogue = protocols::dialogue(listener.protocol, context)?;
         let tls = stream.tls_info();
         let connection = Some(Connection::new(stream, MAX_INBOX));
-        let client = Client { shared, plan, listener, id, address: client, local, tls, dialogue, connection };
-        Some(Greeted { client, deadline, slot })
+        let client = Client {
+            shared,
+            plan,
+            listener,
+            id,
+            address: client,
+            local,
+            tls,
+            dialogue,
+            connection,
+            deadline,
+        };
+        Some(Greeted { client, slot })
     }
 }
 
@@ -60,10 +79,11 @@ impl Greeted {
     /// Sends the greeting and serves the client until it has logged in. Returns `None` when the connection has come to
     /// its end.
     pub(crate) async fn log_in(mut self, draining: impl Future<Output = ()> + Send) -> Option<Placed> {
+        let login_deadline = self.client.login_deadline();
         // Boxed: clippy::large_futures; a login holds the machines of both sides.
-        let login = timeout_at(self.deadline, Box::pin(until_login(&mut self.client, &mut self.slot)));
+        let login = timeout_at(login_deadline, Box::pin(until_login(&mut self.client, &mut self.slot)));
         let result = tokio::select! {
-            result = login => result,
+            result = login => result.unwrap_or(Err(Unfinished::TimedOut)),
             () = draining => {
                 self.farewell(CloseReason::ShuttingDown).await;
                 self.close().await;
@@ -71,13 +91,15 @@ impl Greeted {
             }
         };
         match result {
-            Ok(Ok(Some(login))) => {
+            Ok(login) => {
                 return Some(Placed { client: self.client, login, slot: self.slot });
             }
-            Ok(Ok(None)) => tracing::debug!("client left without a login"),
-            Ok(Err(Broken::Injected)) => self.log_injection(),
-            Ok(Err(broken)) => tracing::debug!(reason = %broken, "client left without a login"),
-            Err(_) => {
+            Err(Unfinished::Closed) => tracing::debug!("client left without a login"),
+            Err(Unfinished::Broken(Broken::Injected)) => self.log_injection(),
+            Err(Unfinished::Broken(broken)) => {
+                tracing::debug!(reason = %broken, "client left without a login");
+            }
+            Err(Unfinished::TimedOut) => {
                 self.client
                     .plan
                     .meters
@@ -114,15 +136,29 @@ impl Greeted {
     }
 }
 
-/// Greets the client and serves it until a login succeeds. Returns `None` when the dialogue has ended.
-async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Option<Login>, Broken> {
+// === impl Unfinished ===
+
+impl From<Broken> for Unfinished {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+/// Greets the client and serves it until a login succeeds.
+async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Login, Unfinished> {
     let greeting = client.dialogue.greet();
     client.send(&greeting).await?;
     let mut failures = 0;
     loop {
-        let attempt = match client.next().await? {
+        let event = match timeout_at(client.deadline, client.next()).await {
+            Ok(event) => event?,
+            Err(_) => return Err(Unfinished::TimedOut),
+        };
+        let attempt = match event {
             Some(ClientEvent::Attempt(attempt)) => attempt,
-            Some(ClientEvent::Response(_) | ClientEvent::Cancelled) | None => return Ok(None),
+            Some(ClientEvent::Response(_) | ClientEvent::Cancelled) | None => {
+                return Err(Unfinished::Closed);
+            }
         };
         if let Some(front) = &attempt.client_info.forwarded {
             let counted = slot.count_for_client(front.client.ip(), client.listener.max_connections_per_ip);
@@ -131,22 +167,26 @@ async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Option<Logi
                 runtime::log_refusal(&client.listener, meter, front.client, refusal);
                 let words = client.dialogue.farewell(CloseReason::TooBusy);
                 client.send(&words).await?;
-                return Ok(None);
+                return Err(Unfinished::Closed);
             }
         }
-        let verdict = match Box::pin(Attempted::new(client, attempt).log_in()).await {
-            Ok(login) => return Ok(Some(login)),
-            Err(LoginError::ClientGone(broken, _)) => return Err(broken),
-            Err(LoginError::ClientTimedOut(_)) => {
-                let words = client.dialogue.farewell(CloseReason::TimedOut);
-                client.send(&words).await?;
-                return Ok(None);
-            }
-            Err(LoginError::Failed(verdict, _)) => verdict,
+        let error = match Box::pin(Attempted::new(client, attempt).log_in()).await {
+            Ok(login) => return Ok(login),
+            Err(error) => error,
         };
-        if matches!(verdict, Verdict::Refused(_)) {
+        if error.is_guess() {
             failures += 1;
         }
+        let verdict = match error {
+            LoginError::ClientGone(broken, _) => return Err(broken.into()),
+            LoginError::ClientTimedOut(_) => {
+                let words = client.dialogue.farewell(CloseReason::TimedOut);
+                client.send(&words).await?;
+                return Err(Unfinished::Closed);
+            }
+            LoginError::Failed(verdict, _) => verdict,
+            LoginError::Unanswered => Verdict::Unavailable,
+        };
         let words = client.dialogue.answer(verdict);
         client.send(&words).await?;
         if failures >= client.listener.max_auth_attempts {
@@ -156,7 +196,7 @@ async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Option<Logi
                 .refused(ConnectionRefusal::MaxAuthAttempts);
             let words = client.dialogue.farewell(CloseReason::TooManyFailures);
             client.send(&words).await?;
-            return Ok(None);
+            return Err(Unfinished::Closed);
         }
     }
 }

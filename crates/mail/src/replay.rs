@@ -37,7 +37,10 @@ pub(crate) struct AuthenticatedLeg {
 enum ReplayOutcome {
     Accepted(Reply),
     Verdict(Verdict),
-    Fault(Fault),
+    /// No credential was sent.
+    Unusable(Fault),
+    /// The backend has received the credential, or a part of it, and sent no verdict.
+    Unanswered(Fault),
     ClientGone(Broken),
     /// The client did not answer the challenges within [`CLIENT_TIME`].
     ClientTimedOut,
@@ -72,6 +75,8 @@ impl Dial for LoginDial<'_> {
         meter.opened(leg.steps.connect, tls, leg.steps.greeting);
 
         let began = Instant::now();
+        let limit = candidate.plan.plan.server.backend_auth_timeout;
+        let deadline = (began + limit).min(self.client.login_deadline());
         let outcome = Box::pin(self.exchange(&mut leg, deadline)).await;
         let replay_took = began.elapsed();
         match outcome {
@@ -91,13 +96,17 @@ impl Dial for LoginDial<'_> {
                 Err(LoginError::Failed(verdict, LoginResult::Cancelled))
             }
             ReplayOutcome::Verdict(verdict @ Verdict::MechanismUnavailable) => {
-                self.count_fault(candidate, Fault::NoMechanism);
+                self.log_fault(candidate, Fault::NoMechanism);
                 Err(LoginError::Failed(verdict, LoginResult::Unavailable))
             }
             ReplayOutcome::Verdict(verdict @ (Verdict::Accepted(_) | Verdict::Unavailable)) => {
                 Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
-            ReplayOutcome::Fault(fault) => Err(self.unavailable(candidate, fault)),
+            ReplayOutcome::Unusable(fault) => Err(self.unavailable(candidate, fault)),
+            ReplayOutcome::Unanswered(fault) => {
+                self.log_fault(candidate, fault);
+                Err(LoginError::Unanswered)
+            }
             ReplayOutcome::ClientGone(broken) => {
                 Err(LoginError::ClientGone(broken, self.abandoned(candidate)))
             }
@@ -116,21 +125,21 @@ impl LoginDial<'_> {
     async fn exchange(&mut self, leg: &mut Leg, mut deadline: Instant) -> ReplayOutcome {
         let mut written = match leg.replay.authenticate(self.attempt) {
             Step::Write(bytes) => leg.connection.write(bytes.expose()).await,
-            Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Fault(fault),
+            Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Unusable(fault),
             Step::Event(BackendEvent::MechanismUnavailable) => {
                 return ReplayOutcome::Verdict(Verdict::MechanismUnavailable);
             }
-            _ => return ReplayOutcome::Fault(Fault::Protocol),
+            _ => return ReplayOutcome::Unusable(Fault::Protocol),
         };
         let mut client_time = CLIENT_TIME;
         loop {
             if written.is_err() {
-                return ReplayOutcome::Fault(Fault::Closed);
+                return ReplayOutcome::Unanswered(Fault::Closed);
             }
             let event = match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
-                Err(_) => return ReplayOutcome::Fault(Fault::TimedOut),
-                Ok(Err(_)) => return ReplayOutcome::Fault(Fault::Closed),
-                Ok(Ok(Next::StartTls | Next::Close)) => return ReplayOutcome::Fault(Fault::Protocol),
+                Err(_) => return ReplayOutcome::Unanswered(Fault::TimedOut),
+                Ok(Err(_)) => return ReplayOutcome::Unanswered(Fault::Closed),
+                Ok(Ok(Next::StartTls | Next::Close)) => return ReplayOutcome::Unanswered(Fault::Protocol),
                 Ok(Ok(Next::Event(event))) => event,
             };
             let challenge = match event {
@@ -140,9 +149,9 @@ impl LoginDial<'_> {
                     return ReplayOutcome::Verdict(Verdict::Refused(Some(reply)));
                 }
                 BackendEvent::NotNow(reply) => return ReplayOutcome::Verdict(Verdict::NotNow(reply)),
-                BackendEvent::Broken(fault) => return ReplayOutcome::Fault(fault),
+                BackendEvent::Broken(fault) => return ReplayOutcome::Unanswered(fault),
                 BackendEvent::Ready { .. } | BackendEvent::MechanismUnavailable => {
-                    return ReplayOutcome::Fault(Fault::Protocol);
+                    return ReplayOutcome::Unanswered(Fault::Protocol);
                 }
             };
             let passed_on = Instant::now();
@@ -206,11 +215,11 @@ impl LoginDial<'_> {
     }
 
     fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {
-        self.count_fault(candidate, fault);
+        self.log_fault(candidate, fault);
         LoginError::unavailable(LoginResult::Unavailable)
     }
 
-    fn count_fault(&self, candidate: &Candidate, fault: Fault) {
+    fn log_fault(&self, candidate: &Candidate, fault: Fault) {
         let destination = &candidate.destination;
         candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault);
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");

@@ -14,8 +14,10 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// Idle limit of a bridged session.
     pub bridge_idle: Duration,
-    /// Limit for connecting and authenticating to a backend, retries included.
+    /// Limit for getting a backend ready for a credential, retries included.
     pub backend_timeout: Duration,
+    /// Limit for the backend's verdict on a credential.
+    pub backend_auth_timeout: Duration,
     /// Extra attempts after a retryable connection failure.
     pub backend_connect_retries: u32,
     /// Consecutive failures that mark a destination down; 0 = no circuit breaker.
@@ -79,6 +81,7 @@ impl Default for Server {
             shutdown_grace: Duration::from_secs(30),
             bridge_idle: Duration::from_secs(1800),
             backend_timeout: Duration::from_secs(10),
+            backend_auth_timeout: Duration::from_secs(60),
             backend_connect_retries: 1,
             host_down_threshold: 5,
             host_down_min_clients: 2,

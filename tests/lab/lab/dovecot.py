@@ -25,7 +25,7 @@ def write(side):
         "dovecot.conf", dir=side.dir, host=side.host, hostname=side.hostname, name=side.name, domain=DOMAIN,
         cert=side.pair.cert, key=side.pair.key, trusted=TRUSTED, separator=MASTER_SEPARATOR, uid=uid, gid=gid,
         smtp=side.port("smtp"), auth=_postfix_socket() if side.has_postfix else "", **_owners(is_root),
-        **_services(side)))
+        **_services(side)) + side.dovecot_settings)
     side.dovecot_conf.chmod(0o644)
     (side.dir / "oauth2.conf").write_text(fill("oauth2.conf", provider=side.provider))
     (side.dir / "masters").write_text(f"{MASTER}:{MASTER_PASSWORD}\n")

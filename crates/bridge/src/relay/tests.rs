@@ -9,7 +9,7 @@ use crate::{run, run_tcp};
 
 const LIMITS: Limits = Limits::with_idle(Duration::from_secs(1800));
 
-/// The whole price of a session that waits, its streams apart.
+/// The size of a waiting session, without its streams.
 #[tokio::test]
 async fn a_waiting_session_is_small() {
     let (mut client, mut backend) = duplex(1);
@@ -47,11 +47,11 @@ async fn a_waiting_session_keeps_nothing() {
         assert!(relay.poll(cx, end.as_mut(), timer.as_mut()).is_pending());
         Poll::Ready((relay.to_backend.kept(), relay.to_client.kept()))
     };
-    // Half of the opening waits; what the client has taken takes no memory.
+    // Half of the opening is pending; accepted bytes use no memory.
     assert_eq!(poll_fn(&mut poll_relay).await, (150, 0));
     backend.write_all(&[b'x'; 100]).await.unwrap();
     client.read_exact(&mut [0; 40]).await.unwrap();
-    // Of the next hundred the client took forty: sixty are kept, in sixty bytes.
+    // The client accepted forty of the next hundred bytes: sixty are kept.
     assert_eq!(poll_fn(&mut poll_relay).await, (150, 60));
     client.read_exact(&mut [0; 100]).await.unwrap();
     backend.read_exact(&mut [0; 100]).await.unwrap();

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::flow::{Flow, FlowStage, Inspector};
 
-/// Sees nothing, and counts what it need not see.
+/// An inspector that counts the bytes that it does not inspect.
 struct Counting {
     seen: u64,
     skipped: u64,
@@ -42,7 +42,7 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at / 251 + at % 251).to_le_bytes()[0]).collect()
 }
 
-/// Sends `length` bytes through one direction whose calls are `calls`; they must arrive as they were.
+/// Sends `length` bytes through one direction that uses `calls`; they must arrive unchanged.
 async fn through(calls: Calls, unseen: u64, length: usize) -> Counting {
     let (mut sender, mut from) = pair().await;
     let (mut to, mut receiver) = pair().await;
@@ -77,7 +77,7 @@ fn not_permitted(_: BorrowedFd<'_>, _: BorrowedFd<'_>, _: usize) -> io::Result<u
     Err(io::Error::from_raw_os_error(rustix::io::Errno::PERM.raw_os_error()))
 }
 
-/// Gives on all but seven bytes, and then fails with those inside.
+/// Moves all but seven bytes, then fails while the pipe holds those.
 fn all_but_seven(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: usize) -> io::Result<usize> {
     if length > 7 { splice_call(from, to, length - 7) } else { invalid(from, to, length) }
 }
@@ -145,7 +145,7 @@ async fn a_waiting_direction_holds_no_pipe() {
             Poll::<()>::Pending
         }) => unreachable!(),
     }
-    // One more poll, with nothing to read: what was lent has been given back.
+    // After one more poll without data the pipe has returned to the pool.
     poll_fn(|cx| {
         flow.poll(cx, &mut from, &mut to, &mut inspector).unwrap();
         Poll::Ready(())

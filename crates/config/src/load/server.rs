@@ -18,6 +18,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     server.shutdown_grace = table.duration("shutdown_grace", server.shutdown_grace);
     server.bridge_idle = table.limit("bridge_idle", server.bridge_idle);
     server.backend_timeout = table.limit("backend_timeout", server.backend_timeout);
+    server.backend_auth_timeout = table.limit("backend_auth_timeout", server.backend_auth_timeout);
     server.backend_connect_retries = count("backend_connect_retries", server.backend_connect_retries, 100);
     server.host_down_threshold = count("host_down_threshold", server.host_down_threshold, 1_000_000);
     server.host_down_min_clients = count("host_down_min_clients", server.host_down_min_clients, 64);

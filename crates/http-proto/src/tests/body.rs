@@ -1,4 +1,4 @@
-//! Chunks.
+//! Chunked bodies and trailers.
 
 use proptest::prelude::*;
 
@@ -7,11 +7,10 @@ use super::super::{
     write_last_chunk,
 };
 
-/// Content, trailers, and what stands behind.
+/// The content, the trailers, and the bytes after the body.
 type Read = (Vec<u8>, Option<Fields>, Vec<u8>);
 
-/// The content and the trailers of `pieces`, each handed over when the one before is used up; and what was
-/// left behind the body.
+/// Decodes `pieces`, each of which is fed when the previous one is consumed.
 fn decode(pieces: &[&[u8]]) -> Result<Read, BadBody> {
     let mut decoder = ChunkDecoder::default();
     let mut unread = Vec::new();
@@ -40,7 +39,7 @@ fn decode(pieces: &[&[u8]]) -> Result<Read, BadBody> {
 }
 
 #[test]
-fn bodies_that_fall_apart() {
+fn malformed_bodies_are_rejected() {
     for (body, bad) in [
         (&b"5\nhello\r\n0\r\n\r\n"[..], BadBody::LineEnd),
         (b"5\r\nhelloX\r\n0\r\n\r\n", BadBody::LineEnd),
@@ -61,7 +60,7 @@ fn bodies_that_fall_apart() {
 }
 
 #[test]
-fn extensions_are_passed_over_and_bounded() {
+fn extensions_are_skipped_and_bounded() {
     let (content, trailers, rest) = decode(&[b"5;a=\"b\";c\r\nhello\r\n0;d\r\n\r\nGET"]).expect("a body");
     assert_eq!((&*content, trailers, &*rest), (&b"hello"[..], Some(Fields::new()), &b"GET"[..]));
     let endless = [&b"5;"[..], &[b'x'; 300]].concat();
@@ -71,13 +70,13 @@ fn extensions_are_passed_over_and_bounded() {
 }
 
 #[test]
-fn any_number_of_chunks_of_one_byte_is_a_body() {
+fn chunks_of_one_byte_are_accepted() {
     let (content, ..) = decode(&[&b"1\r\na\r\n".repeat(20_000), b"0\r\n\r\n"]).expect("a body");
     assert_eq!(content.len(), 20_000);
 }
 
 #[test]
-fn trailers_are_bounded_and_cannot_say_everything() {
+fn trailers_are_bounded_and_filtered() {
     let (_, trailers, _) =
         decode(&[b"0\r\nX-Sum: 1\r\nContent-Length: 5\r\nX_Forwarded_For: 192.0.2.1\r\n\r\n"])
             .expect("a body");
@@ -96,7 +95,7 @@ fn trailers_are_bounded_and_cannot_say_everything() {
 }
 
 #[test]
-fn trailers_of_http2_are_no_freer() {
+fn http2_trailers_follow_the_same_rules() {
     let fields = |rows: &[(&'static str, &'static str)]| -> Fields {
         rows.iter().map(|&(name, value)| (name.into(), value.into())).collect()
     };
@@ -111,7 +110,7 @@ fn trailers_of_http2_are_no_freer() {
 
 proptest! {
     #[test]
-    fn however_it_is_cut_it_is_the_same_body(
+    fn every_split_decodes_to_the_same_body(
         chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 0..8),
         cuts in prop::collection::vec(1_usize..20, 1..40),
         with_trailers in any::<bool>(),
@@ -142,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_comes_is_a_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
+    fn arbitrary_input_does_not_panic(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..8)) {
         let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         let _ = decode(&pieces);
     }

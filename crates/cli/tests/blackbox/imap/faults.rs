@@ -1,6 +1,6 @@
 //! Backends that fail: the client gets "unavailable" in time, and can log in again on the same connection.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -158,4 +158,60 @@ fn a_dead_server_is_marked_down_and_refused_at_once() {
     proxy.logged("destination is marked down");
     proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org x\nS: a NO [UNAVAILABLE] …");
     proxy.logged("fault=\"marked_down\"");
+}
+
+/// Answers each login `after` it was received.
+fn slow_verdict(stream: &TcpStream, after: Duration, answer: &str) {
+    let mut lines = BufReader::new(stream);
+    let mut stream = stream;
+    let mut line = String::new();
+    let _ = stream.write_all(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] slow\r\n");
+    let _ = lines.read_line(&mut line);
+    let tag = line.split(' ').next().unwrap_or_default();
+    // The delay is what the test is about: nothing is ever sent on this channel.
+    let (_sender, nothing) = std::sync::mpsc::channel::<()>();
+    let _ = nothing.recv_timeout(after);
+    let _ = write!(stream, "{tag} {answer}\r\n");
+    let _ = lines.read_line(&mut line);
+}
+
+#[test]
+fn a_verdict_has_a_time_limit_of_its_own() {
+    let after = Duration::from_secs(2);
+    let old =
+        Backend::serving(move |stream, _| slow_verdict(&stream, after, "NO [AUTHENTICATIONFAILED] slow no"));
+    let new =
+        Backend::serving(move |stream, _| slow_verdict(&stream, after, "OK [CAPABILITY IMAP4rev1] slow yes"));
+    // The client's own time is over too when the second verdict comes.
+    let options = Options { listener: "preauth_timeout = \"3s\"", ..quick() };
+    let proxy = Proxy::start(old.address, new.address, &options);
+    proxy.client().plays(
+        "S: * OK [CAPABILITY …
+         C: a LOGIN alice@example.org secret
+         S: a NO [AUTHENTICATIONFAILED] slow no
+         C: b LOGIN bob@example.org secret
+         S: b OK [CAPABILITY IMAP4rev1] slow yes",
+    );
+}
+
+#[test]
+fn silence_after_a_credential_counts_as_an_attempt() {
+    let old = Backend::playing("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: \nWAIT");
+    let options = Options {
+        server: "backend_auth_timeout = \"300ms\"",
+        listener: "max_auth_attempts = 2",
+        ..Options::default()
+    };
+    let proxy = Proxy::start(old.address, Backend::nowhere(), &options);
+    proxy.client().plays(
+        "S: * OK [CAPABILITY …
+         C: a LOGIN alice@example.org guess
+         S: a NO [UNAVAILABLE] …
+         C: b LOGIN bob@example.org guess
+         S: b NO [UNAVAILABLE] …
+         C: c LOGIN alice@example.org guess
+         S: c NO [UNAVAILABLE] …
+         S: * BYE Too many failed logins",
+    );
+    proxy.logged("fault=\"timed_out\"");
 }
