@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use connection::{Broken, Next};
 use credentials::attempt::Attempt;
-use credentials::mechanism::Family;
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, ClientEvent, Step};
 use mail_proto::verdict::{Reply, Verdict};

@@ -29,7 +29,7 @@ struct Kind {
 /// What happened, whatever the pieces.
 #[derive(Debug, PartialEq, Eq)]
 enum Happened {
-    StandardReply(Vec<u8>),
+    Sent(Vec<u8>),
     Secured,
     ClientEvent(String),
     Closed,
@@ -108,8 +108,7 @@ fn play(bytes: &[u8], kind: &Kind) {
         let other = Conversation::play(kind, &input, sizes);
         assert_eq!(asked, other, "the pieces make a difference");
     }
-    let is_shown =
-        asked.iter().any(|happened| matches!(happened, Happened::StandardReply(words) if shows(words)));
+    let is_shown = asked.iter().any(|happened| matches!(happened, Happened::Sent(words) if shows(words)));
     assert!(!is_shown || (kind.echoes)(&input.data), "a password was said back");
 }
 
@@ -187,10 +186,10 @@ impl<'a> Conversation<'a> {
     fn say(&mut self, words: Vec<u8>) {
         assert!(words.len() <= MAX_WORDS, "{} bytes at once", words.len());
         assert!(words.is_empty() || words.ends_with(b"\r\n"), "half a line: {}", words.escape_ascii());
-        if let Some(Happened::StandardReply(before)) = self.happened.last_mut() {
+        if let Some(Happened::Sent(before)) = self.happened.last_mut() {
             before.extend(words);
         } else if !words.is_empty() {
-            self.happened.push(Happened::StandardReply(words));
+            self.happened.push(Happened::Sent(words));
         }
     }
 

@@ -220,7 +220,9 @@ impl Wires {
                 return self.client_does(step);
             }
             Step::Event(BackendEvent::Accepted(_)) => return Some(Ended::Accepted),
-            Step::Event(BackendEvent::Broken(Fault::NoMechanism)) => return Some(Ended::NoWay),
+            Step::Event(BackendEvent::MechanismUnavailable | BackendEvent::Broken(Fault::NoMechanism)) => {
+                return Some(Ended::NoWay);
+            }
             other => panic!("the client: {other:?}"),
         }
         None

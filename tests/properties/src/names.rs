@@ -2,7 +2,7 @@
 
 use credentials::attempt::{Credential, Mechanism};
 use credentials::names::{self, ClaimedAccount};
-use credentials::sasl::{self, Answer, Exchange, LoginMethod, Offered, Progress};
+use credentials::sasl::{self, Exchange, LoginMethod, Offered, Progress, ResponseLine};
 use credentials::token::{self, TokenAccount};
 use identity::{Identifier, Identity, Rules};
 use types::secret::Secret;
@@ -27,7 +27,9 @@ pub(crate) fn sasl(bytes: &[u8]) {
             Progress::Done(credential) => break credential,
             Progress::Prompt(exchange, _) => {
                 prompts += 1;
-                let Some(Answer::Message(message)) = lines.next().map(Answer::read) else { return };
+                let Some(ResponseLine::Message(message)) = lines.next().map(ResponseLine::read) else {
+                    return;
+                };
                 progress = exchange.respond(message);
             }
         }
