@@ -206,7 +206,9 @@ fn bounds(context: &DialogueContext, unread: &[u8]) -> Bounds {
 }
 
 fn capabilities(context: &DialogueContext) -> String {
-    let mut words = context.offer.capabilities.clone();
+    // UNAUTHENTICATE (RFC 8437) would change the account of a bridged session, which stays with one backend.
+    let is_offered = |word: &&String| !word.eq_ignore_ascii_case("UNAUTHENTICATE");
+    let mut words: Vec<String> = context.offer.capabilities.iter().filter(is_offered).cloned().collect();
     if context.channel == Channel::Upgradable {
         words.push("STARTTLS".to_owned());
     }

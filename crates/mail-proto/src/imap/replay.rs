@@ -134,14 +134,15 @@ impl BackendGrammar for ImapBackend {
             Ok(Some(completion)) => completion,
             Err(fault) => return Judgement::Broken(fault),
             Ok(None) => {
-                self.untagged.extend_from_slice(&frame);
+                self.untagged.extend_from_slice(&response::without_unauthenticate(&frame));
                 return Judgement::Ignored;
             }
         };
         let before = std::mem::take(&mut self.untagged);
         let text = completion.from_status.get(3..).unwrap_or_default();
         let is_temporary = response::is_temporary(text);
-        let reply = Reply { before, last: [completion.from_status, b"\r\n"].concat() };
+        let last = response::without_unauthenticate(completion.from_status);
+        let reply = Reply { before, last: [&last[..], b"\r\n"].concat() };
         match completion.status {
             Status::Ok => Judgement::Accepted(reply),
             Status::No if is_temporary => Judgement::NotNow(reply),

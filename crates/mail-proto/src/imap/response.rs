@@ -83,6 +83,24 @@ pub(super) fn is_temporary(text: &[u8]) -> bool {
     })
 }
 
+/// Returns `line` without `UNAUTHENTICATE` (RFC 8437) in its list of capabilities: another account must not continue a
+/// session that was routed for this one.
+pub(super) fn without_unauthenticate(line: &[u8]) -> Vec<u8> {
+    const WORD: &[u8] = b" UNAUTHENTICATE";
+    let is_at = |at: usize| {
+        let rest = &line[at..];
+        rest.get(..WORD.len()).is_some_and(|word| word.eq_ignore_ascii_case(WORD))
+            && matches!(rest.get(WORD.len()), None | Some(b' ' | b']' | b'\r' | b'\n'))
+    };
+    let end = memchr::memchr2(b']', b'\n', line).unwrap_or(line.len());
+    let has_list =
+        line[..end].windows(b"CAPABILITY ".len()).any(|word| word.eq_ignore_ascii_case(b"CAPABILITY "));
+    match (0..end).find(|&at| is_at(at)).filter(|_| has_list) {
+        Some(at) => [&line[..at], &line[at + WORD.len()..]].concat(),
+        None => line.to_vec(),
+    }
+}
+
 fn status(rest: &[u8]) -> Option<(Status, &[u8])> {
     let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
     let word = [
@@ -161,6 +179,23 @@ mod tests {
             (b"", Response::Invalid),
         ] {
             assert_eq!(parse(line), expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn unauthenticate_is_removed_from_capabilities() {
+        for (line, expected) in [
+            (&b"* CAPABILITY IMAP4rev1 UNAUTHENTICATE ID\r\n"[..], &b"* CAPABILITY IMAP4rev1 ID\r\n"[..]),
+            (b"* CAPABILITY IMAP4rev1 unauthenticate\r\n", b"* CAPABILITY IMAP4rev1\r\n"),
+            (b"OK [CAPABILITY IMAP4rev1 UNAUTHENTICATE] in", b"OK [CAPABILITY IMAP4rev1] in"),
+            (
+                b"OK [CAPABILITY IMAP4rev1] no UNAUTHENTICATE here",
+                b"OK [CAPABILITY IMAP4rev1] no UNAUTHENTICATE here",
+            ),
+            (b"OK [ALERT] UNAUTHENTICATE", b"OK [ALERT] UNAUTHENTICATE"),
+            (b"* CAPABILITY IMAP4rev1 UNAUTHENTICATED\r\n", b"* CAPABILITY IMAP4rev1 UNAUTHENTICATED\r\n"),
+        ] {
+            assert_eq!(without_unauthenticate(line), expected, "{}", line.escape_ascii());
         }
     }
 
