@@ -67,6 +67,11 @@ pub trait BackendGrammar: Default + fmt::Debug + Send + Sync {
     fn sasl_cancel() -> Secret {
         Secret::copy_of(b"*\r\n")
     }
+
+    /// Returns the refusal that was received without the response that completes the command.
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        None
+    }
 }
 
 /// The result of [`BackendGrammar::read`].
@@ -131,6 +136,8 @@ pub enum Judgement {
     Ignored,
     /// A continuation request, with the challenge in base64 where it has one.
     More(Option<Vec<u8>>),
+    /// The login succeeded, and this command, without its line end, asks for what the client must learn with it.
+    Ask(String),
     /// The login succeeded.
     Accepted(Reply),
     /// The login failed.
@@ -221,7 +228,9 @@ impl<G: BackendGrammar> Replay<G> {
         let event = match judgement {
             Judgement::Ignored => return None,
             Judgement::More(text) => return Some(self.more(text.as_deref(), relayed, is_last)),
+            Judgement::Ask(command) if self.unsent.is_empty() => return Some(send(&command)),
             // A success before the whole credential was sent is not the result of this login.
+            Judgement::Ask(_) => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(_) if !self.unsent.is_empty() => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(reply) => BackendEvent::Accepted(reply),
             Judgement::Refused(reply) => BackendEvent::Refused(reply),
@@ -314,6 +323,13 @@ impl<G: BackendGrammar> crate::step::Replay for Replay<G> {
     fn cancel(&mut self) -> Secret {
         self.state = ReplayState::ExpectVerdict { relayed: false };
         G::sasl_cancel()
+    }
+
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        match self.state {
+            ReplayState::ExpectVerdict { .. } => self.grammar.incomplete_refusal(),
+            _ => None,
+        }
     }
 }
 

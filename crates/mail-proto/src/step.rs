@@ -82,6 +82,12 @@ pub trait Replay: Machine<Event = BackendEvent> {
     /// Returns the line that cancels the exchange at the last [`BackendEvent::Challenge`]. The backend's response follows
     /// as an event.
     fn cancel(&mut self) -> Secret;
+
+    /// Returns the refusal that the backend sent without completing the command, such as IMAP's untagged `NO`. Call it
+    /// when the backend has closed the connection or has become silent after a credential.
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        None
+    }
 }
 
 /// What a [`Replay`] reports.
@@ -117,6 +123,8 @@ pub struct Offer {
     pub sasl: Vec<Mechanism>,
     /// IMAP capabilities, EHLO keywords or Sieve extensions.
     pub capabilities: Vec<String>,
+    /// ManageSieve's `NOTIFY` methods. While empty, the line is not sent (RFC 5804 section 1.7).
+    pub notify: Vec<String>,
     /// ManageSieve's `IMPLEMENTATION`.
     pub implementation: String,
     /// Whether cleartext mechanisms are offered and accepted without TLS.
@@ -214,6 +222,7 @@ mod tests {
                 banner: String::new(),
                 sasl: vec![Plain, ScramSha256, OAuthBearer],
                 capabilities: Vec::new(),
+                notify: Vec::new(),
                 implementation: String::new(),
                 cleartext_without_tls: without_tls,
             };

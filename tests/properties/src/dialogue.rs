@@ -126,6 +126,7 @@ fn context(kind: &Kind, input: &Input) -> DialogueContext {
         banner: "ready".to_owned(),
         sasl,
         capabilities: kind.capabilities.iter().map(|&word| word.to_owned()).collect(),
+        notify: Vec::new(),
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: input.choice & 3 == 3,
     };

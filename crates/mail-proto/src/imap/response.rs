@@ -74,6 +74,12 @@ pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b']', inner).map(|end| &inner[..end])
 }
 
+/// Returns whether the text of a `BYE` refuses this login: it has a code, and not one of a temporary failure. `ALERT`
+/// alone shows that a person must act, as for a locked account (RFC 9051 section 7.1).
+pub(super) fn bye_is_refusal(text: &[u8]) -> bool {
+    code(text).is_some() && !is_temporary(text)
+}
+
 /// Returns whether a `NO` is a temporary failure and not a refusal (RFC 9051 section 7.1).
 pub(super) fn is_temporary(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {

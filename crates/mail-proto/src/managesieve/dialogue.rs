@@ -136,6 +136,9 @@ fn capabilities(context: &DialogueContext, text: &str) -> Vec<u8> {
     let sasl: Vec<&str> = context.permitted().map(Mechanism::name).collect();
     let mut out = replies::capability("IMPLEMENTATION", Some(&context.offer.implementation));
     out.extend(replies::capability("SIEVE", Some(&context.offer.capabilities.join(" "))));
+    if !context.offer.notify.is_empty() {
+        out.extend(replies::capability("NOTIFY", Some(&context.offer.notify.join(" "))));
+    }
     out.extend(replies::capability("SASL", Some(&sasl.join(" "))));
     if context.channel == Channel::Upgradable {
         out.extend(replies::capability("STARTTLS", None));

@@ -58,6 +58,11 @@ pub(super) fn parse(frame: &[u8]) -> Response<'_> {
     }
 }
 
+/// Returns whether a status text starts with a response code: "(" resp-code ")".
+pub(super) fn has_code(text: &[u8]) -> bool {
+    text.starts_with(b"(")
+}
+
 /// Returns whether a `NO` is a temporary failure and not a refusal (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
 pub(super) fn is_temporary(text: &[u8]) -> bool {
     let mut cursor = Cursor::new(text);
