@@ -58,7 +58,7 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, CommandError> {
     let space = memchr::memchr(b' ', line);
     let keyword = line[..space.unwrap_or(line.len())].to_ascii_uppercase();
     let argument = space.map(|space| &line[space + 1..]);
-    let words = argument.map(|argument| argument.trim_ascii()).filter(|words| !words.is_empty());
+    let words = argument.map(<[u8]>::trim_ascii).filter(|words| !words.is_empty());
     let command = match (&keyword[..], words) {
         (b"CAPA", None) => Command::Capa,
         (b"NOOP", None) => Command::Noop,
