@@ -207,8 +207,8 @@ fn bounds(context: &DialogueContext, unread: &[u8]) -> Bounds {
 
 fn capabilities(context: &DialogueContext) -> String {
     // UNAUTHENTICATE (RFC 8437) would change the account of a bridged session, which stays with one backend.
-    let is_offered = |word: &&String| !word.eq_ignore_ascii_case("UNAUTHENTICATE");
-    let mut words: Vec<String> = context.offer.capabilities.iter().filter(is_offered).cloned().collect();
+    let mut words = context.offer.capabilities.clone();
+    words.retain(|word| !word.eq_ignore_ascii_case("UNAUTHENTICATE"));
     if context.channel == Channel::Upgradable {
         words.push("STARTTLS".to_owned());
     }

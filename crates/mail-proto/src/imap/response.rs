@@ -92,19 +92,20 @@ pub(super) fn is_temporary(text: &[u8]) -> bool {
 /// Returns `line` without `UNAUTHENTICATE` (RFC 8437) in its list of capabilities: another account must not continue a
 /// session that was routed for this one.
 pub(super) fn without_unauthenticate(line: &[u8]) -> Vec<u8> {
-    const WORD: &[u8] = b" UNAUTHENTICATE";
-    let is_at = |at: usize| {
-        let rest = &line[at..];
-        rest.get(..WORD.len()).is_some_and(|word| word.eq_ignore_ascii_case(WORD))
-            && matches!(rest.get(WORD.len()), None | Some(b' ' | b']' | b'\r' | b'\n'))
-    };
     let end = memchr::memchr2(b']', b'\n', line).unwrap_or(line.len());
     let has_list =
         line[..end].windows(b"CAPABILITY ".len()).any(|word| word.eq_ignore_ascii_case(b"CAPABILITY "));
-    match (0..end).find(|&at| is_at(at)).filter(|_| has_list) {
-        Some(at) => [&line[..at], &line[at + WORD.len()..]].concat(),
-        None => line.to_vec(),
+    match (0..end).find(|&at| starts_with_unauthenticate(&line[at..])) {
+        Some(at) if has_list => [&line[..at], &line[at + UNAUTHENTICATE.len()..]].concat(),
+        _ => line.to_vec(),
     }
+}
+
+const UNAUTHENTICATE: &[u8] = b" UNAUTHENTICATE";
+
+fn starts_with_unauthenticate(text: &[u8]) -> bool {
+    text.get(..UNAUTHENTICATE.len()).is_some_and(|word| word.eq_ignore_ascii_case(UNAUTHENTICATE))
+        && matches!(text.get(UNAUTHENTICATE.len()), None | Some(b' ' | b']' | b'\r' | b'\n'))
 }
 
 fn status(rest: &[u8]) -> Option<(Status, &[u8])> {
