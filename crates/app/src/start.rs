@@ -19,7 +19,7 @@ use crate::api_tls::ApiTls;
 use crate::health_checks;
 use crate::mapping::Mapping;
 use crate::reload_history::ReloadHistory;
-use crate::state;
+use crate::{report, state};
 
 /// Everything that runs, except the listeners' accept loops.
 pub struct App {
@@ -189,7 +189,11 @@ impl App {
 impl From<StartError> for ReloadError {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Config(report) => Self::Config(report),
+            StartError::Config(report) => Self::Config {
+                path: report.path.clone(),
+                errors: report.errors(),
+                problems: report::diagnostics(&report),
+            },
             StartError::Mapping(error) => Self::Mapping(error),
             other => Self::Other(other.to_string()),
         }
