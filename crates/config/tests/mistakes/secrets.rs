@@ -109,7 +109,8 @@ fn files_that_every_user_can_read_are_warned_about() {
     let exposed = || {
         let loaded = config::parse(&folder.path("c.toml"), text.clone()).unwrap_or_else(|it| panic!("{it}"));
         let warnings = loaded.warnings.diagnostics.iter();
-        let exposed = warnings.filter(|warning| warning.message.starts_with("every user of this host can read "));
+        let exposed =
+            warnings.filter(|warning| warning.message.starts_with("every user of this host can read "));
         exposed.map(|warning| warning.key.clone()).collect::<Vec<_>>()
     };
     set_permissions(folder.path(""), Permissions::from_mode(0o700)).expect("a mode");
