@@ -16,17 +16,14 @@ pub const PROTOCOLS: &[Protocol] = &[
 /// Values of `mapping.source` that are served.
 pub const STORES: &[&str] = &["file", "redis", "sql"];
 
-/// Whether `learn = true` does something.
-pub const LEARN: bool = false;
-
 /// Whether `[oauth.resolve]` does something.
 pub const RESOLVE: bool = true;
 
 /// Whether `[admin]` is served.
 pub const ADMIN: bool = true;
 
-/// Whether `[moves]` is served.
-pub const MOVES: bool = false;
+/// Whether `[moves.compare]` does something.
+pub const COMPARE: bool = false;
 
 /// Whether `destination.*.health_interval` does something.
 pub const HEALTH_CHECKS: bool = false;

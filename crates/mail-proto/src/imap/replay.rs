@@ -1,4 +1,4 @@
-//! IMAP towards backends: greeting, STARTTLS, `ID` and the login.
+//! The client side of IMAP towards backends: greeting, STARTTLS, `ID` and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
@@ -6,13 +6,13 @@ use types::secret::Secret;
 
 use super::id;
 use super::response::{self, Capabilities, Response, Status};
-use crate::frame::{Bounds, Framed, Framer};
+use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
 
-/// IMAP's client side at a backend.
+/// The client side of an IMAP connection to a backend.
 pub type Replay = crate::replay::Replay<ImapBackend>;
 
 /// IMAP as backends speak it.
@@ -20,10 +20,18 @@ pub type Replay = crate::replay::Replay<ImapBackend>;
 pub struct ImapBackend {
     framer: Framer,
     capabilities: Option<Capabilities>,
-    /// Number of the last tag.
+    /// The number of the last tag.
     tags: u32,
-    /// Untagged responses to the credential, whole: they are the client's, should the login succeed.
+    /// Untagged responses to the credential, with their line ends; the client receives them if the login succeeds.
     untagged: Vec<u8>,
+    /// Those of them that have a status and no capabilities: they are the client's, should the login fail.
+    alerts: Vec<u8>,
+    /// The text of the last untagged `NO`: the refusal, should the backend send no other.
+    untagged_no: Option<Vec<u8>>,
+    /// Whether capabilities were announced since the credential.
+    is_announced: bool,
+    /// The `OK` to the credential, while the capabilities of the session are asked for.
+    accepted: Option<Vec<u8>>,
     /// Untagged responses since the last command.
     untagged_count: usize,
     expected: ExpectedResponse,
@@ -38,11 +46,11 @@ enum ExpectedResponse {
     Id,
 }
 
-/// Longest response, literals included, in bytes.
+/// Longest response with its literals, in bytes.
 const MAX_WHOLE: usize = 64 * 1024;
-/// How many untagged responses to one command are accepted.
+/// Most untagged responses to one command.
 const MAX_UNTAGGED: usize = 100;
-/// Longest initial response that is sent on the command line, in bytes; longer ones wait for their continuation.
+/// Longest initial response on the command line, in bytes; a longer one is sent after the continuation request.
 /// Dovecot accepts lines of 8 KiB, others as few as RFC 7162's 8192 octets.
 const MAX_INITIAL: usize = 4 * 1024;
 
@@ -51,17 +59,17 @@ const MAX_INITIAL: usize = 4 * 1024;
 impl BackendGrammar for ImapBackend {
     type Response = Vec<u8>;
 
-    const ANSWERS_ARE_TAGGED: bool = true;
+    const RESPONSES_ARE_TAGGED: bool = true;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
-        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
+        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore => return Reading::NeedMore,
-                // A server does not wait for a continuation: its octets follow at once.
-                Framed::Announced { .. } => {}
-                Framed::TooLong => return Reading::Broken(Fault::Protocol),
-                Framed::Whole(length) => {
+                NextFrame::NeedMore => return Reading::NeedMore,
+                // The octets of a server's literal follow at once.
+                NextFrame::SynchronizingLiteral { .. } => {}
+                NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
+                NextFrame::Whole(length) => {
                     let frame = inbox.unread()[..length].to_vec();
                     inbox.consume(length);
                     return Reading::Whole(frame);
@@ -90,7 +98,7 @@ impl BackendGrammar for ImapBackend {
     }
 
     fn secured(&mut self, _: &ReplayContext) -> Introduction {
-        // Capabilities from before the handshake do not count (RFC 9051 section 6.2.1).
+        // Capabilities from before the handshake are discarded (RFC 9051 section 6.2.1).
         self.capabilities = None;
         self.ask_capability()
     }
@@ -110,6 +118,9 @@ impl BackendGrammar for ImapBackend {
 
     fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
         self.untagged.clear();
+        self.alerts.clear();
+        self.untagged_no = None;
+        self.is_announced = false;
         Some(match method {
             LoginMethod::Sasl { mechanism, initial, relayed } => {
                 self.authenticate(mechanism.name(), &initial, relayed)
@@ -128,29 +139,55 @@ impl BackendGrammar for ImapBackend {
 
     fn judge(&mut self, frame: Vec<u8>) -> Judgement {
         if let Response::Continue(text) = response::parse(without_line_end(&frame)) {
-            return Judgement::More(Some(text.to_vec()));
+            return match self.accepted {
+                None => Judgement::More(Some(text.to_vec())),
+                Some(_) => Judgement::Broken(Fault::Protocol),
+            };
+        }
+        if let Response::Status(status, text) = response::parse(without_line_end(&frame)) {
+            match status {
+                Status::Bye if self.accepted.is_some() => return Judgement::Broken(Fault::Closed),
+                Status::Bye => return self.bye(text),
+                Status::No => self.untagged_no = Some(text.to_vec()),
+                Status::Ok | Status::Bad | Status::Preauth => {}
+            }
+            if Capabilities::parse(response::code(text).unwrap_or_default()).is_none() {
+                self.alerts.extend_from_slice(&frame);
+            }
         }
         let completion = match self.completion(&frame) {
             Ok(Some(completion)) => completion,
             Err(fault) => return Judgement::Broken(fault),
             Ok(None) => {
-                self.untagged.extend_from_slice(&frame);
+                self.untagged.extend_from_slice(&response::without_unauthenticate(&frame));
                 return Judgement::Ignored;
             }
         };
-        let before = std::mem::take(&mut self.untagged);
+        if let Some(last) = self.accepted.take() {
+            // Whatever the answer to CAPABILITY is: the login has succeeded.
+            return Judgement::Accepted(Reply { before: std::mem::take(&mut self.untagged), last });
+        }
         let text = completion.from_status.get(3..).unwrap_or_default();
-        let is_not_now = response::is_not_now(text);
-        let reply = Reply { before, last: [completion.from_status, b"\r\n"].concat() };
+        let is_temporary = response::is_temporary(text);
+        let last = [&response::without_unauthenticate(completion.from_status)[..], b"\r\n"].concat();
         match completion.status {
-            Status::Ok => Judgement::Accepted(reply),
-            Status::No if is_not_now => Judgement::NotNow(reply),
-            _ => Judgement::Refused(reply),
+            Status::Ok => {
+                let code = response::code(text).unwrap_or_default();
+                self.is_announced |= Capabilities::parse(code).is_some();
+                self.accept(last)
+            }
+            Status::No if is_temporary => Judgement::NotNow(self.with_alerts(last)),
+            _ => Judgement::Refused(self.with_alerts(last)),
         }
     }
 
     fn sasl_message(message: &Secret) -> Secret {
         sasl::line(message)
+    }
+
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        let text = self.untagged_no.take().filter(|text| !response::is_temporary(text))?;
+        Some(Reply { before: Vec::new(), last: [b"NO ", &text[..], b"\r\n"].concat() })
     }
 }
 
@@ -173,7 +210,7 @@ impl ImapBackend {
         }
     }
 
-    /// Reads a response to a command; returns `None` for an untagged one.
+    /// Handles a response to a command; returns `None` for an untagged one.
     fn completion<'f>(&mut self, frame: &'f [u8]) -> Result<Option<Completion<'f>>, Fault> {
         match response::parse(without_line_end(frame)) {
             Response::Status(Status::Bye, _) => Err(Fault::Closed),
@@ -188,7 +225,7 @@ impl ImapBackend {
             Response::Done { tag, status, from_status } if tag == self.tag().as_bytes() => {
                 Ok(Some(Completion { status, from_status }))
             }
-            Response::Continue(_) | Response::Done { .. } | Response::Nonsense => Err(Fault::Protocol),
+            Response::Continue(_) | Response::Done { .. } | Response::Invalid => Err(Fault::Protocol),
         }
     }
 
@@ -198,6 +235,33 @@ impl ImapBackend {
             return Err(Fault::Protocol);
         }
         Ok(None)
+    }
+
+    /// Judges the `OK` to the credential. The client knows what we announced before the login, which need not be true for
+    /// this backend. A server may send capabilities unasked (RFC 9051 section 7.2.2), and a client that learns nothing
+    /// keeps what it knows: where the backend announces nothing with its `OK`, it is asked first.
+    fn accept(&mut self, last: Vec<u8>) -> Judgement {
+        if self.is_announced {
+            return Judgement::Accepted(Reply { before: std::mem::take(&mut self.untagged), last });
+        }
+        self.accepted = Some(last);
+        Judgement::Ask(self.command("CAPABILITY"))
+    }
+
+    fn with_alerts(&mut self, last: Vec<u8>) -> Reply {
+        Reply { before: std::mem::take(&mut self.alerts), last }
+    }
+
+    /// Judges a `BYE` in place of the completion: it becomes a tagged `NO`, since the client stays.
+    fn bye(&mut self, text: &[u8]) -> Judgement {
+        if let Some(reply) = self.incomplete_refusal() {
+            return Judgement::Refused(reply);
+        }
+        if response::bye_is_refusal(text) {
+            return Judgement::Refused(self.with_alerts([b"NO ", text, b"\r\n"].concat()));
+        }
+        let code = if response::code(text).is_some() { &b""[..] } else { b"[UNAVAILABLE] " };
+        Judgement::NotNow(self.with_alerts([b"NO ", code, text, b"\r\n"].concat()))
     }
 
     /// Returns the next step once capabilities are known: encryption first, then `ID`.
@@ -226,10 +290,11 @@ impl ImapBackend {
         Introduction::Send(self.command("CAPABILITY"))
     }
 
-    /// Remembers the capabilities in `text` (the words of a response code or of an untagged response).
+    /// Stores the capabilities in `text`, a response code or an untagged response.
     fn learn(&mut self, text: &[u8]) {
         if let Some(capabilities) = Capabilities::parse(text) {
             self.capabilities = Some(capabilities);
+            self.is_announced = true;
         }
     }
 
@@ -237,7 +302,7 @@ impl ImapBackend {
         format!("P{}", self.tags)
     }
 
-    /// Begins a command, with a new tag; nothing was answered to it yet.
+    /// Starts a command with a new tag.
     fn command(&mut self, command: &str) -> String {
         self.tags += 1;
         self.untagged_count = 0;
@@ -262,7 +327,7 @@ impl ImapBackend {
         CredentialCommand { first, rest, relayed }
     }
 
-    /// `LOGIN` with quoted strings, or with literals for what cannot stand between quotes.
+    /// Writes `LOGIN` with quoted strings, or with literals for text that is not valid inside quotes.
     fn login(&mut self, user: &Secret, password: &Secret) -> CredentialCommand {
         let mut line = Secret::new(self.command("LOGIN").into_bytes());
         let mut parts = Vec::new();
