@@ -10,6 +10,7 @@ use types::outcome::IdentityRefusal;
 
 use crate::body::{Broken, Piece, Source};
 use crate::client::Client;
+use crate::prefix_owner;
 use crate::service::HttpConnection;
 
 /// What the rules say of a request.
@@ -45,6 +46,11 @@ pub(crate) fn rule<'a>(routes: &'a [HttpRoute], head: &RequestHead) -> Result<&'
     let found = position(routes, &path.normalized);
     if path.plain.is_some_and(|plain| position(routes, &plain) != found) {
         return Err(refused(BadPath::Parameters));
+    }
+    if let Some(separator) = path.separator
+        && !found.is_some_and(|found| prefix_owner::owns(routes, found, &separator.prefix))
+    {
+        return Err(refused(separator.bad));
     }
     found.and_then(|found| routes.get(found)).ok_or(Refused::NoRule)
 }

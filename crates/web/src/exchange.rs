@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http_proto::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded};
+use http_proto::{BadHead, RequestHead, ResponseHead, Version, forwarded, set_destination_scheme};
 use identity::ThrottleKey;
 use plan::{Name, TlsMode};
 use sessions::SessionTicket;
@@ -18,6 +18,7 @@ use crate::decide::Refused;
 use crate::local_reply::LocalReply;
 use crate::outcome::{ExchangeFailure, ExchangeOutcome, H2Halves};
 use crate::relay;
+use crate::replay::{Keeping, Kept, is_idempotent};
 use crate::route::{NoRoute, Route};
 use crate::service::HttpConnection;
 use crate::upgrade;
@@ -66,6 +67,10 @@ impl HttpConnection {
         let mut connection = Cow::Borrowed(self);
         let mut prefix = Vec::new();
         let method = head.method.clone();
+        if &*head.target == b"*" {
+            // RFC 9110 section 9.3.7: asks about the server as a whole, which no rule is for.
+            return give(LocalReply::SERVER_OPTIONS, &method, source, client, last).await;
+        }
         let mut found = Err(NoRoute::Outdated);
         for _ in 0..MAX_RULES {
             let decision = match connection.decide(&head, source, client, &mut prefix).await {
@@ -103,7 +108,10 @@ impl HttpConnection {
             // We have told the client to go on.
             head.fields.remove("expect");
         }
-        head.fields.set("Host", head.authority.clone());
+        // The client's own spelling of the name stays where the value does.
+        if head.fields.only("host") != Some(&head.authority) {
+            head.fields.set("Host", head.authority.clone());
+        }
         if !self.listener.trusts_forwarded {
             head.fields.strip_forwarded();
         }
@@ -176,11 +184,20 @@ impl Exchange<'_> {
         if route.backend.destination().adds_forwarded {
             forwarded::append(&mut self.head.fields, &connection.hop(&self.head.authority));
         }
-        let mut ended = self.carry(&mut route, source, client).await;
+        let https = route.leg.plan.tls != TlsMode::Plain;
+        set_destination_scheme(&mut self.head.fields, &self.head.authority, https);
+        let mut kept = Kept::new(route.leg.is_reused);
+        for piece in &self.prefix {
+            kept.push(piece);
+        }
+        let mut keeping = Keeping { source: &mut *source, kept: &mut kept };
+        let mut ended = self.carry(&mut route, &mut keeping, client).await;
         if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
             && route.leg.is_reused
-            && self.may_repeat(unprocessed)
+            && (unprocessed || is_idempotent(&self.head.method))
+            && let Some(pieces) = kept.into_pieces()
         {
+            self.prefix = pieces;
             let upgrades = self.head.upgrade.is_some();
             route.leg.connection = match connection.connect(&route.backend, route.leg.plan, upgrades).await {
                 Ok(connection) => connection,
@@ -246,14 +263,6 @@ impl Exchange<'_> {
         account.map(ThrottleKey::of_account)
     }
 
-    /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
-    fn may_repeat(&self, unprocessed: bool) -> bool {
-        const IDEMPOTENT: [&[u8]; 9] =
-            [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"];
-        let is_idempotent = IDEMPOTENT.contains(&&*self.head.method);
-        matches!(self.head.framing, Framing::None | Framing::Length(0)) && (unprocessed || is_idempotent)
-    }
-
     async fn end<S: Source, C: Client>(
         &self,
         ended: ExchangeOutcome,
@@ -265,13 +274,13 @@ impl Exchange<'_> {
         let connection = self.connection;
         let method = &self.head.method;
         match ended {
-            ExchangeOutcome::Whole { status, reusable, unread } => {
+            ExchangeOutcome::Whole { status, reusable, unread, idle_limit } => {
                 connection.report(&route, Ok(route.leg.took));
                 self.note(&route, status);
                 // What was opened for an upgrade may speak another version than its key says.
                 let is_of_key = self.head.upgrade.is_none();
                 if reusable && is_of_key && !is_bound_to_connection(&self.head) {
-                    connection.service.pool.put(&route.leg.key, route.leg.connection);
+                    connection.service.pool.put(&route.leg.key, route.leg.connection, idle_limit);
                 }
                 if unread { After::OutOfStep } else { After::InStep }
             }

@@ -9,10 +9,11 @@
 //! | `service` | [`Service`]: what connections share; one client's connection |
 //! | `serve` | from accept to the HTTP version that is spoken |
 //! | `h1_server`, `h2_server` | a client's connection: HTTP/1 one request at a time, HTTP/2 many at once |
-//! | `decide` | path → rule → account |
+//! | `decide`, `prefix_owner` | path → rule → account; paths with encoded separators |
 //! | `exchange` | one request: decide, route, relay |
 //! | `route` | a connection to the backend that the placement names |
 //! | `relay`, `upload`, `download`, `watch` | both directions of an exchange at once, and what may end it |
+//! | `replay` | what was sent of a body, for a second attempt |
 //! | `outcome` | how an exchange ended |
 //! | `backend`, `pool` | connections to backends, and those that are idle |
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
@@ -35,8 +36,10 @@ mod local_reply;
 mod meter;
 mod outcome;
 mod pool;
+mod prefix_owner;
 mod reader;
 mod relay;
+mod replay;
 mod route;
 mod serve;
 mod service;

@@ -25,6 +25,8 @@ pub(crate) struct Progress {
     last: AtomicU64,
     /// Whether the request is whole.
     pub(crate) is_sent: AtomicBool,
+    /// Notified when the request is whole.
+    pub(crate) sent: Notify,
     /// Whether the client is being given something, and has not taken it yet.
     is_giving: AtomicBool,
     /// Set when the response turns out to be an event stream.
@@ -51,6 +53,7 @@ impl Progress {
             began: Instant::now(),
             last: AtomicU64::new(0),
             is_sent: AtomicBool::new(false),
+            sent: Notify::new(),
             is_giving: AtomicBool::new(false),
             streams: Notify::new(),
         }

@@ -3,5 +3,8 @@
 mod bodies;
 mod gone;
 mod h2_server;
+mod interim;
+mod requests;
+mod retry;
 mod support;
 mod websocket;
