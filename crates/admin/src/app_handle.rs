@@ -3,8 +3,10 @@
 //! A trait, since the program is built in a crate above this one, and so that tests can provide something smaller.
 
 use futures_core::future::BoxFuture;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use api::Diagnostic;
 use control::Control;
 use mapping::Router;
 use mapping::store::LoadError;
@@ -49,15 +51,22 @@ pub struct Reload {
     /// Keys whose new values need a restart.
     pub restart_required: Vec<String>,
     /// Warnings about the file.
-    pub warnings: config::Report,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Why a reload was refused; nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
     /// The configuration is not valid.
-    #[error("{0}")]
-    Config(config::Report),
+    #[error("{} has {errors} error{}", path.display(), if *errors == 1 { "" } else { "s" })]
+    Config {
+        /// The configuration file.
+        path: PathBuf,
+        /// How many of `problems` are errors.
+        errors: usize,
+        /// Every error and warning.
+        problems: Vec<Diagnostic>,
+    },
     /// The mapping is not valid under the new configuration, or cannot be read.
     #[error("mapping: {0}")]
     Mapping(#[from] LoadError),

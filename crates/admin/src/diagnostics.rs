@@ -4,12 +4,6 @@ use api::Diagnostic;
 use mapping::line::{BadLines, LineError};
 use mapping::store::LoadError;
 
-/// Returns the diagnostics of a configuration's report.
-#[must_use]
-pub fn of_configuration(report: &config::Report) -> Vec<Diagnostic> {
-    serde_json::from_value(report.to_json()).unwrap_or_default()
-}
-
 /// Returns every error in a mapping: each wrong line, or the one error that prevents reading it.
 #[must_use]
 pub fn of_mapping(error: &LoadError) -> Vec<Diagnostic> {

@@ -125,13 +125,9 @@ impl From<ReloadError> for Failure {
     fn from(error: ReloadError) -> Self {
         let refused = |detail: String| Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
         match error {
-            ReloadError::Config(report) => {
-                let detail = format!(
-                    "{} has {} errors: nothing was changed; see `problems`",
-                    report.path.display(),
-                    report.errors()
-                );
-                refused(detail).with(diagnostics::of_configuration(&report))
+            ReloadError::Config { ref problems, .. } => {
+                let problems = problems.clone();
+                refused(format!("nothing was changed: {error}; see `problems`")).with(problems)
             }
             ReloadError::Mapping(error) => {
                 refused(format!("nothing was changed: {error}")).with(diagnostics::of_mapping(&error))

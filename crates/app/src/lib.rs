@@ -4,6 +4,7 @@
 //! put in force in one moment.
 
 mod api_tls;
+mod health_checks;
 mod listeners;
 mod management;
 mod mapping;

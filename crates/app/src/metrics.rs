@@ -40,6 +40,7 @@ impl App {
             legs: legs(&plan),
             certificates: self.certificates(),
             reloads: self.reloads.facts(),
+            log_lines_dropped: self.log.as_ref().map_or(0, observe::Handle::dropped_lines),
             process: process::usage(),
         };
         observe::metrics::render(&plan.meters, facts)

@@ -64,7 +64,7 @@ impl App {
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = (certificates, watch);
         // Not while the plan is replaced: every login would wait for it. Its result changes nothing.
         let _ = tokio::task::spawn_blocking(|| left.settle()).await;
-        Ok(Reload { restart_required, warnings: loaded.warnings })
+        Ok(Reload { restart_required, warnings: report::diagnostics(&loaded.warnings) })
     }
 
     fn set_log_level(&self, plan: &Plan) {

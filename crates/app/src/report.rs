@@ -1,5 +1,6 @@
-//! What a configuration has to say, as lines of the log: one for each problem, whatever the log's form.
+//! The errors and warnings of a configuration: for the log, one line each, and for the management API.
 
+use api::Diagnostic;
 use config::{Report, Severity};
 
 /// Logs every problem of `report`.
@@ -25,4 +26,22 @@ pub(crate) fn log(report: &Report) {
             }
         }
     }
+}
+
+/// Returns the errors and warnings of `report` as the management API shows them.
+pub(crate) fn diagnostics(report: &Report) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::with_capacity(report.diagnostics.len());
+    for problem in &report.diagnostics {
+        let (line, column) = report.position(problem);
+        diagnostics.push(Diagnostic {
+            severity: problem.severity.as_str().to_owned(),
+            file: report.path.display().to_string(),
+            line,
+            column,
+            key: problem.key.clone(),
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+        });
+    }
+    diagnostics
 }

@@ -39,6 +39,12 @@ pub enum Ended {
     },
 }
 
+/// The longest wait at the end for log lines that are not written yet.
+const LOG_FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Writes what the log still holds when a run ends, by a panic too.
+struct FlushLog(Option<observe::Handle>);
+
 /// Runs the proxy until SIGINT or SIGTERM, and drains it.
 ///
 /// # Errors
@@ -52,6 +58,7 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     if let Some(warnings) = &options.warnings {
         report::log(warnings);
     }
+    let _flush = FlushLog(log.clone());
     process::raise_descriptors();
     process::forbid_dumps();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -59,11 +66,18 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
         builder.worker_threads(plan.server.threads);
     }
     let runtime = builder.enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(run_app(plan, options, log.clone())));
-    // What is left has had its time.
+    let ended = runtime.block_on(Box::pin(run_app(plan, options, log)));
+    // Tasks that are left had their time in the grace period.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    drop(log);
     ended
+}
+
+impl Drop for FlushLog {
+    fn drop(&mut self) {
+        if let Some(log) = &self.0 {
+            log.flush(LOG_FLUSH_LIMIT);
+        }
+    }
 }
 
 async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> Result<Ended, StartError> {

@@ -16,9 +16,10 @@ use sessions::{LoginThrottle, Registry};
 use tls::{Certificates, PlatformRoots, SetupError, Tickets, WatchHandle};
 
 use crate::api_tls::ApiTls;
+use crate::health_checks;
 use crate::mapping::Mapping;
 use crate::reload_history::ReloadHistory;
-use crate::state;
+use crate::{report, state};
 
 /// Everything that runs, except the listeners' accept loops.
 pub struct App {
@@ -109,6 +110,7 @@ impl App {
         let watch = certificates.watch();
 
         let current = CurrentPlan::new(Arc::new(active));
+        tokio::spawn(health_checks::run(current.clone()));
         let placement = Placement::new(registry.clone(), Arc::clone(&router), current.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let arrival = Arrival::new(plan.limits.handshakes_per_core.saturating_mul(cores));
@@ -187,7 +189,11 @@ impl App {
 impl From<StartError> for ReloadError {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Config(report) => Self::Config(report),
+            StartError::Config(report) => Self::Config {
+                path: report.path.clone(),
+                errors: report.errors(),
+                problems: report::diagnostics(&report),
+            },
             StartError::Mapping(error) => Self::Mapping(error),
             other => Self::Other(other.to_string()),
         }

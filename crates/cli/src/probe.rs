@@ -10,6 +10,7 @@ mod report;
 use std::cell::Cell;
 use std::sync::Arc;
 
+use ::probe::ProbeClient;
 use plan::{Plan, Source};
 use tls::PlatformRoots;
 use tokio::sync::Semaphore;
@@ -90,6 +91,15 @@ async fn probe_backends(plan: &Arc<Plan>, backends: &Backends) -> Vec<BackendRow
 async fn probe_host(plan: &Plan, backend: &Backend, protocol: Protocol, host: &str) -> BackendRow {
     let hostname = plan.server.hostname.as_deref().unwrap_or("localhost");
     let deadline = Instant::now() + backend.timeout();
-    let findings = ::probe::probe(backend, protocol, host, hostname, deadline).await;
-    judge::judge(backend, plan.capabilities(protocol), judge::ProbedHost { protocol, host }, &findings)
+    let client = ProbeClient::OnThisHost { tls: false };
+    let findings = ::probe::probe(backend, protocol, host, hostname, client, deadline).await;
+    let probed = judge::ProbedHost { protocol, host };
+    let mut row = judge::judge(backend, plan.capabilities(protocol), probed, &findings);
+    if backend.sends_ssl_tlv(protocol) {
+        let deadline = Instant::now() + backend.timeout();
+        let client = ProbeClient::OnThisHost { tls: true };
+        let with_tlv = ::probe::probe(backend, protocol, host, hostname, client, deadline).await;
+        judge::judge_ssl_tlv(&mut row, protocol, &with_tlv);
+    }
+    row
 }

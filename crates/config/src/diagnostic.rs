@@ -58,6 +58,19 @@ pub(crate) struct Problems {
     found: RefCell<Vec<Diagnostic>>,
 }
 
+// === impl Severity ===
+
+impl Severity {
+    /// Returns its name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 // === impl Report ===
 
 impl Report {
@@ -109,7 +122,7 @@ impl Report {
         let one = |diagnostic: &Diagnostic| {
             let (line, column) = self.position(diagnostic);
             serde_json::json!({
-                "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+                "severity": diagnostic.severity.as_str(),
                 "file": self.path.display().to_string(),
                 "line": line,
                 "column": column,

@@ -2,9 +2,15 @@
 //!
 //! Standard error, because journald and every container runtime read it. The libraries below us stay at
 //! `warn` whatever level is asked for: at `debug` some of them print header fields, and those hold passwords.
+//!
+//! A thread that logs never waits for standard error: see `queue`.
+
+mod panics;
+mod queue;
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use tracing::Subscriber;
 use tracing_subscriber::filter::EnvFilter;
@@ -12,6 +18,8 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
+
+use self::queue::LogQueue;
 
 /// The form of a line (`server.log_format`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +30,15 @@ pub enum Format {
     Json,
 }
 
-/// Changes the level of the running log.
+/// Controls the running log.
 #[derive(Clone)]
 pub struct Handle {
-    filter: reload::Handle<EnvFilter, Registry>,
+    queue: LogQueue,
+    filter: FilterHandle,
     from_environment: bool,
 }
+
+type FilterHandle = reload::Handle<EnvFilter, Registry>;
 
 /// Our crates, whose names are the targets of their log lines. `pointsman=LEVEL` stands for all of them.
 const CRATES: &[&str] = &[
@@ -62,30 +73,45 @@ const CRATES: &[&str] = &[
     "web",
 ];
 
-/// Starts the log of this process on standard error. `level` is a level or a list of directives as in
-/// `server.log_level`; the environment's `RUST_LOG` wins over it.
+/// Starts the log of this process on standard error, panics included. `level` is a level or a list of directives
+/// as in `server.log_level`; the environment variable `RUST_LOG` overrides it.
 ///
 /// # Errors
-/// A sentence for the operator when `level` or `RUST_LOG` cannot be read, or when the process has a log already.
+/// A sentence for the operator when `level` or `RUST_LOG` cannot be read, when the process has a log already, or
+/// when the thread that writes cannot be started.
 pub fn init(level: &str, format: Format) -> Result<Handle, String> {
     let environment = std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
-    let (handle, subscriber) = build(level, environment.as_deref(), format, io::stderr)?;
+    let queue = LogQueue::new();
+    let (filter, subscriber) = build(level, environment.as_deref(), format, queue.clone())?;
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| "this process has a log already: start it once".to_owned())?;
-    Ok(handle)
+    panics::log();
+    let writer = queue.clone();
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || writer.write_to(io::stderr(), report_dropped))
+        .map_err(|error| format!("the thread that writes the log cannot be started: {error}"))?;
+    Ok(Handle { queue, filter, from_environment: environment.is_some() })
 }
 
-/// The subscriber that [`init`] installs, with lines going to `out`.
+fn report_dropped(lines: u64) {
+    tracing::warn!(lines, "log lines were dropped: standard error was not read, or could not be written");
+}
+
+/// Builds the subscriber that [`init`] installs, with lines going to `out`, and the handle of its filter.
 pub(crate) fn build<W>(
     level: &str,
     environment: Option<&str>,
     format: Format,
     out: W,
-) -> Result<(Handle, Box<dyn Subscriber + Send + Sync>), String>
+) -> Result<(FilterHandle, Box<dyn Subscriber + Send + Sync>), String>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = environment.map_or_else(|| filter("log_level", level), |set| directives("RUST_LOG", set))?;
+    let filter = match environment {
+        Some(set) => directives("RUST_LOG", set)?,
+        None => filter("log_level", level)?,
+    };
     let (filter, handle) = reload::Layer::new(filter);
     let registry = tracing_subscriber::registry().with(filter);
     // No colours: what reads standard error is a file or a collector as often as a terminal.
@@ -94,7 +120,7 @@ where
         Format::Text => Box::new(registry.with(lines)),
         Format::Json => Box::new(registry.with(lines.json())),
     };
-    Ok((Handle { filter: handle, from_environment: environment.is_some() }, subscriber))
+    Ok((handle, subscriber))
 }
 
 /// Reads a level, which then applies to our own crates only, or a list of directives.
@@ -129,21 +155,36 @@ fn expand(text: &str) -> String {
 // === impl Handle ===
 
 impl Handle {
-    /// Makes `level`, as in `server.log_level`, the one in force.
+    /// Puts `level`, as in `server.log_level`, in force.
     ///
     /// # Errors
     /// A sentence for the operator when it cannot be read; the level then stays as it was.
     pub fn set_level(&self, level: &str) -> Result<(), String> {
-        self.filter
-            .reload(filter("log_level", level)?)
-            .map_err(|error| format!("the log is gone ({error}); restart the process"))
+        set_level(&self.filter, level)
     }
 
-    /// Whether the level came from `RUST_LOG`: a reload of the file must then leave it alone.
+    /// Returns the number of lines that were dropped since the start.
+    #[must_use]
+    pub fn dropped_lines(&self) -> u64 {
+        self.queue.dropped()
+    }
+
+    /// Waits until every line is written, for at most `limit`. For the end of the process: it blocks the thread.
+    pub fn flush(&self, limit: Duration) {
+        self.queue.flush(limit);
+    }
+
+    /// Returns whether the level came from `RUST_LOG`: a reload of the file must then leave it alone.
     #[must_use]
     pub fn is_from_environment(&self) -> bool {
         self.from_environment
     }
+}
+
+fn set_level(handle: &FilterHandle, level: &str) -> Result<(), String> {
+    handle
+        .reload(filter("log_level", level)?)
+        .map_err(|error| format!("the level of the log cannot be changed ({error}); restart the process"))
 }
 
 impl fmt::Debug for Handle {

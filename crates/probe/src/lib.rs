@@ -45,6 +45,18 @@ pub enum Failure {
     Fault(Fault),
 }
 
+/// The client that a probe connects for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeClient {
+    /// The proxy itself: a PROXY header is `LOCAL`, so no ban of a client affects the probe.
+    Proxy,
+    /// A client on this host, connected over TLS or not: the backend is told what it is told of a real one.
+    OnThisHost {
+        /// Whether it uses TLS.
+        tls: bool,
+    },
+}
+
 /// How many bytes of what a backend sends are kept.
 pub const MAX_RECEIVED: usize = 16 * 1024;
 /// What is requested over HTTP: it shows no account's data, and every server answers it.
@@ -56,6 +68,7 @@ struct Probe<'a> {
     protocol: Protocol,
     host: &'a str,
     hostname: &'a str,
+    client: ProbeClient,
     deadline: Instant,
     findings: Findings,
 }
@@ -71,16 +84,18 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// The type of the frame that a server begins with.
 const SETTINGS: u8 = 4;
 
-/// Connects to `host` the way a session would, and returns what was found until `deadline`. `hostname` is our own
-/// name.
+/// Connects to `host` for `client` the way a session would, and returns what was found until `deadline`. `hostname` is
+/// our own name.
 pub async fn probe(
     backend: &Backend,
     protocol: Protocol,
     host: &str,
     hostname: &str,
+    client: ProbeClient,
     deadline: Instant,
 ) -> Findings {
-    let mut probe = Probe { backend, protocol, host, hostname, deadline, findings: Findings::default() };
+    let mut probe =
+        Probe { backend, protocol, host, hostname, client, deadline, findings: Findings::default() };
     let result = timeout_at(deadline, Box::pin(probe.run())).await;
     probe.findings.failure = match result {
         Ok(Ok(())) => None,
@@ -97,9 +112,12 @@ impl Probe<'_> {
         let leg = self.backend.leg(self.protocol)?;
         let (tcp, _) = self.backend.dial(self.host, leg, self.deadline).await?;
         let local = tcp.local_addr().unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        // A client on this host: nothing that a backend could hold against a real client.
-        let client = ClientIdentity { client: local, local, tls: None, session: "probe".to_owned(), ttl: 1 };
-        let mut stream = self.backend.announce(tcp, leg, &client).await?;
+        let tls = (self.client == ProbeClient::OnThisHost { tls: true }).then(client_tls);
+        let client = ClientIdentity { client: local, local, tls, session: "probe".to_owned(), ttl: 1 };
+        let mut stream = match self.client {
+            ProbeClient::Proxy => self.backend.announce_own(tcp, leg).await?,
+            ProbeClient::OnThisHost { .. } => self.backend.announce(tcp, leg, &client).await?,
+        };
         let starttls = leg.tls == TlsMode::StartTls && self.protocol != Protocol::Http;
         if leg.tls != TlsMode::Plain && !starttls {
             stream = self.handshake(stream).await?;
@@ -213,6 +231,17 @@ impl Machine for Recorder {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+/// Returns what most clients' handshakes negotiate.
+fn client_tls() -> TlsInfo {
+    TlsInfo {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+        sni: None,
+        alpn: None,
+        resumed: false,
     }
 }
 

@@ -12,7 +12,7 @@ pub enum Fault {
     Dns,
     /// The connection was refused.
     Refused,
-    /// No route, no free port, or another error of connecting.
+    /// No route, or another error of connecting.
     Unreachable,
     /// Connecting took too long.
     ConnectTimeout,
@@ -38,6 +38,8 @@ pub enum Fault {
     TimedOut,
     /// `proxy_ttl` is used up, or the address is one of our own listeners.
     Loop,
+    /// The proxy itself has no descriptor, socket memory or local port left.
+    Exhausted,
 }
 
 /// How far a leg had come when it failed.
@@ -55,7 +57,7 @@ pub enum Stage {
 
 impl Fault {
     /// Every value.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MarkedDown,
         Self::Dns,
         Self::Refused,
@@ -72,6 +74,7 @@ impl Fault {
         Self::Closed,
         Self::TimedOut,
         Self::Loop,
+        Self::Exhausted,
     ];
 
     /// How far the leg had come.
@@ -79,7 +82,7 @@ impl Fault {
     pub const fn stage(self) -> Stage {
         match self {
             Self::Dns | Self::Refused | Self::Unreachable | Self::ConnectTimeout => Stage::Connect,
-            Self::MarkedDown | Self::NoMechanism | Self::Loop => Stage::Ours,
+            Self::MarkedDown | Self::NoMechanism | Self::Loop | Self::Exhausted => Stage::Ours,
             Self::Tls
             | Self::Greeting
             | Self::Preauth
@@ -126,6 +129,7 @@ impl Fault {
             Self::Closed => "closed",
             Self::TimedOut => "timed_out",
             Self::Loop => "loop",
+            Self::Exhausted => "exhausted",
         }
     }
 }

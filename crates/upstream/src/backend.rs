@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use plan::{Destination, Forwarding, Leg, Name, Plan, TlsMode, Verify};
 use tls::{Connector, PlatformRoots, SetupError};
+use tokio::sync::Notify;
 use types::fault::Fault;
 use types::protocol::Protocol;
 
@@ -17,6 +18,7 @@ use crate::health::{Health, HealthSnapshot, Rule};
 #[derive(Debug)]
 pub struct Backends {
     by_name: BTreeMap<Name, Arc<Backend>>,
+    pub(crate) check_wanted: Arc<Notify>,
 }
 
 /// One destination: how to reach it, and how healthy its legs are.
@@ -59,13 +61,17 @@ impl Backends {
         previous: Option<&Self>,
     ) -> Result<Self, (Name, SetupError)> {
         let own = own(plan);
+        let check_wanted = match previous {
+            Some(previous) => Arc::clone(&previous.check_wanted),
+            None => Arc::default(),
+        };
         let mut by_name = BTreeMap::new();
         for (name, destination) in &plan.destinations {
             let connectors = connectors(destination, roots).map_err(|error| (Arc::clone(name), error))?;
-            let health = previous.and_then(|previous| previous.by_name.get(name)).map_or_else(
-                || Arc::new(std::array::from_fn(|_| Health::default())),
-                |old| Arc::clone(&old.health),
-            );
+            let health = match previous.and_then(|previous| previous.by_name.get(name)) {
+                Some(previous) => Arc::clone(&previous.health),
+                None => Arc::new(std::array::from_fn(|_| Health::checked(Arc::clone(&check_wanted)))),
+            };
             let http1 = http1(destination, roots).map_err(|error| (Arc::clone(name), error))?;
             let backend = Backend {
                 destination: Arc::clone(destination),
@@ -81,7 +87,7 @@ impl Backends {
             }
             by_name.insert(Arc::clone(name), Arc::new(backend));
         }
-        Ok(Self { by_name })
+        Ok(Self { by_name, check_wanted })
     }
 
     /// Returns the destination of that name.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use plan::{Forwarding, Leg, TlsMode};
-use proxy_protocol::{Outgoing, SslInfo, build_v2};
+use proxy_protocol::{Outgoing, SslInfo, build_local, build_v2};
 use tls::{Connector, Stream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -109,7 +109,22 @@ impl Backend {
         listen::socket::tune(&tcp).map_err(|_| Fault::Closed)?;
         let mut stream = Stream::plain(tcp, Vec::new());
         if leg.forwarding == Forwarding::Proxy {
-            stream.write_all(&self.proxy_header(client)).await.map_err(|_| Fault::Closed)?;
+            stream.write_all(&self.proxy_header(leg, client)).await.map_err(|_| Fault::Closed)?;
+        }
+        Ok(stream)
+    }
+
+    /// Sends the PROXY header of a connection that is the proxy's own (`LOCAL`), where the leg asks for a header.
+    ///
+    /// # Errors
+    /// [`Fault::Closed`] when the connection fails.
+    pub async fn announce_own(&self, tcp: TcpStream, leg: Leg) -> Result<Stream, Fault> {
+        listen::socket::tune(&tcp).map_err(|_| Fault::Closed)?;
+        let mut stream = Stream::plain(tcp, Vec::new());
+        if leg.forwarding == Forwarding::Proxy {
+            let mut header = Vec::new();
+            build_local(&mut header);
+            stream.write_all(&header).await.map_err(|_| Fault::Closed)?;
         }
         Ok(stream)
     }
@@ -125,6 +140,16 @@ impl Backend {
         host: &str,
     ) -> Result<(Stream, Duration), Fault> {
         self.handshake(stream, self.connector(protocol), host).await
+    }
+
+    /// Returns whether the PROXY header on the leg for `protocol` reports the TLS of a client.
+    ///
+    /// On a STARTTLS leg it does not: some servers (Stalwart) take the SSL TLV for their own TLS, and then do not offer
+    /// STARTTLS.
+    #[must_use]
+    pub fn sends_ssl_tlv(&self, protocol: Protocol) -> bool {
+        let Some(leg) = self.destination().leg(protocol) else { return false };
+        leg.forwarding == Forwarding::Proxy && self.destination().proxy_tlvs && allows_ssl_tlv(*leg)
     }
 
     /// Returns the TLS settings of the leg for `protocol`, where it uses TLS.
@@ -177,19 +202,88 @@ impl Backend {
         Ok((stream, began.elapsed()))
     }
 
-    fn proxy_header(&self, client: &ClientIdentity) -> Vec<u8> {
+    /// Builds the header that names `client`.
+    fn proxy_header(&self, leg: Leg, client: &ClientIdentity) -> Vec<u8> {
         let mut header = Vec::new();
         let tls = client.tls.as_ref();
+        let ssl = if allows_ssl_tlv(leg) { tls } else { None };
         let outgoing = Outgoing {
             source: client.client,
             destination: client.local,
-            ssl: tls.map(|tls| SslInfo { version: tls.version.to_owned(), cipher: tls.cipher.clone() }),
+            ssl: ssl.map(|tls| SslInfo { version: tls.version.to_owned(), cipher: tls.cipher.clone() }),
             authority: tls.and_then(|tls| tls.sni.clone()),
             unique_id: Some(client.session.clone()),
-            alpn: tls.and_then(|tls| tls.alpn.clone()),
+            // A mail protocol's name is agreed on with the client alone.
+            alpn: tls.and_then(|tls| tls.alpn.clone()).filter(|alpn| is_http(alpn)),
             tlvs: self.destination().proxy_tlvs,
         };
         build_v2(&mut header, &outgoing);
         header
+    }
+}
+
+/// The one place of the rule that [`Backend::sends_ssl_tlv`] states.
+fn allows_ssl_tlv(leg: Leg) -> bool {
+    leg.tls != TlsMode::StartTls
+}
+
+/// Returns whether `alpn` is a version of HTTP.
+fn is_http(alpn: &[u8]) -> bool {
+    alpn == b"h2" || alpn.starts_with(b"http/")
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::{Destination, Verify};
+    use proxy_protocol::{Header, Parsed, parse};
+    use tls::{PlatformRoots, TlsInfo};
+
+    use super::*;
+
+    fn backend(tls: TlsMode, proxy_tlvs: bool) -> Backend {
+        let mut destination = Destination::outside("old", "mail.test", Verify::Nothing);
+        destination.proxy_tlvs = proxy_tlvs;
+        destination.legs[Protocol::ManageSieve.index()] =
+            Some(Leg { port: 4190, tls, forwarding: Forwarding::Proxy, http2: false });
+        Backend::outside(destination, &PlatformRoots::default(), Duration::from_secs(1)).expect("a backend")
+    }
+
+    fn client(alpn: &[u8]) -> ClientIdentity {
+        ClientIdentity {
+            client: "192.0.2.1:4711".parse().expect("address"),
+            local: "198.51.100.1:4190".parse().expect("address"),
+            tls: Some(TlsInfo {
+                version: "TLSv1.3",
+                cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+                sni: None,
+                alpn: Some(alpn.to_vec()),
+                resumed: false,
+            }),
+            session: "id".to_owned(),
+            ttl: 1,
+        }
+    }
+
+    /// Stalwart takes the TLV for its own TLS and then offers no STARTTLS.
+    #[test]
+    fn the_ssl_tlv_is_not_sent_on_a_starttls_leg() {
+        for (tls, proxy_tlvs, is_sent) in [
+            (TlsMode::Plain, true, true),
+            (TlsMode::Implicit, true, true),
+            (TlsMode::StartTls, true, false),
+            (TlsMode::Plain, false, false),
+        ] {
+            let backend = backend(tls, proxy_tlvs);
+            let leg = backend.leg(Protocol::ManageSieve).expect("a leg");
+            let Parsed::Header { header: Header::Proxy { tlvs, .. }, .. } =
+                parse(&backend.proxy_header(leg, &client(b"managesieve")))
+            else {
+                panic!("no header that names the client");
+            };
+            assert_eq!(tlvs.ssl.is_some(), is_sent, "{tls:?}");
+            assert_eq!(tlvs.unique_id.is_some(), proxy_tlvs, "{tls:?}");
+            assert_eq!(tlvs.alpn, None, "only HTTP's");
+            assert_eq!(backend.sends_ssl_tlv(Protocol::ManageSieve), is_sent);
+        }
     }
 }

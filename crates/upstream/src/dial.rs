@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use types::fault::Fault;
@@ -102,7 +103,11 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Fault> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let found: Vec<SocketAddr> = lookup_host((host, port)).await.map_err(|_| Fault::Dns)?.collect();
+    let found: Vec<SocketAddr> = match lookup_host((host, port)).await {
+        Ok(found) => found.collect(),
+        Err(error) if is_exhausted(&error) || !has_descriptor() => return Err(Fault::Exhausted),
+        Err(_) => return Err(Fault::Dns),
+    };
     let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(SocketAddr::is_ipv6);
     let mut addresses = Vec::new();
     for index in 0..v6.len().max(v4.len()) {
@@ -121,10 +126,27 @@ async fn connect(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpS
 }
 
 fn fault(error: &io::Error) -> Fault {
+    if is_exhausted(error) {
+        return Fault::Exhausted;
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Fault::Refused,
         io::ErrorKind::TimedOut => Fault::ConnectTimeout,
         _ => Fault::Unreachable,
+    }
+}
+
+/// Returns whether the proxy itself has run out of something: descriptors, memory for sockets, or local ports.
+fn is_exhausted(error: &io::Error) -> bool {
+    const OURS: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    OURS.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Returns whether a descriptor is free. The resolver reports a name as unknown when it cannot open a socket.
+fn has_descriptor() -> bool {
+    match std::fs::File::open("/dev/null") {
+        Ok(_) => true,
+        Err(error) => !is_exhausted(&error),
     }
 }
 
@@ -149,6 +171,21 @@ mod tests {
             seen.push(listener.accept().await.expect("accept").1.ip().to_string());
         }
         assert_eq!(seen, ["127.0.0.5", "127.0.0.6", "127.0.0.5"]);
+    }
+
+    #[test]
+    fn our_own_exhaustion_is_not_the_hosts_fault() {
+        for (errno, expected) in [
+            (Errno::MFILE, Fault::Exhausted),
+            (Errno::NFILE, Fault::Exhausted),
+            (Errno::NOBUFS, Fault::Exhausted),
+            (Errno::ADDRNOTAVAIL, Fault::Exhausted),
+            (Errno::CONNREFUSED, Fault::Refused),
+            (Errno::NETUNREACH, Fault::Unreachable),
+        ] {
+            assert_eq!(fault(&io::Error::from_raw_os_error(errno.raw_os_error())), expected, "{errno}");
+        }
+        assert_eq!(Fault::Exhausted.stage(), types::fault::Stage::Ours);
     }
 
     #[tokio::test]

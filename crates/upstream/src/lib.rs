@@ -11,10 +11,12 @@
 //! | `connect` | one connection: dial, PROXY header, TLS |
 //! | `dial` | from a host name to a TCP connection |
 //! | `health` | the circuit breaker of a leg |
+//! | `checks` | checks of legs under the proxy's own address |
 //! | `client` | what a backend may learn of the client |
 
 mod attempts;
 mod backend;
+mod checks;
 mod client;
 mod connect;
 mod dial;
@@ -22,6 +24,7 @@ mod health;
 
 pub use attempts::{Attempts, HostAttempt};
 pub use backend::{Backend, Backends, Endpoint};
+pub use checks::LegCheck;
 pub use client::{ClientIdentity, Steps};
 pub use connect::Connected;
 pub use health::{Health, HealthSnapshot};

@@ -21,12 +21,17 @@ def fetch(proxy, path, method="GET", fields=()):
         return answer.read()
 
 
+def manage(document):
+    """Gives a proxy an API."""
+    host = next(iter(document["listener"].values()))["bind"][0].rpartition(":")[0]
+    document["admin"] = {"bind": [f"{host}:{PORT}"], "tls": "implicit", "bearer_token": secrets.token_hex(32)}
+
+
 class Managed(Case):
     def managed_proxy(self, name, host_number, change=None, table=None):
         """A proxy with an API; `change(document)` may set another token."""
         def apply(document):
-            host = next(iter(document["listener"].values()))["bind"][0].rpartition(":")[0]
-            document["admin"] = {"bind": [f"{host}:{PORT}"], "tls": "implicit", "bearer_token": secrets.token_hex(32)}
+            manage(document)
             if change:
                 change(document)
         return self.extra_proxy(name, host_number, apply, table)

@@ -27,10 +27,15 @@ def begin(lab, binary):
         PROXY = start_proxy("main", 20)
 
 
-def start_proxy(name, host_number, change=None, table=None):
+def new_proxy(name, host_number, change=None, table=None):
+    """A proxy that is not started yet."""
     proxy = Proxy(LAB, BINARY, name, host_number, change, table)
     PROXIES.append(proxy)
-    return proxy.start()
+    return proxy
+
+
+def start_proxy(name, host_number, change=None, table=None):
+    return new_proxy(name, host_number, change, table).start()
 
 
 def end():

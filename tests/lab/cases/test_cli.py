@@ -41,7 +41,7 @@ class Probe(Case):
                             self.assertEqual(row["forwarding"], taken[forwarding])
                             self.assertTrue(row["capabilities"])
                             self.assertEqual(bool(row["certificate"]), leg != "plain")
-        for name, word in (("down", "refused"), ("unproven", "known authority"), ("plainless", "greeting")):
+        for name, word in (("down", "refused"), ("unproven", "trusted authority"), ("plainless", "greeting")):
             row = rows[name, "imap"]
             self.assertEqual(row["state"], "failed")
             self.assertIn(word, row["problems"][0])

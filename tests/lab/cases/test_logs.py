@@ -1,16 +1,20 @@
 """What an operator, a collector and fail2ban read in the log, and what a stranger cannot write there."""
 
+import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from clients import sasl
 from lab.layout import ACCOUNTS, address
 from lab.waiting import until
 
-from .base import Case, secret
+from .api import fetch, manage
+from .base import Case, new_proxy, secret
 
 ALICE, FILTER = address("alice"), Path(__file__).resolve().parents[3] / "contrib/fail2ban/filter.d/pointsman.conf"
 # A line of the log as a stranger would like to write it, with somebody else's address.
@@ -133,3 +137,66 @@ class Hashed(Case):
         [login] = re.findall(r': login account="(#\w+)"', log)
         [end] = re.findall(r': session ended account="(#\w+)"', log)
         self.assertEqual(login, end)
+
+
+class Unread(Case):
+    """Standard error is a pipe whose reader has stopped."""
+
+    def setUp(self):
+        super().setUp()
+        self.unread = new_proxy("log-unread", 60, manage)
+        os.mkfifo(self.unread.log_path)
+        self.reader = os.open(self.unread.log_path, os.O_RDONLY | os.O_NONBLOCK)
+        # The smallest pipe that Linux has: it is full after a dozen lines.
+        fcntl.fcntl(self.reader, fcntl.F_SETPIPE_SZ, 4096)
+        self.addCleanup(self.keep_log)
+        self.unread.start()
+        self.addCleanup(self.unread.stop)
+
+    def keep_log(self):
+        """A file in place of the pipe, for the test that reads all logs."""
+        text = self.read()
+        os.close(self.reader)
+        self.unread.log_path.unlink()
+        self.unread.log_path.write_bytes(text)
+
+    def read(self):
+        """Everything that is in the pipe now."""
+        found = b""
+        while True:
+            try:
+                piece = os.read(self.reader, 65536)
+            except BlockingIOError:
+                return found
+            if not piece:
+                return found
+            found += piece
+
+    def test_neither_sessions_nor_the_end_wait_for_it(self):
+        session = self.dial(proxy=self.unread)
+        self.assert_ok(session.login(ALICE, ACCOUNTS[ALICE]))
+        password = secret("a-password-of-the-unread-log")
+        # Each for another account, because failures of one account are delayed.
+        for number in range(60):
+            talk = self.dial(proxy=self.unread)
+            self.assert_no(talk.login(f"unread-{number}@example.org", password))
+            talk.close()
+        fetch(self.unread, "/healthz")
+        self.assert_at(session, "old")
+        # The reader goes on: nothing is missing.
+        log = self.read()
+        def failed():
+            nonlocal log
+            log += self.read()
+            return log.count(b"login failed: ") == 60
+        until(failed, lambda: f"{log.count(b'login failed: ')} lines")
+        self.assertNotIn(b"log lines were dropped", log)
+        # It stops again, and the process ends all the same.
+        for number in range(20):
+            talk = self.dial(proxy=self.unread)
+            self.assert_no(talk.login(f"unread-again-{number}@example.org", password))
+            talk.close()
+        session.logout()
+        began = time.monotonic()
+        self.assertEqual(self.unread.stop(), 0)
+        self.assertLess(time.monotonic() - began, 5)

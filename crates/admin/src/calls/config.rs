@@ -5,7 +5,6 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::audit::Action;
-use crate::diagnostics;
 use crate::failure::{CallResult, Failure};
 use crate::parameters::Parameters;
 use crate::shared::{Caller, Shared};
@@ -18,10 +17,9 @@ pub(crate) async fn reload(
 ) -> CallResult<Json<ConfigReloaded>> {
     parameters.only(&[])?;
     let outcome = match shared.app_handle.reload().await {
-        Ok(reload) => Ok(Json(ConfigReloaded {
-            restart_required: reload.restart_required,
-            warnings: diagnostics::of_configuration(&reload.warnings),
-        })),
+        Ok(reload) => {
+            Ok(Json(ConfigReloaded { restart_required: reload.restart_required, warnings: reload.warnings }))
+        }
         Err(error) => Err(Failure::from(error)),
     };
     let path = shared.plan().plan.path.display().to_string();

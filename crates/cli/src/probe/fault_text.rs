@@ -39,5 +39,8 @@ pub(crate) const fn describe(fault: Fault) -> &'static str {
             "the server did not answer in time: check whether it waits for TLS or a PROXY header (tls, proxy_protocol)"
         }
         Fault::Loop => "the address is one of the proxy's own listeners",
+        Fault::Exhausted => {
+            "the proxy has no descriptor, socket memory or local port left: check source_ips, and raise LimitNOFILE"
+        }
     }
 }

@@ -68,6 +68,31 @@ pub(super) fn judge(
     row
 }
 
+/// Notes what a server offers to clients over TLS, which the SSL TLV reports, and not to others, and the reverse.
+pub(super) fn judge_ssl_tlv(row: &mut BackendRow, protocol: Protocol, with_tlv: &Findings) {
+    let offered = capabilities::announced(protocol, &with_tlv.received);
+    let more: Vec<&str> = difference(&offered, &row.capabilities);
+    let fewer: Vec<&str> = difference(&row.capabilities, &offered);
+    if more.is_empty() && fewer.is_empty() {
+        return;
+    }
+    let mut note = "the SSL TLV of the PROXY header changes what the server offers:".to_owned();
+    if !more.is_empty() {
+        note.push_str(&format!(" with it there is also {}", more.join(", ")));
+    }
+    if !fewer.is_empty() {
+        let separator = if more.is_empty() { "" } else { ";" };
+        note.push_str(&format!("{separator} without it there is also {}", fewer.join(", ")));
+    }
+    note.push_str("; if logins of clients over TLS fail, set proxy_tlvs = false");
+    row.notes.push(note);
+}
+
+/// Returns the members of `these` that are not among `those`.
+fn difference<'a>(these: &'a [String], those: &[String]) -> Vec<&'a str> {
+    these.iter().filter(|one| !those.contains(one)).map(String::as_str).collect()
+}
+
 fn judge_capabilities(row: &mut BackendRow, offered: &Capabilities, protocol: Protocol, findings: &Findings) {
     if !matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve | Protocol::Submission) {
         return;
@@ -125,4 +150,42 @@ fn judge_certificate(row: &mut BackendRow, findings: &Findings) {
         not_after: leaf.not_after,
         days_left,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noted(without: &str, with: &str) -> Vec<String> {
+        let mut row = BackendRow {
+            capabilities: capabilities::announced(Protocol::Imap, without.as_bytes()),
+            ..BackendRow::default()
+        };
+        let findings = Findings { received: with.as_bytes().to_vec(), ..Findings::default() };
+        judge_ssl_tlv(&mut row, Protocol::Imap, &findings);
+        row.notes
+    }
+
+    #[test]
+    fn a_tlv_that_changes_the_offer_is_noted() {
+        let plain = "* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] hi\r\n";
+        let secured = "* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n";
+        assert!(noted(plain, plain).is_empty());
+        assert_eq!(
+            noted(plain, secured),
+            [
+                "the SSL TLV of the PROXY header changes what the server offers: with it there is also AUTH=PLAIN; \
+              without it there is also STARTTLS, LOGINDISABLED; if logins of clients over TLS fail, set proxy_tlvs = \
+              false"
+            ]
+        );
+        let fewer = "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n";
+        assert_eq!(
+            noted(plain, fewer),
+            [
+                "the SSL TLV of the PROXY header changes what the server offers: without it there is also STARTTLS; if \
+              logins of clients over TLS fail, set proxy_tlvs = false"
+            ]
+        );
+    }
 }

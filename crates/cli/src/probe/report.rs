@@ -34,6 +34,8 @@ pub(crate) struct BackendRow {
     /// Findings that do not make a login fail.
     #[serde(rename = "remarks")]
     pub(super) warnings: Vec<String>,
+    /// Facts that may explain other findings.
+    pub(super) notes: Vec<String>,
 }
 
 /// The result for the mapping store.
@@ -75,6 +77,9 @@ impl ProbeReport {
             }
             for warning in &row.warnings {
                 print_line(&format!("warning: {place}: {warning}"))?;
+            }
+            for note in &row.notes {
+                print_line(&format!("note: {place}: {note}"))?;
             }
         }
         let Some(store) = &self.store else { return Ok(()) };

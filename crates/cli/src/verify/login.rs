@@ -7,7 +7,7 @@ use credentials::attempt::{Attempt, ClientInfo, Credential};
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, Step};
 use mail_proto::verdict::Reply;
-use probe::Failure;
+use probe::{Failure, ProbeClient};
 use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
@@ -88,7 +88,7 @@ pub(super) async fn explain(backend: &Backend, protocol: Protocol, fault: Fault)
         && let Some(host) = backend.destination().hosts.first()
     {
         let deadline = Instant::now() + backend.timeout();
-        let findings = probe::probe(backend, protocol, host, HOSTNAME, deadline).await;
+        let findings = probe::probe(backend, protocol, host, HOSTNAME, ProbeClient::Proxy, deadline).await;
         if let Some(Failure::Tls(error)) = findings.failure {
             return format!("{error} (for a private certificate authority, pass --ca)");
         }

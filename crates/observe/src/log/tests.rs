@@ -24,70 +24,62 @@ impl Write for Lines {
     }
 }
 
-/// What `speak` logs, in the form asked for.
+/// Returns what `log` logs.
 pub(crate) fn lines(
     level: &str,
     environment: Option<&str>,
     format: Format,
-    speak: impl Fn(&Handle),
+    log: impl Fn(&FilterHandle),
 ) -> String {
     let out = Lines::default();
     let writer = out.clone();
     let (handle, subscriber) = build(level, environment, format, move || writer.clone()).unwrap();
-    tracing::subscriber::with_default(subscriber, || speak(&handle));
+    tracing::subscriber::with_default(subscriber, || log(&handle));
     out.text()
 }
 
-fn speak() {
+fn log_lines() {
     tracing::debug!(target: "hyper::proto", "library");
-    tracing::debug!(target: "mail", "ours");
-    tracing::info!(target: "mail", "told");
+    tracing::debug!(target: "mail", "debug");
+    tracing::info!(target: "mail", "info");
     tracing::warn!(target: "hyper::proto", "warning");
 }
 
-fn said(lines: &str) -> Vec<&str> {
+fn messages(lines: &str) -> Vec<&str> {
     lines.lines().map(|line| line.rsplit(' ').next().unwrap()).collect()
 }
 
 #[test]
 fn levels_are_for_our_own_crates() {
     for (level, environment, expected) in [
-        ("debug", None, &["ours", "told", "warning"][..]),
-        ("info", None, &["told", "warning"]),
+        ("debug", None, &["debug", "info", "warning"][..]),
+        ("info", None, &["info", "warning"]),
         ("warn", None, &["warning"]),
         ("error", None, &[]),
         ("off", None, &[]),
         ("hyper=debug", None, &["library", "warning"]),
-        ("error", Some("debug"), &["library", "ours", "told", "warning"]),
+        ("error", Some("debug"), &["library", "debug", "info", "warning"]),
     ] {
-        let lines = lines(level, environment, Format::Text, |_| speak());
-        assert_eq!(said(&lines), expected, "{level} {environment:?}");
+        let lines = lines(level, environment, Format::Text, |_| log_lines());
+        assert_eq!(messages(&lines), expected, "{level} {environment:?}");
     }
 }
 
 #[test]
 fn the_level_changes_while_it_runs() {
     let lines = lines("info", None, Format::Text, |handle| {
-        speak();
-        handle.set_level("debug").unwrap();
-        speak();
-        assert!(handle.set_level("debugg=yes=no").unwrap_err().contains("expected a level"));
-        handle.set_level("off").unwrap();
-        speak();
+        log_lines();
+        set_level(handle, "debug").unwrap();
+        log_lines();
+        assert!(set_level(handle, "debugg=yes=no").unwrap_err().contains("expected a level"));
+        set_level(handle, "off").unwrap();
+        log_lines();
     });
-    assert_eq!(said(&lines), ["told", "warning", "ours", "told", "warning"]);
+    assert_eq!(messages(&lines), ["info", "warning", "debug", "info", "warning"]);
 }
 
 #[test]
-fn the_environment_is_remembered() {
-    for (environment, expected) in [(None, false), (Some("info"), true)] {
-        let (handle, _) = build("info", environment, Format::Text, io::sink).unwrap();
-        assert_eq!(handle.is_from_environment(), expected);
-    }
-}
-
-#[test]
-fn what_cannot_be_read_is_told_with_its_key() {
+fn an_unreadable_level_is_reported_with_its_key() {
     for (level, environment, key) in [("a=b=c", None, "log_level"), ("info", Some("a=b=c"), "RUST_LOG")] {
         let error = build(level, environment, Format::Text, io::sink).map(|_| ()).unwrap_err();
         assert!(error.starts_with(&format!("{key} = \"a=b=c\" cannot be read")), "{error}");

@@ -112,6 +112,8 @@ catalogue! {
         "Reloads of the configuration (result: done, refused)";
     LAST_RELOAD = "pointsman_last_reload_success_timestamp_seconds" Gauge []
         "When the configuration in force was read, in Unix time";
+    LOG_LINES_DROPPED = "pointsman_log_lines_dropped_total" Counter []
+        "Log lines that were dropped because standard error was not read, or could not be written";
     MEMORY = "pointsman_resident_memory_bytes" Gauge []
         "Resident memory of the process";
     DESCRIPTORS = "pointsman_open_descriptors" Gauge []

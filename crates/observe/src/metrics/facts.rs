@@ -27,6 +27,8 @@ pub struct Facts {
     pub certificates: Vec<(Arc<str>, i64)>,
     /// Reloads.
     pub reloads: Reloads,
+    /// Log lines that were dropped.
+    pub log_lines_dropped: u64,
     /// The process; `None` where the system does not tell.
     pub process: Option<Process>,
 }

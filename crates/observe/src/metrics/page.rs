@@ -197,7 +197,7 @@ impl Scrape {
     }
 
     fn program(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Facts { certificates, reloads, process, .. } = &self.facts;
+        let Facts { certificates, reloads, log_lines_dropped, process, .. } = &self.facts;
         page.family(&metric::CERTIFICATE_EXPIRY, |family| {
             for (name, not_after) in certificates {
                 family.gauge(&[name], float(*not_after))?;
@@ -209,6 +209,7 @@ impl Scrape {
             family.counter(&[ReloadResult::Refused.label()], reloads.refused)
         })?;
         page.family(&metric::LAST_RELOAD, |family| family.gauge(&[], reloads.last_success))?;
+        page.family(&metric::LOG_LINES_DROPPED, |family| family.counter(&[], *log_lines_dropped))?;
         let Some(process) = process else { return Ok(()) };
         page.family(&metric::MEMORY, |family| family.gauge(&[], unsigned(process.resident_bytes)))?;
         page.family(&metric::DESCRIPTORS, |family| family.gauge(&[], unsigned(process.descriptors)))?;

@@ -43,6 +43,7 @@ fn facts() -> Facts {
         }],
         certificates: vec![("mail".into(), 1_800_000_000)],
         reloads: Reloads { done: 1, refused: 0, last_success: 1_700_000_001.5 },
+        log_lines_dropped: 13,
         process: Some(Process { resident_bytes: 4096, descriptors: 9, max_descriptors: Some(1024) }),
     }
 }
@@ -116,6 +117,7 @@ fn what_happened_is_on_the_page() {
         (r#"pointsman_store_lookup_seconds_sum"#, 1.5),
         (r#"pointsman_tls_certificate_expiry_timestamp_seconds{certificate="mail"}"#, 1_800_000_000.0),
         (r#"pointsman_reloads_total{result="done"}"#, 1.0),
+        ("pointsman_log_lines_dropped_total", 13.0),
     ] {
         assert_eq!(value(&text, series), Some(expected), "{series} in\n{text}");
     }
