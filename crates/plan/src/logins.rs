@@ -24,7 +24,7 @@ pub struct Capabilities {
     pub sasl_is_set: bool,
     /// ManageSieve's IMPLEMENTATION.
     pub implementation: String,
-    /// Ask the destinations what they offer.
+    /// Query the destinations, and advertise what all of them have.
     pub learn: bool,
 }
 
