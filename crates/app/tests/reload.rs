@@ -172,7 +172,7 @@ async fn a_client_at_the_prompt_logs_in_by_what_is_in_force() {
         app_handle.replace_old().await;
         says(&mut client, &format!("a LOGIN {account} x\r\n")).await;
         let mut call = asked(&app_handle.new).await;
-        says(&mut call, "P1 OK in\r\n").await;
+        says(&mut call, "P1 OK [CAPABILITY IMAP4rev1] in\r\n").await;
         hears(&mut client, "a OK").await;
         app_handle.reload(&plan(&[("old", &app_handle.old)], "old"), "bob@example.org old\n").await;
     }
@@ -196,11 +196,11 @@ async fn a_login_under_way_does_not_end_where_it_leads_no_longer() {
         says(&mut client, "a LOGIN bob@example.org x\r\n").await;
         let mut call = asked(&app_handle.old).await;
         app_handle.reload(&text, mapping).await;
-        says(&mut call, "P1 OK in\r\n").await;
+        says(&mut call, "P1 OK [CAPABILITY IMAP4rev1] in\r\n").await;
         if name != "as it was" {
             is_left(&mut call).await;
             call = asked(&app_handle.new).await;
-            says(&mut call, "P1 OK in\r\n").await;
+            says(&mut call, "P1 OK [CAPABILITY IMAP4rev1] in\r\n").await;
         }
         hears(&mut client, "a OK").await;
         says(&mut client, "b NOOP\r\n").await;
@@ -226,7 +226,7 @@ async fn a_reload_that_moves_nobody_costs_no_login_that_cannot_be_replayed() {
         app_handle.reload(&plan(&[("old", &app_handle.old), ("new", &app_handle.new)], "old"), mapping).await;
         says(&mut client, "Yz1iaXdz\r\n").await;
         hears(&mut call, "Yz1iaXdz").await;
-        says(&mut call, "P1 OK in\r\n").await;
+        says(&mut call, "P1 OK [CAPABILITY IMAP4rev1] in\r\n").await;
         hears(&mut client, if moves { "a NO [UNAVAILABLE]" } else { "a OK" }).await;
     }
 }

@@ -8,6 +8,7 @@ pub mod built;
 mod check;
 mod diagnostic;
 mod draft;
+mod exposure;
 pub mod keys;
 mod load;
 mod mask;

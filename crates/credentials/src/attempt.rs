@@ -1,7 +1,7 @@
-//! What a login is made of.
+//! The parts of a login.
 //!
-//! An [`Attempt`] is born in a dialogue, read by `identity`, and lent to a replay. Its one owner is the
-//! session's step that waits for the verdict: when that step ends, the credential is wiped.
+//! A dialogue creates an [`Attempt`], `identity` reads it, and a replay borrows it. Its only owner is the step of the
+//! session that waits for the verdict: when that step ends, the credential is wiped.
 
 use std::net::SocketAddr;
 
@@ -12,63 +12,64 @@ pub use crate::mechanism::Mechanism;
 /// One login as the client made it.
 #[derive(Debug)]
 pub struct Attempt {
-    /// Who, and with what.
+    /// The credential.
     pub credential: Credential,
-    /// What the client told of itself before it logged in.
+    /// What the client reported about itself before the login.
     pub client_info: ClientInfo,
 }
 
 /// The credential of one login.
 #[derive(Debug)]
 pub enum Credential {
-    /// A user name and a password that the proxy holds: IMAP `LOGIN`, POP3 `USER`/`PASS`, SASL LOGIN.
+    /// A user name and a password: IMAP `LOGIN`, POP3 `USER`/`PASS`, SASL LOGIN.
     Password {
-        /// Byte for byte as the client meant it (quotes and literals undone).
+        /// The user name, with quotes and literals decoded.
         user: Secret,
-        /// Byte for byte as the client meant it.
+        /// The password, with quotes and literals decoded.
         password: Secret,
     },
     /// A SASL exchange that is relayed message by message.
     Sasl {
-        /// The mechanism that the client chose; never [`Mechanism::Login`], whose prompts the proxy runs.
+        /// The mechanism; never [`Mechanism::Login`], whose prompts the proxy sends itself.
         mechanism: Mechanism,
-        /// The decoded first message of the client.
+        /// The client's first message, decoded.
         initial: Secret,
     },
 }
 
-/// What a client told of itself before it logged in.
+/// What a client reported about itself before the login.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ClientInfo {
-    /// IMAP `ID` fields (RFC 2971), without the `x-` ones; `None` is `NIL`. Bounded by the RFC's 30 fields.
+    /// IMAP `ID` fields (RFC 2971), without the `x-` ones; `None` is `NIL`. At most 30 fields, and 8 KiB
+    /// in total.
     pub id: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The name in EHLO or HELO.
     pub helo: Option<Vec<u8>>,
-    /// Whether the client said EHLO (`ESMTP`) and not HELO.
+    /// Whether the client sent EHLO (`ESMTP`) and not HELO.
     pub extended: bool,
-    /// Whether the client said POP3's `UTF8` (RFC 6856 section 2): the session is to be in that mode.
+    /// Whether the client sent POP3's `UTF8` (RFC 6856 section 2), so that the session uses that mode.
     pub utf8: bool,
-    /// What a trusted front said of the client behind it.
-    pub front: Option<Front>,
+    /// The client that a trusted proxy reported.
+    pub forwarded: Option<ForwardedClient>,
 }
 
-/// The client behind a trusted front, by the front's `ID` or `XCLIENT`.
+/// The client of a trusted proxy, as its `ID` or `XCLIENT` reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Front {
-    /// The client's own address.
+pub struct ForwardedClient {
+    /// The client's address.
     pub client: SocketAddr,
-    /// The address that the client connected to, where the front told it.
+    /// The address that the client connected to, where the proxy reported it.
     pub local: Option<SocketAddr>,
-    /// The session id that the front gave.
+    /// The proxy's session id.
     pub session: Option<String>,
-    /// Hops that are left (`x-proxy-ttl`, `TTL`).
+    /// The remaining hops (`x-proxy-ttl`, `TTL`).
     pub ttl: Option<u8>,
 }
 
 // === impl Attempt ===
 
 impl Attempt {
-    /// The name of the way in, for logs and metrics: the mechanism, or `LOGIN` for a user name and a password.
+    /// Returns the mechanism for logs and metrics; `LOGIN` for a user name and a password.
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
         match &self.credential {
@@ -81,8 +82,8 @@ impl Attempt {
 // === impl Credential ===
 
 impl Credential {
-    /// Returns whether the credential can be replayed a second time, at another backend. A SCRAM exchange, in which
-    /// the client takes part, is good for one backend only.
+    /// Returns whether the credential can be replayed a second time, at another backend. The messages of a
+    /// SCRAM exchange are valid at one backend only.
     #[must_use]
     pub const fn can_repeat(&self) -> bool {
         match self {

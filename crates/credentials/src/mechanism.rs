@@ -1,8 +1,7 @@
 //! The SASL mechanisms, in one table.
 //!
-//! A new mechanism of a known family is a row of the table and nothing else: configuration, dialogues, replays and the
-//! names in credentials all ask the table. A new family is a variant of [`Family`], which the compiler then asks for
-//! wherever families differ.
+//! A new mechanism of a known family is one more row: configuration, dialogues, replays and the names in credentials use
+//! the table. A new family is a variant of [`Family`]; the compiler then reports every place where families differ.
 
 use std::fmt;
 
@@ -80,13 +79,22 @@ impl Mechanism {
         TABLE[self as usize].2
     }
 
-    /// Returns whether the password or token itself is shown to everybody who can read the connection, so that the
-    /// mechanism needs TLS. SCRAM does not show it.
+    /// Returns whether the mechanism sends the password or token itself, so that it needs TLS. SCRAM does not.
     #[must_use]
     pub const fn is_cleartext(self) -> bool {
         match self.family() {
             Family::Plain | Family::Login | Family::OAuthBearer | Family::XOAuth2 => true,
             Family::Scram => false,
+        }
+    }
+
+    /// Returns whether the client's first message is a bearer token. A challenge that follows it means that the server has
+    /// rejected the token (RFC 7628 section 3.2.3).
+    #[must_use]
+    pub const fn is_token(self) -> bool {
+        match self.family() {
+            Family::OAuthBearer | Family::XOAuth2 => true,
+            Family::Plain | Family::Login | Family::Scram => false,
         }
     }
 

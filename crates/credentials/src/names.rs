@@ -1,8 +1,8 @@
-//! Whom a credential names: the one question that routing asks of a login.
+//! The account name in a credential, by which a login is routed.
 //!
-//! Nothing is verified here and nothing is changed: the credential goes to the backend as it came. What must
-//! never happen is that we read one name and the backend another, so a message that can be read in two ways
-//! (a third NUL, a key given twice, an escape that is none) is refused, never guessed at.
+//! Nothing is verified or changed: the backend receives the credential byte for byte. What must never happen: the proxy
+//! reads one name and the backend another. A message with two readings (a third NUL, a repeated key, an invalid escape) is
+//! refused.
 
 use crate::attempt::Credential;
 use crate::mechanism::Family;
@@ -10,32 +10,32 @@ use crate::sasl;
 use types::bad_credential::BadCredential;
 use types::secret::Secret;
 
-/// Whom a credential names.
+/// The account that a credential claims.
 #[derive(Debug)]
-pub enum Claimed {
-    /// The login name as the client wrote it, escapes undone; not judged yet, and with its master-user suffix.
+pub enum ClaimedAccount {
+    /// The login name with escapes decoded; not validated yet, and with its master-user suffix.
     Name(Vec<u8>),
-    /// No name but a token that may hold one; never empty.
+    /// A token, which may hold a name; never empty.
     Token(Secret),
 }
 
-/// Between the pairs of OAUTHBEARER and XOAUTH2 (RFC 7628 section 3.1).
+/// The separator between the pairs of OAUTHBEARER and XOAUTH2 (RFC 7628 section 3.1).
 const KVSEP: u8 = 1;
 
-/// The name in `credential`, or its token where it has no name.
+/// Returns the name in `credential`, or its token where it has no name.
 ///
-/// A separate authorization identity (PLAIN, SCRAM) names the mailbox that is opened, so it wins.
+/// A separate authorization identity (PLAIN, SCRAM) names the mailbox that is opened, so it takes precedence.
 ///
 /// # Errors
-/// [`BadCredential`] when it names nobody, or when two readers could take it for two names.
-pub fn claimed(credential: &Credential) -> Result<Claimed, BadCredential> {
+/// [`BadCredential`] when it has no name, or when its name has two readings.
+pub fn claimed(credential: &Credential) -> Result<ClaimedAccount, BadCredential> {
     match credential {
         Credential::Password { user, password } => {
-            // Replayed as PLAIN, a NUL would shift what the backend takes for the name.
+            // In PLAIN, a NUL would shift the fields that the backend reads.
             if user.expose().contains(&0) || password.expose().contains(&0) {
                 return Err(BadCredential::Nul);
             }
-            Ok(Claimed::Name(user.expose().to_vec()))
+            Ok(ClaimedAccount::Name(user.expose().to_vec()))
         }
         Credential::Sasl { mechanism, initial } => {
             let message = initial.expose();
@@ -44,7 +44,7 @@ pub fn claimed(credential: &Credential) -> Result<Claimed, BadCredential> {
                 Family::OAuthBearer => oauth_bearer(message),
                 Family::XOAuth2 => xoauth2(message),
                 Family::Scram => scram(message),
-                // Its prompts are run by `sasl::Exchange`, which makes a `Password` of the answers.
+                // `sasl::Exchange` turns the responses to its prompts into a `Password`.
                 Family::Login => Err(BadCredential::Unknown),
             }
         }
@@ -65,23 +65,23 @@ pub fn authentication_id(credential: &Credential) -> Option<Vec<u8>> {
                 sasl_name(username.strip_prefix(b"n=")?).ok()?
             }
             Family::OAuthBearer | Family::XOAuth2 | Family::Login => match claimed(credential) {
-                Ok(Claimed::Name(name)) => name,
-                Ok(Claimed::Token(_)) | Err(_) => return None,
+                Ok(ClaimedAccount::Name(name)) => name,
+                Ok(ClaimedAccount::Token(_)) | Err(_) => return None,
             },
         },
     };
     Some(name).filter(|name| !name.is_empty())
 }
 
-/// Whom the value of an HTTP `Authorization` header names: `Basic` (RFC 7617) the user, `Bearer` (RFC 6750)
-/// its token.
+/// Returns the account in the value of an HTTP `Authorization` header: the user of `Basic` (RFC 7617), the token of
+/// `Bearer` (RFC 6750).
 ///
 /// # Errors
-/// [`BadCredential`] when it names nobody.
-pub fn authorization(value: &[u8]) -> Result<Claimed, BadCredential> {
+/// [`BadCredential`] when it has no name.
+pub fn authorization(value: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let (scheme, rest) = split_scheme(value).ok_or(BadCredential::Unknown)?;
     if scheme.eq_ignore_ascii_case(b"bearer") {
-        return token(rest).map(Claimed::Token);
+        return token(rest).map(ClaimedAccount::Token);
     }
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return Err(BadCredential::Unknown);
@@ -89,10 +89,10 @@ pub fn authorization(value: &[u8]) -> Result<Claimed, BadCredential> {
     let pair = sasl::decode(rest).ok_or(BadCredential::Malformed)?;
     // RFC 7617 section 2: the user-id has no colon, the password may.
     let end = pair.expose().iter().position(|&byte| byte == b':').ok_or(BadCredential::Malformed)?;
-    Ok(Claimed::Name(pair.expose()[..end].to_vec()))
+    Ok(ClaimedAccount::Name(pair.expose()[..end].to_vec()))
 }
 
-/// The token in `Bearer TOKEN`, the scheme in any case.
+/// Returns the token in `Bearer TOKEN`; the scheme may have any case.
 ///
 /// # Errors
 /// [`BadCredential::Unknown`] for another scheme, [`BadCredential::NoName`] without a token.
@@ -104,7 +104,7 @@ pub fn bearer(value: &[u8]) -> Result<Secret, BadCredential> {
 }
 
 // RFC 4616 section 2: message = [authzid] UTF8NUL authcid UTF8NUL passwd
-fn plain(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn plain(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let mut parts = message.split(|&byte| byte == 0);
     let (Some(authzid), Some(authcid), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -112,32 +112,32 @@ fn plain(message: &[u8]) -> Result<Claimed, BadCredential> {
         return Err(BadCredential::Nul);
     };
     let name = if authzid.is_empty() { authcid } else { authzid };
-    Ok(Claimed::Name(name.to_vec()))
+    Ok(ClaimedAccount::Name(name.to_vec()))
 }
 
 // RFC 7628 section 3.1: client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep
-fn oauth_bearer(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn oauth_bearer(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let (authzid, pairs) = gs2_header(message)?;
     if pairs.first() != Some(&KVSEP) {
         return Err(BadCredential::Malformed);
     }
     match authzid {
-        Some(name) => Ok(Claimed::Name(name)),
-        None => bearer(value(pairs, b"auth")?.ok_or(BadCredential::NoName)?).map(Claimed::Token),
+        Some(name) => Ok(ClaimedAccount::Name(name)),
+        None => bearer(value(pairs, b"auth")?.ok_or(BadCredential::NoName)?).map(ClaimedAccount::Token),
     }
 }
 
 // "user=" NAME ^A "auth=Bearer " TOKEN ^A ^A, as Google describes it.
-fn xoauth2(message: &[u8]) -> Result<Claimed, BadCredential> {
+fn xoauth2(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     match value(message, b"user")? {
-        Some(name) if !name.is_empty() => Ok(Claimed::Name(name.to_vec())),
-        _ => bearer(value(message, b"auth")?.ok_or(BadCredential::NoName)?).map(Claimed::Token),
+        Some(name) if !name.is_empty() => Ok(ClaimedAccount::Name(name.to_vec())),
+        _ => bearer(value(message, b"auth")?.ok_or(BadCredential::NoName)?).map(ClaimedAccount::Token),
     }
 }
 
 // RFC 5802 section 7: client-first-message = gs2-header [reserved-mext ","] username "," nonce ["," extensions]
-// An `m=` in front demands an extension that nobody knows, and ends the login (section 5.1).
-fn scram(message: &[u8]) -> Result<Claimed, BadCredential> {
+// A leading `m=` requires an unknown extension, and fails the login (section 5.1).
+fn scram(message: &[u8]) -> Result<ClaimedAccount, BadCredential> {
     let (authzid, bare) = gs2_header(message)?;
     let (username, rest) = split_at_comma(bare).ok_or(BadCredential::Malformed)?;
     let username = username.strip_prefix(b"n=").ok_or(BadCredential::Malformed)?;
@@ -145,10 +145,10 @@ fn scram(message: &[u8]) -> Result<Claimed, BadCredential> {
         return Err(BadCredential::Malformed);
     }
     let authcid = sasl_name(username)?;
-    Ok(Claimed::Name(authzid.unwrap_or(authcid)))
+    Ok(ClaimedAccount::Name(authzid.unwrap_or(authcid)))
 }
 
-/// The authorization identity, decoded and not empty, and what follows the header.
+/// Returns the decoded authorization identity, unless it is empty, and the rest after the header.
 // RFC 5802 section 7: gs2-header = gs2-cbind-flag "," [ authzid ] ","
 fn gs2_header(message: &[u8]) -> Result<(Option<Vec<u8>>, &[u8]), BadCredential> {
     let (flag, rest) = split_at_comma(message).ok_or(BadCredential::Malformed)?;
@@ -166,28 +166,28 @@ fn gs2_header(message: &[u8]) -> Result<(Option<Vec<u8>>, &[u8]), BadCredential>
     Ok((Some(authzid).filter(|name| !name.is_empty()), rest))
 }
 
-/// Undoes `=2C` and `=3D` (ABNF strings are of any case, RFC 5234 section 2.3).
+/// Decodes `=2C` and `=3D` (ABNF strings are case-insensitive, RFC 5234 section 2.3).
 fn sasl_name(text: &[u8]) -> Result<Vec<u8>, BadCredential> {
     let mut name = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some((&byte, behind)) = rest.split_first() {
-        rest = behind;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
         if byte != b'=' {
             name.push(byte);
             continue;
         }
-        let (escape, behind) = rest.split_at_checked(2).ok_or(BadCredential::Escape)?;
+        let (escape, after) = rest.split_at_checked(2).ok_or(BadCredential::Escape)?;
         name.push(match escape {
             b"2C" | b"2c" => b',',
             b"3D" | b"3d" => b'=',
             _ => return Err(BadCredential::Escape),
         });
-        rest = behind;
+        rest = after;
     }
     Ok(name)
 }
 
-/// The value of `key` among `key=value` pairs that `^A` separates.
+/// Returns the value of `key` in a list of `key=value` pairs separated by `^A`.
 fn value<'a>(pairs: &'a [u8], key: &[u8]) -> Result<Option<&'a [u8]>, BadCredential> {
     let mut found = pairs
         .split(|&byte| byte == KVSEP)

@@ -1,9 +1,8 @@
-//! SASL as a relay sees it (RFC 4422): what to ask the client before its login can be routed, and how to
-//! say it again to a backend.
+//! SASL in a relay (RFC 4422): which messages the client must send before its login can be routed, and how the login is
+//! replayed at a backend.
 //!
-//! No mechanism is carried out here. PLAIN, OAUTHBEARER, XOAUTH2 and SCRAM need the client's first message
-//! and nothing else; LOGIN's two prompts are answered with a user name and a password. Whatever a backend
-//! says after that is passed on message by message.
+//! No mechanism is verified here. PLAIN, OAUTHBEARER, XOAUTH2 and SCRAM need only the client's first message; LOGIN needs
+//! the responses to its two prompts. Later challenges and responses are relayed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,60 +10,60 @@ use base64::engine::general_purpose::STANDARD;
 use crate::attempt::{Credential, Mechanism};
 use types::secret::Secret;
 
-/// The longest line of a SASL exchange, in bytes: room for tokens, and the bound of what an
-/// unauthenticated client can make us hold.
+/// Longest line of a SASL exchange, in bytes: it has room for tokens, and bounds what is held for an unauthenticated
+/// client.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// The client's side of an exchange, up to the point where its backend can be chosen.
+/// An exchange with a client, until its backend can be chosen.
 #[derive(Debug)]
 #[must_use]
 pub enum Exchange {
-    /// An empty challenge was sent: the first message comes.
+    /// An empty challenge was sent; the first message is expected.
     ExpectInitial(Mechanism),
     /// `Username:` was sent.
     ExpectUser,
     /// `Password:` was sent.
     ExpectPassword {
-        /// The answer to `Username:`.
+        /// The response to `Username:`.
         user: Secret,
     },
 }
 
-/// What to do next in an [`Exchange`].
+/// The next step of an [`Exchange`].
 #[derive(Debug)]
 #[must_use]
 pub enum Progress {
-    /// Send this challenge (not yet encoded), and hand the answer to [`Exchange::answer`].
+    /// Send this challenge (not encoded), and pass the response to [`Exchange::respond`].
     Prompt(Exchange, &'static [u8]),
-    /// Enough is known.
+    /// The login can be routed.
     Done(Credential),
 }
 
-/// A line of a client's within an exchange, as every protocol has it once its own framing is undone.
+/// A client's line in an exchange, without the framing of its protocol.
 #[derive(Debug)]
 #[must_use]
-pub enum Answer {
+pub enum ResponseLine {
     /// A decoded message.
     Message(Secret),
-    /// `*`: the client gives up.
+    /// `*`: the client cancels the exchange.
     Cancelled,
-    /// No base64.
-    Garbage,
+    /// Not base64.
+    Invalid,
 }
 
 /// How a credential can be replayed at a backend.
 #[derive(Debug)]
 pub enum LoginMethod {
-    /// `AUTH` with this first message; what follows is relayed when `relayed`.
+    /// SASL with this first message.
     Sasl {
-        /// The mechanism named.
+        /// The mechanism.
         mechanism: Mechanism,
         /// The first message, not encoded.
         initial: Secret,
-        /// Whether later challenges go to the client. PLAIN has none.
+        /// Whether later challenges are passed to the client. PLAIN has none.
         relayed: bool,
     },
-    /// `AUTH LOGIN`: two prompts.
+    /// SASL LOGIN with its two prompts.
     Prompts {
         /// For the first prompt.
         user: Secret,
@@ -80,30 +79,30 @@ pub enum LoginMethod {
     },
 }
 
-/// What a backend offers for logging in.
+/// The login methods that a backend offers.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Offered {
-    /// Its SASL mechanisms, as far as we know them.
+    /// Its SASL mechanisms, without those that are not in the table.
     pub sasl: Vec<Mechanism>,
-    /// Whether it takes the protocol's own command.
+    /// Whether it offers the protocol's own login command.
     pub native: bool,
 }
 
 // === impl Exchange ===
 
 impl Exchange {
-    /// Starts with what came on the command line. `None` is no initial response; an empty one is `Some`.
+    /// Starts an exchange. `None` is a command without an initial response; an empty response is `Some`.
     pub fn begin(mechanism: Mechanism, initial: Option<Secret>) -> Progress {
         match (mechanism, initial) {
             (Mechanism::Login, None) => Progress::Prompt(Self::ExpectUser, b"Username:"),
-            (Mechanism::Login, Some(user)) => Self::ExpectUser.answer(user),
+            (Mechanism::Login, Some(user)) => Self::ExpectUser.respond(user),
             (mechanism, None) => Progress::Prompt(Self::ExpectInitial(mechanism), b""),
-            (mechanism, Some(initial)) => Self::ExpectInitial(mechanism).answer(initial),
+            (mechanism, Some(initial)) => Self::ExpectInitial(mechanism).respond(initial),
         }
     }
 
-    /// Goes on with the client's decoded answer.
-    pub fn answer(self, response: Secret) -> Progress {
+    /// Continues with the client's decoded response.
+    pub fn respond(self, response: Secret) -> Progress {
         match self {
             Self::ExpectInitial(mechanism) => {
                 Progress::Done(Credential::Sasl { mechanism, initial: response })
@@ -116,22 +115,38 @@ impl Exchange {
     }
 }
 
-// === impl Answer ===
+// === impl Offered ===
 
-impl Answer {
-    /// Reads the text of a line.
+impl Offered {
+    /// Returns whether no login is possible at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sasl.is_empty() && !self.native
+    }
+}
+
+// === impl ResponseLine ===
+
+impl ResponseLine {
+    /// Decodes the text of a line.
     pub fn read(text: &[u8]) -> Self {
-        if text == b"*" { Self::Cancelled } else { decode(text).map_or(Self::Garbage, Self::Message) }
+        if text == b"*" {
+            return Self::Cancelled;
+        }
+        match decode(text) {
+            Some(message) => Self::Message(message),
+            None => Self::Invalid,
+        }
     }
 }
 
 // === impl LoginMethod ===
 
 impl LoginMethod {
-    /// The best way to replay `credential` at a backend that offers `offered`; `None` when there is none.
+    /// Returns the best way to replay `credential` at a backend that offers `offered`; `None` when there is none.
     ///
-    /// A user name and a password go as PLAIN where that is offered: one message, and no quoting. PLAIN
-    /// without a separate authorization identity can go by the backend's own login where PLAIN is missing.
+    /// A user name and a password are sent with PLAIN where it is offered: one message, and no quoting. Where PLAIN is
+    /// missing, a PLAIN message without a separate authorization identity is sent with the protocol's own login command.
     #[must_use]
     pub fn choose(credential: &Credential, offered: &Offered) -> Option<Self> {
         let has = |mechanism| offered.sasl.contains(&mechanism);
@@ -178,7 +193,7 @@ impl LoginMethod {
     }
 }
 
-/// User and password of a PLAIN message that names no other authorization identity.
+/// Returns the user name and the password of a PLAIN message without a separate authorization identity.
 fn split_plain(message: &Secret) -> Option<(&[u8], &[u8])> {
     let mut parts = message.expose().split(|&byte| byte == 0);
     let authzid = parts.next()?;
@@ -188,8 +203,8 @@ fn split_plain(message: &Secret) -> Option<(&[u8], &[u8])> {
     is_simple.then_some((authcid, password))
 }
 
-/// Decodes one base64 message: strict alphabet, padding and zero trailing bits demanded, so that one message
-/// has one form only (RFC 4648 section 3.5). `None` for anything else.
+/// Decodes one base64 message. Alphabet, padding and zero trailing bits are required, so that a message has only one form
+/// (RFC 4648 section 3.5); `None` for anything else.
 #[must_use]
 pub fn decode(text: &[u8]) -> Option<Secret> {
     let mut bytes = vec![0; text.len() / 4 * 3 + 3];
@@ -199,8 +214,7 @@ pub fn decode(text: &[u8]) -> Option<Secret> {
     Some(secret)
 }
 
-/// Decodes an initial response, where `=` alone stands for an empty one (RFC 4959 section 3, RFC 4954
-/// section 4).
+/// Decodes an initial response, where `=` alone is an empty one (RFC 4959 section 3, RFC 4954 section 4).
 #[must_use]
 pub fn decode_initial(text: &[u8]) -> Option<Secret> {
     if text == b"=" { Some(Secret::default()) } else { decode(text) }
@@ -215,7 +229,7 @@ pub fn encode_into(out: &mut Secret, message: &[u8]) {
     out.extend(&text.expose()[..n]);
 }
 
-/// A line of an exchange, with its line end, as IMAP, POP3 and SMTP have it.
+/// Returns a line of an exchange with its line end, as in IMAP, POP3 and SMTP.
 #[must_use]
 pub fn line(message: &Secret) -> Secret {
     let mut line = Secret::with_capacity(message.len().div_ceil(3) * 4 + 2);
@@ -224,16 +238,17 @@ pub fn line(message: &Secret) -> Secret {
     line
 }
 
-/// A challenge as IMAP, POP3 and SMTP have it: a mark, base64, a line end. It is the server's, and no secret.
+/// Returns a challenge as in IMAP, POP3 and SMTP: a prefix, base64, a line end. It comes from the server and is not
+/// secret.
 #[must_use]
-pub fn challenge(mark: &[u8], data: &[u8]) -> Vec<u8> {
-    let mut out = Secret::copy_of(mark);
+pub fn challenge(prefix: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut out = Secret::copy_of(prefix);
     encode_into(&mut out, data);
     out.extend(b"\r\n");
     out.expose().to_vec()
 }
 
-/// Appends an initial response: `=` for an empty one.
+/// Appends an initial response to `out`; `=` for an empty one.
 pub fn encode_initial_into(out: &mut Secret, message: &[u8]) {
     if message.is_empty() {
         out.extend(b"=");
@@ -250,9 +265,9 @@ mod tests {
         Credential::Sasl { mechanism, initial: Secret::copy_of(initial) }
     }
 
-    fn shown(way: Option<&LoginMethod>) -> String {
+    fn shown(method: Option<&LoginMethod>) -> String {
         let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
-        match way {
+        match method {
             None => "none".to_owned(),
             Some(LoginMethod::Sasl { mechanism, initial, relayed }) => {
                 format!("{mechanism} {} {relayed}", text(initial))
@@ -285,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn encoding_comes_back() {
+    fn encoded_messages_can_be_decoded() {
         for length in 0..100_u8 {
             let message: Vec<u8> = (0..length).map(|byte| byte ^ 0xa5).collect();
             let mut text = Secret::default();
@@ -295,14 +310,14 @@ mod tests {
     }
 
     #[test]
-    fn login_asks_twice_plain_once() {
+    fn login_has_two_prompts_and_plain_one() {
         let Progress::Prompt(exchange, b"Username:") = Exchange::begin(Mechanism::Login, None) else {
             panic!("no prompt")
         };
-        let Progress::Prompt(exchange, b"Password:") = exchange.answer(Secret::copy_of(b"a")) else {
+        let Progress::Prompt(exchange, b"Password:") = exchange.respond(Secret::copy_of(b"a")) else {
             panic!("no second prompt")
         };
-        let Progress::Done(Credential::Password { user, password }) = exchange.answer(Secret::copy_of(b"b"))
+        let Progress::Done(Credential::Password { user, password }) = exchange.respond(Secret::copy_of(b"b"))
         else {
             panic!("not done")
         };
@@ -317,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_to_replay() {
+    fn login_methods() {
         use Mechanism::{Login, OAuthBearer, Plain, ScramSha256};
         let password =
             || Credential::Password { user: Secret::copy_of(b"u"), password: Secret::copy_of(b"p") };

@@ -1,7 +1,7 @@
-//! The account that a bearer token shows on its face.
+//! The account name inside a bearer token.
 //!
-//! Nothing is verified: the backend that issued the token does that, and a forged one fails there. This only
-//! finds out which backend to ask. So a token must never open anything here, and never be kept or printed.
+//! The name only decides which backend receives the token. That backend verifies it, and rejects a forged one. So no token
+//! grants access to anything here, and none is stored or printed.
 
 use std::str;
 
@@ -11,21 +11,21 @@ use serde_json::Value;
 
 use types::secret::Secret;
 
-/// The longest token that is looked into, in bytes; a longer one is opaque. The text protocols take no
-/// longer line (see [`crate::sasl::MAX_LINE`]). It bounds the JSON that is parsed, too.
+/// Longest token that is parsed, in bytes; a longer one is opaque. The text protocols accept no longer line (see
+/// [`crate::sasl::MAX_LINE`]). It also bounds the JSON that is parsed.
 pub const MAX_LENGTH: usize = 64 * 1024;
 
-/// What a token tells of its account.
+/// The account of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenAccount {
-    /// The account's name, as it stands in the token: not judged yet.
+    /// The account's name as written in the token; not validated yet.
     Account(String),
-    /// Nothing: only who issued it can tell.
+    /// The token holds no name: only its issuer knows the account.
     Opaque,
 }
 
-/// Looks for the account in `token`: in the footer of `sw1.BODY.FOOTER`, or in a JWT's claims (RFC 7519),
-/// where the first of `claims` whose value holds an `@` wins.
+/// Returns the account in `token`: the footer of `sw1.BODY.FOOTER`, or in a JWT (RFC 7519) the first of `claims` whose
+/// value contains an `@`.
 #[must_use]
 pub fn account(token: &[u8], claims: &[String]) -> TokenAccount {
     if token.len() > MAX_LENGTH {
@@ -38,7 +38,7 @@ pub fn account(token: &[u8], claims: &[String]) -> TokenAccount {
     found.map_or(TokenAccount::Opaque, TokenAccount::Account)
 }
 
-/// `BODY.FOOTER`: the footer is the account's name in UTF-8, as base64url without padding.
+/// Parses `BODY.FOOTER`: the footer is the account's name in UTF-8, in base64url without padding.
 fn footer(rest: &[u8]) -> Option<String> {
     let [_, footer] = segments(rest)?;
     let bytes = decode(footer)?;
@@ -46,7 +46,7 @@ fn footer(rest: &[u8]) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// RFC 7515 section 7.1: three base64url segments, of which the middle one holds the claims as a JSON object.
+/// Parses a JWT (RFC 7515 section 7.1): three base64url segments, the middle one a JSON object of claims.
 fn claim(token: &[u8], claims: &[String]) -> Option<String> {
     let [header, payload, signature] = segments(token)?;
     if header.is_empty() || !is_base64url(header) || !is_base64url(signature) {
@@ -63,7 +63,7 @@ fn claim(token: &[u8], claims: &[String]) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Exactly `N` segments between dots.
+/// Splits `token` at its dots into exactly `N` segments.
 fn segments<const N: usize>(token: &[u8]) -> Option<[&[u8]; N]> {
     let mut parts = token.split(|&byte| byte == b'.');
     let mut segments = [&token[..0]; N];
@@ -77,7 +77,7 @@ fn is_base64url(text: &[u8]) -> bool {
     text.iter().all(|&byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// What a token holds is wiped like the token itself.
+/// Decodes a segment. The result is wiped like the token itself.
 fn decode(text: &[u8]) -> Option<Secret> {
     let mut bytes = vec![0; text.len() / 4 * 3 + 3];
     let decoded = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes);
@@ -86,7 +86,7 @@ fn decode(text: &[u8]) -> Option<Secret> {
     Some(secret)
 }
 
-/// The mark in front of tokens that carry their account in a footer.
+/// The prefix of tokens with the account in a footer.
 const SW1: &[u8] = b"sw1.";
 
 #[cfg(test)]
@@ -210,7 +210,7 @@ mod tests {
         }
 
         #[test]
-        fn a_footer_comes_back(name in "\\PC{1,40}") {
+        fn a_footer_is_decoded(name in "\\PC{1,40}") {
             prop_assert_eq!(shown(&format!("sw1.x.{}", base64url(&name))), Some(name));
         }
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use mail_proto::inbox::Inbox;
-use mail_proto::line::{Found, Lines};
+use mail_proto::line::{LineFinder, LineSearch};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use types::secret::Secret;
@@ -15,7 +15,7 @@ use types::secret::Secret;
 pub(crate) struct Client<S> {
     stream: S,
     inbox: Inbox,
-    lines: Lines,
+    lines: LineFinder,
     /// How long a client may be silent.
     pub(crate) idle_limit: Duration,
     /// First word of the line that announces the end of the connection: `* BYE` or `-ERR`.
@@ -36,16 +36,16 @@ const SHORT_LIMIT: Duration = Duration::from_secs(60);
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub(crate) fn new(stream: S, goodbye: &'static str) -> Self {
         let inbox = Inbox::new(MAX_LINE + 2);
-        Self { stream, inbox, lines: Lines::new(), idle_limit: SHORT_LIMIT, goodbye }
+        Self { stream, inbox, lines: LineFinder::new(), idle_limit: SHORT_LIMIT, goodbye }
     }
 
     /// The next line, without its end. Cancel safe.
     pub(crate) async fn line(&mut self) -> io::Result<Secret> {
         loop {
             match self.lines.find(self.inbox.unread(), MAX_LINE) {
-                Found::NeedMore => self.fill().await?,
-                Found::TooLong => return Err(self.close("the line is too long").await),
-                Found::Line(line) => {
+                LineSearch::NeedMore => self.fill().await?,
+                LineSearch::TooLong => return Err(self.close("the line is too long").await),
+                LineSearch::Found(line) => {
                     let text = Secret::copy_of(&self.inbox.unread()[..line.text]);
                     self.inbox.consume(line.whole);
                     return Ok(text);

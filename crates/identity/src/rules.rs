@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::str;
 
 use credentials::attempt::Credential;
-use credentials::names::{self, Claimed};
+use credentials::names::{self, ClaimedAccount};
 use credentials::token::{self, TokenAccount};
 use plan::Plan;
 use types::identifier::{BadIdentifier, Identifier};
@@ -42,8 +42,8 @@ impl Rules {
     /// [`IdentityRefusal`] if the credential names no account, or its name is not a valid identifier.
     pub fn identify(&self, credential: &Credential) -> Result<Identity, IdentityRefusal> {
         match names::claimed(credential)? {
-            Claimed::Name(name) => self.name(&name).map(Identity::Known),
-            Claimed::Token(token) => self.token(token.expose()),
+            ClaimedAccount::Name(name) => self.name(&name).map(Identity::Known),
+            ClaimedAccount::Token(token) => self.token(token.expose()),
         }
     }
 
@@ -54,8 +54,8 @@ impl Rules {
     /// The same as [`Rules::identify`].
     pub fn authorization(&self, value: &[u8]) -> Result<Identity, IdentityRefusal> {
         match names::authorization(value)? {
-            Claimed::Name(name) => self.to_identifier(&name, true).map(Identity::Known),
-            Claimed::Token(token) => self.token(token.expose()),
+            ClaimedAccount::Name(name) => self.to_identifier(&name, true).map(Identity::Known),
+            ClaimedAccount::Token(token) => self.token(token.expose()),
         }
     }
 

@@ -5,7 +5,7 @@
 //! user, or another case.
 
 use credentials::attempt::Credential;
-use credentials::names::{self, Claimed};
+use credentials::names::{self, ClaimedAccount};
 
 use crate::rules::Rules;
 
@@ -42,8 +42,8 @@ impl Rules {
     #[must_use]
     pub fn throttle_key_of_authorization(&self, value: &[u8]) -> Option<ThrottleKey> {
         match names::authorization(value) {
-            Ok(Claimed::Name(name)) => Some(self.key_of_name(&name)),
-            Ok(Claimed::Token(_)) | Err(_) => None,
+            Ok(ClaimedAccount::Name(name)) => Some(self.key_of_name(&name)),
+            Ok(ClaimedAccount::Token(_)) | Err(_) => None,
         }
     }
 

@@ -1,88 +1,89 @@
-//! The server's side of every text protocol up to the login, once: the states of a SASL exchange, the rule of
-//! what may be used without TLS, what becomes of an attempt, the count of unknown commands.
+//! The server side of every text protocol before login: one state machine for SASL exchanges, STARTTLS, the rule for
+//! cleartext passwords and the limit on unknown commands.
 //!
-//! A protocol brings its [`Grammar`]: how its commands are read, and what it says. What must never happen
-//! here: a mechanism that the connection does not permit is begun; input is read as a command while a verdict
-//! or an answer is awaited; undecodable words of a client's go on to a backend.
+//! A protocol supplies a [`Grammar`]: how its commands are parsed and how its replies are written. What must never
+//! happen here: an exchange starts with a mechanism that is not permitted on the connection; input is parsed as a
+//! command while a verdict or a SASL response is pending; a response that is not base64 reaches a backend.
 
 use crate::inbox::Inbox;
-use crate::step::{Channel, ClientEvent, Machine, Opening, Step};
+use crate::step::{Channel, ClientEvent, DialogueContext, Machine, Step};
 use crate::verdict::{CloseReason, Verdict};
 use credentials::attempt::{Attempt, ClientInfo, Credential, Mechanism};
-use credentials::sasl::{self, Answer, Exchange, Progress};
+use credentials::sasl::{self, Exchange, Progress, ResponseLine};
 use types::secret::Secret;
 
-/// The server, as the client sees it before its backend is known.
+/// The server as the client sees it until a backend accepts the login.
 #[derive(Debug)]
 pub struct Dialogue<G> {
-    opening: Opening,
+    context: DialogueContext,
     grammar: G,
+    /// Unknown commands since the connection or the TLS session began.
     unknown: u32,
-    state: State,
+    state: DialogueState,
 }
 
-/// What one protocol adds to a [`Dialogue`]. Its value holds what the client has told; the default one is
-/// that of a new connection, and of one that has just been encrypted.
+/// What one protocol adds to a [`Dialogue`]. A value holds what the client has reported about itself; the default is a
+/// new connection, and a connection on which TLS has just begun.
 pub trait Grammar: Default + Send + Sync {
-    /// The first bytes on the connection.
-    fn greet(&self, opening: &Opening) -> Vec<u8>;
+    /// Returns the greeting.
+    fn greet(&self, context: &DialogueContext) -> Vec<u8>;
 
-    /// The first bytes behind a handshake that the client asked for.
-    fn secured(&self, _opening: &Opening) -> Vec<u8> {
+    /// Returns what the server sends first after the handshake that STARTTLS began.
+    fn secured(&self, _context: &DialogueContext) -> Vec<u8> {
         Vec::new()
     }
 
     /// Reads the next command.
-    fn command(&mut self, opening: &Opening, inbox: &mut Inbox) -> CommandOutcome;
+    fn command(&mut self, context: &DialogueContext, inbox: &mut Inbox) -> CommandOutcome;
 
     /// Reads the next line of a SASL exchange.
-    fn line(&mut self, inbox: &mut Inbox) -> Line;
+    fn line(&mut self, inbox: &mut Inbox) -> SaslLine;
 
-    /// What the client told of itself, for an attempt that it makes now.
+    /// Returns what the client has reported about itself, for the attempt that it makes now.
     fn client_info(&mut self) -> ClientInfo;
 
-    /// Answers the command that was read last.
-    fn say(&self, what: StandardReply) -> Vec<u8>;
+    /// Returns the reply to the command that was read last.
+    fn standard_reply(&self, reply: StandardReply) -> Vec<u8>;
 
-    /// A challenge; an empty one asks for the first message.
+    /// Returns a challenge; an empty one asks for the initial response.
     fn challenge(&self, data: &[u8]) -> Vec<u8>;
 
-    /// The end of an attempt.
+    /// Returns the reply that ends an attempt.
     fn verdict(&self, verdict: Verdict) -> Vec<u8>;
 
-    /// Goodbye.
+    /// Returns what is sent before the connection is closed.
     fn farewell(why: CloseReason) -> Vec<u8>;
 
-    /// The answer to the last unknown command that is answered at all. `answer` is what the others got.
-    fn give_up(&self, answer: Vec<u8>) -> Vec<u8>;
+    /// Returns the reply to the unknown command that exceeds the limit. `reply` is what the earlier ones got.
+    fn too_many_unknown(&self, reply: Vec<u8>) -> Vec<u8>;
 }
 
-/// What a command asks of the [`Dialogue`].
+/// What the [`Dialogue`] does with a command.
 #[derive(Debug)]
 #[must_use]
 pub enum CommandOutcome {
-    /// No whole command is there yet.
+    /// The command is incomplete.
     NeedMore,
-    /// Answer so, and read on.
-    Say(Vec<u8>),
-    /// Answer so to what is no command at all. They are counted.
+    /// Send this reply, and read the next command.
+    Reply(Vec<u8>),
+    /// Send this reply to an unknown command, and count it.
     Unknown(Vec<u8>),
-    /// Answer so, and close the connection.
+    /// Send this reply, and close the connection.
     Close(Vec<u8>),
-    /// STARTTLS, or what the protocol calls it.
+    /// STARTTLS or STLS.
     StartTls,
-    /// The protocol's own command for a user name and a password.
+    /// The protocol's own login command.
     Login {
-        /// Byte for byte as the client meant it.
+        /// The user name, with quotes and literals decoded.
         user: Secret,
-        /// Byte for byte as the client meant it.
+        /// The password, with quotes and literals decoded.
         password: Secret,
     },
     /// The start of a SASL exchange.
     Auth {
-        /// `None`: a mechanism that we do not know.
+        /// `None` for a mechanism that is not in the table of mechanisms.
         mechanism: Option<Mechanism>,
-        /// As it stood on the line, still encoded.
+        /// The initial response in base64, if the command had one.
         initial: Option<Secret>,
     },
 }
@@ -90,102 +91,111 @@ pub enum CommandOutcome {
 /// A line of a SASL exchange.
 #[derive(Debug)]
 #[must_use]
-pub enum Line {
-    /// It is not whole yet.
+pub enum SaslLine {
+    /// The line is incomplete.
     NeedMore,
-    /// What it says.
-    Answer(Answer),
-    /// It cannot be taken: answer so, and close the connection.
+    /// The client's response.
+    Response(ResponseLine),
+    /// The line is too long: send this reply, and close the connection.
     Close(Vec<u8>),
 }
 
-/// What every protocol has words for.
+/// The replies that every protocol has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardReply {
-    /// The mechanism is none of ours.
-    Unsupported,
-    /// A password is refused on a connection like this one, before it is read where the protocol allows.
-    NoPassword(Channel),
-    /// The initial response is no base64.
-    BadInitial,
-    /// The answer to a prompt of ours is no base64.
-    BadAnswer,
-    /// `*` instead of an answer to a prompt of ours.
+    /// The mechanism is unknown, or it is not offered.
+    UnknownMechanism,
+    /// A cleartext password or token is refused on a connection in this state, before it is read where the protocol
+    /// allows that.
+    CleartextRefused(Channel),
+    /// The initial response is not base64.
+    InvalidInitialResponse,
+    /// The response to a challenge of ours is not base64.
+    InvalidResponse,
+    /// The client sent `*` in response to a challenge of ours.
     Cancelled,
-    /// The handshake begins.
-    StartTls,
+    /// STARTTLS is accepted; the handshake begins.
+    BeginTls,
     /// STARTTLS on an encrypted connection.
-    Encrypted,
-    /// STARTTLS where it is not offered.
-    NoStartTls,
+    AlreadyEncrypted,
+    /// STARTTLS on a connection where it is not offered.
+    StartTlsUnavailable,
 }
 
-/// Longest command line, in bytes; Dovecot's is the same. One with a SASL message may be longer.
+/// Longest command line, in bytes, as in Dovecot. Lines with a SASL message or with the pairs of an `ID` may be longer.
 pub(crate) const MAX_COMMAND: usize = 8 * 1024;
 
-/// Unknown commands after which we hang up: not a mail client.
+/// Unknown commands after which the connection is closed.
 const MAX_UNKNOWN: u32 = 10;
 
 #[derive(Debug)]
-enum State {
+enum DialogueState {
     ExpectCommand,
-    /// A line of our own part of a SASL exchange.
+    /// A response in the part of a SASL exchange that the proxy runs itself.
     ExpectSasl(Exchange),
-    /// An attempt is out.
+    /// The attempt was reported to the caller.
     ExpectVerdict,
     /// A backend's challenge was passed on.
     ExpectResponse,
-    /// Logged in, or goodbye was said.
+    /// The login succeeded, or a farewell was sent.
     Over,
 }
 
 // === impl Dialogue ===
 
 impl<G: Grammar> Dialogue<G> {
-    /// A dialogue before its greeting.
+    /// Creates a dialogue that has not sent its greeting yet.
     #[must_use]
-    pub fn new(opening: Opening) -> Self {
-        Self { opening, grammar: G::default(), unknown: 0, state: State::ExpectCommand }
+    pub fn new(context: DialogueContext) -> Self {
+        Self { context, grammar: G::default(), unknown: 0, state: DialogueState::ExpectCommand }
     }
 
-    fn turn(&mut self, turn: CommandOutcome) -> Step<ClientEvent> {
-        match turn {
+    fn carry_out(&mut self, outcome: CommandOutcome) -> Step<ClientEvent> {
+        match outcome {
             CommandOutcome::NeedMore => Step::NeedMore,
-            CommandOutcome::Say(words) => write(words),
-            CommandOutcome::Unknown(words) => self.unknown(words),
-            CommandOutcome::Close(words) => self.close(words),
+            CommandOutcome::Reply(reply) => write(reply),
+            CommandOutcome::Unknown(reply) => self.unknown(reply),
+            CommandOutcome::Close(reply) => self.close(reply),
             CommandOutcome::StartTls => self.starttls(),
-            CommandOutcome::Login { user, password } if self.opening.takes_passwords() => {
+            CommandOutcome::Login { user, password } if self.context.takes_passwords() => {
                 self.attempt(Credential::Password { user, password })
             }
-            CommandOutcome::Login { .. } => self.say(StandardReply::NoPassword(self.opening.channel)),
+            CommandOutcome::Login { .. } => {
+                self.standard_reply(StandardReply::CleartextRefused(self.context.channel))
+            }
             CommandOutcome::Auth { mechanism, initial } => self.auth(mechanism, initial.as_ref()),
         }
     }
 
-    fn unknown(&mut self, words: Vec<u8>) -> Step<ClientEvent> {
+    fn unknown(&mut self, reply: Vec<u8>) -> Step<ClientEvent> {
         self.unknown += 1;
-        if self.unknown < MAX_UNKNOWN { write(words) } else { self.close(self.grammar.give_up(words)) }
+        if self.unknown < MAX_UNKNOWN {
+            write(reply)
+        } else {
+            self.close(self.grammar.too_many_unknown(reply))
+        }
     }
 
     fn starttls(&self) -> Step<ClientEvent> {
-        match self.opening.channel {
-            Channel::Upgradable => Step::StartTls(Secret::new(self.grammar.say(StandardReply::StartTls))),
-            Channel::Encrypted => self.say(StandardReply::Encrypted),
-            Channel::Plain => self.say(StandardReply::NoStartTls),
+        match self.context.channel {
+            Channel::Upgradable => {
+                Step::StartTls(Secret::new(self.grammar.standard_reply(StandardReply::BeginTls)))
+            }
+            Channel::Encrypted => self.standard_reply(StandardReply::AlreadyEncrypted),
+            Channel::Plain => self.standard_reply(StandardReply::StartTlsUnavailable),
         }
     }
 
     fn auth(&mut self, mechanism: Option<Mechanism>, initial: Option<&Secret>) -> Step<ClientEvent> {
-        let Some(mechanism) = mechanism.filter(|mechanism| self.opening.offer.sasl.contains(mechanism))
+        let Some(mechanism) = mechanism.filter(|mechanism| self.context.offer.sasl.contains(mechanism))
         else {
-            return self.say(StandardReply::Unsupported);
+            return self.standard_reply(StandardReply::UnknownMechanism);
         };
-        if !self.opening.permits(mechanism) {
-            return self.say(StandardReply::NoPassword(self.opening.channel));
+        if !self.context.permits(mechanism) {
+            return self.standard_reply(StandardReply::CleartextRefused(self.context.channel));
         }
         match initial.map(|text| sasl::decode_initial(text.expose())) {
-            Some(None) => self.say(StandardReply::BadInitial),
+            Some(None) => self.standard_reply(StandardReply::InvalidInitialResponse),
             Some(decoded) => self.exchange(Exchange::begin(mechanism, decoded)),
             None => self.exchange(Exchange::begin(mechanism, None)),
         }
@@ -195,44 +205,48 @@ impl<G: Grammar> Dialogue<G> {
         match progress {
             Progress::Done(credential) => self.attempt(credential),
             Progress::Prompt(exchange, prompt) => {
-                self.state = State::ExpectSasl(exchange);
+                self.state = DialogueState::ExpectSasl(exchange);
                 write(self.grammar.challenge(prompt))
             }
         }
     }
 
     fn attempt(&mut self, credential: Credential) -> Step<ClientEvent> {
-        self.state = State::ExpectVerdict;
+        self.state = DialogueState::ExpectVerdict;
         Step::Event(ClientEvent::Attempt(Attempt { credential, client_info: self.grammar.client_info() }))
     }
 
-    /// An answer within a SASL exchange: to a prompt of ours, or to a backend's challenge.
-    fn answered(&mut self, answer: Answer) -> Step<ClientEvent> {
-        match (std::mem::replace(&mut self.state, State::ExpectCommand), answer) {
-            (State::ExpectSasl(exchange), Answer::Message(message)) => {
-                self.exchange(exchange.answer(message))
+    /// Handles the response to a prompt of ours or to a backend's challenge.
+    fn respond(&mut self, response: ResponseLine) -> Step<ClientEvent> {
+        match (std::mem::replace(&mut self.state, DialogueState::ExpectCommand), response) {
+            (DialogueState::ExpectSasl(exchange), ResponseLine::Message(message)) => {
+                self.exchange(exchange.respond(message))
             }
-            (State::ExpectSasl(_), Answer::Cancelled) => self.say(StandardReply::Cancelled),
-            (State::ExpectSasl(_), Answer::Garbage) => self.say(StandardReply::BadAnswer),
-            (_, Answer::Message(message)) => {
-                self.state = State::ExpectVerdict;
+            (DialogueState::ExpectSasl(_), ResponseLine::Cancelled) => {
+                self.standard_reply(StandardReply::Cancelled)
+            }
+            (DialogueState::ExpectSasl(_), ResponseLine::Invalid) => {
+                self.standard_reply(StandardReply::InvalidResponse)
+            }
+            (_, ResponseLine::Message(message)) => {
+                self.state = DialogueState::ExpectVerdict;
                 Step::Event(ClientEvent::Response(message))
             }
-            // Undecodable words cancel the exchange just as `*` does: the backend must not see them.
-            (_, Answer::Cancelled | Answer::Garbage) => {
-                self.state = State::ExpectVerdict;
+            // A response that is not base64 cancels the exchange as `*` does: the backend must not receive it.
+            (_, ResponseLine::Cancelled | ResponseLine::Invalid) => {
+                self.state = DialogueState::ExpectVerdict;
                 Step::Event(ClientEvent::Cancelled)
             }
         }
     }
 
-    fn say(&self, what: StandardReply) -> Step<ClientEvent> {
-        write(self.grammar.say(what))
+    fn standard_reply(&self, reply: StandardReply) -> Step<ClientEvent> {
+        write(self.grammar.standard_reply(reply))
     }
 
-    fn close(&mut self, words: Vec<u8>) -> Step<ClientEvent> {
-        self.state = State::Over;
-        Step::Close(words)
+    fn close(&mut self, reply: Vec<u8>) -> Step<ClientEvent> {
+        self.state = DialogueState::Over;
+        Step::Close(reply)
     }
 }
 
@@ -241,56 +255,56 @@ impl<G: Grammar> Machine for Dialogue<G> {
 
     fn feed(&mut self, inbox: &mut Inbox) -> Step<ClientEvent> {
         match &self.state {
-            State::ExpectCommand => {
-                let turn = self.grammar.command(&self.opening, inbox);
-                self.turn(turn)
+            DialogueState::ExpectCommand => {
+                let outcome = self.grammar.command(&self.context, inbox);
+                self.carry_out(outcome)
             }
-            State::ExpectSasl(_) | State::ExpectResponse => match self.grammar.line(inbox) {
-                Line::NeedMore => Step::NeedMore,
-                Line::Answer(answer) => self.answered(answer),
-                Line::Close(words) => self.close(words),
+            DialogueState::ExpectSasl(_) | DialogueState::ExpectResponse => match self.grammar.line(inbox) {
+                SaslLine::NeedMore => Step::NeedMore,
+                SaslLine::Response(response) => self.respond(response),
+                SaslLine::Close(reply) => self.close(reply),
             },
-            State::ExpectVerdict => Step::NeedMore,
-            State::Over => Step::Close(Vec::new()),
+            DialogueState::ExpectVerdict => Step::NeedMore,
+            DialogueState::Over => Step::Close(Vec::new()),
         }
     }
 
     fn secured(&mut self) -> Vec<u8> {
-        // What was learnt before the handshake is forgotten (RFC 9051 section 6.2.1, RFC 2595 section 4,
+        // Everything that the client reported before the handshake is discarded (RFC 9051 section 6.2.1, RFC 2595 section 4,
         // RFC 3207 section 4.2, RFC 5804 section 2.2).
-        self.opening.channel = Channel::Encrypted;
-        *self = Self::new(self.opening.clone());
-        self.grammar.secured(&self.opening)
+        self.context.channel = Channel::Encrypted;
+        *self = Self::new(self.context.clone());
+        self.grammar.secured(&self.context)
     }
 }
 
 impl<G: Grammar> crate::step::Dialogue for Dialogue<G> {
     fn greet(&mut self) -> Vec<u8> {
-        self.grammar.greet(&self.opening)
+        self.grammar.greet(&self.context)
     }
 
     fn answer(&mut self, verdict: Verdict) -> Vec<u8> {
-        if !matches!(self.state, State::ExpectVerdict) {
+        if !matches!(self.state, DialogueState::ExpectVerdict) {
             return Vec::new();
         }
         let is_over = matches!(verdict, Verdict::Accepted(_));
-        self.state = if is_over { State::Over } else { State::ExpectCommand };
+        self.state = if is_over { DialogueState::Over } else { DialogueState::ExpectCommand };
         self.grammar.verdict(verdict)
     }
 
     fn challenge(&mut self, data: &[u8]) -> Vec<u8> {
-        if matches!(self.state, State::ExpectVerdict) {
-            self.state = State::ExpectResponse;
+        if matches!(self.state, DialogueState::ExpectVerdict) {
+            self.state = DialogueState::ExpectResponse;
         }
         self.grammar.challenge(data)
     }
 
     fn farewell(&mut self, why: CloseReason) -> Vec<u8> {
-        self.state = State::Over;
+        self.state = DialogueState::Over;
         G::farewell(why)
     }
 }
 
-fn write(words: Vec<u8>) -> Step<ClientEvent> {
-    Step::Write(Secret::new(words))
+fn write(reply: Vec<u8>) -> Step<ClientEvent> {
+    Step::Write(Secret::new(reply))
 }

@@ -1,55 +1,55 @@
-//! Where a command or a response ends: lines, and the literals at their ends (RFC 9051 section 4.3, RFC 5804
-//! section 1.2). IMAP and ManageSieve share it.
+//! Finds the end of a command or response: lines, and the literals at their ends (RFC 9051 section 4.3, RFC 5804 section
+//! 1.2). IMAP and ManageSieve share it.
 //!
-//! Framing comes before parsing, so that a command that makes no sense is still skipped as a whole and the
-//! bytes of its literals are never taken for commands.
+//! Framing precedes parsing, so that an invalid command is skipped with its literals, and the octets of a literal are never
+//! read as commands.
 
-use crate::line::{Found, Lines};
+use crate::line::{LineFinder, LineSearch};
 
-/// Finds the end of the command (or response) at the front of an inbox.
+/// Finds the end of the command or response at the start of an inbox.
 #[derive(Debug, Default)]
 pub(crate) struct Framer {
-    lines: Lines,
-    /// Where the current line begins: behind the last literal.
+    lines: LineFinder,
+    /// The start of the current line: the end of the last literal.
     line_start: usize,
-    /// A literal's octets are awaited up to here.
+    /// The end of the current literal.
     literal_end: usize,
 }
 
-/// What may be framed.
+/// The limits of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Longest line, in bytes, literals not counted.
+    /// Longest line without literals, in bytes.
     pub line: usize,
-    /// Longest whole, in bytes.
+    /// Longest frame, in bytes.
     pub whole: usize,
-    /// Longest non-synchronising literal (RFC 7888's LITERAL-: 4096).
-    pub unasked: usize,
+    /// Longest non-synchronizing literal (RFC 7888's LITERAL-: 4096).
+    pub non_synchronizing: usize,
 }
 
-/// What [`Framer::next`] found.
+/// The result of [`Framer::next`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framed {
-    /// Not whole yet.
+pub(crate) enum NextFrame {
+    /// The frame is incomplete.
     NeedMore,
-    /// A synchronising literal was announced at the end of the line that ends here.
-    Announced {
-        /// Bytes up to and including the announcing line.
+    /// A line that ends with the header of a synchronizing literal.
+    SynchronizingLiteral {
+        /// Length up to the end of that line, in bytes.
         line_end: usize,
     },
-    /// A whole command: this many bytes, line end included.
+    /// A complete frame of this many bytes, with its line end.
     Whole(usize),
-    /// Longer than allowed.
+    /// The frame exceeds the limits.
     TooLong,
 }
 
-/// The announcement at the end of a line: literal = "{" number ["+"] "}" CRLF
+/// The header of a literal at the end of a line: literal = "{" number ["+"] "}" CRLF
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Announcement {
+pub(crate) struct LiteralHeader {
     /// Octets to come.
     pub octets: usize,
-    /// Whether the sender waits for a continuation.
-    pub synchronising: bool,
+    /// Whether the sender waits for a continuation request.
+    pub synchronizing: bool,
     /// Length of `{n}` itself.
     pub length: usize,
 }
@@ -57,67 +57,69 @@ pub(crate) struct Announcement {
 // === impl Framer ===
 
 impl Framer {
-    /// Goes on from where it was; `unread` must begin where it began last time.
-    /// [`Framed::Announced`] is told once for each literal.
-    pub(crate) fn next(&mut self, unread: &[u8], bounds: Bounds) -> Framed {
+    /// Continues the search; `unread` must start where it started in the last call. Each synchronizing literal is
+    /// reported once.
+    pub(crate) fn next(&mut self, unread: &[u8], bounds: Bounds) -> NextFrame {
         loop {
             if unread.len() < self.literal_end {
-                return Framed::NeedMore;
+                return NextFrame::NeedMore;
             }
             let line = match self.lines.find(&unread[self.line_start..], bounds.line) {
-                Found::NeedMore if unread.len() >= bounds.whole => return self.finish(Framed::TooLong),
-                Found::NeedMore => return Framed::NeedMore,
-                Found::TooLong => return self.finish(Framed::TooLong),
-                Found::Line(line) => line,
+                LineSearch::NeedMore if unread.len() >= bounds.whole => {
+                    return self.finish(NextFrame::TooLong);
+                }
+                LineSearch::NeedMore => return NextFrame::NeedMore,
+                LineSearch::TooLong => return self.finish(NextFrame::TooLong),
+                LineSearch::Found(line) => line,
             };
             let line_end = self.line_start + line.whole;
             let text = &unread[self.line_start..self.line_start + line.text];
-            let Some(literal) = announcement(text) else {
-                return self.finish(Framed::Whole(line_end));
+            let Some(literal) = literal_header(text) else {
+                return self.finish(NextFrame::Whole(line_end));
             };
             let end = line_end.saturating_add(literal.octets);
-            if end >= bounds.whole || (!literal.synchronising && literal.octets > bounds.unasked) {
-                return self.finish(Framed::TooLong);
+            if end >= bounds.whole || (!literal.synchronizing && literal.octets > bounds.non_synchronizing) {
+                return self.finish(NextFrame::TooLong);
             }
             self.line_start = end;
             self.literal_end = end;
-            if literal.synchronising {
-                return Framed::Announced { line_end };
+            if literal.synchronizing {
+                return NextFrame::SynchronizingLiteral { line_end };
             }
         }
     }
 
-    fn finish(&mut self, framed: Framed) -> Framed {
+    fn finish(&mut self, framed: NextFrame) -> NextFrame {
         *self = Self::default();
         framed
     }
 }
 
-/// The literal that `line` (without its line end) announces, if it does. A number too large for any bound is
-/// an announcement too: of more than we take.
-pub(crate) fn announcement(line: &[u8]) -> Option<Announcement> {
+/// Returns the header of the literal at the end of `line` (without its line end). A number too large for `usize` counts as
+/// the largest one, which exceeds every limit.
+pub(crate) fn literal_header(line: &[u8]) -> Option<LiteralHeader> {
     let inner = line.strip_suffix(b"}")?;
     let open = memchr::memrchr(b'{', inner)?;
     let number = &inner[open + 1..];
-    let (digits, synchronising) = number.strip_suffix(b"+").map_or((number, true), |digits| (digits, false));
+    let (digits, synchronizing) = number.strip_suffix(b"+").map_or((number, true), |digits| (digits, false));
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let octets = digits
         .iter()
         .fold(0_usize, |n, digit| n.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
-    Some(Announcement { octets, synchronising, length: line.len() - open })
+    Some(LiteralHeader { octets, synchronizing, length: line.len() - open })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { line: 64, whole: 128, unasked: 40 };
+    const BOUNDS: Bounds = Bounds { line: 64, whole: 128, non_synchronizing: 40 };
 
     #[test]
-    fn announcements() {
-        let found = |octets, synchronising, length| Some(Announcement { octets, synchronising, length });
+    fn literal_headers() {
+        let found = |octets, synchronizing, length| Some(LiteralHeader { octets, synchronizing, length });
         for (line, expected) in [
             (&b"a LOGIN {5}"[..], found(5, true, 3)),
             (b"a LOGIN {5+}", found(5, false, 4)),
@@ -133,21 +135,24 @@ mod tests {
             (b"}", None),
             (b"", None),
         ] {
-            assert_eq!(announcement(line), expected, "{}", line.escape_ascii());
+            assert_eq!(literal_header(line), expected, "{}", line.escape_ascii());
         }
     }
 
     #[test]
     fn commands_are_framed_with_their_literals() {
         for (unread, expected) in [
-            (&b"a NOOP"[..], vec![Framed::NeedMore]),
-            (b"a NOOP\r\nb", vec![Framed::Whole(8)]),
-            (b"a X {3+}\r\n\r\n\r b\r\nc", vec![Framed::Whole(17)]),
-            (b"a X {3}\r\n\r\n\r b\r\nc", vec![Framed::Announced { line_end: 9 }, Framed::Whole(16)]),
-            (b"a X {3}\r\n\r\n", vec![Framed::Announced { line_end: 9 }, Framed::NeedMore]),
-            (b"a X {41+}\r\n", vec![Framed::TooLong]),
-            (b"a X {200}\r\n", vec![Framed::TooLong]),
-            (&[b'x'; 65], vec![Framed::TooLong]),
+            (&b"a NOOP"[..], vec![NextFrame::NeedMore]),
+            (b"a NOOP\r\nb", vec![NextFrame::Whole(8)]),
+            (b"a X {3+}\r\n\r\n\r b\r\nc", vec![NextFrame::Whole(17)]),
+            (
+                b"a X {3}\r\n\r\n\r b\r\nc",
+                vec![NextFrame::SynchronizingLiteral { line_end: 9 }, NextFrame::Whole(16)],
+            ),
+            (b"a X {3}\r\n\r\n", vec![NextFrame::SynchronizingLiteral { line_end: 9 }, NextFrame::NeedMore]),
+            (b"a X {41+}\r\n", vec![NextFrame::TooLong]),
+            (b"a X {200}\r\n", vec![NextFrame::TooLong]),
+            (&[b'x'; 65], vec![NextFrame::TooLong]),
         ] {
             let mut framer = Framer::default();
             for framed in expected {
@@ -157,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn dripped_bytes_frame_the_same() {
+    fn frames_that_arrive_byte_by_byte() {
         let whole = b"a LOGIN {5+}\r\na\r\nb\n {4}\r\n{9}\r\r\n";
         let mut framer = Framer::default();
         let mut announced = 0;
         for end in 0..whole.len() {
             match framer.next(&whole[..end], BOUNDS) {
-                Framed::NeedMore => {}
-                Framed::Announced { line_end } => {
+                NextFrame::NeedMore => {}
+                NextFrame::SynchronizingLiteral { line_end } => {
                     announced += 1;
                     assert_eq!(line_end, 25);
                 }
@@ -172,6 +177,6 @@ mod tests {
             }
         }
         assert_eq!(announced, 1);
-        assert_eq!(framer.next(whole, BOUNDS), Framed::Whole(whole.len()));
+        assert_eq!(framer.next(whole, BOUNDS), NextFrame::Whole(whole.len()));
     }
 }

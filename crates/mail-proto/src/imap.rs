@@ -1,8 +1,8 @@
 //! IMAP before the bridge (RFC 9051, 3501).
 //!
-//! [`Dialogue`] is the server towards the client, [`Replay`] the client towards the backend. Neither may let
-//! the bytes of a refused literal be read as commands, accept a password in the clear unless told to, or put
-//! a byte of the client's on the backend's line unquoted.
+//! [`Dialogue`] is the server side towards the client, [`Replay`] the client side towards the backend. Neither may read
+//! the octets of a refused literal as commands, accept a cleartext password unless the configuration allows it, or copy
+//! a byte from the client into a command to the backend unquoted.
 
 mod command;
 mod dialogue;

@@ -1,15 +1,14 @@
-//! Whether an IMAP server's side of a session stands between two responses.
+//! Finds out whether the server side of an IMAP session is between two responses.
 //!
-//! A goodbye from outside may be written only there: within a line, or within the octets of a literal, it
-//! would be read as a part of a message. Following the stream costs one `memchr` for each line, and nothing
-//! for the octets of a literal, which are passed over by number.
+//! Only there may a `BYE` be inserted: within a line or within the octets of a literal, the client would read it as part of
+//! a message. The cost is one `memchr` per line; the octets of a literal are skipped by count.
 
-/// Follows the bytes from server to client. Starts at a boundary.
+/// Follows the bytes from server to client, from a boundary on.
 #[derive(Debug, Clone, Default)]
 pub struct Boundary {
-    /// Octets of a literal that are still to come.
+    /// The remaining octets of a literal.
     literal: u64,
-    /// The end of the line so far: as much as an announcement can need.
+    /// The last bytes of the current line: as many as the header of a literal can have.
     tail: Tail,
     within_line: bool,
 }
@@ -17,17 +16,17 @@ pub struct Boundary {
 /// The last bytes of an unfinished line.
 #[derive(Debug, Clone, Default)]
 struct Tail {
-    bytes: [u8; MAX_ANNOUNCEMENT],
+    bytes: [u8; MAX_HEADER],
     length: usize,
 }
 
-/// `{`, twenty digits of the largest number, `+`, `}` and CR.
-const MAX_ANNOUNCEMENT: usize = 24;
+/// Longest header of a literal: `{`, the twenty digits of the largest number, `+`, `}` and CR.
+const MAX_HEADER: usize = 24;
 
 // === impl Boundary ===
 
 impl Boundary {
-    /// Takes note of the bytes that the client is sent next.
+    /// Processes the next bytes for the client.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             if self.literal > 0 {
@@ -42,27 +41,27 @@ impl Boundary {
                 return;
             };
             self.tail.push(&bytes[..end]);
-            self.literal = self.tail.announced().unwrap_or(0);
-            // Behind a literal the line goes on, even one of no octets.
-            self.within_line = self.tail.announced().is_some();
+            self.literal = self.tail.literal().unwrap_or(0);
+            // The line continues after a literal, even an empty one.
+            self.within_line = self.tail.literal().is_some();
             self.tail.length = 0;
             bytes = &bytes[end + 1..];
         }
     }
 
-    /// Whether the next byte begins a response.
+    /// Returns whether the next byte starts a response.
     #[must_use]
     pub const fn at_boundary(&self) -> bool {
         self.literal == 0 && !self.within_line
     }
 
-    /// Octets of a literal that are still to come: they need not be fed.
+    /// Returns the remaining octets of a literal, which need not be fed.
     #[must_use]
     pub const fn unseen(&self) -> u64 {
         self.literal
     }
 
-    /// Passes over `count` octets of a literal.
+    /// Skips `count` octets of a literal.
     pub const fn skip(&mut self, count: u64) {
         self.literal = self.literal.saturating_sub(count);
     }
@@ -72,15 +71,15 @@ impl Boundary {
 
 impl Tail {
     fn push(&mut self, bytes: &[u8]) {
-        let kept = &bytes[bytes.len().saturating_sub(MAX_ANNOUNCEMENT)..];
-        let old = self.length.min(MAX_ANNOUNCEMENT - kept.len());
+        let kept = &bytes[bytes.len().saturating_sub(MAX_HEADER)..];
+        let old = self.length.min(MAX_HEADER - kept.len());
         self.bytes.copy_within(self.length - old..self.length, 0);
         self.bytes[old..old + kept.len()].copy_from_slice(kept);
         self.length = old + kept.len();
     }
 
-    /// The octets of `{n}`, `{n+}` or `~{n}` at the end (RFC 9051 section 9: literal, literal8).
-    fn announced(&self) -> Option<u64> {
+    /// Returns the number in `{n}`, `{n+}` or `~{n}` at the end of the line (RFC 9051 section 9: literal, literal8).
+    fn literal(&self) -> Option<u64> {
         let line = &self.bytes[..self.length];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let inner = line.strip_suffix(b"}")?;
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_may_be_passed_over_by_number() {
+    fn literals_can_be_skipped() {
         let mut boundary = Boundary::default();
         boundary.feed(b"* 1 FETCH (BODY[] {1000000000000}\r\nabc");
         boundary.skip(999_999_999_990);

@@ -1,8 +1,8 @@
 //! The bounded buffer between a stream and a machine.
 //!
-//! It may hold credentials, so what is consumed is wiped, and so is the old place when it grows. It never
-//! holds more than its limit: a peer that sends more is not read from until the machine has consumed
-//! something, and a machine that cannot go on with a full inbox must refuse the input.
+//! It may hold credentials, so consumed bytes are wiped, and so is the old buffer when it grows. It never holds more than
+//! its limit: nothing more is read from a peer until the machine consumes something, and a machine that cannot continue
+//! with a full inbox must reject the input.
 
 use std::fmt;
 
@@ -17,38 +17,38 @@ pub struct Inbox {
     limit: usize,
 }
 
-/// What a first read asks for; most dialogues never need more.
+/// Size of the first buffer, in bytes; most dialogues need no larger one.
 const FIRST: usize = 1024;
 
-/// An empty inbox larger than this gives its memory back: a token's 64 KiB are not kept while its backend is
-/// asked.
+/// An empty inbox with a larger buffer frees it, so that the 64 KiB of a token are not held while its backend is
+/// contacted.
 const KEPT: usize = 4 * 1024;
 
 // === impl Inbox ===
 
 impl Inbox {
-    /// An empty inbox that will hold at most `limit` bytes. Allocates nothing yet.
+    /// Creates an empty inbox for at most `limit` bytes, without allocating.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { buf: Vec::new(), start: 0, end: 0, limit }
     }
 
-    /// Everything that was received and not consumed.
+    /// Returns the bytes that were received and not consumed.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         &self.buf[self.start..self.end]
     }
 
-    /// Whether nothing more can be received before something is consumed.
+    /// Returns whether nothing more can be received before something is consumed.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.end - self.start >= self.limit
     }
 
-    /// Marks the first `n` unread bytes as done with, and wipes them.
+    /// Removes the first `n` unread bytes, and wipes them.
     ///
     /// # Panics
-    /// When `n` is more than there is: a machine's mistake, not a peer's.
+    /// When `n` exceeds the unread bytes: an error in a machine, never in a peer's input.
     pub fn consume(&mut self, n: usize) {
         assert!(n <= self.end - self.start, "consumed more than was received");
         self.buf[self.start..self.start + n].zeroize();
@@ -62,7 +62,7 @@ impl Inbox {
         }
     }
 
-    /// Room to receive into; report what was received with [`Inbox::filled`]. Empty when the inbox is full.
+    /// Returns the space for received bytes; report their number with [`Inbox::filled`]. Empty when the inbox is full.
     pub fn spare(&mut self) -> &mut [u8] {
         if self.end == self.buf.len() {
             self.make_room();
@@ -70,16 +70,16 @@ impl Inbox {
         &mut self.buf[self.end..]
     }
 
-    /// Tells that `n` bytes were written to the front of [`Inbox::spare`].
+    /// Adds the first `n` bytes of [`Inbox::spare`] to the unread ones.
     ///
     /// # Panics
-    /// When `n` is more than the spare room.
+    /// When `n` exceeds the spare space.
     pub fn filled(&mut self, n: usize) {
         assert!(n <= self.buf.len() - self.end, "filled more than the spare room");
         self.end += n;
     }
 
-    /// Copies in as much of `bytes` as the limit allows, and returns how much that was.
+    /// Copies as much of `bytes` as the limit allows, and returns that number.
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() {
@@ -95,7 +95,7 @@ impl Inbox {
         taken
     }
 
-    /// Throws away everything unread (bytes behind STARTTLS, say) and gives the memory back.
+    /// Discards the unread bytes (cleartext after STARTTLS, for example) and frees the buffer.
     pub fn clear(&mut self) {
         self.buf.zeroize();
         self.buf = Vec::new();

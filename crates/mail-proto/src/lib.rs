@@ -1,20 +1,21 @@
-//! The mail protocols without I/O: one engine towards clients, one towards backends, and a grammar for each protocol.
+//! The mail protocols without I/O: one state machine towards clients, one towards backends, and a grammar for each
+//! protocol.
 //!
-//! What a client or a backend can send is judged by code that can be called with a slice and compared with an expected
-//! value. Nothing here may open a socket, read a clock or know the configuration, and nothing here may print a secret.
+//! All input from clients and backends is parsed by code that tests call with a slice. Nothing here may open a socket, read
+//! a clock or depend on the configuration, and nothing here may print a secret.
 //!
 //! | module | subject |
 //! |---|---|
-//! | [`step`] | the shape of a machine: [`step::Step`], [`step::Dialogue`], [`step::Replay`] |
-//! | [`dialogue`] | the server's side of every text protocol, towards clients |
-//! | [`replay`] | the client's side of every text protocol, towards backends |
+//! | [`step`] | the interface of a machine: [`step::Step`], [`step::Dialogue`], [`step::Replay`] |
+//! | [`dialogue`] | the server side of every text protocol, towards clients |
+//! | [`replay`] | the client side of every text protocol, towards backends |
 //! | [`imap`], [`pop3`], [`managesieve`], [`submission`] | the grammars of both sides |
-//! | [`passthrough`] | SMTP and LMTP before the bytes pass |
-//! | [`imap_boundary`] | where a bridged IMAP session may be cut |
+//! | [`passthrough`] | SMTP and LMTP before pass-through |
+//! | [`imap_boundary`] | where a `BYE` may be inserted into a bridged IMAP session |
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`mod@line`], `frame` | line ends; lines with literals |
-//! | [`verdict`] | what becomes of a login, and why a connection is closed |
-//! | [`xclient`] | who the client is, sent and received over SMTP, POP3 and ManageSieve |
+//! | [`verdict`] | the result of a login, and why a connection is closed |
+//! | [`xclient`] | the client's address, sent and received over SMTP, POP3 and ManageSieve |
 
 pub mod dialogue;
 mod frame;

@@ -1,71 +1,72 @@
-//! Finding line ends in an inbox without looking at any byte twice.
+//! Finds line ends in an inbox without looking at any byte twice.
 //!
-//! A peer may send a 64 KiB line one byte at a time. A reader that starts from the front at every byte would
-//! do two thousand million steps for it; this one remembers how far it has looked.
+//! A peer may send a line of 64 KiB one byte at a time. A search from the start of the line at every byte would take
+//! two thousand million steps; the [`LineFinder`] remembers how far it has searched.
 
-/// Looks for the next line. One per reader; see [`Lines::find`].
+/// Finds the next line. One per reader; see [`LineFinder::find`].
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LineFinder {
     /// Invariant: no line end in the first `scanned` unread bytes.
     scanned: usize,
 }
 
-/// What [`Lines::find`] found.
+/// The result of [`LineFinder::find`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// No line end yet.
+pub enum LineSearch {
+    /// There is no line end yet.
     NeedMore,
-    /// A whole line.
-    Line(Line),
-    /// No line end within the limit.
+    /// A complete line.
+    Found(LineSpan),
+    /// There is no line end within the limit.
     TooLong,
 }
 
-/// Where a line ends.
+/// The extent of a line at the start of an inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Bytes of text.
+pub struct LineSpan {
+    /// Length without the line end, in bytes.
     pub text: usize,
-    /// Bytes with the line end: what to consume.
+    /// Length with the line end, in bytes: what the caller consumes.
     pub whole: usize,
 }
 
-// === impl Lines ===
+// === impl LineFinder ===
 
-impl Lines {
-    /// A reader at the start of a line.
+impl LineFinder {
+    /// Creates a finder at the start of a line.
     #[must_use]
     pub const fn new() -> Self {
         Self { scanned: 0 }
     }
 
-    /// Looks for a line end in `unread`, the inbox from the same start as last time. After a
-    /// [`Found::Line`] the caller consumes it, and the reader is at the start of the next one.
-    pub fn find(&mut self, unread: &[u8], limit: usize) -> Found {
+    /// Searches `unread`, the inbox from the same start as in the last call. After [`LineSearch::Found`] the caller
+    /// consumes the line, and the finder is at the start of the next one.
+    pub fn find(&mut self, unread: &[u8], limit: usize) -> LineSearch {
         let Some(at) = memchr::memchr(b'\n', &unread[self.scanned..]).map(|at| at + self.scanned) else {
             self.scanned = unread.len();
-            return if unread.len() > limit { Found::TooLong } else { Found::NeedMore };
+            return if unread.len() > limit { LineSearch::TooLong } else { LineSearch::NeedMore };
         };
         self.scanned = 0;
         if at > limit {
-            return Found::TooLong;
+            return LineSearch::TooLong;
         }
-        Found::Line(Line { text: at - usize::from(unread[..at].ends_with(b"\r")), whole: at + 1 })
+        LineSearch::Found(LineSpan { text: at - usize::from(unread[..at].ends_with(b"\r")), whole: at + 1 })
     }
 }
 
-// === impl Line ===
+// === impl LineSpan ===
 
-impl Line {
-    /// Whether the line ends in a bare LF.
+impl LineSpan {
+    /// Returns whether the line ends in a bare LF.
     #[must_use]
     pub const fn is_bare(self) -> bool {
         self.whole - self.text == 1
     }
 }
 
-/// Whether a line is an HTTP request: a browser's, made to carry commands to a mail server (cross-protocol
-/// scripting). Its body must not be read as commands, so the connection ends at once.
+/// Returns whether a line that is no command of the protocol is an HTTP request line: a web page made a browser connect
+/// to a mail port (cross-protocol scripting). The request's body must not be read as commands, so the connection is
+/// closed at once.
 #[must_use]
 pub fn is_http_request(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -82,21 +83,26 @@ mod tests {
     #[test]
     fn finds_lines() {
         for (unread, expected) in [
-            (&b""[..], Found::NeedMore),
-            (b"NOOP", Found::NeedMore),
-            (b"NOOP\r", Found::NeedMore),
-            (b"NOOP\r\n", Found::Line(Line { text: 4, whole: 6 })),
-            (b"NOOP\nQUIT\r\n", Found::Line(Line { text: 4, whole: 5 })),
-            (b"\n", Found::Line(Line { text: 0, whole: 1 })),
-            (b"12345678\r\n", Found::TooLong),
-            (b"123456789", Found::TooLong),
+            (&b""[..], LineSearch::NeedMore),
+            (b"NOOP", LineSearch::NeedMore),
+            (b"NOOP\r", LineSearch::NeedMore),
+            (b"NOOP\r\n", LineSearch::Found(LineSpan { text: 4, whole: 6 })),
+            (b"NOOP\nQUIT\r\n", LineSearch::Found(LineSpan { text: 4, whole: 5 })),
+            (b"\n", LineSearch::Found(LineSpan { text: 0, whole: 1 })),
+            (b"12345678\r\n", LineSearch::TooLong),
+            (b"123456789", LineSearch::TooLong),
         ] {
-            assert_eq!(Lines::new().find(unread, 8), expected, "{:?}", unread.escape_ascii().to_string());
+            assert_eq!(
+                LineFinder::new().find(unread, 8),
+                expected,
+                "{:?}",
+                unread.escape_ascii().to_string()
+            );
         }
     }
 
     #[test]
-    fn browsers_are_known_by_their_request_line() {
+    fn recognises_http_request_lines() {
         for (line, expected) in [
             (&b"GET / HTTP/1.1\r\n"[..], true),
             (b"POST /x y HTTP/1.0\n", true),
@@ -111,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_dripped_line_is_found_at_its_last_byte() {
+    fn a_line_that_arrives_byte_by_byte_is_found_at_its_last_byte() {
         let whole = b"a NOOP\r\n";
-        let mut lines = Lines::new();
+        let mut finder = LineFinder::new();
         for end in 0..whole.len() {
-            assert_eq!(lines.find(&whole[..end], 100), Found::NeedMore);
+            assert_eq!(finder.find(&whole[..end], 100), LineSearch::NeedMore);
         }
-        assert_eq!(lines.find(whole, 100), Found::Line(Line { text: 6, whole: 8 }));
-        assert!(Line { text: 4, whole: 5 }.is_bare());
+        assert_eq!(finder.find(whole, 100), LineSearch::Found(LineSpan { text: 6, whole: 8 }));
+        assert!(LineSpan { text: 4, whole: 5 }.is_bare());
     }
 }

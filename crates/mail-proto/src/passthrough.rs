@@ -1,11 +1,11 @@
-//! SMTP and LMTP as they pass through: what may be said to a backend before the client is spliced to it.
+//! SMTP and LMTP pass-through: what the proxy sends to a backend before it bridges the client.
 //!
-//! With `forwarding = "xclient"` the proxy speaks EHLO and XCLIENT itself, and leaves the greeting that
-//! starts over (or, where XCLIENT is not offered, the first one) unread in the inbox: the client sees the
-//! backend's own. Otherwise not a byte is read. No byte of the client's is looked at in either case.
+//! With `forwarding = "xclient"` the proxy sends EHLO and XCLIENT. It leaves the greeting after XCLIENT (or, where XCLIENT
+//! is not offered, the first one) unread in the inbox, so that the client receives the backend's own. Otherwise it reads
+//! nothing. In neither case does it read a byte from the client.
 
 use crate::inbox::Inbox;
-use crate::line::{Found, Line, Lines};
+use crate::line::{LineFinder, LineSearch, LineSpan};
 use crate::step::{BackendEvent, Forward, Machine, ReplayContext, Step};
 use crate::verdict::CloseReason;
 use crate::xclient::{self, Style};
@@ -16,27 +16,27 @@ use types::secret::Secret;
 
 /// Longest reply line (RFC 5321 section 4.5.3.1.5 asks for 512; servers send more).
 const MAX_LINE: usize = 4 * 1024;
-/// Lines of one reply before we take the backend for broken.
+/// Most lines of one reply.
 const MAX_LINES: usize = 100;
 
-/// The words before the splice.
+/// The client side of a connection to a backend before the bridge.
 #[derive(Debug)]
 pub struct Replay {
     /// `LHLO` for LMTP (RFC 2033 section 4.1).
     hello: &'static str,
     hostname: String,
     forward: Option<Forward>,
-    lines: Lines,
-    /// The greeting, as it came.
+    lines: LineFinder,
+    /// The greeting, byte for byte.
     greeting: Vec<u8>,
-    /// XCLIENT's attributes, once announced.
+    /// The attributes of XCLIENT, where it is announced.
     announced: Option<Vec<u8>>,
     line_count: usize,
-    state: State,
+    state: PassthroughState,
 }
 
 #[derive(Debug)]
-enum State {
+enum PassthroughState {
     Untouched,
     ExpectGreeting,
     ExpectHello,
@@ -44,7 +44,7 @@ enum State {
     Over,
 }
 
-/// Goodbye to a client that was not spliced yet, in the protocol's words (RFC 5321 section 3.8).
+/// Returns the reply to a client before its connection is closed without a bridge (RFC 5321 section 3.8).
 #[must_use]
 pub fn farewell(why: CloseReason) -> &'static [u8] {
     match why {
@@ -60,15 +60,19 @@ pub fn farewell(why: CloseReason) -> &'static [u8] {
 // === impl Replay ===
 
 impl Replay {
-    /// The words for one backend; none without [`ReplayContext::forward`].
+    /// Creates a replay for one backend, which does nothing without [`ReplayContext::forward`].
     #[must_use]
     pub fn new(protocol: Protocol, context: ReplayContext) -> Self {
-        let state = if context.forward.is_some() { State::ExpectGreeting } else { State::Untouched };
+        let state = if context.forward.is_some() {
+            PassthroughState::ExpectGreeting
+        } else {
+            PassthroughState::Untouched
+        };
         Self {
             hello: if protocol == Protocol::Lmtp { "LHLO" } else { "EHLO" },
             hostname: context.hostname,
             forward: context.forward,
-            lines: Lines::new(),
+            lines: LineFinder::new(),
             greeting: Vec::new(),
             announced: None,
             line_count: 0,
@@ -76,7 +80,7 @@ impl Replay {
         }
     }
 
-    fn line(&mut self, line: Line, inbox: &mut Inbox) -> Option<Step<BackendEvent>> {
+    fn line(&mut self, line: LineSpan, inbox: &mut Inbox) -> Option<Step<BackendEvent>> {
         let text = inbox.unread()[..line.text].to_vec();
         let is_last = text.get(3).is_none_or(|&byte| byte != b'-');
         self.line_count = if is_last { 0 } else { self.line_count + 1 };
@@ -87,29 +91,29 @@ impl Replay {
             return Some(self.broken(fault));
         }
         match self.state {
-            State::ExpectGreeting => {
+            PassthroughState::ExpectGreeting => {
                 self.greeting.extend_from_slice(&inbox.unread()[..line.whole]);
                 inbox.consume(line.whole);
                 is_last.then(|| self.greeted(&text, inbox))
             }
-            State::ExpectHello => {
+            PassthroughState::ExpectHello => {
                 inbox.consume(line.whole);
                 self.learn(&text);
                 is_last.then(|| self.introduce(&text, inbox))
             }
-            // Left where it is: this greeting is for the client.
+            // The greeting stays unread for the client.
             _ if text.starts_with(b"220") => Some(self.ready(true)),
-            // Perhaps half applied (Postfix): this connection is of no use to anybody.
+            // Postfix may have applied some of the attributes, so the connection cannot be used.
             _ => Some(self.broken(Fault::Forwarding)),
         }
     }
 
-    /// A server that does not want to serve says so to the client itself.
+    /// Handles the greeting. A refusal goes to the client unchanged.
     fn greeted(&mut self, last: &[u8], inbox: &mut Inbox) -> Step<BackendEvent> {
         if !last.starts_with(b"220") {
             return self.put_back(true, inbox);
         }
-        self.state = State::ExpectHello;
+        self.state = PassthroughState::ExpectHello;
         Step::Write(Secret::new(format!("{} {}\r\n", self.hello, self.hostname).into_bytes()))
     }
 
@@ -131,13 +135,13 @@ impl Replay {
         let Some(arguments) = arguments else {
             return self.put_back(false, inbox);
         };
-        self.state = State::ExpectXclient;
+        self.state = PassthroughState::ExpectXclient;
         Step::Write(Secret::new(format!("XCLIENT {arguments}\r\n").into_bytes()))
     }
 
-    /// Gives the client the greeting that we have read.
+    /// Puts the greeting back into the inbox, for the client.
     fn put_back(&mut self, introduced: bool, inbox: &mut Inbox) -> Step<BackendEvent> {
-        // A server that talks without being asked would have its words in the wrong order.
+        // Input after the greeting would come before it.
         if !inbox.unread().is_empty() || inbox.receive(&self.greeting) < self.greeting.len() {
             return self.broken(Fault::Protocol);
         }
@@ -145,12 +149,12 @@ impl Replay {
     }
 
     fn ready(&mut self, introduced: bool) -> Step<BackendEvent> {
-        self.state = State::Over;
+        self.state = PassthroughState::Over;
         Step::Event(BackendEvent::Ready { introduced })
     }
 
     fn broken(&mut self, fault: Fault) -> Step<BackendEvent> {
-        self.state = State::Over;
+        self.state = PassthroughState::Over;
         Step::Event(BackendEvent::Broken(fault))
     }
 }
@@ -159,17 +163,17 @@ impl Machine for Replay {
     type Event = BackendEvent;
 
     fn feed(&mut self, inbox: &mut Inbox) -> Step<BackendEvent> {
-        if matches!(self.state, State::Untouched) {
+        if matches!(self.state, PassthroughState::Untouched) {
             return self.ready(true);
         }
         loop {
-            if matches!(self.state, State::Over) {
+            if matches!(self.state, PassthroughState::Over) {
                 return Step::NeedMore;
             }
             match self.lines.find(inbox.unread(), MAX_LINE) {
-                Found::NeedMore => return Step::NeedMore,
-                Found::TooLong => return self.broken(Fault::Protocol),
-                Found::Line(line) => {
+                LineSearch::NeedMore => return Step::NeedMore,
+                LineSearch::TooLong => return self.broken(Fault::Protocol),
+                LineSearch::Found(line) => {
                     if let Some(step) = self.line(line, inbox) {
                         return step;
                     }
@@ -190,6 +194,10 @@ impl crate::step::Replay for Replay {
     }
 
     fn respond(&mut self, _: Secret) -> Secret {
+        Secret::default()
+    }
+
+    fn cancel(&mut self) -> Secret {
         Secret::default()
     }
 }
@@ -219,11 +227,11 @@ mod tests {
         play_replay(|| Box::new(Replay::new(protocol, context(forward))), script);
     }
 
-    /// What is left for the client after `said`.
-    fn left(said: &[&[u8]]) -> Vec<u8> {
+    /// Returns what is left for the client after the backend has sent `pieces`.
+    fn left(pieces: &[&[u8]]) -> Vec<u8> {
         let mut replay = Replay::new(Protocol::Smtp, context(true));
         let mut inbox = Inbox::new(4096);
-        for piece in said {
+        for piece in pieces {
             inbox.receive(piece);
             let _ = replay.feed(&mut inbox);
         }
@@ -231,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_announced_and_the_greeting_starts_over() {
+    fn xclient_and_the_greeting_after_it() {
         for (protocol, hello) in [(Protocol::Smtp, "EHLO"), (Protocol::Lmtp, "LHLO")] {
             play(
                 protocol,
@@ -253,14 +261,14 @@ mod tests {
     }
 
     #[test]
-    fn without_xclient_the_first_greeting_is_the_clients() {
+    fn without_xclient_the_client_receives_the_first_greeting() {
         play(Protocol::Smtp, true, "S: 220 mail\nC: EHLO proxy\nS: 250 mail\n= READY false");
         assert_eq!(left(&[b"220-one\r\n220 two\r\n", b"250 mail\r\n"]), b"220-one\r\n220 two\r\n");
         assert_eq!(left(&[b"554 go away\r\n"]), b"554 go away\r\n");
     }
 
     #[test]
-    fn what_breaks_a_leg() {
+    fn faults() {
         for script in [
             "S: * OK imap\n= BROKEN greeting",
             "S: 220 x\nC: EHLO proxy\nS: what\n= BROKEN protocol",

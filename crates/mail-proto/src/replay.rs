@@ -1,8 +1,8 @@
-//! The client's side of every text protocol, towards a backend: one engine, and a grammar for each protocol.
+//! The client side of every text protocol, towards a backend: one state machine, and a grammar for each protocol.
 //!
-//! The backend is checked as strictly as the client is: until it has sent what the protocol demands, no credential
-//! leaves. The rules that keep it so stand here, once: nothing may wait unread when a question is asked, nothing may
-//! follow the answer to STARTTLS in the clear, and a yes before the whole credential was sent is not a yes to it.
+//! A backend is checked as strictly as a client: no credential is sent until the backend has sent what the protocol
+//! requires. The rules stand here, once: no input is unread when a command is sent, no cleartext follows the response to
+//! STARTTLS, and a success before the whole credential was sent is an error.
 //!
 //! ```text
 //! greeting ──▶ [STARTTLS] ──▶ [capabilities] ──▶ [XCLIENT or ID] ──▶ Ready ──▶ credential ⇄ challenges ──▶ verdict
@@ -20,48 +20,53 @@ use crate::inbox::Inbox;
 use crate::step::{BackendEvent, Machine, ReplayContext, Step};
 use crate::verdict::Reply;
 
-/// Our side of one connection to a backend.
+/// The client side of one connection to a backend.
 #[derive(Debug)]
 pub struct Replay<G> {
     context: ReplayContext,
     grammar: G,
-    /// Parts of the credential that the backend has not asked for yet.
+    /// Parts of the credential that wait for a continuation request.
     unsent: VecDeque<Secret>,
     state: ReplayState,
 }
 
-/// How a protocol's backends are read and addressed.
+/// How a protocol's responses are parsed and its commands are written.
 pub trait BackendGrammar: Default + fmt::Debug + Send + Sync {
-    /// A whole response.
+    /// A complete response.
     type Response;
 
-    /// Whether an answer names its question, as IMAP's tags do. Where it does not, nothing may wait unread when a
-    /// question is asked: it would be read as the answer.
-    const ANSWERS_ARE_TAGGED: bool;
+    /// Whether a response names its command, as IMAP's tags do. Where it does not, nothing may be unread when a command
+    /// is sent: it would be taken for the response.
+    const RESPONSES_ARE_TAGGED: bool;
 
     /// Reads the next response out of the inbox.
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Self::Response>;
 
-    /// Goes on before the credential, with the response to what was asked last.
+    /// Handles the response to the last command before the credential.
     fn introduce(&mut self, response: Self::Response, context: &ReplayContext) -> Introduction;
 
-    /// Goes on after the TLS handshake. What was learnt in the clear does not count.
+    /// Continues after the TLS handshake. Capabilities from before it are discarded.
     fn secured(&mut self, context: &ReplayContext) -> Introduction;
 
-    /// Reads a response to STARTTLS.
+    /// Handles a response to STARTTLS.
     fn starttls(&mut self, response: Self::Response) -> StartTlsAnswer;
 
-    /// Returns what the backend offers for logging in.
+    /// Returns the login methods that the backend offers.
     fn offered(&self) -> Offered;
 
     /// Writes a credential; `None` where the protocol cannot express it.
     fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand>;
 
-    /// Reads a response to the credential or to a part of it.
+    /// Handles a response to the credential or to a part of it.
     fn judge(&mut self, response: Self::Response) -> Judgement;
 
-    /// Frames the client's next message of a SASL exchange.
+    /// Writes the client's next message of a SASL exchange as a line.
     fn sasl_message(message: &Secret) -> Secret;
+
+    /// Writes the line that cancels a SASL exchange.
+    fn sasl_cancel() -> Secret {
+        Secret::copy_of(b"*\r\n")
+    }
 
     /// Returns the refusal that was received without the response that completes the command.
     fn incomplete_refusal(&mut self) -> Option<Reply> {
@@ -69,31 +74,31 @@ pub trait BackendGrammar: Default + fmt::Debug + Send + Sync {
     }
 }
 
-/// What [`BackendGrammar::read`] found.
+/// The result of [`BackendGrammar::read`].
 #[derive(Debug)]
 pub enum Reading<R> {
-    /// No whole response.
+    /// The response is incomplete.
     NeedMore,
-    /// One response.
+    /// A complete response.
     Whole(R),
-    /// What is no response of the protocol.
+    /// Not a response of the protocol.
     Broken(Fault),
 }
 
-/// What is done next before the credential.
+/// The next step before the credential.
 #[derive(Debug)]
 pub enum Introduction {
-    /// Read on.
+    /// Read the next response.
     Continue,
     /// Send this command, without its line end.
     Send(String),
-    /// Send this command although more of the response to the last one may follow.
-    SendAmidst(String),
+    /// Send this command before the response to the last one is known to be complete.
+    SendPipelined(String),
     /// Send this command, and begin TLS when it is accepted.
     StartTls(String),
-    /// The backend can take a credential. `introduced`: it has accepted who the client is.
+    /// The credential can be sent.
     Ready {
-        /// Whether XCLIENT or ID was accepted.
+        /// Whether the backend accepted the client's address (XCLIENT or ID).
         introduced: bool,
     },
     /// The backend cannot be used.
@@ -105,31 +110,31 @@ pub enum Introduction {
 pub enum StartTlsAnswer {
     /// Begin the handshake.
     Accepted,
-    /// It is not to be had.
+    /// STARTTLS was refused.
     Refused,
-    /// This is not the answer yet.
+    /// Not the final response.
     Ignored,
     /// The backend cannot be used.
     Broken(Fault),
 }
 
-/// A credential in a protocol's words.
+/// A credential as the protocol's commands.
 #[derive(Debug)]
 pub struct CredentialCommand {
     /// Sent at once, with its line end.
     pub first: Secret,
-    /// Sent part by part, each when the backend asks for more.
+    /// Sent part by part, each after a continuation request.
     pub rest: Vec<Secret>,
-    /// Whether challenges go to the client once all parts are sent.
+    /// Whether later challenges are passed to the client.
     pub relayed: bool,
 }
 
 /// A response to a credential.
 #[derive(Debug)]
 pub enum Judgement {
-    /// This is not the answer yet.
+    /// Not the final response.
     Ignored,
-    /// The backend asks for more, with this text of a challenge (base64), where it has one.
+    /// A continuation request, with the challenge in base64 where it has one.
     More(Option<Vec<u8>>),
     /// The login succeeded, and this command, without its line end, asks for what the client must learn with it.
     Ask(String),
@@ -139,19 +144,19 @@ pub enum Judgement {
     Refused(Reply),
     /// The backend asks to try again later.
     NotNow(Reply),
-    /// The backend cannot be used for this login.
+    /// The backend cannot be used.
     Broken(Fault),
 }
 
 #[derive(Clone, Copy, Debug)]
 enum ReplayState {
-    /// The grammar knows which response comes next.
+    /// Before the credential; the grammar knows which response it expects.
     Introducing,
     ExpectStartTls,
-    /// The handshake is done.
+    /// The TLS handshake is complete.
     Secured,
     Ready,
-    /// A credential is out; challenges go to the client when `relayed`.
+    /// The credential was sent; challenges go to the client when `relayed`.
     ExpectVerdict {
         relayed: bool,
     },
@@ -161,13 +166,13 @@ enum ReplayState {
 // === impl Replay ===
 
 impl<G: BackendGrammar> Replay<G> {
-    /// A replay before the backend's greeting.
+    /// Creates a replay that expects the backend's greeting.
     #[must_use]
     pub fn new(context: ReplayContext) -> Self {
         Self { context, grammar: G::default(), unsent: VecDeque::new(), state: ReplayState::Introducing }
     }
 
-    /// Judges one response. `is_last`: nothing waits unread after it. Returns `None` to read on.
+    /// Handles one response. `is_last`: no input is unread after it. Returns `None` to read the next one.
     fn respond_to(&mut self, response: G::Response, is_last: bool) -> Option<Step<BackendEvent>> {
         match self.state {
             ReplayState::Introducing => {
@@ -176,7 +181,7 @@ impl<G: BackendGrammar> Replay<G> {
             }
             ReplayState::ExpectStartTls => match self.grammar.starttls(response) {
                 StartTlsAnswer::Accepted if is_last => Some(Step::StartTls(Secret::default())),
-                // Bytes after the answer would be read as the encrypted session's: somebody in between sent them.
+                // Cleartext after the response was injected by an attacker on the network.
                 StartTlsAnswer::Accepted => Some(self.broken(Fault::StartTlsInjected)),
                 StartTlsAnswer::Refused => Some(self.broken(Fault::NoStartTls)),
                 StartTlsAnswer::Ignored => None,
@@ -191,13 +196,13 @@ impl<G: BackendGrammar> Replay<G> {
     }
 
     fn introduction(&mut self, next: Introduction, is_last: bool) -> Option<Step<BackendEvent>> {
-        let may_ask = is_last || G::ANSWERS_ARE_TAGGED;
+        let may_send = is_last || G::RESPONSES_ARE_TAGGED;
         match next {
             Introduction::Continue => None,
-            Introduction::SendAmidst(command) => Some(send(&command)),
+            Introduction::SendPipelined(command) => Some(send(&command)),
             Introduction::Broken(fault) => Some(self.broken(fault)),
-            // What waits unread would be taken for the answer to a question that is not asked yet.
-            Introduction::Send(_) | Introduction::StartTls(_) | Introduction::Ready { .. } if !may_ask => {
+            // Unread input would be taken for the response to the command that is sent now.
+            Introduction::Send(_) | Introduction::StartTls(_) | Introduction::Ready { .. } if !may_send => {
                 Some(self.broken(Fault::Protocol))
             }
             Introduction::Send(command) => Some(send(&command)),
@@ -224,7 +229,7 @@ impl<G: BackendGrammar> Replay<G> {
             Judgement::Ignored => return None,
             Judgement::More(text) => return Some(self.more(text.as_deref(), relayed, is_last)),
             Judgement::Ask(command) if self.unsent.is_empty() => return Some(send(&command)),
-            // A yes to a credential that was not sent yet is the answer to something else.
+            // A success before the whole credential was sent is not the result of this login.
             Judgement::Ask(_) => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(_) if !self.unsent.is_empty() => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(reply) => BackendEvent::Accepted(reply),
@@ -237,10 +242,10 @@ impl<G: BackendGrammar> Replay<G> {
         Some(Step::Event(event))
     }
 
-    /// Sends the next part of the credential, or passes a challenge on.
+    /// Sends the next part of the credential, or passes the challenge to the client.
     fn more(&mut self, text: Option<&[u8]>, relayed: bool, is_last: bool) -> Step<BackendEvent> {
         if let Some(part) = self.unsent.pop_front() {
-            if !is_last && !G::ANSWERS_ARE_TAGGED {
+            if !is_last && !G::RESPONSES_ARE_TAGGED {
                 return self.broken(Fault::Protocol);
             }
             return Step::Write(part);
@@ -267,7 +272,7 @@ impl<G: BackendGrammar> Machine for Replay<G> {
             ReplayState::Secured => {
                 self.state = ReplayState::Introducing;
                 let next = self.grammar.secured(&self.context);
-                // The driver has made sure that nothing was received before the handshake.
+                // The caller has checked that no cleartext follows the response to STARTTLS.
                 if let Some(step) = self.introduction(next, true) {
                     return step;
                 }
@@ -295,19 +300,29 @@ impl<G: BackendGrammar> Machine for Replay<G> {
 
 impl<G: BackendGrammar> crate::step::Replay for Replay<G> {
     fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent> {
-        let method = LoginMethod::choose(&attempt.credential, &self.grammar.offered());
+        let offered = self.grammar.offered();
+        let method = LoginMethod::choose(&attempt.credential, &offered);
         match method.and_then(|method| self.grammar.credential(method)) {
             Some(CredentialCommand { first, rest, relayed }) => {
                 self.unsent.extend(rest);
                 self.state = ReplayState::ExpectVerdict { relayed };
                 Step::Write(first)
             }
-            None => self.broken(Fault::NoMechanism),
+            None if offered.is_empty() => self.broken(Fault::NoMechanism),
+            None => {
+                self.state = ReplayState::Over;
+                Step::Event(BackendEvent::MechanismUnavailable)
+            }
         }
     }
 
     fn respond(&mut self, response: Secret) -> Secret {
         G::sasl_message(&response)
+    }
+
+    fn cancel(&mut self) -> Secret {
+        self.state = ReplayState::ExpectVerdict { relayed: false };
+        G::sasl_cancel()
     }
 
     fn incomplete_refusal(&mut self) -> Option<Reply> {

@@ -1,8 +1,7 @@
-//! The shape of a machine: dialogue and replay are values, not tasks.
+//! The interface of the protocol machines: dialogue and replay are values, not tasks.
 //!
-//! `feed(inbox) -> Step` is called by one driver (`drive::Talk`) for both sides of every text protocol, and
-//! directly by tests and fuzzers. A machine never waits, never does I/O and never fails: a peer's nonsense is
-//! a [`Step`] like any other.
+//! `connection::Connection` calls `feed(inbox) -> Step` for both sides of every text protocol; tests and fuzzers call it
+//! directly. A machine never waits, performs no I/O and never fails: invalid input leads to a [`Step`] like any other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,72 +12,76 @@ use credentials::attempt::{Attempt, ClientInfo, Mechanism};
 use types::fault::Fault;
 use types::secret::Secret;
 
-/// What a machine wants of the world before it can go on.
+/// What the caller must do before the machine can continue.
 #[derive(Debug)]
 #[must_use = "a step that is not carried out leaves both peers waiting for each other"]
 pub enum Step<E> {
-    /// No whole command or reply is in the inbox: receive more. A machine whose inbox is full may not ask
-    /// for this: it refuses the input.
+    /// The inbox holds no complete command or response: receive more. A machine whose inbox is full must reject the
+    /// input instead.
     NeedMore,
     /// Send these bytes, then feed again. (A [`Secret`], since a replay's bytes hold the credential.)
     Write(Secret),
     /// Send these bytes, make sure that the inbox is empty, do the TLS handshake, call `secured`, feed again.
     StartTls(Secret),
-    /// Something that the caller has to decide.
+    /// An event that the caller handles.
     Event(E),
     /// Send these bytes and close the connection.
     Close(Vec<u8>),
 }
 
-/// A side of a text protocol, fed with what its peer sent.
+/// One side of a text protocol.
 pub trait Machine: Send + Sync {
-    /// What it reports to its caller.
+    /// The events that the machine reports.
     type Event;
 
-    /// Goes on as far as the inbox allows. Call again after every [`Step::Write`].
+    /// Processes the inbox up to the next step. Call it again after every [`Step::Write`].
     fn feed(&mut self, inbox: &mut Inbox) -> Step<Self::Event>;
 
-    /// The handshake that [`Step::StartTls`] asked for is done. State is as new (RFC 9051 section 6.2.1).
-    /// Returns what is to be sent first (ManageSieve's capability block).
+    /// Resets the state after the handshake of [`Step::StartTls`] (RFC 9051 section 6.2.1), and returns what is sent first
+    /// (ManageSieve's capability list).
     fn secured(&mut self) -> Vec<u8>;
 }
 
-/// The server's side, towards the client.
+/// The server side, towards the client.
 pub trait Dialogue: Machine<Event = ClientEvent> {
-    /// The first bytes on the connection, and the first behind an implicit handshake.
+    /// Returns the greeting: the first bytes on the connection, or after an implicit TLS handshake.
     fn greet(&mut self) -> Vec<u8>;
 
-    /// Answers the attempt that was reported last. After [`Verdict::Accepted`] the dialogue is over; after
-    /// any other it is at its prompt again.
+    /// Returns the reply to the last attempt. After [`Verdict::Accepted`] the dialogue is over; after any other verdict the
+    /// client may log in again.
     fn answer(&mut self, verdict: Verdict) -> Vec<u8>;
 
-    /// Passes a backend's challenge on; the client's answer comes as [`ClientEvent::Response`].
+    /// Returns a backend's challenge for the client, whose response is reported as [`ClientEvent::Response`].
     fn challenge(&mut self, data: &[u8]) -> Vec<u8>;
 
-    /// Goodbye, in the protocol's words.
+    /// Returns what is sent before the connection is closed.
     fn farewell(&mut self, why: CloseReason) -> Vec<u8>;
 }
 
 /// What a [`Dialogue`] reports.
 #[derive(Debug)]
 pub enum ClientEvent {
-    /// A login: decide on it, then call [`Dialogue::answer`].
+    /// A login: call [`Dialogue::answer`] with the verdict.
     Attempt(Attempt),
-    /// The client's decoded answer to [`Dialogue::challenge`].
+    /// The client's decoded response to [`Dialogue::challenge`].
     Response(Secret),
-    /// `*` instead of an answer to [`Dialogue::challenge`]: end the backend leg, then answer
-    /// [`Verdict::Cancelled`].
+    /// `*` in response to [`Dialogue::challenge`], or a response that is not base64: call [`Replay::cancel`], read the
+    /// backend's response, then call [`Dialogue::answer`].
     Cancelled,
 }
 
-/// The client's side, towards a backend.
+/// The client side, towards a backend.
 pub trait Replay: Machine<Event = BackendEvent> {
-    /// Replays the login. Call once, after [`BackendEvent::Ready`]; feed again afterwards. The attempt stays the
-    /// caller's: should the account have moved meanwhile, the same login is replayed elsewhere.
+    /// Replays the login. Call it once, after [`BackendEvent::Ready`]; feed again afterwards. The attempt is borrowed: if
+    /// the account has moved meanwhile, the caller replays it at another backend.
     fn authenticate(&mut self, attempt: &Attempt) -> Step<BackendEvent>;
 
-    /// Passes the client's answer to the last [`BackendEvent::Challenge`] on.
+    /// Returns the client's response to the last [`BackendEvent::Challenge`] as a line for the backend.
     fn respond(&mut self, response: Secret) -> Secret;
+
+    /// Returns the line that cancels the exchange at the last [`BackendEvent::Challenge`]. The backend's response follows
+    /// as an event.
+    fn cancel(&mut self) -> Secret;
 
     /// Returns the refusal that the backend sent without completing the command, such as IMAP's untagged `NO`. Call it
     /// when the backend has closed the connection or has become silent after a credential.
@@ -90,31 +93,33 @@ pub trait Replay: Machine<Event = BackendEvent> {
 /// What a [`Replay`] reports.
 #[derive(Debug)]
 pub enum BackendEvent {
-    /// Greeting, TLS and forwarding are done; no credential was sent yet.
+    /// Greeting, TLS and forwarding are complete; no credential was sent yet.
     Ready {
-        /// Whether the backend took what [`ReplayContext::forward`] asked for; true when nothing was asked.
+        /// Whether the backend accepted [`ReplayContext::forward`]; true when there was nothing to forward.
         introduced: bool,
     },
     /// A decoded challenge for the client.
     Challenge(Vec<u8>),
-    /// The backend said yes. Whatever is left in the inbox is the session's.
+    /// The backend accepted the login. What is left in the inbox belongs to the session.
     Accepted(Reply),
     /// The backend refused the login.
     Refused(Reply),
-    /// The backend said "not now" to the login.
+    /// The backend asked to try the login again later.
     NotNow(Reply),
+    /// The backend does not offer the mechanism, but it offers others. No credential was sent.
+    MechanismUnavailable,
     /// The leg cannot be used.
     Broken(Fault),
 }
 
-/// What is told to clients before their backend is known: one per protocol, shared by its sessions.
+/// What is offered to clients before their backend is known: one value per protocol, shared by its sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// Name in greetings.
+    /// The name in greetings.
     pub hostname: String,
-    /// Text of the greeting.
+    /// The text of the greeting.
     pub banner: String,
-    /// Mechanisms offered, in this order.
+    /// The mechanisms, in this order.
     pub sasl: Vec<Mechanism>,
     /// IMAP capabilities, EHLO keywords or Sieve extensions.
     pub capabilities: Vec<String>,
@@ -122,69 +127,69 @@ pub struct Offer {
     pub notify: Vec<String>,
     /// ManageSieve's `IMPLEMENTATION`.
     pub implementation: String,
-    /// Offer and accept cleartext mechanisms without TLS.
+    /// Whether cleartext mechanisms are offered and accepted without TLS.
     pub cleartext_without_tls: bool,
 }
 
-/// How a dialogue begins.
+/// What a dialogue starts with.
 #[derive(Debug, Clone)]
-pub struct Opening {
-    /// What to offer.
+pub struct DialogueContext {
+    /// What is offered.
     pub offer: Arc<Offer>,
-    /// Whether the connection is encrypted, or can be.
+    /// The state of encryption.
     pub channel: Channel,
-    /// Whether the peer is a trusted front, whose word on the real client counts.
-    pub trusts_front: bool,
+    /// Whether the peer is a trusted proxy, whose report about the real client is believed.
+    pub peer_is_trusted: bool,
 }
 
-// === impl Opening ===
+// === impl DialogueContext ===
 
-impl Opening {
-    /// The mechanisms that are offered and may be used on this connection, in the configured order. The one
-    /// place of the rule that keeps passwords out of the clear.
+impl DialogueContext {
+    /// Returns the mechanisms that are offered and permitted on this connection, in the configured order. This is the one
+    /// place of the rule that no password is accepted in cleartext.
     pub fn permitted(&self) -> impl Iterator<Item = Mechanism> {
         let is_safe = self.channel == Channel::Encrypted || self.offer.cleartext_without_tls;
         self.offer.sasl.iter().copied().filter(move |mechanism| is_safe || !mechanism.is_cleartext())
     }
 
-    /// Whether `mechanism` is offered and may be used on this connection.
+    /// Returns whether `mechanism` is offered and permitted on this connection.
     #[must_use]
     pub fn permits(&self, mechanism: Mechanism) -> bool {
         self.permitted().any(|permitted| permitted == mechanism)
     }
 
-    /// Whether the protocol's own command for a user name and a password is taken: where PLAIN or LOGIN is.
+    /// Returns whether the protocol's own login command is accepted: where PLAIN or LOGIN is.
     #[must_use]
     pub fn takes_passwords(&self) -> bool {
         self.permits(Mechanism::Plain) || self.permits(Mechanism::Login)
     }
 }
 
-/// The state of a client's connection towards encryption.
+/// The encryption of a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
-    /// In the clear, for good.
+    /// Cleartext, without STARTTLS.
     Plain,
-    /// In the clear, STARTTLS is offered.
+    /// Cleartext, with STARTTLS offered.
     Upgradable,
     /// Encrypted.
     Encrypted,
 }
 
-/// How a replay begins.
+/// What a replay starts with.
 #[derive(Debug)]
 pub struct ReplayContext {
-    /// Upgrade with STARTTLS before anything else.
+    /// Whether TLS is started with STARTTLS before anything else.
     pub starttls: bool,
-    /// Tell the backend, over the protocol, who the client is (`forwarding = "xclient"`).
+    /// The client's address for XCLIENT or ID (`forwarding = "xclient"`).
     pub forward: Option<Forward>,
-    /// What the client told of itself.
+    /// What the client reported about itself.
     pub client_info: ClientInfo,
-    /// Our own name, for EHLO.
+    /// The proxy's name for EHLO.
     pub hostname: String,
 }
 
-/// The client as it is told to a backend.
+/// The client as it is reported to a backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
     /// The client's address.
@@ -193,7 +198,7 @@ pub struct Forward {
     pub local: SocketAddr,
     /// The session's id.
     pub session: String,
-    /// Hops that are left.
+    /// The remaining hops.
     pub ttl: u8,
     /// Whether the client's leg is encrypted.
     pub encrypted: bool,
@@ -204,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_shows_a_password_needs_encryption_unless_it_is_told_otherwise() {
+    fn cleartext_mechanisms_need_tls_unless_the_offer_allows_them() {
         use Mechanism::{Login, OAuthBearer, Plain, ScramSha256};
         for (channel, without_tls, expected) in [
             (Channel::Encrypted, false, &[Plain, ScramSha256, OAuthBearer][..]),
@@ -221,10 +226,10 @@ mod tests {
                 implementation: String::new(),
                 cleartext_without_tls: without_tls,
             };
-            let opening = Opening { offer: Arc::new(offer), channel, trusts_front: false };
-            assert_eq!(opening.permitted().collect::<Vec<_>>(), expected, "{channel:?} {without_tls}");
-            assert_eq!(opening.takes_passwords(), expected.contains(&Plain));
-            assert!(!opening.permits(Login), "not in the list");
+            let context = DialogueContext { offer: Arc::new(offer), channel, peer_is_trusted: false };
+            assert_eq!(context.permitted().collect::<Vec<_>>(), expected, "{channel:?} {without_tls}");
+            assert_eq!(context.takes_passwords(), expected.contains(&Plain));
+            assert!(!context.permits(Login), "not in the list");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Plays transcripts against a machine: tests read as the conversation does.
+//! Plays transcripts against a machine, so that a test reads like the conversation.
 //!
 //! ```text
 //! S: * OK ready              what the machine sends (for a replay: what the backend sends)
@@ -22,7 +22,7 @@ pub(crate) fn play_dialogue(make: impl Fn() -> Box<dyn Dialogue>, script: &str) 
         let mut dialogue = make();
         let mut player = Player::new(script, chunk, "C");
         player.said.extend(dialogue.greet());
-        player.play(&mut *dialogue, shown_asked, answer);
+        player.play(&mut *dialogue, shown_client_event, answer);
     }
 }
 
@@ -31,13 +31,13 @@ pub(crate) fn play_replay(make: impl Fn() -> Box<dyn Replay>, script: &str) {
     for chunk in [usize::MAX, 1] {
         let mut replay = make();
         let mut player = Player::new(script, chunk, "S");
-        player.play(&mut *replay, shown_heard, command);
+        player.play(&mut *replay, shown_backend_event, command);
     }
 }
 
-/// Plays a backend that says each of `pieces` in one breath; the last event, or what was written last. Ready,
-/// the replay logs in.
-pub(crate) fn in_one_breath(replay: &mut dyn Replay, pieces: &[&[u8]]) -> String {
+/// Plays a backend that sends each of `pieces` in one write. Returns the last event, or what the replay wrote last. Once
+/// ready, the replay logs in.
+pub(crate) fn in_one_write(replay: &mut dyn Replay, pieces: &[&[u8]]) -> String {
     let mut inbox = Inbox::new(64 * 1024);
     let mut last = String::new();
     for piece in pieces {
@@ -47,7 +47,7 @@ pub(crate) fn in_one_breath(replay: &mut dyn Replay, pieces: &[&[u8]]) -> String
                 Step::NeedMore => break,
                 Step::Write(bytes) => last = bytes.expose().escape_ascii().to_string(),
                 Step::Event(event) => {
-                    last = shown_heard(&event);
+                    last = shown_backend_event(&event);
                     if !matches!(event, BackendEvent::Ready { .. }) {
                         return last;
                     }
@@ -76,7 +76,7 @@ pub(crate) fn password(user: &str, password: &str) -> Attempt {
 struct Player<'a> {
     lines: Vec<&'a str>,
     chunk: usize,
-    /// Whose lines are fed.
+    /// The side whose lines are fed to the machine.
     peer: &'static str,
     inbox: Inbox,
     said: Vec<u8>,
@@ -174,9 +174,9 @@ impl<'a> Player<'a> {
     }
 }
 
-fn shown_asked(asked: &ClientEvent) -> String {
+fn shown_client_event(event: &ClientEvent) -> String {
     let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
-    match asked {
+    match event {
         ClientEvent::Attempt(attempt) => match &attempt.credential {
             Credential::Password { user, password } => format!("LOGIN {} {}", text(user), text(password)),
             Credential::Sasl { mechanism, initial } => format!("{mechanism} {}", text(initial)),
@@ -186,14 +186,15 @@ fn shown_asked(asked: &ClientEvent) -> String {
     }
 }
 
-fn shown_heard(heard: &BackendEvent) -> String {
+fn shown_backend_event(event: &BackendEvent) -> String {
     let reply = |reply: &Reply| format!("{}|{}", reply.before.escape_ascii(), reply.last.escape_ascii());
-    match heard {
+    match event {
         BackendEvent::Ready { introduced } => format!("READY {introduced}"),
         BackendEvent::Challenge(data) => format!("CHALLENGE {}", data.escape_ascii()),
         BackendEvent::Accepted(words) => format!("ACCEPTED {}", reply(words)),
         BackendEvent::Refused(words) => format!("REFUSED {}", reply(words)),
         BackendEvent::NotNow(words) => format!("NOT NOW {}", reply(words)),
+        BackendEvent::MechanismUnavailable => "MECHANISM UNAVAILABLE".to_owned(),
         BackendEvent::Broken(fault) => format!("BROKEN {}", fault.label()),
     }
 }
@@ -210,6 +211,7 @@ fn answer(dialogue: &mut (dyn Dialogue + 'static), words: &str) -> Vec<u8> {
         "refused" => dialogue.answer(Verdict::Refused(Some(reply()))),
         "not-now" => dialogue.answer(Verdict::NotNow(reply())),
         "unavailable" => dialogue.answer(Verdict::Unavailable),
+        "mechanism-unavailable" => dialogue.answer(Verdict::MechanismUnavailable),
         "cancelled" => dialogue.answer(Verdict::Cancelled),
         "challenge" => dialogue.challenge(&unescape(rest)),
         "timed-out" => dialogue.farewell(CloseReason::TimedOut),
@@ -223,6 +225,7 @@ fn answer(dialogue: &mut (dyn Dialogue + 'static), words: &str) -> Vec<u8> {
 fn command(replay: &mut (dyn Replay + 'static), words: &str) -> Vec<u8> {
     let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
     let step = match verb {
+        "cancel" => return replay.cancel().expose().to_vec(),
         "respond" => return replay.respond(Secret::copy_of(&unescape(rest))).expose().to_vec(),
         "login" => {
             let (user, word) = rest.split_once(' ').expect("login USER PASSWORD");
@@ -239,7 +242,7 @@ fn command(replay: &mut (dyn Replay + 'static), words: &str) -> Vec<u8> {
     };
     match step {
         Step::Write(bytes) => bytes.expose().to_vec(),
-        Step::Event(BackendEvent::Broken(fault)) => format!("BROKEN {}\r\n", fault.label()).into_bytes(),
+        Step::Event(event) => format!("{}\r\n", shown_backend_event(&event)).into_bytes(),
         step => panic!("authenticate gave {step:?}"),
     }
 }

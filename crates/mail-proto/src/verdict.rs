@@ -1,34 +1,36 @@
-//! What becomes of a login, and why a connection is closed, before a protocol puts it into its own words.
+//! The result of a login and the reason why a connection is closed, before a protocol writes them as a reply.
 
-/// A backend's answer to a login, kept as it came.
+/// A backend's reply to a login, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
-    /// Whole lines that came before the final one (IMAP's untagged responses), with their line ends.
+    /// Complete lines before the final one (IMAP's untagged responses), with their line ends.
     pub before: Vec<u8>,
     /// The final reply with its line end: IMAP's without the tag, SMTP's with all of its lines.
     pub last: Vec<u8>,
 }
 
-/// What became of an attempt, for the dialogue to put into its protocol's words.
+/// The result of an attempt.
 #[derive(Debug)]
 pub enum Verdict {
-    /// The backend said yes: its words go to the client, and the bridge opens.
+    /// The backend accepted the login: its reply goes to the client, and the bridge opens.
     Accepted(Reply),
-    /// The login failed. With the backend's words; without, in our own (its identity was refused, or
-    /// `hide_auth_errors`).
+    /// The login failed. Without a reply the dialogue writes its own (the account name was refused, or
+    /// `hide_auth_errors` is set).
     Refused(Option<Reply>),
-    /// The backend said "not now" in its own words: not a failed login.
+    /// The backend asked to try again later: not a failed login.
     NotNow(Reply),
-    /// No backend could be asked: a temporary failure, never an authentication failure.
+    /// The account's backend does not offer the mechanism, but it offers others: not a failed login.
+    MechanismUnavailable,
+    /// No backend could be reached: a temporary failure, never an authentication failure.
     Unavailable,
-    /// The client gave up with `*`.
+    /// The client cancelled the exchange with `*`.
     Cancelled,
 }
 
-/// Why we say goodbye, for the dialogue to put into its protocol's words.
+/// Why the proxy closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
-    /// `preauth_timeout` is over.
+    /// `preauth_timeout` has passed.
     TimedOut,
     /// `max_auth_attempts` logins failed.
     TooManyFailures,
@@ -38,6 +40,6 @@ pub enum CloseReason {
     ShuttingDown,
     /// The session was ended from outside: a kick, or a move.
     Ended,
-    /// No backend: for protocols where the connection must go (pass-through).
+    /// No backend is available, in protocols where the connection must then be closed (pass-through).
     Unavailable,
 }

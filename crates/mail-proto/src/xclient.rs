@@ -1,32 +1,32 @@
-//! XCLIENT: what a backend is told of the client over the protocol, and what a trusted front tells us.
+//! XCLIENT: the client's address for a backend, and from a trusted proxy.
 //!
-//! Postfix's extension of SMTP, and Dovecot's of submission, POP3 and ManageSieve. Only what was announced
-//! is ever said, since a refusal may leave it half applied; `LOGIN` is never said: it would let somebody in
-//! without a password. No byte of a client's may end the line or begin another attribute.
+//! It is an extension of SMTP by Postfix, and of submission, POP3 and ManageSieve by Dovecot. Only announced attributes
+//! are sent, since a refused command may be applied in part. `LOGIN` is never sent: it would log a client in without a
+//! password. No byte from a client may end the line or start another attribute.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::step::Forward;
-use credentials::attempt::{ClientInfo, Front};
+use credentials::attempt::{ClientInfo, ForwardedClient};
 
-/// How addresses are written.
+/// How addresses are written, and which attributes exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// SMTP's: `IPV6:` before an IPv6 address, which Postfix demands; `HELO` and `PROTO` are told.
+    /// SMTP's: `IPV6:` before an IPv6 address, which Postfix demands; `HELO` and `PROTO` are sent.
     Smtp,
-    /// POP3's and ManageSieve's: addresses bare, since Dovecot 2.3 refuses the prefix there.
+    /// POP3's and ManageSieve's: addresses without a prefix, which Dovecot 2.3 refuses there.
     Bare,
 }
 
-/// Longest HELO name passed on: that of a domain name (RFC 5321 section 4.5.3.1.2).
+/// Longest HELO name that is forwarded: that of a domain name (RFC 5321 section 4.5.3.1.2).
 const MAX_HELO: usize = 255;
 
 // === To a backend ===
 
-/// The command's arguments for a backend, or `None` when nothing that it understands can be told.
+/// Returns the command's arguments for a backend, or `None` when it understands none of the attributes.
 ///
-/// `announced` is the backend's list of attributes, separated by spaces; an empty one stands for "not told",
-/// and everything is said.
+/// `announced` is the backend's list of attributes, separated by spaces. An empty list means that the backend announces
+/// none by name, and all are sent.
 #[must_use]
 pub fn attributes(
     style: Style,
@@ -53,12 +53,12 @@ pub fn attributes(
         pairs.push(("HELO", helo.to_owned()));
         pairs.push(("PROTO", if client_info.extended { "ESMTP" } else { "SMTP" }.to_owned()));
     }
-    let said: Vec<String> = pairs
+    let sent: Vec<String> = pairs
         .into_iter()
         .filter(|(name, _)| is_announced(name))
         .map(|(name, value)| format!("{name}={}", xtext(&value)))
         .collect();
-    (!said.is_empty()).then(|| said.join(" "))
+    (!sent.is_empty()).then(|| sent.join(" "))
 }
 
 fn address(style: Style, address: SocketAddr) -> String {
@@ -68,13 +68,13 @@ fn address(style: Style, address: SocketAddr) -> String {
     }
 }
 
-/// The client's own name, where it is one that a backend can be told.
+/// Returns the client's HELO name, if it is valid.
 pub(crate) fn helo(client_info: &ClientInfo) -> Option<&str> {
-    client_info.helo.as_deref().and_then(fit_helo)
+    client_info.helo.as_deref().and_then(valid_helo)
 }
 
-/// A HELO name of printable ASCII without spaces; any other is not told, since nothing good has such a name.
-fn fit_helo(name: &[u8]) -> Option<&str> {
+/// Returns a HELO name of printable ASCII without spaces; no other name is forwarded.
+fn valid_helo(name: &[u8]) -> Option<&str> {
     let is_fit = (1..=MAX_HELO).contains(&name.len()) && name.iter().all(u8::is_ascii_graphic);
     std::str::from_utf8(name).ok().filter(|_| is_fit)
 }
@@ -92,44 +92,50 @@ fn xtext(value: &str) -> String {
     out
 }
 
-// === From a front ===
+// === From a trusted proxy ===
 
-/// The attributes that [`take`] understands, as they are announced.
-pub const TAKEN: &str = "ADDR PORT DESTADDR DESTPORT HELO PROTO SESSION TTL";
+/// The attributes that [`apply`] accepts, as they are announced.
+pub const ACCEPTED_ATTRIBUTES: &str = "ADDR PORT DESTADDR DESTPORT HELO PROTO SESSION TTL";
 
-/// Takes a trusted front's attributes into `client_info`, and returns whether they could be read; if not, nothing
-/// is taken. Attributes that we do not know are ignored, and so are those of a client whose `ADDR` was never
-/// told: a front may spread its words over several commands.
+/// Stores a trusted proxy's attributes in `client_info`, and returns whether they are valid; if not, nothing is stored.
+/// Unknown attributes are ignored, and so are all until `ADDR` was received: a proxy may send several commands.
 #[must_use]
-pub fn take(client_info: &mut ClientInfo, arguments: &[u8]) -> bool {
-    let Some(heard) = Heard::parse(arguments) else {
+pub fn apply(client_info: &mut ClientInfo, arguments: &[u8]) -> bool {
+    let Some(attributes) = XclientAttributes::parse(arguments) else {
         return false;
     };
-    let Some(ip) = heard.addr.or_else(|| client_info.front.as_ref().map(|front| front.client.ip())) else {
+    let Some(ip) =
+        attributes.addr.or_else(|| client_info.forwarded.as_ref().map(|forwarded| forwarded.client.ip()))
+    else {
         return true;
     };
-    // A new address is a new client: nothing of the one before may stick to it.
-    if heard.addr.is_some() {
-        (client_info.front, client_info.helo, client_info.extended) = (None, None, false);
+    // A new address is a new client: nothing of the previous one applies to it.
+    if attributes.addr.is_some() {
+        (client_info.forwarded, client_info.helo, client_info.extended) = (None, None, false);
     }
-    if let Some(helo) = heard.helo {
+    if let Some(helo) = attributes.helo {
         client_info.helo = Some(helo.into_bytes());
     }
-    client_info.extended = heard.extended.unwrap_or(client_info.extended);
+    client_info.extended = attributes.extended.unwrap_or(client_info.extended);
     let client = SocketAddr::new(ip, 0);
-    let front = client_info.front.get_or_insert(Front { client, local: None, session: None, ttl: None });
-    if let Some(port) = heard.port {
-        front.client.set_port(port);
+    let forwarded = client_info.forwarded.get_or_insert(ForwardedClient {
+        client,
+        local: None,
+        session: None,
+        ttl: None,
+    });
+    if let Some(port) = attributes.port {
+        forwarded.client.set_port(port);
     }
-    if let Some(ip) = heard.destaddr {
-        front.local = Some(SocketAddr::new(ip, heard.destport.unwrap_or(0)));
+    if let Some(ip) = attributes.destaddr {
+        forwarded.local = Some(SocketAddr::new(ip, attributes.destport.unwrap_or(0)));
     }
-    front.session = heard.session.or_else(|| front.session.take());
-    front.ttl = heard.ttl.or(front.ttl);
+    forwarded.session = attributes.session.or_else(|| forwarded.session.take());
+    forwarded.ttl = attributes.ttl.or(forwarded.ttl);
     true
 }
 
-/// A session id that can be repeated anywhere: in logs, in `ID`, in XCLIENT.
+/// Returns whether a session id is safe in logs, in `ID` and in XCLIENT.
 pub(crate) fn is_session_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_.".contains(&byte))
@@ -137,7 +143,7 @@ pub(crate) fn is_session_id(id: &str) -> bool {
 
 /// The attributes of one command.
 #[derive(Default)]
-struct Heard {
+struct XclientAttributes {
     addr: Option<IpAddr>,
     port: Option<u16>,
     destaddr: Option<IpAddr>,
@@ -148,21 +154,21 @@ struct Heard {
     extended: Option<bool>,
 }
 
-// === impl Heard ===
+// === impl XclientAttributes ===
 
-impl Heard {
+impl XclientAttributes {
     /// attribute = name "=" xtext, with spaces between.
     fn parse(arguments: &[u8]) -> Option<Self> {
-        let mut heard = Self::default();
+        let mut attributes = Self::default();
         for word in arguments.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
             let equals = memchr::memchr(b'=', word)?;
             let value = unxtext(&word[equals + 1..])?;
-            // What a front does not know (Postfix: "may not be known yet") is as if not said.
+            // Postfix sends these for unknown values; they count as absent.
             if !value.eq_ignore_ascii_case("[UNAVAILABLE]") && !value.eq_ignore_ascii_case("[TEMPUNAVAIL]") {
-                heard.add(&word[..equals].to_ascii_uppercase(), &value)?;
+                attributes.add(&word[..equals].to_ascii_uppercase(), &value)?;
             }
         }
-        Some(heard)
+        Some(attributes)
     }
 
     fn add(&mut self, name: &[u8], value: &str) -> Option<()> {
@@ -187,8 +193,7 @@ fn ip(value: &str) -> Option<IpAddr> {
     Some(ip.to_canonical())
 }
 
-/// Undoes [`xtext`]. A `+` that begins no hexadecimal pair stands for itself: Dovecot writes session ids
-/// with a bare one.
+/// Decodes [`xtext`]. A `+` without two hexadecimal digits is literal: Dovecot does not escape it in session ids.
 fn unxtext(value: &[u8]) -> Option<String> {
     let hex = |byte: Option<&u8>| match byte {
         Some(byte @ b'0'..=b'9') => Some(byte - b'0'),
@@ -231,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_announced_is_said() {
+    fn only_announced_attributes_are_sent() {
         let four = "203.0.113.7:4711";
         let six = "[2001:db8::7]:4711";
         for (style, announced, client, helo, expected) in [
@@ -277,36 +282,36 @@ mod tests {
     }
 
     #[test]
-    fn a_front_is_understood() {
+    fn attributes_from_a_trusted_proxy() {
         let mut info = ClientInfo::default();
-        assert!(take(&mut info, b"FORWARD=eA== LOGIN=admin"));
-        assert_eq!(info.front, None);
-        assert!(take(
+        assert!(apply(&mut info, b"FORWARD=eA== LOGIN=admin"));
+        assert_eq!(info.forwarded, None);
+        assert!(apply(
             &mut info,
             b"addr=IPV6:2001:db8::7 PORT=4711 DESTADDR=192.0.2.1 SESSION=a+2Fb+x TTL=5 NAME=[UNAVAILABLE]"
         ));
-        let mut expected = Front {
+        let mut expected = ForwardedClient {
             client: "[2001:db8::7]:4711".parse().expect("address"),
             local: Some("192.0.2.1:0".parse().expect("address")),
             session: Some("a/b+x".to_owned()),
             ttl: Some(5),
         };
-        assert_eq!(info.front.as_ref(), Some(&expected));
-        assert!(take(&mut info, b"TTL=4 PORT=[TEMPUNAVAIL]"));
+        assert_eq!(info.forwarded.as_ref(), Some(&expected));
+        assert!(apply(&mut info, b"TTL=4 PORT=[TEMPUNAVAIL]"));
         expected.ttl = Some(4);
-        assert_eq!(info.front.as_ref(), Some(&expected));
-        assert!(take(&mut info, b"HELO=a+2Bb PROTO=ESMTP"));
+        assert_eq!(info.forwarded.as_ref(), Some(&expected));
+        assert!(apply(&mut info, b"HELO=a+2Bb PROTO=ESMTP"));
         assert_eq!((info.helo.as_deref(), info.extended), (Some(&b"a+b"[..]), true));
-        assert_eq!(info.front.as_ref(), Some(&expected));
+        assert_eq!(info.forwarded.as_ref(), Some(&expected));
         // Another client: nothing of the first one sticks.
-        assert!(take(&mut info, b"ADDR=::ffff:203.0.113.9 SESSION=bad\"id"));
+        assert!(apply(&mut info, b"ADDR=::ffff:203.0.113.9 SESSION=bad\"id"));
         let client = "203.0.113.9:0".parse().expect("address");
-        assert_eq!(info.front, Some(Front { client, local: None, session: None, ttl: None }));
+        assert_eq!(info.forwarded, Some(ForwardedClient { client, local: None, session: None, ttl: None }));
         assert_eq!((info.helo, info.extended), (None, false));
     }
 
     #[test]
-    fn what_cannot_be_read_changes_nothing() {
+    fn invalid_attributes_change_nothing() {
         for arguments in [
             &b"ADDR"[..],
             b"ADDR=nobody",
@@ -320,7 +325,7 @@ mod tests {
             b"ADDR=192.0.2.1 DESTADDR=x",
         ] {
             let mut client_info = ClientInfo::default();
-            assert!(!take(&mut client_info, arguments), "{}", arguments.escape_ascii());
+            assert!(!apply(&mut client_info, arguments), "{}", arguments.escape_ascii());
             assert_eq!(client_info, ClientInfo::default());
         }
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use credentials::attempt::{Attempt, Credential};
-use credentials::names::{self, Claimed};
+use credentials::names::{self, ClaimedAccount};
 use identity::{Identity, ThrottleKey};
 use mail_proto::verdict::Verdict;
 use observe::metrics::{ListenerMeter, Step};
@@ -42,7 +42,7 @@ impl<'c> Attempted<'c> {
     pub(crate) fn new(client: &'c mut Client, attempt: Attempt) -> Self {
         // The client may have waited at our prompt for longer than the plan that greeted it was in force.
         client.plan = client.shared.placement.current().now();
-        let identity = client.identity(attempt.client_info.front.as_ref());
+        let identity = client.identity(attempt.client_info.forwarded.as_ref());
         Self { client, attempt, identity }
     }
 
@@ -148,7 +148,7 @@ impl<'c> Attempted<'c> {
     async fn resolve_token(&self) -> Identity {
         let Some(resolver) = &self.client.plan.resolver else { return Identity::Opaque };
         let credential: &Credential = &self.attempt.credential;
-        let Ok(Claimed::Token(token)) = names::claimed(credential) else { return Identity::Opaque };
+        let Ok(ClaimedAccount::Token(token)) = names::claimed(credential) else { return Identity::Opaque };
         match Box::pin(resolver.account(token.expose(), &self.identity)).await {
             Some(identifier) => Identity::Known(identifier),
             None => Identity::Opaque,

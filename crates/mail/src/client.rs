@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use connection::{Broken, Connection, Next};
-use credentials::attempt::Front;
+use credentials::attempt::ForwardedClient;
 use mail_proto::inbox::Inbox;
 use mail_proto::step::{ClientEvent, Dialogue};
 use plan::Listener;
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// Returns the client as a backend may learn of it; `front` is what a trusted proxy in front of us reported.
-    pub(crate) fn identity(&self, front: Option<&Front>) -> ClientIdentity {
+    pub(crate) fn identity(&self, forwarded: Option<&ForwardedClient>) -> ClientIdentity {
         let own_ttl = self.plan.plan.server.proxy_ttl;
         let mut identity = ClientIdentity {
             client: self.address,
@@ -103,13 +103,13 @@ impl Client {
             session: self.id.to_string(),
             ttl: own_ttl,
         };
-        if let Some(front) = front {
-            identity.client = front.client;
-            identity.local = front.local.unwrap_or(self.local);
-            if let Some(session) = &front.session {
+        if let Some(forwarded) = forwarded {
+            identity.client = forwarded.client;
+            identity.local = forwarded.local.unwrap_or(self.local);
+            if let Some(session) = &forwarded.session {
                 identity.session.clone_from(session);
             }
-            identity.ttl = match front.ttl {
+            identity.ttl = match forwarded.ttl {
                 Some(ttl) => ttl.saturating_sub(1),
                 None => own_ttl,
             };

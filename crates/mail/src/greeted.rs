@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connection::{Broken, Connection};
-use mail_proto::step::{Channel, ClientEvent, Opening};
+use mail_proto::step::{Channel, ClientEvent, DialogueContext};
 use mail_proto::verdict::{CloseReason, Verdict};
 use plan::TlsMode;
 use tokio::time::{timeout, timeout_at};
@@ -49,12 +49,12 @@ impl Arrived {
             TlsMode::StartTls => Channel::Upgradable,
             TlsMode::Plain => Channel::Plain,
         };
-        let opening = Opening {
+        let context = DialogueContext {
             offer: shared.offers.get(&plan, listener.protocol, local),
             channel,
-            trusts_front: listener.trusts_front(client.ip()),
+            peer_is_trusted: listener.is_trusted_proxy(client.ip()),
         };
-        let dialogue = protocols::dialogue(listener.protocol, opening)?;
+        let dialogue = protocols::dialogue(listener.protocol, context)?;
         let tls = stream.tls_info();
         let connection = Some(Connection::new(stream, MAX_INBOX));
         let client = Client {
@@ -160,7 +160,7 @@ async fn until_login(client: &mut Client, slot: &mut Slot) -> Result<Login, Unfi
                 return Err(Unfinished::Closed);
             }
         };
-        if let Some(front) = &attempt.client_info.front {
+        if let Some(front) = &attempt.client_info.forwarded {
             let counted = slot.count_for_client(front.client.ip(), client.listener.max_connections_per_ip);
             if let Err(refusal) = counted {
                 let meter = client.plan.meters.listener(&client.listener.name);

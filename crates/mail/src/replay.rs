@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use connection::{Broken, Next};
 use credentials::attempt::Attempt;
-use credentials::mechanism::Family;
 use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, ClientEvent, Step};
 use mail_proto::verdict::{Reply, Verdict};
@@ -95,6 +94,10 @@ impl Dial for LoginDial<'_> {
             ReplayOutcome::Verdict(verdict @ Verdict::Cancelled) => {
                 Err(LoginError::Failed(verdict, LoginResult::Cancelled))
             }
+            ReplayOutcome::Verdict(verdict @ Verdict::MechanismUnavailable) => {
+                self.log_fault(candidate, Fault::NoMechanism);
+                Err(LoginError::Failed(verdict, LoginResult::Unavailable))
+            }
             ReplayOutcome::Verdict(verdict @ (Verdict::Accepted(_) | Verdict::Unavailable)) => {
                 Err(LoginError::Failed(verdict, LoginResult::NotNow))
             }
@@ -122,6 +125,9 @@ impl LoginDial<'_> {
         let mut written = match leg.replay.authenticate(self.attempt) {
             Step::Write(bytes) => leg.connection.write(bytes.expose()).await,
             Step::Event(BackendEvent::Broken(fault)) => return ReplayOutcome::Unusable(fault),
+            Step::Event(BackendEvent::MechanismUnavailable) => {
+                return ReplayOutcome::Verdict(Verdict::MechanismUnavailable);
+            }
             _ => return ReplayOutcome::Unusable(Fault::Protocol),
         };
         let mut client_time = CLIENT_TIME;
@@ -143,12 +149,17 @@ impl LoginDial<'_> {
                 }
                 BackendEvent::NotNow(reply) => return ReplayOutcome::Verdict(Verdict::NotNow(reply)),
                 BackendEvent::Broken(fault) => return ReplayOutcome::Unanswered(fault),
-                BackendEvent::Ready { .. } => return ReplayOutcome::Unanswered(Fault::Protocol),
+                BackendEvent::Ready { .. } | BackendEvent::MechanismUnavailable => {
+                    return ReplayOutcome::Unanswered(Fault::Protocol);
+                }
             };
             let passed_on = Instant::now();
             let response = match timeout(client_time, self.challenge_client(&challenge)).await {
                 Ok(Ok(Some(ClientEvent::Response(response)))) => response,
-                Ok(Ok(Some(ClientEvent::Cancelled))) => return ReplayOutcome::Verdict(Verdict::Cancelled),
+                Ok(Ok(Some(ClientEvent::Cancelled))) => {
+                    let verdict = self.cancel(leg, deadline + passed_on.elapsed()).await;
+                    return ReplayOutcome::Verdict(verdict);
+                }
                 Ok(Ok(Some(ClientEvent::Attempt(_)) | None)) => {
                     return ReplayOutcome::ClientGone(Broken::Closed);
                 }
@@ -159,6 +170,22 @@ impl LoginDial<'_> {
             deadline += client_took;
             client_time = client_time.saturating_sub(client_took);
             written = leg.connection.write(leg.replay.respond(response).expose()).await;
+        }
+    }
+
+    /// Ends an exchange that the client has cancelled. A challenge to a token means that the backend has rejected it, so
+    /// the client receives the backend's refusal, and the login counts as failed. Other exchanges end without a verdict.
+    async fn cancel(&self, leg: &mut Leg, deadline: Instant) -> Verdict {
+        if !self.attempt.mechanism().is_token() {
+            return Verdict::Cancelled;
+        }
+        let line = leg.replay.cancel();
+        if leg.connection.write(line.expose()).await.is_err() {
+            return Verdict::Refused(None);
+        }
+        match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
+            Ok(Ok(Next::Event(BackendEvent::Refused(reply)))) => Verdict::Refused(Some(reply)),
+            _ => Verdict::Refused(None),
         }
     }
 
@@ -178,14 +205,12 @@ impl LoginDial<'_> {
     /// Returns the result of a login that the client did not finish. A challenge to a token means that the backend has
     /// rejected it (RFC 7628 section 3.2.3), so such a login is a failed one, which the client must not be able to hide.
     fn abandoned(&self, candidate: &Candidate) -> LoginResult {
-        match self.attempt.mechanism().family() {
-            Family::OAuthBearer | Family::XOAuth2 => {
-                let account = candidate.account.as_deref().unwrap_or_default();
-                self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
-                LoginResult::Rejected
-            }
-            Family::Plain | Family::Login | Family::Scram => LoginResult::ClientGone,
+        if !self.attempt.mechanism().is_token() {
+            return LoginResult::ClientGone;
         }
+        let account = candidate.account.as_deref().unwrap_or_default();
+        self.client.log_failure(self.identity, account.as_bytes(), LoginResult::Rejected);
+        LoginResult::Rejected
     }
 
     fn unavailable(&self, candidate: &Candidate, fault: Fault) -> LoginError {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mail_proto::passthrough;
-use mail_proto::step::{Channel, Opening};
+use mail_proto::step::{Channel, DialogueContext};
 use mail_proto::verdict::CloseReason;
 use placement::Placement;
 use plan::Listener;
@@ -33,8 +33,8 @@ impl Shared {
         local: SocketAddr,
     ) -> Vec<u8> {
         let offer = self.offers.get(plan, listener.protocol, local);
-        let opening = Opening { offer, channel: Channel::Plain, trusts_front: false };
-        match protocols::dialogue(listener.protocol, opening) {
+        let context = DialogueContext { offer, channel: Channel::Plain, peer_is_trusted: false };
+        match protocols::dialogue(listener.protocol, context) {
             Some(mut dialogue) => dialogue.farewell(CloseReason::TooBusy),
             None => passthrough::farewell(CloseReason::TooBusy).to_vec(),
         }

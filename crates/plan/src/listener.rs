@@ -33,7 +33,7 @@ pub struct Listener {
     pub preauth_timeout: Duration,
     /// Failures after which the connection is closed.
     pub max_auth_attempts: u32,
-    /// Fronts whose word on the real client counts.
+    /// Networks of trusted proxies, which report the real client.
     pub trusted_fronts: Vec<Network>,
     /// HTTP: keep and extend inbound `Forwarded` headers.
     pub trusts_forwarded: bool,
@@ -70,23 +70,23 @@ impl Listener {
         self.proxy_trusted.iter().any(|network| network.contains(peer))
     }
 
-    /// Whether `peer` is a front whose word on the real client counts.
+    /// Returns whether `peer` is a trusted proxy, whose report about the real client is believed.
     #[must_use]
-    pub fn trusts_front(&self, peer: IpAddr) -> bool {
+    pub fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         self.trusted_fronts.iter().any(|network| network.contains(peer))
     }
 
     /// Returns whether `peer` may report the client of a connection, by a PROXY header or in the protocol.
     #[must_use]
     pub fn trusts_peer(&self, peer: IpAddr) -> bool {
-        (self.proxy_protocol != ProxyIn::Off && self.trusts_balancer(peer)) || self.trusts_front(peer)
+        (self.proxy_protocol != ProxyIn::Off && self.trusts_balancer(peer)) || self.is_trusted_proxy(peer)
     }
 
-    /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
-    /// would slow all of them down.
+    /// Returns the client that a failed login slows down. A trusted proxy that does not report its client is not
+    /// returned: the delay would apply to all of its clients.
     #[must_use]
     pub fn suspect(&self, client: IpAddr) -> Option<IpAddr> {
         let ip = client.to_canonical();
-        (!ip.is_loopback() && !self.trusts_front(ip)).then_some(ip)
+        (!ip.is_loopback() && !self.is_trusted_proxy(ip)).then_some(ip)
     }
 }

@@ -163,7 +163,7 @@ pub fn span(id: SessionId, listener: &Listener, peer: SocketAddr) -> Span {
 
 /// Counts a connection for the client, or for the front, that a trusted peer has reported.
 fn count_for(permit: &mut Permit, listener: &Listener, client: IpAddr) -> Result<(), ConnectionRefusal> {
-    if listener.trusts_front(client) {
+    if listener.is_trusted_proxy(client) {
         permit.count_for_front(client, listener.max_connections_per_front)
     } else {
         permit.count_for_client(client, listener.max_connections_per_ip)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use credentials::attempt::{Attempt, Credential, Mechanism};
 use mail_proto::inbox::Inbox;
-use mail_proto::step::{Channel, ClientEvent, Dialogue, Offer, Opening, Step};
+use mail_proto::step::{Channel, ClientEvent, Dialogue, DialogueContext, Offer, Step};
 use mail_proto::verdict::{CloseReason, Reply, Verdict};
 use mail_proto::{imap, managesieve, pop3, submission};
 use types::secret::Secret;
@@ -18,7 +18,7 @@ use crate::leaks::{count, shows};
 
 /// One protocol.
 struct Kind {
-    make: fn(Opening) -> Box<dyn Dialogue>,
+    make: fn(DialogueContext) -> Box<dyn Dialogue>,
     /// The commands that a login begins with.
     verbs: &'static [&'static [u8]],
     /// Whether the client has asked for its own words back, a password among them.
@@ -29,7 +29,7 @@ struct Kind {
 /// What happened, whatever the pieces.
 #[derive(Debug, PartialEq, Eq)]
 enum Happened {
-    StandardReply(Vec<u8>),
+    Sent(Vec<u8>),
     Secured,
     ClientEvent(String),
     Closed,
@@ -38,7 +38,7 @@ enum Happened {
 /// One conversation.
 struct Conversation<'a> {
     dialogue: Box<dyn Dialogue>,
-    opening: Opening,
+    context: DialogueContext,
     input: &'a Input,
     inbox: Inbox,
     /// Bytes of the data that were received.
@@ -56,7 +56,7 @@ pub(crate) fn imap(bytes: &[u8]) {
     play(
         bytes,
         &Kind {
-            make: |opening| Box::new(imap::Dialogue::new(opening)),
+            make: |context| Box::new(imap::Dialogue::new(context)),
             verbs: &[b"LOGIN", b"AUTHENTICATE"],
             // The tag of a command is the first word of a line.
             echoes: |data| data.split(|&byte| byte == b'\n').any(|line| shows(first_word(line))),
@@ -69,7 +69,7 @@ pub(crate) fn pop3(bytes: &[u8]) {
     play(
         bytes,
         &Kind {
-            make: |opening| Box::new(pop3::Dialogue::new(opening)),
+            make: |context| Box::new(pop3::Dialogue::new(context)),
             verbs: &[b"PASS", b"AUTH"],
             echoes: |_| false,
             capabilities: &["EXPIRE NEVER"],
@@ -81,7 +81,7 @@ pub(crate) fn managesieve(bytes: &[u8]) {
     play(
         bytes,
         &Kind {
-            make: |opening| Box::new(managesieve::Dialogue::new(opening)),
+            make: |context| Box::new(managesieve::Dialogue::new(context)),
             verbs: &[b"AUTHENTICATE"],
             echoes: |data| count(data, b"NOOP") > 0,
             capabilities: &["fileinto", "vacation"],
@@ -93,7 +93,7 @@ pub(crate) fn submission(bytes: &[u8]) {
     play(
         bytes,
         &Kind {
-            make: |opening| Box::new(submission::Dialogue::new(opening)),
+            make: |context| Box::new(submission::Dialogue::new(context)),
             verbs: &[b"AUTH"],
             echoes: |_| false,
             capabilities: &["PIPELINING", "SIZE 1000"],
@@ -108,12 +108,11 @@ fn play(bytes: &[u8], kind: &Kind) {
         let other = Conversation::play(kind, &input, sizes);
         assert_eq!(asked, other, "the pieces make a difference");
     }
-    let is_shown =
-        asked.iter().any(|happened| matches!(happened, Happened::StandardReply(words) if shows(words)));
+    let is_shown = asked.iter().any(|happened| matches!(happened, Happened::Sent(words) if shows(words)));
     assert!(!is_shown || (kind.echoes)(&input.data), "a password was said back");
 }
 
-fn opening(kind: &Kind, input: &Input) -> Opening {
+fn context(kind: &Kind, input: &Input) -> DialogueContext {
     use Mechanism::{Login, OAuthBearer, Plain, ScramSha256, XOAuth2};
     let channel = match input.choice & 3 {
         0 => Channel::Encrypted,
@@ -131,18 +130,18 @@ fn opening(kind: &Kind, input: &Input) -> Opening {
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: input.choice & 3 == 3,
     };
-    Opening { offer: Arc::new(offer), channel, trusts_front: input.has(3) }
+    DialogueContext { offer: Arc::new(offer), channel, peer_is_trusted: input.has(3) }
 }
 
 // === impl Conversation ===
 
 impl<'a> Conversation<'a> {
     fn play(kind: &Kind, input: &'a Input, sizes: Sizes) -> Vec<Happened> {
-        let opening = opening(kind, input);
-        let dialogue = (kind.make)(opening.clone());
+        let context = context(kind, input);
+        let dialogue = (kind.make)(context.clone());
         let inbox = Inbox::new(INBOX);
         let happened = Vec::new();
-        let mut conversation = Self { dialogue, opening, input, inbox, at: 0, attempts: 0, happened };
+        let mut conversation = Self { dialogue, context, input, inbox, at: 0, attempts: 0, happened };
         let greeting = conversation.dialogue.greet();
         conversation.say(greeting);
         conversation.go_on(sizes);
@@ -188,17 +187,17 @@ impl<'a> Conversation<'a> {
     fn say(&mut self, words: Vec<u8>) {
         assert!(words.len() <= MAX_WORDS, "{} bytes at once", words.len());
         assert!(words.is_empty() || words.ends_with(b"\r\n"), "half a line: {}", words.escape_ascii());
-        if let Some(Happened::StandardReply(before)) = self.happened.last_mut() {
+        if let Some(Happened::Sent(before)) = self.happened.last_mut() {
             before.extend(words);
         } else if !words.is_empty() {
-            self.happened.push(Happened::StandardReply(words));
+            self.happened.push(Happened::Sent(words));
         }
     }
 
     /// The driver refuses bytes behind STARTTLS; here they are as if sent behind the handshake.
     fn secure(&mut self, words: Vec<u8>) {
-        assert_eq!(self.opening.channel, Channel::Upgradable, "STARTTLS where it is not offered");
-        self.opening.channel = Channel::Encrypted;
+        assert_eq!(self.context.channel, Channel::Upgradable, "STARTTLS where it is not offered");
+        self.context.channel = Channel::Encrypted;
         self.say(words);
         self.happened.push(Happened::Secured);
         self.at -= self.inbox.unread().len();
@@ -215,7 +214,10 @@ impl<'a> Conversation<'a> {
                 assert!(!shows(format!("{:?}", attempt.credential).as_bytes()), "a password is printed");
                 let client_info = &attempt.client_info;
                 assert!(client_info.id.len() <= 30, "more fields of an ID than RFC 2971 allows");
-                assert!(self.opening.trusts_front || client_info.front.is_none(), "a stranger was believed");
+                assert!(
+                    self.context.peer_is_trusted || client_info.forwarded.is_none(),
+                    "a stranger was believed"
+                );
                 self.happened.push(Happened::ClientEvent(shown(&attempt)));
                 let is_relayed = !matches!(attempt.mechanism(), Mechanism::Login | Mechanism::Plain);
                 self.decide(is_relayed);
@@ -234,9 +236,9 @@ impl<'a> Conversation<'a> {
 
     fn permits(&self, attempt: &Attempt) -> bool {
         match &attempt.credential {
-            Credential::Password { .. } => self.opening.takes_passwords(),
+            Credential::Password { .. } => self.context.takes_passwords(),
             Credential::Sasl { mechanism, .. } => {
-                *mechanism != Mechanism::Login && self.opening.permits(*mechanism)
+                *mechanism != Mechanism::Login && self.context.permits(*mechanism)
             }
         }
     }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use credentials::attempt::{Attempt, ClientInfo, Credential, Mechanism};
-use credentials::names::{self, Claimed};
+use credentials::names::{self, ClaimedAccount};
 use mail_proto::inbox::Inbox;
 use mail_proto::step::{
-    BackendEvent, Channel, ClientEvent, Dialogue, Forward, Offer, Opening, Replay, ReplayContext, Step,
+    BackendEvent, Channel, ClientEvent, Dialogue, DialogueContext, Forward, Offer, Replay, ReplayContext,
+    Step,
 };
 use mail_proto::verdict::{Reply, Verdict};
 use mail_proto::{imap, managesieve, pop3, submission};
@@ -66,8 +67,8 @@ pub(crate) fn exchange(bytes: &[u8]) {
             let received = wires.received.expect("an attempt before the verdict");
             assert_eq!(meant(&received.credential), meant(&wires.attempt.credential), "another credential");
             assert!(wires.introduced, "the client was not introduced");
-            let front = received.client_info.front.map(|front| front.client);
-            assert_eq!(front, is_told.then(client), "another client");
+            let forwarded = received.client_info.forwarded.map(|forwarded| forwarded.client);
+            assert_eq!(forwarded, is_told.then(client), "another client");
             if is_told && input.choice & 3 == 3 {
                 assert_eq!(received.client_info.helo, Some(helo_of(&client_info)), "another name in EHLO");
             }
@@ -91,8 +92,8 @@ fn credential(how: u8, (first, second): (&[u8], &[u8])) -> Option<Credential> {
         _ => sasl(Mechanism::ScramSha256),
     };
     match names::claimed(&credential) {
-        Ok(Claimed::Name(name)) if !name.is_empty() => Some(credential),
-        Ok(Claimed::Token(_)) => Some(credential),
+        Ok(ClaimedAccount::Name(name)) if !name.is_empty() => Some(credential),
+        Ok(ClaimedAccount::Token(_)) => Some(credential),
         _ => None,
     }
 }
@@ -110,7 +111,7 @@ fn told_by(client_info: u8, rest: &[u8]) -> ClientInfo {
         helo: Some(rest.to_vec()),
         extended: true,
         utf8: client_info & 0x40 != 0,
-        front: None,
+        forwarded: None,
     }
 }
 
@@ -160,12 +161,19 @@ impl Wires {
             hostname: "proxy.example.org".to_owned(),
         };
         let channel = if input.has(6) { Channel::Upgradable } else { Channel::Encrypted };
-        let opening = Opening { offer: Arc::new(offer(input, how)), channel, trusts_front: true };
+        let dialogue_context =
+            DialogueContext { offer: Arc::new(offer(input, how)), channel, peer_is_trusted: true };
         let (client, server): (Box<dyn Replay>, Box<dyn Dialogue>) = match input.choice & 3 {
-            0 => (Box::new(imap::Replay::new(context)), Box::new(imap::Dialogue::new(opening))),
-            1 => (Box::new(pop3::Replay::new(context)), Box::new(pop3::Dialogue::new(opening))),
-            2 => (Box::new(managesieve::Replay::new(context)), Box::new(managesieve::Dialogue::new(opening))),
-            _ => (Box::new(submission::Replay::new(context)), Box::new(submission::Dialogue::new(opening))),
+            0 => (Box::new(imap::Replay::new(context)), Box::new(imap::Dialogue::new(dialogue_context))),
+            1 => (Box::new(pop3::Replay::new(context)), Box::new(pop3::Dialogue::new(dialogue_context))),
+            2 => (
+                Box::new(managesieve::Replay::new(context)),
+                Box::new(managesieve::Dialogue::new(dialogue_context)),
+            ),
+            _ => (
+                Box::new(submission::Replay::new(context)),
+                Box::new(submission::Dialogue::new(dialogue_context)),
+            ),
         };
         let yes = [&b"OK\r\n"[..], b"+OK\r\n", b"OK\r\n", b"235 2.7.0 OK\r\n"][usize::from(input.choice & 3)];
         let to_client = Pipe::new(input.sizes());
@@ -212,7 +220,9 @@ impl Wires {
                 return self.client_does(step);
             }
             Step::Event(BackendEvent::Accepted(_)) => return Some(Ended::Accepted),
-            Step::Event(BackendEvent::Broken(Fault::NoMechanism)) => return Some(Ended::NoWay),
+            Step::Event(BackendEvent::MechanismUnavailable | BackendEvent::Broken(Fault::NoMechanism)) => {
+                return Some(Ended::NoWay);
+            }
             other => panic!("the client: {other:?}"),
         }
         None

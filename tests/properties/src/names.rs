@@ -1,8 +1,8 @@
 //! SessionFilter a login names, and what of it a token shows.
 
 use credentials::attempt::{Credential, Mechanism};
-use credentials::names::{self, Claimed};
-use credentials::sasl::{self, Answer, Exchange, LoginMethod, Offered, Progress};
+use credentials::names::{self, ClaimedAccount};
+use credentials::sasl::{self, Exchange, LoginMethod, Offered, Progress, ResponseLine};
 use credentials::token::{self, TokenAccount};
 use identity::{Identifier, Identity, Rules};
 use types::secret::Secret;
@@ -27,8 +27,10 @@ pub(crate) fn sasl(bytes: &[u8]) {
             Progress::Done(credential) => break credential,
             Progress::Prompt(exchange, _) => {
                 prompts += 1;
-                let Some(Answer::Message(message)) = lines.next().map(Answer::read) else { return };
-                progress = exchange.answer(message);
+                let Some(ResponseLine::Message(message)) = lines.next().map(ResponseLine::read) else {
+                    return;
+                };
+                progress = exchange.respond(message);
             }
         }
     };
@@ -65,8 +67,8 @@ fn named(credential: &Credential) {
         };
         let again = names::claimed(&said).expect("still a credential");
         match (&claimed, &again) {
-            (Claimed::Name(one), Claimed::Name(other)) => assert_eq!(one, other),
-            (Claimed::Token(one), Claimed::Token(other)) => {
+            (ClaimedAccount::Name(one), ClaimedAccount::Name(other)) => assert_eq!(one, other),
+            (ClaimedAccount::Token(one), ClaimedAccount::Token(other)) => {
                 assert!(!one.is_empty(), "a token of nothing");
                 assert_eq!(one.expose(), other.expose());
             }

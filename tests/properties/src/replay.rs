@@ -20,7 +20,7 @@ type Make = fn(ReplayContext) -> Box<dyn Replay>;
 /// What happened.
 #[derive(Debug, PartialEq, Eq)]
 enum Happened {
-    StandardReply(Vec<u8>),
+    Sent(Vec<u8>),
     Secured,
     Ready(bool),
     Challenged(Vec<u8>),
@@ -89,7 +89,7 @@ fn is_caught(eager: &[Happened], patient: &[Happened]) -> bool {
     let Some((Happened::Ended(how, _), before)) = eager.split_last() else { return false };
     let is_for_that = [Fault::Protocol, Fault::StartTlsInjected].iter().any(|fault| how == fault.label());
     let is_same = |(one, other): (&Happened, &Happened)| match (one, other) {
-        (Happened::StandardReply(one), Happened::StandardReply(other)) => other.starts_with(one),
+        (Happened::Sent(one), Happened::Sent(other)) => other.starts_with(one),
         _ => one == other,
     };
     is_for_that && before.len() <= patient.len() && before.iter().zip(patient).all(is_same)
@@ -108,7 +108,7 @@ fn context(input: &Input) -> ReplayContext {
         helo: Some(b"[192.0.2.1]".to_vec()),
         extended: true,
         utf8: input.has(2),
-        front: None,
+        forwarded: None,
     };
     ReplayContext { starttls: input.has(0), forward, client_info, hostname: "proxy.example.org".to_owned() }
 }
@@ -192,8 +192,7 @@ impl<'a> Leg<'a> {
             }
             Step::Event(BackendEvent::Accepted(reply)) => {
                 assert!(self.is_ready, "a yes that nobody asked for");
-                let is_said =
-                    |happened: &Happened| matches!(happened, Happened::StandardReply(words) if shows(words));
+                let is_said = |happened: &Happened| matches!(happened, Happened::Sent(words) if shows(words));
                 assert!(self.happened.iter().any(is_said), "a yes to what was not said");
                 self.end("accepted", &reply);
                 return true;
@@ -204,6 +203,10 @@ impl<'a> Leg<'a> {
             }
             Step::Event(BackendEvent::NotNow(reply)) => {
                 self.end("not now", &reply);
+                return true;
+            }
+            Step::Event(BackendEvent::MechanismUnavailable) => {
+                self.happened.push(Happened::Ended("mechanism unavailable".to_owned(), self.consumed()));
                 return true;
             }
             Step::Event(BackendEvent::Broken(fault)) => {
@@ -235,10 +238,10 @@ impl<'a> Leg<'a> {
     fn say(&mut self, words: &[u8]) {
         assert!(words.len() <= MAX_WORDS + 2 * LONG * 4 / 3, "{} bytes at once", words.len());
         assert!(self.is_ready || !shows(words), "a credential, and the backend is not ready");
-        if let Some(Happened::StandardReply(before)) = self.happened.last_mut() {
+        if let Some(Happened::Sent(before)) = self.happened.last_mut() {
             before.extend(words);
         } else if !words.is_empty() {
-            self.happened.push(Happened::StandardReply(words.to_vec()));
+            self.happened.push(Happened::Sent(words.to_vec()));
         }
     }
 

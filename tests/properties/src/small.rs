@@ -89,30 +89,30 @@ pub(crate) fn xclient(bytes: &[u8]) {
     let mut client_info = ClientInfo::default();
     for arguments in bytes.split(|&byte| byte == b'\n') {
         let before = client_info.clone();
-        if !xclient::take(&mut client_info, arguments) {
+        if !xclient::apply(&mut client_info, arguments) {
             assert_eq!(client_info, before, "a refused command has changed something");
         }
     }
-    let Some(front) = client_info.front.clone() else {
+    let Some(forwarded) = client_info.forwarded.clone() else {
         assert_eq!(client_info, ClientInfo::default(), "taken of nobody");
         return;
     };
     let forward = Forward {
-        client: front.client,
-        local: front.local.unwrap_or(front.client),
-        session: front.session.clone().unwrap_or_else(|| "abcdefgh23456723".to_owned()),
-        ttl: front.ttl.unwrap_or(1),
+        client: forwarded.client,
+        local: forwarded.local.unwrap_or(forwarded.client),
+        session: forwarded.session.clone().unwrap_or_else(|| "abcdefgh23456723".to_owned()),
+        ttl: forwarded.ttl.unwrap_or(1),
         encrypted: true,
     };
-    for (style, announced) in [(Style::Smtp, xclient::TAKEN), (Style::Bare, "")] {
+    for (style, announced) in [(Style::Smtp, xclient::ACCEPTED_ATTRIBUTES), (Style::Bare, "")] {
         let said = xclient::attributes(style, announced.as_bytes(), &forward, &client_info)
             .expect("something is said");
         assert!(said.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{said}");
         assert!(said.split(' ').all(|word| word.matches('=').count() == 1), "{said}");
         assert!(!said.to_ascii_uppercase().contains("LOGIN="), "{said}");
         let mut heard = ClientInfo::default();
-        assert!(xclient::take(&mut heard, said.as_bytes()), "{said}");
-        let again = heard.front.expect("a front");
+        assert!(xclient::apply(&mut heard, said.as_bytes()), "{said}");
+        let again = heard.forwarded.expect("a forwarded client");
         assert_eq!((again.client, again.local), (forward.client, Some(forward.local)), "{said}");
         assert_eq!((again.session, again.ttl), (Some(forward.session.clone()), Some(forward.ttl)), "{said}");
         if style == Style::Smtp && heard.helo.is_some() {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use types::secret::Secret;
 
 use super::listener::addresses;
-use crate::built;
 use crate::read::{At, Table};
 use crate::suggest::closest;
 use crate::value;
+use crate::{built, exposure};
 use plan::Admin;
 
 /// Environment variables that win over the file, in this order.
@@ -110,8 +110,12 @@ fn token(table: &Table<'_>, folder: &Path, min_len: usize) -> Option<Secret> {
 }
 
 fn token_file(table: &Table<'_>, file: At<String>, folder: &Path) -> Option<At<Secret>> {
-    match value::secret_file(&folder.join(&file.value)) {
-        Ok(value) => Some(At { value, span: file.span, key: file.key }),
+    let path = folder.join(&file.value);
+    match value::secret_file(&path) {
+        Ok(value) => {
+            exposure::warn(table, &path, &file.key, file.span.clone());
+            Some(At { value, span: file.span, key: file.key })
+        }
         Err(why) => {
             table.problems.error(&file.key, file.span, why, TOKEN_HELP);
             None

@@ -19,10 +19,10 @@ fn sasl(mechanism: Mechanism, initial: &[u8]) -> Credential {
 }
 
 /// What a test table can hold: the name, `token:` and the token, or the label of the refusal.
-fn shown(claimed: Result<Claimed, BadCredential>) -> String {
+fn shown(claimed: Result<ClaimedAccount, BadCredential>) -> String {
     match claimed {
-        Ok(Claimed::Name(name)) => name.escape_ascii().to_string(),
-        Ok(Claimed::Token(token)) => format!("token:{}", token.expose().escape_ascii()),
+        Ok(ClaimedAccount::Name(name)) => name.escape_ascii().to_string(),
+        Ok(ClaimedAccount::Token(token)) => format!("token:{}", token.expose().escape_ascii()),
         Err(bad) => bad.label().to_owned(),
     }
 }
@@ -228,11 +228,11 @@ proptest! {
     fn never_panics(message in prop_oneof![hostile(), proptest::collection::vec(any::<u8>(), 0..64)]) {
         for mechanism in MECHANISMS {
             // A name is made of the message's bytes alone, so it cannot be longer.
-            if let Ok(Claimed::Name(name)) = claimed(&sasl(mechanism, &message)) {
+            if let Ok(ClaimedAccount::Name(name)) = claimed(&sasl(mechanism, &message)) {
                 prop_assert!(name.len() <= message.len());
             }
         }
-        if let Ok(Claimed::Token(token)) = authorization(&message) {
+        if let Ok(ClaimedAccount::Token(token)) = authorization(&message) {
             prop_assert!(!token.is_empty());
         }
     }

@@ -1,11 +1,19 @@
-//! The few commands that exist before a login, parsed from one whole frame (RFC 9051 section 9).
+//! The commands that exist before login, parsed from one complete frame (RFC 9051 section 9).
+//!
+//! The parser accepts what Dovecot and Cyrus accept beyond the grammar, where a command still has one reading: more than
+//! one space between arguments, spaces at the end, spaces inside the parentheses of `ID`, and a backslash before any
+//! character of a quoted string.
 
-use crate::frame::announcement;
+use crate::frame::literal_header;
 use credentials::attempt::Mechanism;
 use types::secret::Secret;
 
-/// Longest tag. The grammar knows no limit; a response repeats the tag, so we need one.
+/// Longest tag. The grammar has no limit; a response repeats the tag, so one is needed.
 const MAX_TAG: usize = 128;
+/// The limits of RFC 2971 section 3.3 for an `ID` list. Pairs beyond them are dropped.
+const MAX_ID_PAIRS: usize = 30;
+const MAX_ID_NAME: usize = 30;
+const MAX_ID_VALUE: usize = 1024;
 
 /// One command with its tag.
 #[derive(Debug)]
@@ -14,7 +22,7 @@ pub(super) struct Command {
     pub verb: Verb,
 }
 
-/// What is asked.
+/// A command without its tag.
 #[derive(Debug)]
 pub(super) enum Verb {
     Capability,
@@ -27,34 +35,33 @@ pub(super) enum Verb {
         password: Secret,
     },
     Authenticate {
-        /// `None`: a mechanism that we do not know.
+        /// `None` for an unknown mechanism.
         mechanism: Option<Mechanism>,
-        /// As it stood on the line, still encoded.
+        /// The initial response in base64.
         initial: Option<Secret>,
     },
-    /// A command of a later state: it needs a login first.
-    TooEarly,
-    /// No command that we have heard of.
+    /// A command of the authenticated or selected state.
+    NeedsLogin,
+    /// An unknown command.
     Unknown,
 }
 
 /// One pair of an `ID` list.
 pub(super) type IdField = (Vec<u8>, Option<Vec<u8>>);
 
-/// Why a frame is no command.
+/// Why a frame is not a command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
-    /// Not even a tag to answer with.
+pub(super) enum CommandError {
+    /// It does not start with a tag.
     NoTag,
-    /// The arguments are not what the command takes.
+    /// The arguments are invalid for the command.
     Arguments {
-        /// The tag to answer with.
+        /// The tag for the response.
         tag: Vec<u8>,
     },
 }
-
-/// Commands that RFC 9051 knows in a later state, and those of common extensions.
-const TOO_EARLY: [&str; 36] = [
+/// Commands of the authenticated and selected states in RFC 9051 and in common extensions.
+const NEED_LOGIN: [&str; 36] = [
     "ENABLE",
     "SELECT",
     "EXAMINE",
@@ -96,76 +103,77 @@ const TOO_EARLY: [&str; 36] = [
 /// Parses one whole frame, its last line end included.
 ///
 /// command = tag SP (command-any / command-auth / command-nonauth / command-select) CRLF
-pub(super) fn parse(frame: &[u8]) -> Result<Command, Mistake> {
-    let mut words = Words::new(frame);
-    let tag = words.tag().ok_or(Mistake::NoTag)?.to_vec();
-    let verb = words.space().and_then(|()| words.atom()).map(<[u8]>::to_ascii_uppercase);
-    match verb.and_then(|verb| arguments(&verb, &mut words)) {
+pub(super) fn parse(frame: &[u8]) -> Result<Command, CommandError> {
+    let mut cursor = Cursor::new(frame);
+    let tag = cursor.tag().ok_or(CommandError::NoTag)?.to_vec();
+    match verb(&mut cursor) {
         Some(verb) => Ok(Command { tag, verb }),
-        None => Err(Mistake::Arguments { tag }),
+        None => Err(CommandError::Arguments { tag }),
     }
 }
 
-/// Whether an unfinished frame already shows itself to be `LOGIN`, whose literals hold credentials.
+/// Returns whether an incomplete frame is a `LOGIN`, whose literals hold credentials.
 pub(super) fn is_login(frame: &[u8]) -> bool {
     verb_of(frame).is_some_and(|verb| verb.eq_ignore_ascii_case(b"LOGIN"))
 }
 
-/// Whether an unfinished line already shows itself to be `AUTHENTICATE`, whose initial response may be long.
-pub(super) fn is_authenticate(frame: &[u8]) -> bool {
-    verb_of(frame).is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTHENTICATE"))
+/// Returns whether an incomplete line may be longer than other commands: an `AUTHENTICATE` for its initial response, an
+/// `ID` for its 30 values of 1,024 octets (RFC 2971 section 3.3).
+pub(super) fn may_be_long(frame: &[u8]) -> bool {
+    verb_of(frame)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTHENTICATE") || verb.eq_ignore_ascii_case(b"ID"))
 }
 
-/// The tag of a frame that could not be taken whole.
+/// Returns the tag of a frame that exceeds the limits.
 pub(super) fn tag_of(frame: &[u8]) -> Option<Vec<u8>> {
-    Words::new(&frame[..frame.len().min(MAX_TAG + 1)]).tag().map(<[u8]>::to_vec)
+    Cursor::new(&frame[..frame.len().min(MAX_TAG + 1)]).tag().map(<[u8]>::to_vec)
 }
 
 fn verb_of(frame: &[u8]) -> Option<&[u8]> {
-    // Tag, space and the longest of the two verbs: more need not be looked at.
-    let mut words = Words::new(&frame[..frame.len().min(MAX_TAG + 16)]);
-    words.tag()?;
-    words.space()?;
-    words.atom()
+    // A tag, a space and the longest verb: nothing after them matters here.
+    let mut cursor = Cursor::new(&frame[..frame.len().min(MAX_TAG + 16)]);
+    cursor.tag()?;
+    cursor.spaces()?;
+    cursor.atom()
 }
 
-fn arguments(verb: &[u8], words: &mut Words<'_>) -> Option<Verb> {
-    let verb = match verb {
+fn verb(cursor: &mut Cursor<'_>) -> Option<Verb> {
+    cursor.spaces()?;
+    let name = cursor.atom()?.to_ascii_uppercase();
+    let verb = match &name[..] {
         b"CAPABILITY" => Verb::Capability,
         b"NOOP" => Verb::Noop,
         b"LOGOUT" => Verb::Logout,
         b"STARTTLS" => Verb::StartTls,
-        b"ID" => {
-            words.space()?;
-            Verb::Id(words.id_list()?)
-        }
+        b"ID" => Verb::Id(cursor.id_arguments()?),
         b"LOGIN" => {
-            words.space()?;
-            let user = words.astring()?;
-            words.space()?;
-            Verb::Login { user, password: words.astring()? }
+            cursor.spaces()?;
+            let user = cursor.astring()?;
+            cursor.spaces()?;
+            Verb::Login { user, password: cursor.astring()? }
         }
         b"AUTHENTICATE" => {
-            words.space()?;
-            let mechanism = Mechanism::from_name(words.atom()?);
-            let initial = words.space().and_then(|()| words.rest()).map(Secret::copy_of);
+            cursor.spaces()?;
+            let mechanism = Mechanism::from_name(cursor.atom()?);
+            let has_more = cursor.spaces().is_some();
+            let initial = if has_more { cursor.rest().map(Secret::copy_of) } else { None };
             Verb::Authenticate { mechanism, initial }
         }
-        other if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => return Some(Verb::TooEarly),
+        other if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => return Some(Verb::NeedsLogin),
         _ => return Some(Verb::Unknown),
     };
-    words.is_at_end().then_some(verb)
+    cursor.is_at_end().then_some(verb)
 }
 
 /// A cursor over one frame.
-struct Words<'a> {
+struct Cursor<'a> {
     frame: &'a [u8],
     at: usize,
 }
 
-// === impl Words ===
+// === impl Cursor ===
 
-impl<'a> Words<'a> {
+impl<'a> Cursor<'a> {
     fn new(frame: &'a [u8]) -> Self {
         Self { frame, at: 0 }
     }
@@ -191,15 +199,16 @@ impl<'a> Words<'a> {
         self.take_while(|byte| is_astring_char(byte) && byte < 0x80)
     }
 
-    fn space(&mut self) -> Option<()> {
-        self.byte(b' ')
+    /// One or more spaces.
+    fn spaces(&mut self) -> Option<()> {
+        self.take_while(|byte| byte == b' ').map(|_| ())
     }
 
     fn byte(&mut self, expected: u8) -> Option<()> {
         (self.peek()? == expected).then(|| self.at += 1)
     }
 
-    /// What is left of the line, without its end.
+    /// What is left of the line up to a space or the line end.
     fn rest(&mut self) -> Option<&'a [u8]> {
         self.take_while(|byte| !matches!(byte, b'\r' | b'\n' | 0 | b' '))
     }
@@ -223,7 +232,8 @@ impl<'a> Words<'a> {
                 b'"' => break,
                 b'\\' => {
                     self.at += 1;
-                    let escaped = self.peek().filter(|byte| matches!(byte, b'"' | b'\\'))?;
+                    // Other characters than the quoted-specials are taken literally, as in Dovecot.
+                    let escaped = self.peek().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0))?;
                     text.extend(&[escaped]);
                 }
                 b'\r' | b'\n' | 0 => return None,
@@ -240,32 +250,35 @@ impl<'a> Words<'a> {
         let line = memchr::memchr(b'\n', &self.frame[self.at..]).map(|at| at + self.at)?;
         let text = &self.frame[self.at..line];
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let announced = announcement(text).filter(|literal| literal.length == text.len())?;
+        let announced = literal_header(text).filter(|literal| literal.length == text.len())?;
         let octets = self.frame.get(line + 1..)?.get(..announced.octets)?;
         self.at = line + 1 + announced.octets;
         (!octets.contains(&0)).then(|| Secret::copy_of(octets))
     }
 
     /// id-params-list = "(" [string SP nstring *(SP string SP nstring)] ")" / nil
-    /// (RFC 2971 section 4: at most 30 pairs, names of 30 and values of 1024 octets)
-    fn id_list(&mut self) -> Option<Vec<IdField>> {
+    ///
+    /// No arguments mean `NIL`. Pairs beyond the limits of RFC 2971 section 3.3 are dropped.
+    fn id_arguments(&mut self) -> Option<Vec<IdField>> {
         let mut fields = Vec::new();
-        if self.nil() {
+        if self.spaces().is_none() || self.is_at_end() || self.nil() {
             return Some(fields);
         }
         self.byte(b'(')?;
+        let _ = self.spaces();
         while self.peek()? != b')' {
-            if !fields.is_empty() {
-                self.space()?;
-            }
             let name = self.astring()?;
-            self.space()?;
+            self.spaces()?;
             let value = if self.nil() { None } else { Some(self.astring()?) };
-            let fits = name.len() <= 30 && value.as_ref().is_none_or(|value| value.len() <= 1024);
-            if !fits || fields.len() == 30 {
+            let fits = name.len() <= MAX_ID_NAME
+                && value.as_ref().is_none_or(|value| value.len() <= MAX_ID_VALUE)
+                && fields.len() < MAX_ID_PAIRS;
+            if fits {
+                fields.push((name.expose().to_vec(), value.map(|value| value.expose().to_vec())));
+            }
+            if self.spaces().is_none() && self.peek()? != b')' {
                 return None;
             }
-            fields.push((name.expose().to_vec(), value.map(|value| value.expose().to_vec())));
         }
         self.byte(b')')?;
         Some(fields)
@@ -277,13 +290,16 @@ impl<'a> Words<'a> {
         is_nil
     }
 
+    /// Returns whether only spaces and the line end are left.
     fn is_at_end(&self) -> bool {
-        matches!(&self.frame[self.at..], b"\r\n" | b"\n")
+        let rest = &self.frame[self.at..];
+        let spaces = rest.iter().take_while(|&&byte| byte == b' ').count();
+        matches!(&rest[spaces..], b"\r\n" | b"\n")
     }
 }
 
-/// ASTRING-CHAR, and beyond it `%`, `*`, `\` and 8-bit bytes: clients send passwords unquoted with them, and
-/// no meaning in these commands collides.
+/// ASTRING-CHAR, and in addition `%`, `*`, `\` and 8-bit bytes: clients send them in unquoted passwords, and in these
+/// commands they have no other meaning.
 const fn is_astring_char(byte: u8) -> bool {
     !matches!(byte, 0..=b' ' | b'(' | b')' | b'{' | b'"' | 0x7f)
 }
@@ -295,8 +311,8 @@ mod tests {
     fn shown(frame: &[u8]) -> String {
         let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
         match parse(frame) {
-            Err(Mistake::NoTag) => "no tag".to_owned(),
-            Err(Mistake::Arguments { tag }) => format!("{} bad", tag.escape_ascii()),
+            Err(CommandError::NoTag) => "no tag".to_owned(),
+            Err(CommandError::Arguments { tag }) => format!("{} bad", tag.escape_ascii()),
             Ok(Command { tag, verb }) => {
                 let verb = match verb {
                     Verb::Login { user, password } => {
@@ -332,21 +348,31 @@ mod tests {
             (b"a AUTHENTICATE SCRAM-SHA-256-PLUS\r\n", "a AUTHENTICATE None None"),
             (b"a ID NIL\r\n", "a ID 0"),
             (b"a ID (\"name\" \"x\" \"version\" NIL)\r\n", "a ID 2"),
-            (b"a SELECT INBOX\r\n", "a TooEarly"),
+            (b"a SELECT INBOX\r\n", "a NeedsLogin"),
             (b"a FROBNICATE\r\n", "a Unknown"),
             (b"a STARTTLS\r\n", "a StartTls"),
-            // Mistakes.
+            // Accepted beyond the grammar.
+            (b"a  NOOP\r\n", "a Noop"),
+            (b"a NOOP \r\n", "a Noop"),
+            (b"a CAPABILITY  \n", "a Capability"),
+            (b"a  LOGIN  alice   secret  \r\n", "a LOGIN <alice> <secret>"),
+            (b"a LOGIN \"alice\\@example.org\" \"s\\ecret\"\r\n", "a LOGIN <alice@example.org> <secret>"),
+            (b"a AUTHENTICATE  PLAIN \r\n", "a AUTHENTICATE Some(Plain) None"),
+            (b"a AUTHENTICATE PLAIN  AGE= \r\n", "a AUTHENTICATE Some(Plain) Some(\"AGE=\")"),
+            (b"a ID\r\n", "a ID 0"),
+            (b"a ID \r\n", "a ID 0"),
+            (b"a ID ()\r\n", "a ID 0"),
+            (b"a ID ( \"name\"  \"x\" )\r\n", "a ID 1"),
+            (b"a ID (\"0123456789012345678901234567890\" NIL \"os\" \"x\")\r\n", "a ID 1"),
+            // Errors.
             (b"\r\n", "no tag"),
             (b" NOOP\r\n", "no tag"),
             (b"+ NOOP\r\n", "no tag"),
             (b"a\r\n", "a bad"),
-            (b"a  NOOP\r\n", "a bad"),
             (b"a NOOP x\r\n", "a bad"),
-            (b"a NOOP \r\n", "a bad"),
             (b"a LOGIN alice\r\n", "a bad"),
             (b"a LOGIN alice secret more\r\n", "a bad"),
             (b"a LOGIN alice \"secret\r\n", "a bad"),
-            (b"a LOGIN alice \"s\\ecret\"\r\n", "a bad"),
             (b"a LOGIN alice se\"cret\r\n", "a bad"),
             (b"a LOGIN alice {3+}\r\na\0b\r\n", "a bad"),
             (b"a LOGIN alice se\0cret\r\n", "a bad"),
@@ -354,16 +380,33 @@ mod tests {
             (b"a AUTHENTICATE\r\n", "a bad"),
             (b"a AUTHENTICATE PLAIN AGE= x\r\n", "a bad"),
             (b"a ID (\"name\")\r\n", "a bad"),
-            (b"a ID (\"0123456789012345678901234567890\" NIL)\r\n", "a bad"),
+            (b"a ID (\"name\" \"x\"\"os\" \"y\")\r\n", "a bad"),
+            (b"a ID (\"name\" \"x\"\r\n", "a bad"),
+            (b"a LOGIN alice \"secret\\\r\n", "a bad"),
+            (b"a LOGIN \r\n", "a bad"),
+            (b"a LOGIN alice \r\n", "a bad"),
         ] {
             assert_eq!(shown(frame), expected, "{}", frame.escape_ascii());
         }
     }
 
     #[test]
-    fn what_an_unfinished_frame_shows() {
+    fn pairs_of_an_id_beyond_the_limits_are_dropped() {
+        let pairs = |count: usize, length: usize| {
+            let pair = format!(" \"name\" \"{}\"", "x".repeat(length));
+            format!("a ID ({})\r\n", pair.repeat(count).trim_start())
+        };
+        for (command, expected) in
+            [(pairs(30, 1024), "a ID 30"), (pairs(31, 10), "a ID 30"), (pairs(3, 1025), "a ID 0")]
+        {
+            assert_eq!(shown(command.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn incomplete_frames() {
         assert!(is_login(b"a LOGIN {5}\r\n") && is_login(b"a login") && !is_login(b"a LOGI"));
-        assert!(is_authenticate(b"a1 AUTHENTICATE X") && !is_authenticate(b"a1"));
+        assert!(may_be_long(b"a1 AUTHENTICATE X") && may_be_long(b"a1  id (") && !may_be_long(b"a1"));
         assert_eq!(tag_of(b"a1 x"), Some(b"a1".to_vec()));
         assert_eq!(tag_of(&[b'x'; 500]), None);
     }

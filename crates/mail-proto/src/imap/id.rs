@@ -1,38 +1,52 @@
-//! `ID` (RFC 2971): what a client tells of itself, what a trusted front tells of the client behind it, and
-//! what a backend is told of both.
+//! `ID` (RFC 2971): what a client reports about itself, what a trusted proxy reports about its client, and what a backend
+//! receives of both.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::command::IdField;
 use crate::step::Forward;
 use crate::xclient::is_session_id;
-use credentials::attempt::{ClientInfo, Front};
+use credentials::attempt::{ClientInfo, ForwardedClient};
 
-/// RFC 2971 section 3.3: no more may be sent.
+/// RFC 2971 section 3.3: the most pairs that may be sent.
 const MAX_PAIRS: usize = 30;
-/// Bytes between the brackets: with its tag and verb the command is no longer than the 8 KiB that Dovecot takes, and
-/// we do ([`MAX_COMMAND`](crate::dialogue::MAX_COMMAND)).
+/// Longest list, in bytes: with its tag and verb the command stays within the 8 KiB that Dovecot accepts
+/// ([`MAX_COMMAND`](crate::dialogue::MAX_COMMAND)). It also bounds what is kept of a client's list.
 const MAX_ARGUMENTS: usize = 8 * 1024 - 64;
 
-/// Takes the fields of a client's `ID` into `client_info`. Fields that begin with `x-` are a front's: they are
-/// believed when `trusts_front`, and never kept among the client's own.
-pub(super) fn take(client_info: &mut ClientInfo, fields: Vec<IdField>, trusts_front: bool) {
-    let (theirs, own): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| is_private(name));
-    client_info.id = own;
-    if trusts_front && let Some(front) = front(&theirs) {
-        client_info.front = Some(front);
+/// Stores the fields of a client's `ID` in `client_info`. Fields that begin with `x-` are those of a proxy: they are
+/// believed when `peer_is_trusted`, and never forwarded as the client's own.
+pub(super) fn apply(client_info: &mut ClientInfo, fields: Vec<IdField>, peer_is_trusted: bool) {
+    let (private, own): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| is_private(name));
+    client_info.id = within_limit(own);
+    if peer_is_trusted && let Some(forwarded) = forwarded_client(&private) {
+        client_info.forwarded = Some(forwarded);
     }
 }
 
-/// The command's arguments for a backend, or `None` when there is nothing to tell.
+/// Drops the fields that exceed [`MAX_ARGUMENTS`] together: no backend would receive them.
+fn within_limit(fields: Vec<IdField>) -> Vec<IdField> {
+    let mut room = MAX_ARGUMENTS;
+    let mut kept = Vec::new();
+    for (name, value) in fields {
+        let length = name.len() + value.as_ref().map_or(0, Vec::len);
+        if length <= room {
+            room -= length;
+            kept.push((name, value));
+        }
+    }
+    kept
+}
+
+/// Returns the command's arguments for a backend, or `None` when there is nothing to send.
 ///
-/// What we tell comes first. Of the client's own words as much follows as a server must take: they are whatever a
-/// stranger chose, and must not cost it its login, nor the backend its good name.
+/// The proxy's own fields come first. The client's follow as far as a server must accept them: an unauthenticated client
+/// chooses them, and a list that the backend rejects would fail the login and count against the backend.
 pub(super) fn arguments(forward: Option<&Forward>, client_info: &ClientInfo) -> Option<String> {
     let mut pairs = forward.map(of_forward).unwrap_or_default();
     let mut length: usize = pairs.iter().map(|pair| pair.len() + 1).sum();
     for (name, value) in &client_info.id {
-        // What cannot stand between quotes is left out: a literal would only carry somebody's attack.
+        // Fields that need a literal are left out: no client needs them, and an attacker might.
         let pair = match (quotable(name), value.as_deref().map(quotable)) {
             (Some(name), None) => pair(name, None),
             (Some(name), Some(Some(value))) => pair(name, Some(value)),
@@ -60,7 +74,7 @@ fn of_forward(forward: &Forward) -> Vec<String> {
     pairs.iter().map(|(name, value)| pair(name, Some(value))).collect()
 }
 
-fn front(fields: &[IdField]) -> Option<Front> {
+fn forwarded_client(fields: &[IdField]) -> Option<ForwardedClient> {
     let text = |name: &str| {
         let (_, value) = fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes()))?;
         std::str::from_utf8(value.as_deref()?).ok()
@@ -69,7 +83,7 @@ fn front(fields: &[IdField]) -> Option<Front> {
         let ip: IpAddr = text(ip)?.parse().ok()?;
         Some(SocketAddr::new(ip.to_canonical(), text(port).and_then(|port| port.parse().ok()).unwrap_or(0)))
     };
-    Some(Front {
+    Some(ForwardedClient {
         client: address("x-originating-ip", "x-originating-port")?,
         local: address("x-connected-ip", "x-connected-port"),
         session: text("x-session-id").filter(|id| is_session_id(id)).map(str::to_owned),
@@ -111,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_is_told_of_the_client() {
+    fn a_backend_receives_the_clients_fields() {
         let client_info = ClientInfo {
             id: vec![
                 field("name", Some("Mail \"x\\y\"")),
@@ -133,24 +147,33 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_tells_too_much_is_told_of_in_part() {
+    fn a_backend_receives_no_more_than_it_must_accept() {
         let long = "\"".repeat(1024);
         let few: Vec<_> = (0..30).map(|number| field(&number.to_string(), None)).collect();
         let mut large: Vec<_> = (0..30).map(|number| field(&number.to_string(), Some(&long))).collect();
         large.push(field("last", Some("short")));
         for (own, pairs) in [(few, 30), (large, 7 + 3 + 1)] {
             let client_info = ClientInfo { id: own, ..ClientInfo::default() };
-            let said = arguments(Some(&forward()), &client_info).expect("something");
-            assert!(said.starts_with("(\"x-originating-ip\" \"203.0.113.7\""), "{said}");
-            assert!("P999 ID ".len() + said.len() <= 8 * 1024, "{} bytes", said.len());
-            let command = command::parse(format!("a ID {said}\r\n").as_bytes());
+            let sent = arguments(Some(&forward()), &client_info).expect("arguments");
+            assert!(sent.starts_with("(\"x-originating-ip\" \"203.0.113.7\""), "{sent}");
+            assert!("P999 ID ".len() + sent.len() <= 8 * 1024, "{} bytes", sent.len());
+            let command = command::parse(format!("a ID {sent}\r\n").as_bytes());
             let Ok(Command { verb: Verb::Id(fields), .. }) = command else { panic!("{command:?}") };
             assert_eq!(fields.len(), pairs);
         }
     }
 
     #[test]
-    fn a_front_is_believed_only_where_it_is_trusted() {
+    fn what_is_kept_of_a_clients_list_is_bounded() {
+        let value = "x".repeat(1024);
+        let fields = (10..40).map(|number| field(&number.to_string(), Some(&value))).collect();
+        let mut client_info = ClientInfo::default();
+        apply(&mut client_info, fields, false);
+        assert_eq!(client_info.id.len(), MAX_ARGUMENTS / 1026);
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_reports_its_client() {
         let fields = || {
             vec![
                 field("X-Originating-IP", Some("2001:db8::7")),
@@ -161,12 +184,12 @@ mod tests {
             ]
         };
         let mut client_info = ClientInfo::default();
-        take(&mut client_info, fields(), false);
-        assert_eq!((client_info.front.as_ref(), client_info.id.len()), (None, 1));
-        take(&mut client_info, fields(), true);
-        let front = client_info.front.expect("a front");
-        assert_eq!(front.client, "[2001:db8::7]:4711".parse().expect("address"));
-        assert_eq!((front.local, front.session, front.ttl), (None, None, Some(3)));
+        apply(&mut client_info, fields(), false);
+        assert_eq!((client_info.forwarded.as_ref(), client_info.id.len()), (None, 1));
+        apply(&mut client_info, fields(), true);
+        let forwarded = client_info.forwarded.expect("a forwarded client");
+        assert_eq!(forwarded.client, "[2001:db8::7]:4711".parse().expect("address"));
+        assert_eq!((forwarded.local, forwarded.session, forwarded.ttl), (None, None, Some(3)));
         assert_eq!(client_info.id, vec![field("name", Some("webmail"))]);
     }
 }

@@ -1,4 +1,4 @@
-//! IMAP towards backends: greeting, STARTTLS, `ID` and the login.
+//! The client side of IMAP towards backends: greeting, STARTTLS, `ID` and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
@@ -6,13 +6,13 @@ use types::secret::Secret;
 
 use super::id;
 use super::response::{self, Capabilities, Response, Status};
-use crate::frame::{Bounds, Framed, Framer};
+use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
 
-/// IMAP's client side at a backend.
+/// The client side of an IMAP connection to a backend.
 pub type Replay = crate::replay::Replay<ImapBackend>;
 
 /// IMAP as backends speak it.
@@ -20,9 +20,9 @@ pub type Replay = crate::replay::Replay<ImapBackend>;
 pub struct ImapBackend {
     framer: Framer,
     capabilities: Option<Capabilities>,
-    /// Number of the last tag.
+    /// The number of the last tag.
     tags: u32,
-    /// Untagged responses to the credential, whole: they are the client's, should the login succeed.
+    /// Untagged responses to the credential, with their line ends; the client receives them if the login succeeds.
     untagged: Vec<u8>,
     /// Those of them that have a status and no capabilities: they are the client's, should the login fail.
     alerts: Vec<u8>,
@@ -46,11 +46,11 @@ enum ExpectedResponse {
     Id,
 }
 
-/// Longest response, literals included, in bytes.
+/// Longest response with its literals, in bytes.
 const MAX_WHOLE: usize = 64 * 1024;
-/// How many untagged responses to one command are accepted.
+/// Most untagged responses to one command.
 const MAX_UNTAGGED: usize = 100;
-/// Longest initial response that is sent on the command line, in bytes; longer ones wait for their continuation.
+/// Longest initial response on the command line, in bytes; a longer one is sent after the continuation request.
 /// Dovecot accepts lines of 8 KiB, others as few as RFC 7162's 8192 octets.
 const MAX_INITIAL: usize = 4 * 1024;
 
@@ -59,17 +59,17 @@ const MAX_INITIAL: usize = 4 * 1024;
 impl BackendGrammar for ImapBackend {
     type Response = Vec<u8>;
 
-    const ANSWERS_ARE_TAGGED: bool = true;
+    const RESPONSES_ARE_TAGGED: bool = true;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
-        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
+        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore => return Reading::NeedMore,
-                // A server does not wait for a continuation: its octets follow at once.
-                Framed::Announced { .. } => {}
-                Framed::TooLong => return Reading::Broken(Fault::Protocol),
-                Framed::Whole(length) => {
+                NextFrame::NeedMore => return Reading::NeedMore,
+                // The octets of a server's literal follow at once.
+                NextFrame::SynchronizingLiteral { .. } => {}
+                NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
+                NextFrame::Whole(length) => {
                     let frame = inbox.unread()[..length].to_vec();
                     inbox.consume(length);
                     return Reading::Whole(frame);
@@ -98,7 +98,7 @@ impl BackendGrammar for ImapBackend {
     }
 
     fn secured(&mut self, _: &ReplayContext) -> Introduction {
-        // Capabilities from before the handshake do not count (RFC 9051 section 6.2.1).
+        // Capabilities from before the handshake are discarded (RFC 9051 section 6.2.1).
         self.capabilities = None;
         self.ask_capability()
     }
@@ -159,7 +159,7 @@ impl BackendGrammar for ImapBackend {
             Ok(Some(completion)) => completion,
             Err(fault) => return Judgement::Broken(fault),
             Ok(None) => {
-                self.untagged.extend_from_slice(&frame);
+                self.untagged.extend_from_slice(&response::without_unauthenticate(&frame));
                 return Judgement::Ignored;
             }
         };
@@ -168,8 +168,8 @@ impl BackendGrammar for ImapBackend {
             return Judgement::Accepted(Reply { before: std::mem::take(&mut self.untagged), last });
         }
         let text = completion.from_status.get(3..).unwrap_or_default();
-        let is_temporary = response::is_not_now(text);
-        let last = [completion.from_status, b"\r\n"].concat();
+        let is_temporary = response::is_temporary(text);
+        let last = [&response::without_unauthenticate(completion.from_status)[..], b"\r\n"].concat();
         match completion.status {
             Status::Ok => {
                 let code = response::code(text).unwrap_or_default();
@@ -186,7 +186,7 @@ impl BackendGrammar for ImapBackend {
     }
 
     fn incomplete_refusal(&mut self) -> Option<Reply> {
-        let text = self.untagged_no.take().filter(|text| !response::is_not_now(text))?;
+        let text = self.untagged_no.take().filter(|text| !response::is_temporary(text))?;
         Some(Reply { before: Vec::new(), last: [b"NO ", &text[..], b"\r\n"].concat() })
     }
 }
@@ -210,7 +210,7 @@ impl ImapBackend {
         }
     }
 
-    /// Reads a response to a command; returns `None` for an untagged one.
+    /// Handles a response to a command; returns `None` for an untagged one.
     fn completion<'f>(&mut self, frame: &'f [u8]) -> Result<Option<Completion<'f>>, Fault> {
         match response::parse(without_line_end(frame)) {
             Response::Status(Status::Bye, _) => Err(Fault::Closed),
@@ -225,7 +225,7 @@ impl ImapBackend {
             Response::Done { tag, status, from_status } if tag == self.tag().as_bytes() => {
                 Ok(Some(Completion { status, from_status }))
             }
-            Response::Continue(_) | Response::Done { .. } | Response::Nonsense => Err(Fault::Protocol),
+            Response::Continue(_) | Response::Done { .. } | Response::Invalid => Err(Fault::Protocol),
         }
     }
 
@@ -290,7 +290,7 @@ impl ImapBackend {
         Introduction::Send(self.command("CAPABILITY"))
     }
 
-    /// Remembers the capabilities in `text` (the words of a response code or of an untagged response).
+    /// Stores the capabilities in `text`, a response code or an untagged response.
     fn learn(&mut self, text: &[u8]) {
         if let Some(capabilities) = Capabilities::parse(text) {
             self.capabilities = Some(capabilities);
@@ -302,7 +302,7 @@ impl ImapBackend {
         format!("P{}", self.tags)
     }
 
-    /// Begins a command, with a new tag; nothing was answered to it yet.
+    /// Starts a command with a new tag.
     fn command(&mut self, command: &str) -> String {
         self.tags += 1;
         self.untagged_count = 0;
@@ -327,7 +327,7 @@ impl ImapBackend {
         CredentialCommand { first, rest, relayed }
     }
 
-    /// `LOGIN` with quoted strings, or with literals for what cannot stand between quotes.
+    /// Writes `LOGIN` with quoted strings, or with literals for text that is not valid inside quotes.
     fn login(&mut self, user: &Secret, password: &Secret) -> CredentialCommand {
         let mut line = Secret::new(self.command("LOGIN").into_bytes());
         let mut parts = Vec::new();

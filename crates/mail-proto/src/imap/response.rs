@@ -1,12 +1,12 @@
-//! The backend's lines, as far as a login needs to understand them (RFC 9051 section 7).
+//! The parts of a backend's responses that a login needs (RFC 9051 section 7).
 
 use credentials::attempt::Mechanism;
 use credentials::sasl::Offered;
 
-/// One line (with the literals it holds), without the last line end.
+/// One line with its literals, without the last line end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Response<'a> {
-    /// `* OK text` and its kin: the status and what follows.
+    /// An untagged status response, `* OK text`: the status and the text.
     Status(Status, &'a [u8]),
     /// Any other untagged response.
     Untagged(&'a [u8]),
@@ -14,13 +14,13 @@ pub(super) enum Response<'a> {
     Done {
         tag: &'a [u8],
         status: Status,
-        /// From the status word on, for the client.
+        /// The response without its tag, for the client.
         from_status: &'a [u8],
     },
     /// `+ text`.
     Continue(&'a [u8]),
-    /// Not IMAP.
-    Nonsense,
+    /// Not an IMAP response.
+    Invalid,
 }
 
 /// A status word.
@@ -33,7 +33,7 @@ pub(super) enum Status {
     Bye,
 }
 
-/// What a backend said that it can do.
+/// The capabilities of a backend that a login needs.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Capabilities {
     pub sasl: Vec<Mechanism>,
@@ -44,7 +44,7 @@ pub(super) struct Capabilities {
     pub id: bool,
 }
 
-/// Reads one framed response.
+/// Parses one complete response.
 pub(super) fn parse(line: &[u8]) -> Response<'_> {
     if let Some(rest) = line.strip_prefix(b"* ") {
         return match status(rest) {
@@ -56,7 +56,7 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
         return Response::Continue(rest.strip_prefix(b" ").unwrap_or(rest));
     }
     let Some(space) = memchr::memchr(b' ', line) else {
-        return Response::Nonsense;
+        return Response::Invalid;
     };
     let tag = &line[..space];
     let from_status = &line[space + 1..];
@@ -64,29 +64,48 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
         Some((status @ (Status::Ok | Status::No | Status::Bad), _)) => {
             Response::Done { tag, status, from_status }
         }
-        _ => Response::Nonsense,
+        _ => Response::Invalid,
     }
 }
 
-/// The response code at the front of a status text: `[CODE arguments]`.
+/// Returns the response code at the start of a status text: `[CODE arguments]`.
 pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
     let inner = text.strip_prefix(b"[")?;
     memchr::memchr(b']', inner).map(|end| &inner[..end])
 }
 
-/// Whether the text of a `BYE` refuses this login: its code is neither missing nor one of a temporary failure.
-/// `ALERT` alone shows that a person must act, as for a locked account (RFC 9051 section 7.1).
+/// Returns whether the text of a `BYE` refuses this login: it has a code, and not one of a temporary failure. `ALERT`
+/// alone shows that a person must act, as for a locked account (RFC 9051 section 7.1).
 pub(super) fn bye_is_refusal(text: &[u8]) -> bool {
-    code(text).is_some() && !is_not_now(text)
+    code(text).is_some() && !is_temporary(text)
 }
 
-/// Whether a `NO` means "not now" rather than "not you" (RFC 9051 section 7.1).
-pub(super) fn is_not_now(text: &[u8]) -> bool {
+/// Returns whether a `NO` is a temporary failure and not a refusal (RFC 9051 section 7.1).
+pub(super) fn is_temporary(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {
         [&b"UNAVAILABLE"[..], b"INUSE", b"LIMIT", b"SERVERBUG"]
             .iter()
             .any(|name| code.eq_ignore_ascii_case(name))
     })
+}
+
+/// Returns `line` without `UNAUTHENTICATE` (RFC 8437) in its list of capabilities: another account must not continue a
+/// session that was routed for this one.
+pub(super) fn without_unauthenticate(line: &[u8]) -> Vec<u8> {
+    let end = memchr::memchr2(b']', b'\n', line).unwrap_or(line.len());
+    let has_list =
+        line[..end].windows(b"CAPABILITY ".len()).any(|word| word.eq_ignore_ascii_case(b"CAPABILITY "));
+    match (0..end).find(|&at| starts_with_unauthenticate(&line[at..])) {
+        Some(at) if has_list => [&line[..at], &line[at + UNAUTHENTICATE.len()..]].concat(),
+        _ => line.to_vec(),
+    }
+}
+
+const UNAUTHENTICATE: &[u8] = b" UNAUTHENTICATE";
+
+fn starts_with_unauthenticate(text: &[u8]) -> bool {
+    text.get(..UNAUTHENTICATE.len()).is_some_and(|word| word.eq_ignore_ascii_case(UNAUTHENTICATE))
+        && matches!(text.get(UNAUTHENTICATE.len()), None | Some(b' ' | b']' | b'\r' | b'\n'))
 }
 
 fn status(rest: &[u8]) -> Option<(Status, &[u8])> {
@@ -107,8 +126,7 @@ fn status(rest: &[u8]) -> Option<(Status, &[u8])> {
 // === impl Capabilities ===
 
 impl Capabilities {
-    /// Reads the words behind `CAPABILITY` in an untagged response or a response code; `None` when it is
-    /// something else.
+    /// Parses an untagged `CAPABILITY` response or response code; returns `None` for any other text.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let mut words = text.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
         if !words.next()?.eq_ignore_ascii_case(b"CAPABILITY") {
@@ -121,7 +139,7 @@ impl Capabilities {
         Some(found)
     }
 
-    /// What a login can use.
+    /// Returns the login methods.
     pub(super) fn offered(&self) -> Offered {
         Offered { sasl: self.sasl.clone(), native: !self.login_disabled }
     }
@@ -162,12 +180,29 @@ mod tests {
             (b"P1 no", Response::Done { tag: b"P1", status: Status::No, from_status: b"no" }),
             (b"+ abc", Response::Continue(b"abc")),
             (b"+", Response::Continue(b"")),
-            (b"P1 BYE x", Response::Nonsense),
-            (b"220 mail ESMTP", Response::Nonsense),
+            (b"P1 BYE x", Response::Invalid),
+            (b"220 mail ESMTP", Response::Invalid),
             (b"+OK pop", Response::Continue(b"OK pop")),
-            (b"", Response::Nonsense),
+            (b"", Response::Invalid),
         ] {
             assert_eq!(parse(line), expected, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn unauthenticate_is_removed_from_capabilities() {
+        for (line, expected) in [
+            (&b"* CAPABILITY IMAP4rev1 UNAUTHENTICATE ID\r\n"[..], &b"* CAPABILITY IMAP4rev1 ID\r\n"[..]),
+            (b"* CAPABILITY IMAP4rev1 unauthenticate\r\n", b"* CAPABILITY IMAP4rev1\r\n"),
+            (b"OK [CAPABILITY IMAP4rev1 UNAUTHENTICATE] in", b"OK [CAPABILITY IMAP4rev1] in"),
+            (
+                b"OK [CAPABILITY IMAP4rev1] no UNAUTHENTICATE here",
+                b"OK [CAPABILITY IMAP4rev1] no UNAUTHENTICATE here",
+            ),
+            (b"OK [ALERT] UNAUTHENTICATE", b"OK [ALERT] UNAUTHENTICATE"),
+            (b"* CAPABILITY IMAP4rev1 UNAUTHENTICATED\r\n", b"* CAPABILITY IMAP4rev1 UNAUTHENTICATED\r\n"),
+        ] {
+            assert_eq!(without_unauthenticate(line), expected, "{}", line.escape_ascii());
         }
     }
 
@@ -186,6 +221,6 @@ mod tests {
         assert_eq!(Capabilities::parse(b"PERMANENTFLAGS ()"), None);
         assert_eq!(code(b"[CAPABILITY A B] text"), Some(&b"CAPABILITY A B"[..]));
         assert_eq!(code(b"text"), None);
-        assert!(is_not_now(b"[UNAVAILABLE] later") && !is_not_now(b"[AUTHENTICATIONFAILED] no"));
+        assert!(is_temporary(b"[UNAVAILABLE] later") && !is_temporary(b"[AUTHENTICATIONFAILED] no"));
     }
 }

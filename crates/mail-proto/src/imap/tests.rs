@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{Dialogue, Replay};
 use crate::inbox::Inbox;
-use crate::step::{Channel, Forward, Machine, Offer, Opening, ReplayContext, Step};
+use crate::step::{Channel, DialogueContext, Forward, Machine, Offer, ReplayContext, Step};
 use crate::transcript::{play_dialogue, play_replay};
 use credentials::attempt::{ClientInfo, Mechanism};
 
@@ -23,8 +23,8 @@ fn offer() -> Offer {
     }
 }
 
-fn opening(channel: Channel) -> Opening {
-    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
+fn opening(channel: Channel) -> DialogueContext {
+    DialogueContext { offer: Arc::new(offer()), channel, peer_is_trusted: false }
 }
 
 fn encrypted(script: &str) {
@@ -63,7 +63,7 @@ fn small_commands() {
 }
 
 #[test]
-fn a_login_and_what_is_pipelined_behind_it() {
+fn a_login_with_pipelined_commands() {
     encrypted(
         r"C: a LOGIN alice@example.org secret
           = LOGIN alice@example.org secret
@@ -80,7 +80,7 @@ fn a_login_and_what_is_pipelined_behind_it() {
 }
 
 #[test]
-fn refused_logins_stay_at_our_prompt() {
+fn after_a_refused_login_the_client_may_try_again() {
     encrypted(
         r"C: a LOGIN alice wrong
           = LOGIN alice wrong
@@ -240,7 +240,7 @@ fn passwords_need_encryption() {
 }
 
 #[test]
-fn goodbyes() {
+fn farewells() {
     for (why, words) in [
         ("timed-out", "Login took too long"),
         ("too-many-failures", "Too many failed logins"),
@@ -274,7 +274,7 @@ fn bounds_of_what_a_client_may_send() {
 }
 
 #[test]
-fn a_browser_is_shown_the_door() {
+fn http_requests_close_the_connection() {
     encrypted(
         "C: POST / HTTP/1.1
          S: * BAD This is IMAP
@@ -284,9 +284,9 @@ fn a_browser_is_shown_the_door() {
 }
 
 #[test]
-fn literal_minus_is_honoured_where_it_is_advertised() {
+fn literal_minus_limits_literals() {
     let offer = Offer { capabilities: vec!["LITERAL-".to_owned()], ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Encrypted) };
     let script = "S: * OK [CAPABILITY LITERAL- AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 AUTH=SCRAM-SHA-256] ready
                   C: a LOGIN {4097+}
                   S: a BAD Command line or literal too long
@@ -315,7 +315,7 @@ fn replay(starttls: bool, forward: bool, script: &str) {
 }
 
 #[test]
-fn a_yes_before_the_whole_credential_is_none() {
+fn a_success_before_the_whole_credential_is_an_error() {
     for script in [
         "S: * OK [CAPABILITY AUTH=PLAIN] ready
          = READY true
@@ -343,7 +343,7 @@ fn a_yes_before_the_whole_credential_is_none() {
 }
 
 #[test]
-fn capabilities_come_from_the_greeting_or_are_asked_for() {
+fn capabilities_from_the_greeting_or_the_command() {
     replay(
         false,
         false,
@@ -373,7 +373,7 @@ fn capabilities_come_from_the_greeting_or_are_asked_for() {
 }
 
 #[test]
-fn the_backends_own_login_where_plain_is_missing() {
+fn the_login_command_where_plain_is_missing() {
     replay(
         false,
         false,
@@ -499,7 +499,7 @@ fn starttls_and_id() {
 }
 
 #[test]
-fn what_breaks_a_leg() {
+fn faults() {
     for (starttls, script) in [
         (false, "S: 220 mail ESMTP\n= BROKEN greeting"),
         (false, "S: +OK pop\n= BROKEN greeting"),
@@ -523,7 +523,7 @@ fn what_breaks_a_leg() {
 }
 
 #[test]
-fn bytes_behind_the_answer_to_starttls_break_the_leg() {
+fn cleartext_after_the_response_to_starttls_is_a_fault() {
     let mut replay = Replay::new(ReplayContext {
         starttls: true,
         forward: None,
@@ -544,7 +544,7 @@ fn bytes_behind_the_answer_to_starttls_break_the_leg() {
 proptest! {
     /// Whatever comes, in whatever pieces: no panic, and never more than the inbox holds.
     #[test]
-    fn any_input_is_survived(
+    fn any_input_is_handled(
         input in proptest::collection::vec(
             prop_oneof![
                 "[ -~]{0,20}".prop_map(String::into_bytes),
@@ -574,4 +574,64 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn spellings_beyond_the_grammar() {
+    encrypted(
+        r#"C: a  NOOP 
+           S: a OK Nothing done
+           C: b ID
+           S: * ID ("name" "Pointsman")
+           S: b OK ID completed
+           C: c ID ( "name" "x" )
+           S: * ID ("name" "Pointsman")
+           S: c OK ID completed
+           C: d  LOGIN  "alice\\@example.org"  "my HTTP/1.1" 
+           = LOGIN alice@example.org my HTTP/1.1
+           > mechanism-unavailable
+           S: d NO [CANNOT] Unsupported authentication mechanism
+           C: e LOGIN alice@example.org "my HTTP/1.1
+           S: e BAD Error in command arguments"#,
+    );
+}
+
+#[test]
+fn an_id_of_thirty_long_values() {
+    let pairs: Vec<String> =
+        (0..30).map(|number| format!("\"field{number}\" \"{}\"", "x".repeat(1024))).collect();
+    encrypted(&format!(
+        "C: a ID ({})\nS: * ID (\"name\" \"Pointsman\")\nS: a OK ID completed",
+        pairs.join(" ")
+    ));
+}
+
+#[test]
+fn a_mechanism_that_the_backend_lacks() {
+    replay(
+        false,
+        false,
+        r"S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] ready
+          = READY true
+          > XOAUTH2 x
+          C: MECHANISM UNAVAILABLE",
+    );
+}
+
+#[test]
+fn a_cancelled_token_gets_the_backends_refusal() {
+    replay(
+        false,
+        false,
+        r"S: * OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER] ready
+          = READY true
+          > OAUTHBEARER x
+          C: P1 AUTHENTICATE OAUTHBEARER eA==
+          S: + e30=
+          = CHALLENGE {}
+          > cancel
+          C: *
+          S: P1 NO no
+          = REFUSED |NO no\r\n",
+    );
 }

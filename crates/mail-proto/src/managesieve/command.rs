@@ -1,40 +1,42 @@
-//! The few commands that exist before a login, parsed from one whole frame (RFC 5804 section 2).
+//! The commands that exist before login, parsed from one complete frame (RFC 5804 section 2).
+//!
+//! As in Dovecot, more than one space between arguments and spaces at the end are accepted.
 
 use super::string::Cursor;
 use credentials::attempt::Mechanism;
 use types::secret::Secret;
 
-/// What is asked.
+/// One command.
 #[derive(Debug)]
 pub(super) enum Command {
     Capability,
-    /// With the tag to send back.
+    /// With the tag that the reply repeats.
     Noop(Option<Secret>),
     Logout,
     StartTls,
     Authenticate {
-        /// `None`: a mechanism that we do not know.
+        /// `None` for an unknown mechanism.
         mechanism: Option<Mechanism>,
-        /// As it stood in its string, still encoded.
+        /// The initial response in base64.
         initial: Option<Secret>,
     },
-    /// A trusted front's word on the client.
+    /// What a trusted proxy reports about the client.
     Xclient(Vec<u8>),
-    /// A command of a later state: it needs a login first.
-    TooEarly,
-    /// No command that we have heard of.
+    /// A command of the authenticated state.
+    NeedsLogin,
+    /// An unknown command.
     Unknown,
 }
 
-/// The arguments are not what the command takes.
+/// The arguments are invalid for the command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake;
+pub(super) struct CommandError;
 
-/// Longest tag of a `NOOP` that is sent back: that of a quoted string.
+/// Longest tag of a `NOOP`: that of a quoted string.
 const MAX_TAG: usize = 1024;
 
 /// Commands of the authenticated state (RFC 5804 sections 2.4 to 2.14).
-const TOO_EARLY: [&str; 9] = [
+const NEED_LOGIN: [&str; 9] = [
     "HAVESPACE",
     "PUTSCRIPT",
     "LISTSCRIPTS",
@@ -46,59 +48,62 @@ const TOO_EARLY: [&str; 9] = [
     "UNAUTHENTICATE",
 ];
 
-/// Parses one whole frame, its last line end included.
-pub(super) fn parse(frame: &[u8]) -> Result<Command, Mistake> {
-    let mut words = Cursor::new(frame);
-    match words.atom().map(<[u8]>::to_ascii_uppercase) {
-        Some(verb) => arguments(&verb, &mut words).ok_or(Mistake),
+/// Parses one complete frame, with its last line end.
+pub(super) fn parse(frame: &[u8]) -> Result<Command, CommandError> {
+    let mut cursor = Cursor::new(frame);
+    match cursor.atom().map(<[u8]>::to_ascii_uppercase) {
+        Some(verb) => arguments(&verb, &mut cursor).ok_or(CommandError),
         None => Ok(Command::Unknown),
     }
 }
 
-/// Whether an unfinished line already shows itself to be `AUTHENTICATE`, whose initial response may be long.
+/// Returns whether an incomplete line is an `AUTHENTICATE`, whose initial response may be long.
 pub(super) fn is_authenticate(frame: &[u8]) -> bool {
     const START: &[u8] = b"AUTHENTICATE ";
     frame.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
 }
 
-/// Reads a line of a SASL exchange: the text of a string, still encoded. `*` stands for itself without its
-/// quotes too, as some clients send it.
+/// Returns the base64 text of a line of a SASL exchange. `*` is accepted without quotes too, as some clients send it.
 pub(super) fn response(frame: &[u8]) -> Option<Secret> {
-    let mut words = Cursor::new(frame);
-    if words.rest() == b"*" {
+    let mut cursor = Cursor::new(frame);
+    if cursor.rest().trim_ascii_end() == b"*" {
         return Some(Secret::copy_of(b"*"));
     }
-    words.string().filter(|_| words.is_at_end())
+    cursor.string().filter(|_| cursor.is_at_end())
 }
 
-fn arguments(verb: &[u8], words: &mut Cursor<'_>) -> Option<Command> {
+fn arguments(verb: &[u8], cursor: &mut Cursor<'_>) -> Option<Command> {
     let command = match verb {
         b"CAPABILITY" => Command::Capability,
         b"LOGOUT" => Command::Logout,
         b"STARTTLS" => Command::StartTls,
         // command-noop = "NOOP" [SP string] CRLF
-        b"NOOP" if words.is_at_end() => Command::Noop(None),
+        b"NOOP" if cursor.is_at_end() => Command::Noop(None),
         b"NOOP" => {
-            words.space()?;
-            Command::Noop(Some(words.string().filter(|tag| tag.len() <= MAX_TAG)?))
+            cursor.spaces()?;
+            Command::Noop(Some(cursor.string().filter(|tag| tag.len() <= MAX_TAG)?))
         }
         // command-authenticate = "AUTHENTICATE" SP auth-type [SP string] *(CRLF string)
         b"AUTHENTICATE" => {
-            words.space()?;
-            let mechanism = Mechanism::from_name(words.string()?.expose());
-            let initial =
-                if words.is_at_end() { None } else { Some(words.space().and_then(|()| words.string())?) };
+            cursor.spaces()?;
+            let mechanism = Mechanism::from_name(cursor.string()?.expose());
+            let initial = if cursor.is_at_end() {
+                None
+            } else {
+                cursor.spaces()?;
+                Some(cursor.string()?)
+            };
             Command::Authenticate { mechanism, initial }
         }
         b"XCLIENT" => {
-            words.space()?;
-            let attributes = words.rest();
+            cursor.spaces()?;
+            let attributes = cursor.rest().trim_ascii_end();
             return (!attributes.is_empty()).then(|| Command::Xclient(attributes.to_vec()));
         }
-        other if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => return Some(Command::TooEarly),
+        other if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => return Some(Command::NeedsLogin),
         _ => return Some(Command::Unknown),
     };
-    words.is_at_end().then_some(command)
+    cursor.is_at_end().then_some(command)
 }
 
 #[cfg(test)]
@@ -108,7 +113,7 @@ mod tests {
     fn shown(frame: &[u8]) -> String {
         let text = |secret: &Secret| secret.expose().escape_ascii().to_string();
         match parse(frame) {
-            Err(Mistake) => "bad".to_owned(),
+            Err(CommandError) => "bad".to_owned(),
             Ok(Command::Noop(tag)) => format!("NOOP {:?}", tag.as_ref().map(text)),
             Ok(Command::Authenticate { mechanism, initial }) => {
                 format!("AUTHENTICATE {mechanism:?} {:?}", initial.as_ref().map(text))
@@ -134,16 +139,20 @@ mod tests {
             (b"AUTHENTICATE {5+}\r\nPLAIN \"\"\r\n", "AUTHENTICATE Some(Plain) Some(\"\")"),
             (b"AUTHENTICATE \"NTLM\"\r\n", "AUTHENTICATE None None"),
             (b"XCLIENT ADDR=192.0.2.1 TTL=5\r\n", "XCLIENT <ADDR=192.0.2.1 TTL=5>"),
-            (b"LISTSCRIPTS\r\n", "TooEarly"),
-            (b"PUTSCRIPT \"x\" {6+}\r\nLOGOUT\r\n", "TooEarly"),
-            (b"UNAUTHENTICATE\r\n", "TooEarly"),
+            (b"LISTSCRIPTS\r\n", "NeedsLogin"),
+            (b"PUTSCRIPT \"x\" {6+}\r\nLOGOUT\r\n", "NeedsLogin"),
+            (b"UNAUTHENTICATE\r\n", "NeedsLogin"),
             (b"FROBNICATE\r\n", "Unknown"),
             (b"\r\n", "Unknown"),
             (b" NOOP\r\n", "Unknown"),
             (b"\"NOOP\"\r\n", "Unknown"),
-            // Mistakes.
+            // Accepted beyond the grammar.
+            (b"LOGOUT \r\n", "Logout"),
+            (b"NOOP \r\n", "NOOP None"),
+            (b"AUTHENTICATE  \"PLAIN\"   \"AGE=\"  \r\n", "AUTHENTICATE Some(Plain) Some(\"AGE=\")"),
+            (b"AUTHENTICATE \"PLAIN\" \r\n", "AUTHENTICATE Some(Plain) None"),
+            // Errors.
             (b"CAPABILITY x\r\n", "bad"),
-            (b"LOGOUT \r\n", "bad"),
             (b"NOOP x\r\n", "bad"),
             (b"NOOP \"a\" \"b\"\r\n", "bad"),
             (b"NOOP \"a\0\"\r\n", "bad"),
@@ -151,7 +160,6 @@ mod tests {
             (b"AUTHENTICATE PLAIN\r\n", "bad"),
             (b"AUTHENTICATE \"PLAIN\" AGE=\r\n", "bad"),
             (b"AUTHENTICATE \"PLAIN\" \"AGE=\" x\r\n", "bad"),
-            (b"AUTHENTICATE \"PLAIN\" \r\n", "bad"),
             (b"XCLIENT\r\n", "bad"),
             (b"XCLIENT \r\n", "bad"),
         ] {
@@ -178,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unfinished_line_shows() {
+    fn incomplete_lines() {
         assert!(
             is_authenticate(b"authenticate \"X")
                 && !is_authenticate(b"AUTHENTICATE")

@@ -1,4 +1,4 @@
-//! ManageSieve towards backends: greeting, STARTTLS, XCLIENT and the login.
+//! The client side of ManageSieve towards backends: greeting, STARTTLS, XCLIENT and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
@@ -6,14 +6,14 @@ use types::secret::Secret;
 
 use super::response::{self, Capabilities, Response, Status};
 use super::string::{self, Writer};
-use crate::frame::{Bounds, Framed, Framer};
+use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 
-/// ManageSieve's client side at a backend.
+/// The client side of a ManageSieve connection to a backend.
 pub type Replay = crate::replay::Replay<ManageSieveBackend>;
 
 /// ManageSieve as backends speak it.
@@ -21,7 +21,7 @@ pub type Replay = crate::replay::Replay<ManageSieveBackend>;
 pub struct ManageSieveBackend {
     framer: Framer,
     capabilities: Capabilities,
-    /// Lines of capabilities since the last status.
+    /// LineFinder of capabilities since the last status.
     capability_lines: usize,
     /// Whether XCLIENT was sent and accepted.
     introduced: bool,
@@ -33,18 +33,18 @@ pub struct ManageSieveBackend {
 enum ExpectedResponse {
     #[default]
     Greeting,
-    /// The capabilities that a backend sends unasked after the handshake (RFC 5804 section 2.2).
+    /// The capabilities that a backend sends non_synchronizing after the handshake (RFC 5804 section 2.2).
     Capabilities,
     Xclient,
-    /// The answer to `NOOP`, which shows that XCLIENT's response has ended.
+    /// The response to `NOOP`, which shows that the response to XCLIENT has ended.
     Sync,
 }
 
 /// Longest response, literals included, in bytes.
 const MAX_WHOLE: usize = 64 * 1024;
-/// How many lines of one capability block are accepted.
+/// Most lines of one capability list.
 const MAX_CAPABILITIES: usize = 100;
-/// The argument of `NOOP`, by which its answer is recognised.
+/// The tag of `NOOP`, which its response repeats.
 const SYNC: &str = "xclient-taken";
 
 // === impl ManageSieveBackend ===
@@ -52,17 +52,17 @@ const SYNC: &str = "xclient-taken";
 impl BackendGrammar for ManageSieveBackend {
     type Response = Vec<u8>;
 
-    const ANSWERS_ARE_TAGGED: bool = false;
+    const RESPONSES_ARE_TAGGED: bool = false;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
-        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, unasked: MAX_WHOLE };
+        let bounds = Bounds { line: MAX_WHOLE, whole: MAX_WHOLE, non_synchronizing: MAX_WHOLE };
         loop {
             match self.framer.next(inbox.unread(), bounds) {
-                Framed::NeedMore => return Reading::NeedMore,
-                // A server does not wait for a go-ahead: its octets follow at once.
-                Framed::Announced { .. } => {}
-                Framed::TooLong => return Reading::Broken(Fault::Protocol),
-                Framed::Whole(length) => {
+                NextFrame::NeedMore => return Reading::NeedMore,
+                // The octets of a server's literal follow at once.
+                NextFrame::SynchronizingLiteral { .. } => {}
+                NextFrame::TooLong => return Reading::Broken(Fault::Protocol),
+                NextFrame::Whole(length) => {
                     let frame = inbox.unread()[..length].to_vec();
                     inbox.consume(length);
                     return Reading::Whole(frame);
@@ -77,8 +77,8 @@ impl BackendGrammar for ManageSieveBackend {
             Response::Status(Status::Bye, _) if !is_greeting => Introduction::Broken(Fault::Closed),
             Response::Status(status, text) => self.introduction_status(status, text, context),
             Response::Strings(name, value) => self.capability(&name, value.as_ref()),
-            Response::Nonsense if is_greeting => Introduction::Broken(Fault::Greeting),
-            Response::Nonsense => Introduction::Broken(Fault::Protocol),
+            Response::Invalid if is_greeting => Introduction::Broken(Fault::Greeting),
+            Response::Invalid => Introduction::Broken(Fault::Protocol),
         }
     }
 
@@ -93,7 +93,7 @@ impl BackendGrammar for ManageSieveBackend {
             Response::Status(Status::Bye, _) => StartTlsAnswer::Broken(Fault::Closed),
             Response::Status(Status::Ok, _) => StartTlsAnswer::Accepted,
             Response::Status(..) => StartTlsAnswer::Refused,
-            Response::Strings(..) | Response::Nonsense => StartTlsAnswer::Broken(Fault::Protocol),
+            Response::Strings(..) | Response::Invalid => StartTlsAnswer::Broken(Fault::Protocol),
         }
     }
 
@@ -125,14 +125,14 @@ impl BackendGrammar for ManageSieveBackend {
             Response::Strings(challenge, None) => {
                 return Judgement::More(Some(challenge.expose().to_vec()));
             }
-            Response::Strings(..) | Response::Nonsense => return Judgement::Broken(Fault::Protocol),
+            Response::Strings(..) | Response::Invalid => return Judgement::Broken(Fault::Protocol),
         };
         let line = frame.strip_suffix(b"\n").unwrap_or(&frame);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let reply = Reply { before: Vec::new(), last: [line, b"\r\n"].concat() };
         match status {
             Status::Ok => Judgement::Accepted(reply),
-            _ if response::is_not_now(text) => Judgement::NotNow(reply),
+            _ if response::is_temporary(text) => Judgement::NotNow(reply),
             _ => Judgement::Refused(reply),
         }
     }
@@ -140,22 +140,24 @@ impl BackendGrammar for ManageSieveBackend {
     fn sasl_message(message: &Secret) -> Secret {
         encoded(message)
     }
+
+    fn sasl_cancel() -> Secret {
+        Secret::copy_of(b"\"*\"\r\n")
+    }
 }
 
 impl ManageSieveBackend {
     fn introduction_status(&mut self, status: Status, text: &[u8], context: &ReplayContext) -> Introduction {
-        let had_block = std::mem::take(&mut self.capability_lines) > 0;
+        let had_list = std::mem::take(&mut self.capability_lines) > 0;
         match (self.expected, status) {
-            (ExpectedResponse::Greeting, Status::Ok) if had_block => self.next(context),
+            (ExpectedResponse::Greeting, Status::Ok) if had_list => self.next(context),
             (ExpectedResponse::Greeting, _) => Introduction::Broken(Fault::Greeting),
-            (ExpectedResponse::Capabilities, Status::Ok) if had_block => self.next(context),
+            (ExpectedResponse::Capabilities, Status::Ok) if had_list => self.next(context),
             (ExpectedResponse::Capabilities, _) => Introduction::Broken(Fault::Protocol),
-            (ExpectedResponse::Xclient, Status::Ok) => self.xclient_accepted(had_block),
+            (ExpectedResponse::Xclient, Status::Ok) => self.xclient_accepted(had_list),
             (ExpectedResponse::Xclient, _) => Introduction::Broken(Fault::Forwarding),
-            // The end of the block that follows XCLIENT's OK; the answer to `NOOP` is still to come.
-            (ExpectedResponse::Sync, Status::Ok)
-                if had_block && !response::has_tag(text, SYNC.as_bytes()) =>
-            {
+            // The end of the capability list after XCLIENT's OK; the response to `NOOP` follows.
+            (ExpectedResponse::Sync, Status::Ok) if had_list && !response::has_tag(text, SYNC.as_bytes()) => {
                 Introduction::Continue
             }
             (ExpectedResponse::Sync, _) => self.ready(),
@@ -195,15 +197,15 @@ impl ManageSieveBackend {
         }
     }
 
-    /// Goes on after XCLIENT. Dovecot answers `OK` and no more; others send their capabilities again, before that
-    /// `OK` or after it. Unless they came, `NOOP` finds out, since a late `OK` must not be taken for the login's.
-    fn xclient_accepted(&mut self, had_block: bool) -> Introduction {
+    /// Continues after XCLIENT. Dovecot replies with `OK` alone; others send their capabilities again, before that `OK` or
+    /// after it. If they did not come before it, a `NOOP` follows, so that a late `OK` is not taken for the login's.
+    fn xclient_accepted(&mut self, had_list: bool) -> Introduction {
         self.introduced = true;
-        if had_block {
+        if had_list {
             return self.ready();
         }
         self.expected = ExpectedResponse::Sync;
-        Introduction::SendAmidst(format!("NOOP \"{SYNC}\""))
+        Introduction::SendPipelined(format!("NOOP \"{SYNC}\""))
     }
 
     const fn ready(&self) -> Introduction {
@@ -219,7 +221,7 @@ fn bye(text: &[u8]) -> Judgement {
     let code = if response::has_code(text) { &b""[..] } else { b"(TRYLATER) " };
     let last = [b"NO ", code, text].concat();
     let reply = Reply { before: Vec::new(), last: [last.trim_ascii_end(), b"\r\n"].concat() };
-    if response::has_code(text) && !response::is_not_now(text) {
+    if response::has_code(text) && !response::is_temporary(text) {
         Judgement::Refused(reply)
     } else {
         Judgement::NotNow(reply)

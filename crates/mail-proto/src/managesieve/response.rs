@@ -1,4 +1,4 @@
-//! The backend's lines, as far as a login needs to understand them (RFC 5804 sections 1.2, 1.7 and 4).
+//! The parts of a backend's responses that a login needs (RFC 5804 sections 1.2, 1.7 and 4).
 
 use super::string::Cursor;
 use credentials::attempt::Mechanism;
@@ -10,10 +10,10 @@ use types::secret::Secret;
 pub(super) enum Response<'a> {
     /// `OK`, `NO` or `BYE`, and what follows.
     Status(Status, &'a [u8]),
-    /// A string, and perhaps a second one: a capability, or a challenge.
+    /// One or two strings: a capability, or a challenge.
     Strings(Secret, Option<Secret>),
-    /// Not ManageSieve.
-    Nonsense,
+    /// Not a ManageSieve response.
+    Invalid,
 }
 
 /// A status word.
@@ -24,65 +24,65 @@ pub(super) enum Status {
     Bye,
 }
 
-/// What a backend said that it can do.
+/// The capabilities of a backend that a login needs.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Capabilities {
     pub sasl: Vec<Mechanism>,
     pub starttls: bool,
-    /// The attributes that it lists, if it lists any.
+    /// The attributes of `XCLIENT`, where it is announced; the list may be empty.
     pub xclient: Option<Vec<u8>>,
 }
 
-/// Reads one framed response.
+/// Parses one complete response.
 pub(super) fn parse(frame: &[u8]) -> Response<'_> {
-    let mut words = Cursor::new(frame);
-    if let Some(word) = words.atom() {
+    let mut cursor = Cursor::new(frame);
+    if let Some(word) = cursor.atom() {
         let status = match &word.to_ascii_uppercase()[..] {
             b"OK" => Status::Ok,
             b"NO" => Status::No,
             b"BYE" => Status::Bye,
-            _ => return Response::Nonsense,
+            _ => return Response::Invalid,
         };
-        let is_alone = words.is_at_end() || words.space().is_some();
-        return if is_alone { Response::Status(status, words.rest()) } else { Response::Nonsense };
+        let is_alone = cursor.is_at_end() || cursor.spaces().is_some();
+        return if is_alone { Response::Status(status, cursor.rest()) } else { Response::Invalid };
     }
-    let Some(first) = words.string() else {
-        return Response::Nonsense;
+    let Some(first) = cursor.string() else {
+        return Response::Invalid;
     };
-    if words.is_at_end() {
+    if cursor.is_at_end() {
         return Response::Strings(first, None);
     }
-    match words.space().and_then(|()| words.string()) {
-        Some(second) if words.is_at_end() => Response::Strings(first, Some(second)),
-        _ => Response::Nonsense,
+    match cursor.spaces().and_then(|()| cursor.string()) {
+        Some(second) if cursor.is_at_end() => Response::Strings(first, Some(second)),
+        _ => Response::Invalid,
     }
 }
 
-/// Whether a status text begins with a response code: "(" resp-code ")".
+/// Returns whether a status text starts with a response code: "(" resp-code ")".
 pub(super) fn has_code(text: &[u8]) -> bool {
     text.starts_with(b"(")
 }
 
-/// Whether a `NO` means "not now" rather than "not you" (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
-pub(super) fn is_not_now(text: &[u8]) -> bool {
-    let mut words = Cursor::new(text);
-    let code = words.byte(b'(').and_then(|()| words.atom()).unwrap_or_default();
+/// Returns whether a `NO` is a temporary failure and not a refusal (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
+pub(super) fn is_temporary(text: &[u8]) -> bool {
+    let mut cursor = Cursor::new(text);
+    let code = cursor.byte(b'(').and_then(|()| cursor.atom()).unwrap_or_default();
     let class = code.split(|&byte| byte == b'/').next().unwrap_or_default();
     [&b"TRYLATER"[..], b"LIMIT"].iter().any(|name| class.eq_ignore_ascii_case(name))
 }
 
-/// Whether a status repeats `tag`: resp-code-ext "TAG" SP string (RFC 5804 section 2.13).
+/// Returns whether a status repeats `tag`: resp-code-ext "TAG" SP string (RFC 5804 section 2.13).
 pub(super) fn has_tag(text: &[u8], tag: &[u8]) -> bool {
-    let mut words = Cursor::new(text);
-    let code = words.byte(b'(').and_then(|()| words.atom());
+    let mut cursor = Cursor::new(text);
+    let code = cursor.byte(b'(').and_then(|()| cursor.atom());
     code.is_some_and(|code| code.eq_ignore_ascii_case(b"TAG"))
-        && words.space().and_then(|()| words.string()).is_some_and(|found| found.expose() == tag)
+        && cursor.spaces().and_then(|()| cursor.string()).is_some_and(|found| found.expose() == tag)
 }
 
 // === impl Capabilities ===
 
 impl Capabilities {
-    /// Takes one line of a capability block.
+    /// Adds one line of a capability list.
     pub(super) fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
         let value = value.unwrap_or_default();
         match &name.to_ascii_uppercase()[..] {
@@ -99,7 +99,7 @@ impl Capabilities {
         }
     }
 
-    /// What a login can use; the protocol has no command of its own.
+    /// Returns what a login can use. ManageSieve has no login command besides SASL.
     pub(super) fn offered(&self) -> Offered {
         Offered { sasl: self.sasl.clone(), native: false }
     }
@@ -114,7 +114,7 @@ mod tests {
         match parse(frame) {
             Response::Status(status, rest) => format!("{status:?} {}", rest.escape_ascii()),
             Response::Strings(first, second) => format!("<{}> {:?}", text(&first), second.as_ref().map(text)),
-            Response::Nonsense => "nonsense".to_owned(),
+            Response::Invalid => "nonsense".to_owned(),
         }
     }
 
@@ -157,7 +157,7 @@ mod tests {
             (b"(TAGS \"x\")", false, false),
         ] {
             assert_eq!(
-                (is_not_now(text), has_tag(text, b"x")),
+                (is_temporary(text), has_tag(text, b"x")),
                 (not_now, has_tag_x),
                 "{}",
                 text.escape_ascii()

@@ -1,9 +1,8 @@
-//! ManageSieve's strings, as both sides write them (RFC 5804 sections 1.2 and 4).
+//! ManageSieve's strings in both directions (RFC 5804 sections 1.2 and 4).
 //!
-//! string = quoted / literal-c2s / literal-s2c. What is written never needs another string's rules: what
-//! cannot stand between quotes goes as a literal, whose length says where it ends.
+//! string = quoted / literal-c2s / literal-s2c. A text that is not valid inside quotes is written as a literal.
 
-use crate::frame::announcement;
+use crate::frame::literal_header;
 use types::secret::Secret;
 
 /// quoted = DQUOTE *1024QUOTED-CHAR DQUOTE
@@ -15,7 +14,7 @@ pub(super) struct Cursor<'a> {
     at: usize,
 }
 
-/// Who writes a literal.
+/// The side that writes a literal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Writer {
     /// literal-c2s = "{" number "+}" CRLF *OCTET
@@ -27,13 +26,13 @@ pub(super) enum Writer {
 // === impl Cursor ===
 
 impl<'a> Cursor<'a> {
-    /// At the start of `frame`, whose last line end is not looked at.
+    /// Creates a cursor at the start of `frame`, without its last line end.
     pub(super) fn new(frame: &'a [u8]) -> Self {
         let text = frame.strip_suffix(b"\n").unwrap_or(frame);
         Self { frame: text.strip_suffix(b"\r").unwrap_or(text), at: 0 }
     }
 
-    /// One or more bytes up to a space, a bracket, a quote or the end.
+    /// One or more bytes up to a space, a parenthesis, a brace, a quote or the end.
     pub(super) fn atom(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest();
         let is_part = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'(' | b')' | b'"' | b'{');
@@ -46,11 +45,14 @@ impl<'a> Cursor<'a> {
         (self.peek()? == expected).then(|| self.at += 1)
     }
 
-    pub(super) fn space(&mut self) -> Option<()> {
-        self.byte(b' ')
+    /// One or more spaces.
+    pub(super) fn spaces(&mut self) -> Option<()> {
+        self.byte(b' ')?;
+        while self.byte(b' ').is_some() {}
+        Some(())
     }
 
-    /// A string, with its quotes or its length undone. A literal may announce itself as either side does.
+    /// A decoded string. A literal may have the form of either side.
     pub(super) fn string(&mut self) -> Option<Secret> {
         if self.peek()? == b'"' { self.quoted() } else { self.literal() }
     }
@@ -60,8 +62,9 @@ impl<'a> Cursor<'a> {
         &self.frame[self.at..]
     }
 
+    /// Returns whether nothing but spaces is left.
     pub(super) fn is_at_end(&self) -> bool {
-        self.at == self.frame.len()
+        self.rest().iter().all(|&byte| byte == b' ')
     }
 
     fn peek(&self) -> Option<u8> {
@@ -92,9 +95,9 @@ impl<'a> Cursor<'a> {
         let line_end = memchr::memchr(b'\n', self.rest())?;
         let text = &self.rest()[..line_end];
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let announced = announcement(text).filter(|literal| literal.length == text.len())?;
-        let octets = self.rest()[line_end + 1..].get(..announced.octets)?;
-        self.at += line_end + 1 + announced.octets;
+        let header = literal_header(text).filter(|literal| literal.length == text.len())?;
+        let octets = self.rest()[line_end + 1..].get(..header.octets)?;
+        self.at += line_end + 1 + header.octets;
         (!octets.contains(&0)).then(|| Secret::copy_of(octets))
     }
 }
@@ -154,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written() {
+    fn written_strings() {
         let long = [b'x'; 1025];
         let long_literal = [&b"{1025+}\r\n"[..], &long].concat();
         for (text, writer, expected) in [
@@ -174,7 +177,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_comes_back(text in proptest::collection::vec(1_u8.., 0..1100), is_client in any::<bool>()) {
+        fn written_strings_can_be_read(text in proptest::collection::vec(1_u8.., 0..1100), is_client in any::<bool>()) {
             let mut out = Secret::default();
             push(&mut out, &text, if is_client { Writer::Client } else { Writer::Server });
             out.extend(b"\r\n");

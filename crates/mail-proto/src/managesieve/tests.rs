@@ -9,7 +9,7 @@ use crate::inbox::Inbox;
 use crate::step::Dialogue as _;
 use crate::step::Replay as _;
 use crate::step::{
-    BackendEvent, Channel, ClientEvent, Forward, Machine, Offer, Opening, ReplayContext, Step,
+    BackendEvent, Channel, ClientEvent, DialogueContext, Forward, Machine, Offer, ReplayContext, Step,
 };
 use crate::transcript::{password, play_dialogue, play_replay};
 use crate::verdict::{CloseReason, Verdict};
@@ -29,8 +29,8 @@ fn offer() -> Offer {
     }
 }
 
-fn opening(channel: Channel) -> Opening {
-    Opening { offer: Arc::new(offer()), channel, trusts_front: false }
+fn opening(channel: Channel) -> DialogueContext {
+    DialogueContext { offer: Arc::new(offer()), channel, peer_is_trusted: false }
 }
 
 const BLOCK: &str = r#"S: "IMPLEMENTATION" "Pointsman"
@@ -78,7 +78,7 @@ fn small_commands() {
 }
 
 #[test]
-fn a_login_and_what_is_pipelined_behind_it() {
+fn a_login_with_pipelined_commands() {
     encrypted(
         r#"C: AUTHENTICATE "PLAIN" "AGFsaWNlAHNlY3JldA=="
            = PLAIN \x00alice\x00secret
@@ -98,7 +98,7 @@ fn a_login_and_what_is_pipelined_behind_it() {
 }
 
 #[test]
-fn refused_logins_stay_at_our_prompt() {
+fn after_a_refused_login_the_client_may_try_again() {
     encrypted(
         r#"C: AUTHENTICATE "PLAIN" "AGEAYg=="
            = PLAIN \x00a\x00b
@@ -270,7 +270,7 @@ fn passwords_need_encryption() {
            S: NO (ENCRYPT-NEEDED) "Password login needs an encrypted connection""#,
     );
     let offer = Offer { cleartext_without_tls: true, sasl: vec![Mechanism::Plain], ..offer() };
-    let opening = Opening { offer: Arc::new(offer), ..opening(Channel::Plain) };
+    let opening = DialogueContext { offer: Arc::new(offer), ..opening(Channel::Plain) };
     let mut dialogue = Dialogue::new(opening);
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"AUTHENTICATE \"PLAIN\" \"AGEAYg==\"\r\n");
@@ -278,8 +278,8 @@ fn passwords_need_encryption() {
 }
 
 #[test]
-fn a_fronts_word_counts_where_it_is_trusted() {
-    let trusting = Opening { trusts_front: true, ..opening(Channel::Encrypted) };
+fn a_trusted_proxy_reports_its_client() {
+    let trusting = DialogueContext { peer_is_trusted: true, ..opening(Channel::Encrypted) };
     let block = BLOCK.replace("S: \"VERSION\"", "S: \"XCLIENT\"\nS: \"VERSION\"");
     let script = format!(
         r#"{block}S: OK "ready"
@@ -301,14 +301,15 @@ fn a_fronts_word_counts_where_it_is_trusted() {
         let Step::Event(ClientEvent::Attempt(attempt)) = dialogue.feed(&mut inbox) else {
             panic!("no attempt")
         };
-        let client = attempt.client_info.front.map(|front| front.client);
+        let client = attempt.client_info.forwarded.map(|forwarded| forwarded.client);
         assert_eq!(client, expected.map(|text| text.parse().expect("address")));
     }
 }
 
 #[test]
-fn what_came_before_the_handshake_is_forgotten() {
-    let mut dialogue = Dialogue::new(Opening { trusts_front: true, ..opening(Channel::Upgradable) });
+fn state_from_before_the_handshake_is_discarded() {
+    let mut dialogue =
+        Dialogue::new(DialogueContext { peer_is_trusted: true, ..opening(Channel::Upgradable) });
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"XCLIENT ADDR=192.0.2.1\r\nSTARTTLS\r\n");
     assert!(matches!(dialogue.feed(&mut inbox), Step::Write(_)));
@@ -320,7 +321,7 @@ fn what_came_before_the_handshake_is_forgotten() {
 }
 
 #[test]
-fn goodbyes() {
+fn farewells() {
     for (why, words) in [
         (CloseReason::TimedOut, "BYE \"Login took too long\""),
         (CloseReason::TooManyFailures, "BYE \"Too many failed logins\""),
@@ -359,7 +360,7 @@ fn bounds_of_what_a_client_may_send() {
 }
 
 #[test]
-fn octets_of_a_literal_are_no_commands() {
+fn octets_of_a_literal_are_not_commands() {
     encrypted("C| FOO {8+}\\r\\nLOGOUT\\r\\n\\r\\n\nS: NO \"Unknown command\"");
     encrypted("C| PUTSCRIPT \"x\" {8}\\r\\nLOGOUT\\r\\n\\r\\n\nS: NO \"Log in first\"");
 }
@@ -395,7 +396,7 @@ fn ready(sasl: &str) -> String {
 }
 
 #[test]
-fn the_best_way_in_is_taken() {
+fn login_methods() {
     for (sasl, script) in [
         (
             "PLAIN LOGIN",
@@ -464,11 +465,14 @@ fn the_best_way_in_is_taken() {
 }
 
 #[test]
-fn no_way_in() {
-    for (sasl, login) in
-        [("", "login alice secret"), ("CRAM-MD5", "login alice secret"), ("PLAIN", "XOAUTH2 x")]
-    {
-        replay(false, false, &format!("{}> {login}\nC: BROKEN no_mechanism", ready(sasl)));
+fn unavailable_mechanisms() {
+    for (sasl, login, outcome) in [
+        ("", "login alice secret", "BROKEN no_mechanism"),
+        ("CRAM-MD5", "login alice secret", "BROKEN no_mechanism"),
+        ("PLAIN", "XOAUTH2 x", "MECHANISM UNAVAILABLE"),
+        ("SCRAM-SHA-256", "login alice secret", "MECHANISM UNAVAILABLE"),
+    ] {
+        replay(false, false, &format!("{}> {login}\nC: {outcome}", ready(sasl)));
     }
 }
 
@@ -497,7 +501,7 @@ fn starttls_and_xclient() {
                S: OK (TAG "xclient-taken") "Done"
                = READY true
                > login alice secret
-               C: BROKEN no_mechanism"#
+               C: MECHANISM UNAVAILABLE"#
         ),
     );
     let greeting = "S: \"SASL\" \"LOGIN\"\nS: \"XCLIENT\" \"ADDR TTL LOGIN\"\nS: OK\n";
@@ -510,7 +514,7 @@ fn starttls_and_xclient() {
 }
 
 #[test]
-fn capabilities_behind_xclient_are_found_wherever_they_stand() {
+fn capabilities_after_xclient() {
     let greeting = format!("S: \"SASL\" \"LOGIN\"\nS: \"XCLIENT\"\nS: OK\nC: {XCLIENT}\n");
     let login = "= READY true\n> PLAIN x\nC: AUTHENTICATE \"PLAIN\" \"eA==\"";
     let noop = "C: NOOP \"xclient-taken\"\n";
@@ -539,12 +543,12 @@ fn an_answer_that_was_not_asked_for_breaks_the_leg() {
         (&[b"\"SASL\" \"LOGIN\"\r\nOK\r\n", b"OK \"in\"\r\n"], "BROKEN protocol"),
     ] {
         let mut replay = Replay::new(context(false, false));
-        assert_eq!(crate::transcript::in_one_breath(&mut replay, pieces), expected, "{pieces:?}");
+        assert_eq!(crate::transcript::in_one_write(&mut replay, pieces), expected, "{pieces:?}");
     }
 }
 
 #[test]
-fn what_breaks_a_leg() {
+fn faults() {
     for (starttls, script) in [
         (false, "S: 220 mail ESMTP\n= BROKEN greeting"),
         (false, "S: * OK imap\n= BROKEN greeting"),
@@ -602,7 +606,7 @@ fn bounds_of_what_a_backend_may_send() {
 }
 
 #[test]
-fn bytes_behind_the_answer_to_starttls_break_the_leg() {
+fn cleartext_after_the_response_to_starttls_is_a_fault() {
     let mut replay = Replay::new(context(true, false));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"\"STARTTLS\"\r\nOK\r\n");
@@ -613,7 +617,7 @@ fn bytes_behind_the_answer_to_starttls_break_the_leg() {
 }
 
 #[test]
-fn what_the_backend_says_behind_its_yes_is_the_sessions() {
+fn input_after_a_success_belongs_to_the_session() {
     let mut replay = Replay::new(context(false, false));
     let mut inbox = Inbox::new(1000);
     inbox.receive(b"\"SASL\" \"PLAIN\"\r\nOK\r\n");
@@ -627,7 +631,7 @@ fn what_the_backend_says_behind_its_yes_is_the_sessions() {
 proptest! {
     /// Whatever comes, in whatever pieces: no panic, and neither side ever waits with a full inbox.
     #[test]
-    fn any_input_is_survived(
+    fn any_input_is_handled(
         input in proptest::collection::vec(
             prop_oneof![
                 "[ -~]{0,20}".prop_map(String::into_bytes),
@@ -645,9 +649,9 @@ proptest! {
             0..30,
         ),
         starttls in any::<bool>(),
-        trusts_front in any::<bool>(),
+        peer_is_trusted in any::<bool>(),
     ) {
-        let mut dialogue = Dialogue::new(Opening { trusts_front, ..opening(Channel::Encrypted) });
+        let mut dialogue = Dialogue::new(DialogueContext { peer_is_trusted, ..opening(Channel::Encrypted) });
         let mut replay = Replay::new(context(starttls, true));
         let mut inboxes = [Inbox::new(256), Inbox::new(256)];
         for piece in input {
@@ -676,4 +680,31 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn spaces_around_arguments() {
+    encrypted(
+        r#"C: NOOP  "x" 
+           S: OK (TAG "x") "Nothing done"
+           C: AUTHENTICATE  "PLAIN"   "AGEAYg=="  
+           = PLAIN \x00a\x00b
+           > mechanism-unavailable
+           S: NO "Unsupported authentication mechanism"
+           C: LOGOUT 
+           S: OK "Logging out"
+           END"#,
+    );
+}
+
+#[test]
+fn a_cancelled_token_gets_the_backends_refusal() {
+    replay(
+        false,
+        false,
+        &format!(
+            "{}> XOAUTH2 x\nC: AUTHENTICATE \"XOAUTH2\" \"eA==\"\nS: \"e30=\"\n= CHALLENGE {{}}\n> cancel\nC: \"*\"\nS: NO \"no\"\n= REFUSED |NO \\\"no\\\"\\r\\n",
+            ready("XOAUTH2")
+        ),
+    );
 }

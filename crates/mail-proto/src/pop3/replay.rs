@@ -1,4 +1,4 @@
-//! POP3 towards backends: greeting, STLS, XCLIENT, `CAPA` and the login.
+//! The client side of POP3 towards backends: greeting, STLS, XCLIENT, `CAPA` and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
@@ -6,27 +6,27 @@ use types::secret::Secret;
 
 use super::response::{self, Response};
 use crate::inbox::Inbox;
-use crate::line::{Found, Lines};
+use crate::line::{LineFinder, LineSearch};
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 
-/// POP3's client side at a backend.
+/// The client side of a POP3 connection to a backend.
 pub type Replay = crate::replay::Replay<Pop3Backend>;
 
 /// POP3 as backends speak it.
 #[derive(Debug)]
 pub struct Pop3Backend {
-    lines: Lines,
-    /// Whether the greeting announced XCLIENT, which is announced nowhere else.
+    lines: LineFinder,
+    /// Whether the greeting announced XCLIENT; the capability list does not.
     takes_xclient: bool,
     /// Whether XCLIENT was sent and accepted.
     introduced: bool,
     offered: Offered,
     /// Whether the capability list has `UTF8`.
     takes_utf8: bool,
-    /// Whether `USER` is out, so that `+OK` asks for `PASS`.
+    /// Whether `USER` was sent, so that `+OK` asks for `PASS`.
     expects_pass: bool,
     expected: ExpectedResponse,
 }
@@ -37,7 +37,7 @@ enum ExpectedResponse {
     Greeting,
     Xclient,
     Capa,
-    /// A line of the capability list, of which so many were read.
+    /// A line of the capability list, with the number of lines read before it.
     Capability(usize),
     Utf8,
 }
@@ -52,7 +52,7 @@ const MAX_CAPABILITIES: usize = 100;
 impl Default for Pop3Backend {
     fn default() -> Self {
         Self {
-            lines: Lines::new(),
+            lines: LineFinder::new(),
             takes_xclient: false,
             introduced: false,
             offered: Offered::default(),
@@ -66,13 +66,13 @@ impl Default for Pop3Backend {
 impl BackendGrammar for Pop3Backend {
     type Response = Vec<u8>;
 
-    const ANSWERS_ARE_TAGGED: bool = false;
+    const RESPONSES_ARE_TAGGED: bool = false;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Vec<u8>> {
         match self.lines.find(inbox.unread(), MAX_LINE) {
-            Found::NeedMore => Reading::NeedMore,
-            Found::TooLong => Reading::Broken(Fault::Protocol),
-            Found::Line(found) => {
+            LineSearch::NeedMore => Reading::NeedMore,
+            LineSearch::TooLong => Reading::Broken(Fault::Protocol),
+            LineSearch::Found(found) => {
                 let line = inbox.unread()[..found.text].to_vec();
                 inbox.consume(found.whole);
                 Reading::Whole(line)
@@ -100,12 +100,12 @@ impl BackendGrammar for Pop3Backend {
                 self.expected = ExpectedResponse::Capability(0);
                 Introduction::Continue
             }
-            // Older than RFC 2449: it has USER, and nothing else.
+            // A server older than RFC 2449 has USER and nothing else.
             (ExpectedResponse::Capa, Response::Err(_)) => {
                 self.offered = Offered { sasl: Vec::new(), native: true };
                 self.ready()
             }
-            // A refusal leaves the mode that every client reads.
+            // After a refusal the session stays in the mode that every client understands.
             (ExpectedResponse::Utf8, Response::Ok(_) | Response::Err(_)) => self.ready(),
             _ => Introduction::Broken(Fault::Protocol),
         }
@@ -134,7 +134,7 @@ impl BackendGrammar for Pop3Backend {
             LoginMethod::Prompts { user, password } => {
                 Some(auth("LOGIN", vec![sasl::line(&user), sasl::line(&password)], false))
             }
-            // `USER` and `PASS`, whose arguments end where the line does: what cannot stand there is not sent.
+            // The arguments of `USER` and `PASS` end with the line, so they cannot contain a line end.
             LoginMethod::Native { user, password } => {
                 if !fits_line(&user) || !fits_line(&password) {
                     return None;
@@ -151,10 +151,10 @@ impl BackendGrammar for Pop3Backend {
         match response::parse(&line) {
             Response::Ok(_) if expects_pass => Judgement::More(None),
             Response::Ok(_) => Judgement::Accepted(reply(&line)),
-            Response::Err(text) if response::is_not_now(text) => Judgement::NotNow(reply(&line)),
+            Response::Err(text) if response::is_temporary(text) => Judgement::NotNow(reply(&line)),
             Response::Err(_) => Judgement::Refused(reply(&line)),
             Response::Continue(text) if !expects_pass => Judgement::More(Some(text.to_vec())),
-            Response::Continue(_) | Response::Nonsense => Judgement::Broken(Fault::Protocol),
+            Response::Continue(_) | Response::Invalid => Judgement::Broken(Fault::Protocol),
         }
     }
 
@@ -166,6 +166,8 @@ impl BackendGrammar for Pop3Backend {
 impl Pop3Backend {
     fn capability(&mut self, line: &[u8], read: usize, context: &ReplayContext) -> Introduction {
         if line == b"." {
+            // Without USER and SASL a list says nothing about logins; clients then try USER and PASS.
+            self.offered.native |= self.offered.sasl.is_empty();
             return self.enter_utf8(context);
         }
         if read == MAX_CAPABILITIES {

@@ -1,4 +1,4 @@
-//! The backend's lines, as far as a login needs to understand them (RFC 1939 section 3, RFC 2449).
+//! The parts of a backend's responses that a login needs (RFC 1939 section 3, RFC 2449).
 
 use credentials::attempt::Mechanism;
 use credentials::sasl::Offered;
@@ -12,11 +12,11 @@ pub(super) enum Response<'a> {
     Err(&'a [u8]),
     /// `+ text`.
     Continue(&'a [u8]),
-    /// Not POP3.
-    Nonsense,
+    /// Not a POP3 response.
+    Invalid,
 }
 
-/// Reads one line that is not part of a listing.
+/// Parses one line that is not part of a multi-line response.
 pub(super) fn parse(line: &[u8]) -> Response<'_> {
     let (status, text) = match memchr::memchr(b' ', line) {
         Some(space) => (&line[..space], &line[space + 1..]),
@@ -26,30 +26,30 @@ pub(super) fn parse(line: &[u8]) -> Response<'_> {
         b"+OK" => Response::Ok(text),
         b"-ERR" => Response::Err(text),
         b"+" => Response::Continue(text),
-        _ => Response::Nonsense,
+        _ => Response::Invalid,
     }
 }
 
-/// The response code at the front of a status text: `[CODE]` (RFC 2449 section 8).
+/// Returns the response code at the start of a status text: `[CODE]` (RFC 2449 section 8).
 pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
     let inner = text.strip_prefix(b"[")?;
     memchr::memchr(b']', inner).map(|end| &inner[..end])
 }
 
-/// Whether an `-ERR` means "not now" rather than "not you" (RFC 2449 section 8.1, RFC 3206).
-pub(super) fn is_not_now(text: &[u8]) -> bool {
+/// Returns whether an `-ERR` is a temporary failure and not a refusal (RFC 2449 section 8.1, RFC 3206).
+pub(super) fn is_temporary(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {
         let class = code.split(|&byte| byte == b'/').next().unwrap_or_default();
         [&b"SYS"[..], b"IN-USE", b"LOGIN-DELAY"].iter().any(|name| class.eq_ignore_ascii_case(name))
     })
 }
 
-/// Whether a line of the capability list is that of `UTF8` (RFC 6856 section 2.2), its argument aside.
+/// Returns whether a line of the capability list is `UTF8` (RFC 6856 section 2.2), with or without its argument.
 pub(super) fn is_utf8(line: &[u8]) -> bool {
     line.split(|&byte| byte == b' ').next().is_some_and(|word| word.eq_ignore_ascii_case(b"UTF8"))
 }
 
-/// Takes one line of the capability list (RFC 2449 section 5) into `offered`.
+/// Adds one line of the capability list (RFC 2449 section 5) to `offered`.
 pub(super) fn add_capability(offered: &mut Offered, line: &[u8]) {
     let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
     match words.next().map(<[u8]>::to_ascii_uppercase).as_deref() {
@@ -80,11 +80,11 @@ mod tests {
             (b"+ abc", Response::Continue(b"abc")),
             (b"+ ", Response::Continue(b"")),
             (b"+", Response::Continue(b"")),
-            (b"+OKAY", Response::Nonsense),
-            (b"* OK imap", Response::Nonsense),
-            (b"220 mail ESMTP", Response::Nonsense),
-            (b" +OK", Response::Nonsense),
-            (b"", Response::Nonsense),
+            (b"+OKAY", Response::Invalid),
+            (b"* OK imap", Response::Invalid),
+            (b"220 mail ESMTP", Response::Invalid),
+            (b" +OK", Response::Invalid),
+            (b"", Response::Invalid),
         ] {
             assert_eq!(parse(line), expected, "{}", line.escape_ascii());
         }
@@ -103,7 +103,7 @@ mod tests {
             (b"later [SYS/TEMP]", false),
             (b"", false),
         ] {
-            assert_eq!(is_not_now(text), expected, "{}", text.escape_ascii());
+            assert_eq!(is_temporary(text), expected, "{}", text.escape_ascii());
         }
     }
 

@@ -1,14 +1,16 @@
-//! The few commands that exist before a login, parsed from one line (RFC 5321 section 4.1).
+//! The commands that exist before login, parsed from one line (RFC 5321 section 4.1).
+//!
+//! As in Postfix, the arguments of `AUTH` are separated by any white space.
 
 use credentials::attempt::Mechanism;
 use types::secret::Secret;
 
-/// What is asked.
+/// One command.
 #[derive(Debug)]
 pub(super) enum Command {
     /// `EHLO` or `HELO`.
     Hello {
-        /// As it stood on the line: nothing is known of it but that it is there.
+        /// The argument, not validated; never empty.
         name: Vec<u8>,
         /// Whether it was `EHLO`.
         extended: bool,
@@ -21,38 +23,38 @@ pub(super) enum Command {
     Quit,
     StartTls,
     Auth {
-        /// `None`: a mechanism that we do not know.
+        /// `None` for an unknown mechanism.
         mechanism: Option<Mechanism>,
-        /// As it stood on the line, still encoded.
+        /// The initial response in base64.
         initial: Option<Secret>,
     },
-    /// A trusted front's word on the client.
+    /// What a trusted proxy reports about the client.
     Xclient(Vec<u8>),
-    /// A command of the mail transaction: it needs a login first.
-    TooEarly,
-    /// `BDAT` (RFC 3030): too early as well, and bytes of a message stand behind it.
+    /// A command of the mail transaction.
+    NeedsLogin,
+    /// `BDAT` (RFC 3030), which bytes of a message follow.
     Bdat,
-    /// No command that we have heard of.
+    /// An unknown command.
     Unknown,
 }
 
-/// Why a line is no command.
+/// Why a line is not a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mistake {
-    /// The arguments are not what the command takes.
+pub(super) enum CommandError {
+    /// The arguments are invalid for the command.
     Arguments,
-    /// A NUL, or a CR that ends no line.
+    /// A NUL, or a CR without LF.
     ForbiddenByte,
 }
 
 /// Commands of the mail transaction (RFC 5321 section 3.3, RFC 1985, RFC 4468).
-const TOO_EARLY: [&str; 5] = ["MAIL", "RCPT", "DATA", "ETRN", "BURL"];
+const NEED_LOGIN: [&str; 5] = ["MAIL", "RCPT", "DATA", "ETRN", "BURL"];
 
-/// Parses one line without its end: a verb, and arguments behind a space. White space at the end is
-/// tolerated (RFC 5321 section 4.1.1).
-pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
+/// Parses one line without its end: a verb, and arguments after a space. White space at the end is accepted (RFC 5321
+/// section 4.1.1).
+pub(super) fn parse(line: &[u8]) -> Result<Command, CommandError> {
     if line.iter().any(|byte| matches!(byte, 0 | b'\r')) {
-        return Err(Mistake::ForbiddenByte);
+        return Err(CommandError::ForbiddenByte);
     }
     let line = line.trim_ascii_end();
     let space = memchr::memchr(b' ', line);
@@ -73,27 +75,27 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, Mistake> {
             b"EHLO" | b"HELO" | b"RSET" | b"QUIT" | b"STARTTLS" | b"VRFY" | b"EXPN" | b"AUTH" | b"XCLIENT",
             _,
         ) => {
-            return Err(Mistake::Arguments);
+            return Err(CommandError::Arguments);
         }
         (b"BDAT", _) => Command::Bdat,
-        (other, _) if TOO_EARLY.iter().any(|name| name.as_bytes() == other) => Command::TooEarly,
+        (other, _) if NEED_LOGIN.iter().any(|name| name.as_bytes() == other) => Command::NeedsLogin,
         _ => Command::Unknown,
     };
     Ok(command)
 }
 
-/// Whether an unfinished line already shows itself to be `AUTH`, whose initial response may be long.
+/// Returns whether an incomplete line is an `AUTH`, whose initial response may be long.
 pub(super) fn is_auth(line: &[u8]) -> bool {
     line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"AUTH "))
 }
 
 /// `auth-command = "AUTH" SP sasl-mech [SP initial-response]` (RFC 4954 section 8)
-fn auth(arguments: &[u8]) -> Result<Command, Mistake> {
-    let mut words = arguments.split(|&byte| byte == b' ');
-    let mechanism = words.next().filter(|name| !name.is_empty()).ok_or(Mistake::Arguments)?;
+fn auth(arguments: &[u8]) -> Result<Command, CommandError> {
+    let mut words = arguments.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mechanism = words.next().ok_or(CommandError::Arguments)?;
     let initial = words.next();
-    if words.next().is_some() || initial.is_some_and(<[u8]>::is_empty) {
-        return Err(Mistake::Arguments);
+    if words.next().is_some() {
+        return Err(CommandError::Arguments);
     }
     Ok(Command::Auth { mechanism: Mechanism::from_name(mechanism), initial: initial.map(Secret::copy_of) })
 }
@@ -135,16 +137,18 @@ mod tests {
             (b"AUTH PLAIN =", "AUTH Some(Plain) Some(\"=\")"),
             (b"AUTH CRAM-MD5", "AUTH None None"),
             (b"XCLIENT ADDR=192.0.2.1 PORT=1", "XCLIENT <ADDR=192.0.2.1 PORT=1>"),
-            (b"MAIL FROM:<>", "TooEarly"),
-            (b"rcpt to:<a@b>", "TooEarly"),
-            (b"DATA", "TooEarly"),
+            (b"MAIL FROM:<>", "NeedsLogin"),
+            (b"rcpt to:<a@b>", "NeedsLogin"),
+            (b"DATA", "NeedsLogin"),
             (b"BDAT 5 LAST", "Bdat"),
             (b"BDAT", "Bdat"),
             (b"", "Unknown"),
             (b" NOOP", "Unknown"),
             (b"AUTHX PLAIN", "Unknown"),
             (b"MAIL\tFROM", "Unknown"),
-            // Mistakes.
+            (b"AUTH PLAIN  AGE= ", "AUTH Some(Plain) Some(\"AGE=\")"),
+            (b"AUTH PLAIN\tAGE=", "AUTH Some(Plain) Some(\"AGE=\")"),
+            // Errors.
             (b"EHLO", "Arguments"),
             (b"HELO ", "Arguments"),
             (b"RSET now", "Arguments"),
@@ -152,7 +156,6 @@ mod tests {
             (b"STARTTLS 1.3", "Arguments"),
             (b"VRFY", "Arguments"),
             (b"AUTH", "Arguments"),
-            (b"AUTH PLAIN  AGE=", "Arguments"),
             (b"AUTH PLAIN AGE= AUTH=x", "Arguments"),
             (b"XCLIENT", "Arguments"),
             (b"EHLO a\0b", "ForbiddenByte"),
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unfinished_line_shows() {
+    fn incomplete_lines() {
         for (line, expected) in
             [(&b"AUTH X"[..], true), (b"auth ", true), (b"AUTH", false), (b"AUTHX ", false), (b"", false)]
         {

@@ -1,26 +1,26 @@
-//! Submission towards backends: greeting, EHLO, STARTTLS, XCLIENT and the login.
+//! The client side of submission towards backends: greeting, EHLO, STARTTLS, XCLIENT and the login.
 
 use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
 use types::secret::Secret;
 
-use super::response::{Gathered, Gatherer, Keywords, Response};
+use super::response::{Keywords, NextReply, ReplyReader, Response};
 use crate::inbox::Inbox;
-use crate::line::{Found, Lines};
+use crate::line::{LineFinder, LineSearch};
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
 use crate::step::ReplayContext;
 use crate::verdict::Reply;
 use crate::xclient::{self, Style};
 
-/// Submission's client side at a backend.
+/// The client side of a submission connection to a backend.
 pub type Replay = crate::replay::Replay<SubmissionBackend>;
 
 /// Submission as backends speak it.
 #[derive(Debug)]
 pub struct SubmissionBackend {
-    lines: Lines,
-    gatherer: Gatherer,
-    /// From the last `EHLO`; what was announced before a handshake or XCLIENT does not count.
+    lines: LineFinder,
+    reply_reader: ReplyReader,
+    /// From the last `EHLO`; keywords from before the handshake or XCLIENT are discarded.
     keywords: Keywords,
     /// Whether XCLIENT was sent and accepted. It is sent once: Postfix accepts no second one.
     introduced: bool,
@@ -31,18 +31,18 @@ pub struct SubmissionBackend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ExpectedResponse {
     Greeting,
-    /// The answer to `EHLO` with our own name.
+    /// The reply to `EHLO` with the proxy's name.
     Ehlo,
-    /// The answer to `EHLO` with the client's name.
+    /// The reply to `EHLO` with the client's name.
     EhloForClient,
-    /// The greeting that starts over after XCLIENT.
+    /// The greeting after XCLIENT.
     Xclient,
 }
 
 /// Longest line of a backend, in bytes.
 const MAX_LINE: usize = 64 * 1024;
-/// Longest command line with an initial response (RFC 4954 section 4: the 512 octets of RFC 5321 section
-/// 4.5.3.1.4, line end included); longer ones wait for their 334.
+/// Longest command line with an initial response (RFC 4954 section 4: the 512 octets of RFC 5321 section 4.5.3.1.4, with
+/// the line end); a longer response is sent after the 334.
 const MAX_COMMAND: usize = 512;
 
 // === impl SubmissionBackend ===
@@ -50,8 +50,8 @@ const MAX_COMMAND: usize = 512;
 impl Default for SubmissionBackend {
     fn default() -> Self {
         Self {
-            lines: Lines::new(),
-            gatherer: Gatherer::default(),
+            lines: LineFinder::new(),
+            reply_reader: ReplyReader::default(),
             keywords: Keywords::default(),
             introduced: false,
             expected: ExpectedResponse::Greeting,
@@ -62,24 +62,24 @@ impl Default for SubmissionBackend {
 impl BackendGrammar for SubmissionBackend {
     type Response = Response;
 
-    const ANSWERS_ARE_TAGGED: bool = false;
+    const RESPONSES_ARE_TAGGED: bool = false;
 
     fn read(&mut self, inbox: &mut Inbox) -> Reading<Response> {
         loop {
             let found = match self.lines.find(inbox.unread(), MAX_LINE) {
-                Found::NeedMore => return Reading::NeedMore,
-                Found::TooLong => return Reading::Broken(Fault::Protocol),
-                Found::Line(found) => found,
+                LineSearch::NeedMore => return Reading::NeedMore,
+                LineSearch::TooLong => return Reading::Broken(Fault::Protocol),
+                LineSearch::Found(found) => found,
             };
-            let gathered = self.gatherer.line(&inbox.unread()[..found.text]);
+            let next = self.reply_reader.line(&inbox.unread()[..found.text]);
             inbox.consume(found.whole);
-            match gathered {
-                Gathered::NeedMore => {}
-                Gathered::Whole(response) => return Reading::Whole(response),
-                Gathered::Nonsense if self.expected == ExpectedResponse::Greeting => {
+            match next {
+                NextReply::NeedMore => {}
+                NextReply::Whole(response) => return Reading::Whole(response),
+                NextReply::Invalid if self.expected == ExpectedResponse::Greeting => {
                     return Reading::Broken(Fault::Greeting);
                 }
-                Gathered::Nonsense => return Reading::Broken(Fault::Protocol),
+                NextReply::Invalid => return Reading::Broken(Fault::Protocol),
             }
         }
     }
@@ -94,13 +94,13 @@ impl BackendGrammar for SubmissionBackend {
                 self.keywords = Keywords::parse(&response);
                 self.next(context)
             }
-            // A name that a client made up must not make the backend look broken.
+            // A name that the client chose must not count as a fault of the backend.
             (ExpectedResponse::EhloForClient, [b'5', ..]) => self.ehlo(context),
             (ExpectedResponse::Xclient, b"220") => {
                 self.introduced = true;
                 self.ehlo_for_client(context)
             }
-            // Perhaps half applied (Postfix).
+            // Postfix may have applied some of the attributes.
             (ExpectedResponse::Xclient, _) => Introduction::Broken(Fault::Forwarding),
             _ => Introduction::Broken(Fault::Protocol),
         }
@@ -133,7 +133,7 @@ impl BackendGrammar for SubmissionBackend {
                 let rest = vec![sasl::line(&user), sasl::line(&password)];
                 Some(CredentialCommand { first, rest, relayed: false })
             }
-            // SMTP has no login of its own.
+            // SMTP has no login command besides AUTH.
             LoginMethod::Native { .. } => None,
         }
     }
@@ -162,8 +162,8 @@ impl SubmissionBackend {
         Introduction::Send(format!("EHLO {}", context.hostname))
     }
 
-    /// After XCLIENT the session is the client's: servers take the name for their `Received` fields from the last
-    /// `EHLO`, whatever XCLIENT said.
+    /// Sends `EHLO` with the client's name after XCLIENT: servers write the name of the last `EHLO` into their `Received`
+    /// fields, whatever XCLIENT reported.
     fn ehlo_for_client(&mut self, context: &ReplayContext) -> Introduction {
         let Some(name) = xclient::helo(&context.client_info) else {
             return self.ehlo(context);
@@ -189,7 +189,7 @@ impl SubmissionBackend {
         }
     }
 
-    /// Returns what the backend is still to learn of the client, and accepts.
+    /// Returns the attributes for a backend that announced XCLIENT and has not received it yet.
     fn attributes(&self, context: &ReplayContext) -> Option<String> {
         let forward = context.forward.as_ref().filter(|_| !self.introduced)?;
         let announced = self.keywords.xclient.as_deref()?;

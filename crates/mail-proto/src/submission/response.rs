@@ -1,21 +1,21 @@
-//! The backend's replies, as far as a login needs to understand them (RFC 5321 section 4.2).
+//! The parts of a backend's replies that a login needs (RFC 5321 section 4.2).
 
 use credentials::attempt::Mechanism;
 use credentials::sasl::Offered;
 
-/// Lines of one reply before we take the backend for broken.
+/// Most lines of one reply.
 const MAX_LINES: usize = 100;
-/// Longest reply, all lines together.
+/// Longest reply with all of its lines, in bytes.
 const MAX_WHOLE: usize = 64 * 1024;
 
-/// Puts the lines of a reply together.
+/// Assembles the lines of a reply.
 #[derive(Debug, Default)]
-pub(super) struct Gatherer {
-    /// What was heard of a reply that is not whole yet.
-    begun: Option<Response>,
+pub(super) struct ReplyReader {
+    /// The lines of a reply that is incomplete.
+    partial: Option<Response>,
 }
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The three digits.
@@ -26,59 +26,59 @@ pub struct Response {
     pub whole: Vec<u8>,
 }
 
-/// What a line made of a reply.
+/// The result of adding a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Gathered {
+pub(super) enum NextReply {
     NeedMore,
     Whole(Response),
-    /// Not SMTP, or too much of it.
-    Nonsense,
+    /// Not an SMTP reply, or longer than the limits.
+    Invalid,
 }
 
-/// What a backend said that it can do.
+/// The keywords of a backend that a login needs.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Keywords {
     pub offered: Offered,
     pub starttls: bool,
-    /// The attributes behind `XCLIENT`.
+    /// The attributes of `XCLIENT`, where it is announced.
     pub xclient: Option<Vec<u8>>,
 }
 
-// === impl Gatherer ===
+// === impl ReplyReader ===
 
-impl Gatherer {
-    /// Takes one line without its end.
+impl ReplyReader {
+    /// Adds one line without its end.
     ///
     /// `Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF`
-    pub(super) fn line(&mut self, line: &[u8]) -> Gathered {
+    pub(super) fn line(&mut self, line: &[u8]) -> NextReply {
         let Some((code, rest)) = line.split_first_chunk::<3>().filter(|(code, _)| is_code(code)) else {
-            return Gathered::Nonsense;
+            return NextReply::Invalid;
         };
         let (is_last, text) = match rest.split_first() {
             None => (true, rest),
             Some((b' ', text)) => (true, text),
             Some((b'-', text)) => (false, text),
-            Some(_) => return Gathered::Nonsense,
+            Some(_) => return NextReply::Invalid,
         };
         let mut response =
-            self.begun.take().unwrap_or_else(|| Response { code: *code, ..Response::default() });
+            self.partial.take().unwrap_or_else(|| Response { code: *code, ..Response::default() });
         let has_room = response.texts.len() < MAX_LINES && response.whole.len() + line.len() + 2 <= MAX_WHOLE;
         // RFC 5321 section 4.2.1: the code of every line must be the same.
         if response.code != *code || !has_room {
-            return Gathered::Nonsense;
+            return NextReply::Invalid;
         }
         response.texts.push(text.to_vec());
         response.whole.extend_from_slice(line);
         response.whole.extend_from_slice(b"\r\n");
         if is_last {
-            return Gathered::Whole(response);
+            return NextReply::Whole(response);
         }
-        self.begun = Some(response);
-        Gathered::NeedMore
+        self.partial = Some(response);
+        NextReply::NeedMore
     }
 }
 
-/// Reply-code = %x32-35 %x30-39 %x30-39, whose second digit servers take from all ten.
+/// Reply-code = %x32-35 %x30-35 %x30-39; servers use all ten digits in the second place.
 fn is_code(code: &[u8; 3]) -> bool {
     (b'2'..=b'5').contains(&code[0]) && code.iter().all(u8::is_ascii_digit)
 }
@@ -86,7 +86,7 @@ fn is_code(code: &[u8; 3]) -> bool {
 // === impl Keywords ===
 
 impl Keywords {
-    /// Reads the answer to `EHLO`: the first line is the server's name, every other one a keyword.
+    /// Parses the reply to `EHLO`: the first line is the server's name, every other one a keyword.
     pub(super) fn parse(response: &Response) -> Self {
         let mut found = Self::default();
         for text in response.texts.iter().skip(1) {
@@ -95,15 +95,15 @@ impl Keywords {
         found
     }
 
-    /// ehlo-line = ehlo-keyword *( SP ehlo-param ); `AUTH=` is how it was written before RFC 2554.
+    /// ehlo-line = ehlo-keyword *( SP ehlo-param ). `AUTH=` predates RFC 2554, and some servers write a tab for the space.
     fn add(&mut self, text: &[u8]) {
-        let end = text.iter().position(|byte| matches!(byte, b' ' | b'=')).unwrap_or(text.len());
+        let end = text.iter().position(|byte| matches!(byte, b' ' | b'\t' | b'=')).unwrap_or(text.len());
         let arguments = text.get(end + 1..).unwrap_or_default();
         match &text[..end].to_ascii_uppercase()[..] {
             b"STARTTLS" => self.starttls = true,
             b"XCLIENT" => self.xclient = Some(arguments.to_vec()),
             b"AUTH" => {
-                for mechanism in arguments.split(|&byte| byte == b' ').filter_map(Mechanism::from_name) {
+                for mechanism in arguments.split(u8::is_ascii_whitespace).filter_map(Mechanism::from_name) {
                     if !self.offered.sasl.contains(&mechanism) {
                         self.offered.sasl.push(mechanism);
                     }
@@ -118,19 +118,19 @@ impl Keywords {
 mod tests {
     use super::*;
 
-    fn gathered(lines: &[&[u8]]) -> Gathered {
-        let mut gatherer = Gatherer::default();
-        let mut last = Gathered::NeedMore;
+    fn next(lines: &[&[u8]]) -> NextReply {
+        let mut reply_reader = ReplyReader::default();
+        let mut last = NextReply::NeedMore;
         for line in lines {
-            assert_eq!(last, Gathered::NeedMore);
-            last = gatherer.line(line);
+            assert_eq!(last, NextReply::NeedMore);
+            last = reply_reader.line(line);
         }
         last
     }
 
-    fn whole(code: &[u8; 3], texts: &[&[u8]], whole: &[u8]) -> Gathered {
+    fn whole(code: &[u8; 3], texts: &[&[u8]], whole: &[u8]) -> NextReply {
         let texts = texts.iter().map(|text| text.to_vec()).collect();
-        Gathered::Whole(Response { code: *code, texts, whole: whole.to_vec() })
+        NextReply::Whole(Response { code: *code, texts, whole: whole.to_vec() })
     }
 
     #[test]
@@ -143,29 +143,29 @@ mod tests {
                 &[b"250-mail", b"250-", b"250"],
                 whole(b"250", &[b"mail", b"", b""], b"250-mail\r\n250-\r\n250\r\n"),
             ),
-            (&[b"250-mail"], Gathered::NeedMore),
-            (&[b"250-mail", b"251 x"], Gathered::Nonsense),
-            (&[b"250-mail", b""], Gathered::Nonsense),
-            (&[b"* OK imap"], Gathered::Nonsense),
-            (&[b"+OK pop"], Gathered::Nonsense),
-            (&[b"22"], Gathered::Nonsense),
-            (&[b"2200 x"], Gathered::Nonsense),
-            (&[b"150 x"], Gathered::Nonsense),
-            (&[b"650 x"], Gathered::Nonsense),
-            (&[b""], Gathered::Nonsense),
+            (&[b"250-mail"], NextReply::NeedMore),
+            (&[b"250-mail", b"251 x"], NextReply::Invalid),
+            (&[b"250-mail", b""], NextReply::Invalid),
+            (&[b"* OK imap"], NextReply::Invalid),
+            (&[b"+OK pop"], NextReply::Invalid),
+            (&[b"22"], NextReply::Invalid),
+            (&[b"2200 x"], NextReply::Invalid),
+            (&[b"150 x"], NextReply::Invalid),
+            (&[b"650 x"], NextReply::Invalid),
+            (&[b""], NextReply::Invalid),
         ] {
-            assert_eq!(gathered(lines), expected, "{lines:?}");
+            assert_eq!(next(lines), expected, "{lines:?}");
         }
     }
 
     #[test]
     fn a_reply_has_bounds() {
         let lines = vec![&b"250-x"[..]; MAX_LINES];
-        assert_eq!(gathered(&lines), Gathered::NeedMore);
-        assert_eq!(gathered(&[&lines[..], &[b"250 x"]].concat()), Gathered::Nonsense);
+        assert_eq!(next(&lines), NextReply::NeedMore);
+        assert_eq!(next(&[&lines[..], &[b"250 x"]].concat()), NextReply::Invalid);
         let half = [&b"250-"[..], &vec![b'x'; MAX_WHOLE / 2 - 6]].concat();
-        assert_eq!(gathered(&[&half, &half]), Gathered::NeedMore);
-        assert_eq!(gathered(&[&half, &half, b"250"]), Gathered::Nonsense);
+        assert_eq!(next(&[&half, &half]), NextReply::NeedMore);
+        assert_eq!(next(&[&half, &half, b"250"]), NextReply::Invalid);
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
             b"STARTTLS is my name",
             b"SIZE 1000",
             b"auth PLAIN  plain NTLM xoauth2",
-            b"AUTH=LOGIN",
+            b"AUTH=\tLOGIN",
             b"XCLIENT NAME ADDR",
             b"",
             b"AUTHX SCRAM-SHA-256",

@@ -1,4 +1,4 @@
-//! What ManageSieve clients are told, in ManageSieve's words (RFC 5804 sections 1.2 and 1.3).
+//! The replies to ManageSieve clients (RFC 5804 sections 1.2 and 1.3).
 
 use super::string::{self, Writer};
 use crate::dialogue::{CommandOutcome, StandardReply};
@@ -9,7 +9,7 @@ use types::secret::Secret;
 
 const CANCELLED: &str = "NO \"Authentication cancelled\"";
 
-/// One line of a capability block.
+/// Returns one line of a capability list.
 pub(super) fn capability(name: &str, value: Option<&str>) -> Vec<u8> {
     let mut out = Secret::default();
     string::push(&mut out, name.as_bytes(), Writer::Server);
@@ -21,7 +21,7 @@ pub(super) fn capability(name: &str, value: Option<&str>) -> Vec<u8> {
     out.expose().to_vec()
 }
 
-/// A status, a space and a string.
+/// Returns a status, a space and a string.
 pub(super) fn with_text(status: &str, text: &str) -> Vec<u8> {
     let mut out = Secret::copy_of(status.as_bytes());
     out.extend(b" ");
@@ -30,7 +30,7 @@ pub(super) fn with_text(status: &str, text: &str) -> Vec<u8> {
     out.expose().to_vec()
 }
 
-/// `NOOP`'s answer, with its tag (RFC 5804 section 2.13).
+/// Returns the reply to `NOOP`, with its tag (RFC 5804 section 2.13).
 pub(super) fn noop(tag: Option<&Secret>) -> Vec<u8> {
     let Some(tag) = tag else {
         return line("OK \"Nothing done\"");
@@ -41,7 +41,7 @@ pub(super) fn noop(tag: Option<&Secret>) -> Vec<u8> {
     out.expose().to_vec()
 }
 
-/// A challenge: a string of base64.
+/// Returns a challenge: a string of base64.
 pub(super) fn challenge(data: &[u8]) -> Vec<u8> {
     let mut text = Secret::default();
     sasl::encode_into(&mut text, data);
@@ -51,29 +51,30 @@ pub(super) fn challenge(data: &[u8]) -> Vec<u8> {
     out.expose().to_vec()
 }
 
-/// The answer to a command of a login or of STARTTLS.
-pub(super) fn said(what: StandardReply) -> Vec<u8> {
-    line(match what {
-        StandardReply::Unsupported => "NO \"Unsupported authentication mechanism\"",
-        StandardReply::NoPassword(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
-        StandardReply::NoPassword(Channel::Plain | Channel::Encrypted) => {
+/// Returns the reply to a login command or to STARTTLS.
+pub(super) fn standard(reply: StandardReply) -> Vec<u8> {
+    line(match reply {
+        StandardReply::UnknownMechanism => "NO \"Unsupported authentication mechanism\"",
+        StandardReply::CleartextRefused(Channel::Upgradable) => "NO (ENCRYPT-NEEDED) \"Use STARTTLS first\"",
+        StandardReply::CleartextRefused(Channel::Plain | Channel::Encrypted) => {
             "NO (ENCRYPT-NEEDED) \"Password login needs an encrypted connection\""
         }
-        StandardReply::BadInitial => "NO \"Invalid base64 in the initial response\"",
-        StandardReply::BadAnswer => "NO \"Invalid base64 in the response\"",
+        StandardReply::InvalidInitialResponse => "NO \"Invalid base64 in the initial response\"",
+        StandardReply::InvalidResponse => "NO \"Invalid base64 in the response\"",
         StandardReply::Cancelled => CANCELLED,
-        StandardReply::StartTls => "OK \"Begin TLS negotiation now\"",
-        StandardReply::Encrypted => "NO \"The connection is encrypted already\"",
-        StandardReply::NoStartTls => "NO \"STARTTLS is not available\"",
+        StandardReply::BeginTls => "OK \"Begin TLS negotiation now\"",
+        StandardReply::AlreadyEncrypted => "NO \"The connection is encrypted already\"",
+        StandardReply::StartTlsUnavailable => "NO \"STARTTLS is not available\"",
     })
 }
 
-/// The end of a login.
+/// Returns the reply that ends a login.
 pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
     match verdict {
         Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
         Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
         Verdict::Refused(None) => line("NO \"Authentication failed\""),
+        Verdict::MechanismUnavailable => standard(StandardReply::UnknownMechanism),
         Verdict::Unavailable => {
             line("NO (TRYLATER) \"The mail server cannot be reached right now, try again later\"")
         }
@@ -81,7 +82,7 @@ pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
     }
 }
 
-/// Goodbye.
+/// Returns the line before the connection is closed.
 pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
     line(match why {
         CloseReason::TimedOut => "BYE \"Login took too long\"",
@@ -93,10 +94,10 @@ pub(super) fn farewell(why: CloseReason) -> Vec<u8> {
     })
 }
 
-pub(super) fn line(words: &str) -> Vec<u8> {
-    format!("{words}\r\n").into_bytes()
+pub(super) fn line(text: &str) -> Vec<u8> {
+    format!("{text}\r\n").into_bytes()
 }
 
-pub(super) fn say(words: &str) -> CommandOutcome {
-    CommandOutcome::Say(line(words))
+pub(super) fn reply(text: &str) -> CommandOutcome {
+    CommandOutcome::Reply(line(text))
 }
