@@ -10,6 +10,7 @@ use api::Diagnostic;
 use control::Control;
 use mapping::Router;
 use mapping::store::LoadError;
+use moves::Moves;
 use plan::Name;
 use runtime::ActivePlan;
 use sessions::Registry;
@@ -34,6 +35,9 @@ pub trait AppHandle: Send + Sync + 'static {
 
     /// Returns the control through which every change is made.
     fn control(&self) -> Control;
+
+    /// Returns the moves; `None` if their journal could not be opened.
+    fn moves(&self) -> Option<Moves>;
 
     /// Returns whether the proxy drains.
     fn is_draining(&self) -> bool;

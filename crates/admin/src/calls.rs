@@ -7,6 +7,7 @@ pub(crate) mod destinations;
 pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod mappings;
+pub(crate) mod moves;
 pub(crate) mod stats;
 pub(crate) mod transfer;
 

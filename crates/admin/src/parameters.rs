@@ -13,7 +13,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -164,17 +164,36 @@ impl<S: Send + Sync> FromRequest<S> for Parameters {
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(parameters);
         }
-        let media = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
-        let body = read(request.into_body(), MAX_BODY, BODY_TIME).await?;
-        let is_json = media.as_deref().is_none_or(|media| media.starts_with(b"application/json"));
-        if !is_json && !body.is_empty() {
-            let detail =
-                "a body must be JSON (Content-Type: application/json); or give query parameters and no body";
-            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-        }
+        let body = read_json_text(request, MAX_BODY, BODY_TIME).await?;
         parameters.add_body(&body)?;
         Ok(parameters)
     }
+}
+
+/// Reads a body of at most `max` bytes as JSON; an empty one is the default value. Query parameters are refused.
+pub(crate) async fn read_json<T: DeserializeOwned + Default>(
+    request: Request,
+    max: usize,
+    time: Duration,
+) -> CallResult<T> {
+    Parameters::of_query(request.uri().query().unwrap_or_default())?.only(&[])?;
+    let body = read_json_text(request, max, time).await?;
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body).map_err(|error| Failure::bad_request(format!("the body: {error}")))
+}
+
+async fn read_json_text(request: Request, max: usize, time: Duration) -> CallResult<Bytes> {
+    let media = request.headers().get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    let body = read(request.into_body(), max, time).await?;
+    let is_json = media.as_deref().is_none_or(|media| media.starts_with(b"application/json"));
+    if !is_json && !body.is_empty() {
+        let detail =
+            "a body must be JSON (Content-Type: application/json); or give query parameters and no body";
+        return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    Ok(body)
 }
 
 /// Reads a body of at most `max` bytes.

@@ -6,7 +6,9 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
-use crate::calls::{audit, config, connections, destinations, events, health, mappings, stats, transfer};
+use crate::calls::{
+    audit, config, connections, destinations, events, health, mappings, moves, stats, transfer,
+};
 use crate::dashboard;
 use crate::failure::Failure;
 use crate::guard::guard;
@@ -20,6 +22,8 @@ type Row = (&'static str, &'static [Method], MethodRouter<Shared>);
 pub(crate) fn table() -> Vec<Row> {
     const GET: &[Method] = &[Method::GET];
     const POST: &[Method] = &[Method::POST];
+    const MOVES: &[Method] = &[Method::GET, Method::POST];
+    const MOVE: &[Method] = &[Method::GET, Method::DELETE];
     const MAPPINGS: &[Method] = &[Method::GET, Method::PUT, Method::DELETE];
     vec![
         (paths::HEALTHZ, GET, get(health::healthz)),
@@ -39,6 +43,12 @@ pub(crate) fn table() -> Vec<Row> {
         (paths::CONNECTIONS, GET, get(connections::list)),
         (paths::CONNECTIONS_KICK, POST, post(connections::kick)),
         (paths::CONNECTIONS_DELAY, POST, post(connections::delay)),
+        (paths::MOVES, MOVES, get(moves::list).merge(post(moves::start))),
+        (paths::MOVE, MOVE, get(moves::show).merge(delete(moves::cancel))),
+        (paths::MOVE_ROLLBACK, POST, post(moves::rollback)),
+        (paths::MOVE_BATCH, GET, get(moves::batch)),
+        (paths::MOVE_BATCH_PAUSE, POST, post(moves::pause)),
+        (paths::MOVE_BATCH_RESUME, POST, post(moves::resume)),
         (paths::CONFIG_RELOAD, POST, post(config::reload)),
         (paths::AUDIT, GET, get(audit::page)),
         (paths::EVENTS, GET, get(events::stream)),

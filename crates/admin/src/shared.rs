@@ -114,6 +114,16 @@ impl Shared {
 
 // === impl Caller ===
 
+impl Caller {
+    /// Returns whether the request came from this host.
+    pub(crate) fn is_this_host(&self) -> bool {
+        match &self.0 {
+            Actor::Token { address, .. } => address.to_canonical().is_loopback(),
+            Actor::Signal => true,
+        }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Failure;
 

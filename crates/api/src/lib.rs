@@ -9,6 +9,7 @@
 //! | [`paths`], [`parameters`] | the requests |
 //! | [`status`] | statistics, destinations, connections |
 //! | [`mapping`] | mappings, import and export |
+//! | [`moves`] | moves of accounts |
 //! | [`action`] | responses of calls that change something else |
 //! | [`audit`] | the audit log |
 //! | [`event`] | the events of `GET /events` |
@@ -18,6 +19,7 @@ pub mod action;
 pub mod audit;
 pub mod event;
 pub mod mapping;
+pub mod moves;
 pub mod parameters;
 pub mod paths;
 pub mod problem;

@@ -17,6 +17,11 @@ pub const FROM: &str = "from";
 /// `true` = check only, and change nothing.
 pub const DRY_RUN: &str = "dry_run";
 
+/// The name of a batch of moves.
+pub const BATCH: &str = "batch";
+/// `true` = only moves that have not ended.
+pub const UNFINISHED: &str = "unfinished";
+
 /// Entries of a page when `limit` is not given.
 pub const DEFAULT_LIMIT: usize = 100;
 /// The most that `limit` can be; larger values are clamped.

@@ -30,6 +30,18 @@ pub const CONNECTIONS_KICK: &str = "/connections/kick";
 pub const CONNECTIONS_DELAY: &str = "/connections/delay";
 /// `POST`: [`crate::action::ConfigReloaded`].
 pub const CONFIG_RELOAD: &str = "/config/reload";
+/// `POST` with [`crate::moves::NewMoves`]: [`crate::moves::Accepted`]. `GET`: [`crate::moves::MovePage`].
+pub const MOVES: &str = "/moves";
+/// `GET`, `DELETE`: [`crate::moves::Move`].
+pub const MOVE: &str = "/moves/{id}";
+/// `POST` with [`crate::moves::MoveChoices`]: [`crate::moves::Accepted`].
+pub const MOVE_ROLLBACK: &str = "/moves/{id}/rollback";
+/// `GET`: [`crate::moves::Batch`].
+pub const MOVE_BATCH: &str = "/moves/batches/{name}";
+/// `POST`: [`crate::moves::Batch`].
+pub const MOVE_BATCH_PAUSE: &str = "/moves/batches/{name}/pause";
+/// `POST`: [`crate::moves::Batch`].
+pub const MOVE_BATCH_RESUME: &str = "/moves/batches/{name}/resume";
 /// `GET`: [`crate::audit::AuditPage`].
 pub const AUDIT: &str = "/audit";
 /// `GET`: text for Prometheus.
@@ -38,3 +50,30 @@ pub const METRICS: &str = "/metrics";
 pub const EVENTS: &str = "/events";
 /// `GET`: the description of the API (OpenAPI 3.1).
 pub const OPENAPI: &str = "/openapi.json";
+
+/// Returns the path of a move, or of an action on it.
+#[must_use]
+pub fn one_move(id: i64, action: Option<&str>) -> String {
+    match action {
+        Some(action) => format!("{MOVES}/{id}/{action}"),
+        None => format!("{MOVES}/{id}"),
+    }
+}
+
+/// Returns the path of a batch of moves, or of an action on it.
+#[must_use]
+pub fn move_batch(name: &str, action: Option<&str>) -> String {
+    let mut path = format!("{MOVES}/batches/");
+    for &byte in name.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    if let Some(action) = action {
+        path.push('/');
+        path.push_str(action);
+    }
+    path
+}

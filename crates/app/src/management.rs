@@ -7,6 +7,7 @@ use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use control::Control;
 use listen::{ConnectionLimiter, Ipv4Ports};
 use mapping::Router;
+use moves::Moves;
 use plan::Name;
 use runtime::ActivePlan;
 use sessions::Registry;
@@ -74,6 +75,10 @@ impl AppHandle for RunningApp {
 
     fn control(&self) -> Control {
         self.app.control().clone()
+    }
+
+    fn moves(&self) -> Option<Moves> {
+        self.app.moves().cloned()
     }
 
     fn is_draining(&self) -> bool {

@@ -143,6 +143,11 @@ async fn drain(app: &App, listeners: &Listeners, grace: Duration) -> Ended {
     let sessions = app.registry().counts().sessions;
     tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
     listeners.close();
+    if let Some(moves) = app.moves()
+        && timeout(grace, moves.shut_down()).await.is_err()
+    {
+        tracing::warn!("moves are in progress: the next start settles them");
+    }
     // The last fifth of the grace period is for farewells to slow clients.
     let drain = Order::Drain { spread: grace.mul_f32(0.8) };
     if let Err(error) = app.control().execute(drain).await {

@@ -8,6 +8,7 @@ use cluster::Bus;
 use control::Control;
 use mapping::store::LoadError;
 use mapping::{Router, Settings};
+use moves::{Moves, Parts};
 use observe::Accounts;
 use placement::Placement;
 use plan::{LogFormat, LogIdentifiers, Plan};
@@ -32,6 +33,8 @@ pub struct App {
     pub(crate) router: Arc<Router>,
     recorder: LoginRecorder,
     control: Control,
+    /// `None` without a management API, or when the journal cannot be opened.
+    moves: Option<Moves>,
     /// TLS state that outlives plans.
     pub(crate) material: TlsMaterial,
     /// Replaced by a reload; the watch ends with its certificates.
@@ -97,19 +100,20 @@ impl App {
         tokio::spawn(control.clone().apply_remote(subscription));
 
         let certificates = Certificates::new(&plan.tls, &hostnames(&plan))?;
-        let state_folder = match &plan.admin {
-            Some(_) => Some(
-                state::folder(&plan)
-                    .map_err(|error| StartError::State(plan.server.state_dir.clone(), error))?,
-            ),
-            None => None,
-        };
+        let state_folder = state_folder(&plan)?;
         let api_tls = ApiTls::new(&plan, &certificates, state_folder.as_deref())?;
         let material = TlsMaterial { tickets: Arc::new(Tickets::new()?), roots: PlatformRoots::default() };
         let active = ActivePlan::new(Arc::clone(&plan), &certificates, &material, None)?;
         let watch = certificates.watch();
 
         let current = CurrentPlan::new(Arc::new(active));
+        let parts = Parts {
+            control: control.clone(),
+            router: Arc::clone(&router),
+            registry: registry.clone(),
+            current: current.clone(),
+        };
+        let moves = open_moves(state_folder.as_deref(), &plan, parts).await;
         tokio::spawn(health_checks::run(current.clone()));
         let placement = Placement::new(registry.clone(), Arc::clone(&router), current.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -123,6 +127,7 @@ impl App {
             router,
             recorder,
             control,
+            moves,
             material,
             certificates: Mutex::new((certificates, watch)),
             api_tls,
@@ -178,6 +183,11 @@ impl App {
         &self.control
     }
 
+    /// Returns the moves, where they are possible.
+    pub fn moves(&self) -> Option<&Moves> {
+        self.moves.as_ref()
+    }
+
     /// Returns the certificates that clients are shown.
     pub(crate) fn certificate_table(&self) -> Arc<Certificates> {
         Arc::clone(&self.certificates.lock().unwrap_or_else(PoisonError::into_inner).0)
@@ -196,6 +206,30 @@ impl From<StartError> for ReloadError {
             },
             StartError::Mapping(error) => Self::Mapping(error),
             other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+/// Returns the folder in which state is kept, where there is a management API.
+fn state_folder(plan: &Plan) -> Result<Option<PathBuf>, StartError> {
+    if plan.admin.is_none() {
+        return Ok(None);
+    }
+    match state::folder(plan) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) => Err(StartError::State(plan.server.state_dir.clone(), error)),
+    }
+}
+
+/// Opens the journal of moves, and settles what an earlier run has left unfinished. Mail is served without moves rather
+/// than not at all.
+async fn open_moves(folder: Option<&Path>, plan: &Plan, parts: Parts) -> Option<Moves> {
+    let path = plan.moves.journal.clone().unwrap_or(folder?.join("moves.sqlite"));
+    match Moves::open(&path, parts).await {
+        Ok(moves) => Some(moves),
+        Err(error) => {
+            tracing::error!(%error, "accounts cannot be moved by `pointsman move` until the next start");
+            None
         }
     }
 }

@@ -4,6 +4,7 @@
 //! A secret must never be an argument: arguments are visible in every process list.
 
 mod client;
+mod moves;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use client::{ApiOptions, FilterOptions, MapCommand, SessionsCommand, TopOptions};
+pub(crate) use moves::{ListOptions, MoveArguments, MoveCommand, MoveOptions, RollbackOptions, StartOptions};
 
 /// Mail-migration proxy: routes every account to the mail server that holds it.
 #[derive(Debug, Parser)]
@@ -62,6 +64,15 @@ pub(crate) enum Command {
         api: ApiOptions,
         #[command(subcommand)]
         command: MapCommand,
+    },
+    /// Move accounts to another destination without losing a write
+    #[command(after_help = moves::MOVE)]
+    Move {
+        // First, because a flattened help heading extends to the arguments after it.
+        #[command(flatten)]
+        arguments: Box<MoveArguments>,
+        #[command(flatten)]
+        api: ApiOptions,
     },
     /// List and disconnect sessions
     #[command(after_help = SESSIONS)]
@@ -156,7 +167,7 @@ Examples:
   pointsman check /etc/pointsman/config.toml  find all configuration errors
   pointsman run /etc/pointsman/config.toml    run the proxy
   pointsman status                            show the state of a running proxy
-  pointsman map set alice@example.org new     move an account to `new`
+  pointsman move alice@example.org --to new   move an account to `new`
 
 Configuration file, when none is given (the first of these):
   $POINTSMAN_CONFIG, $PROXY_CONFIG, ./pointsman.toml,

@@ -7,6 +7,7 @@ mod demo;
 mod format;
 mod manual;
 mod map;
+mod moves;
 mod print;
 mod probe;
 mod progress;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         Command::Schema { reference } => finish(check::schema(reference)),
         Command::Map { api, command } => {
             call_api(&api, async |client| map::map(client, command, api.json).await)
+        }
+        Command::Move { api, arguments } => {
+            call_api(&api, async |client| moves::moves(client, *arguments, api.json).await)
         }
         Command::Sessions { api, command } => {
             call_api(&api, async |client| sessions::sessions(client, command, api.json).await)

@@ -22,8 +22,8 @@ pub const RESOLVE: bool = true;
 /// Whether `[admin]` is served.
 pub const ADMIN: bool = true;
 
-/// Whether `[moves]` is served.
-pub const MOVES: bool = false;
+/// Whether `[moves.compare]` does something.
+pub const COMPARE: bool = false;
 
 /// Whether `destination.*.health_interval` does something.
 pub const HEALTH_CHECKS: bool = false;

@@ -174,6 +174,7 @@ pub const KEYS: &[Key] = &[
     key("moves.grace", Duration, "10s", "Time that a submission or an upload in progress has to finish."),
     key("moves.sync", Text, "", "Default command that copies a mailbox."),
     key("moves.verify", Text, "", "Default command that verifies the copy."),
+    key("moves.commands_from_api", Word(&["off", "loopback", "any"]), "loopback", "Whose requests to the management API, and so whose `pointsman move`, may name sync and verify commands: nobody's, those from this host, or all. The commands run as the user of the proxy, and whoever may name them needs the token only."),
     key("moves.parallel", Integer(1, 64), "4", "Maximum number of moves in progress."),
     key("moves.compare.*.master_user", Text, "", "Master user to log in with at that destination; unset = the account itself."),
     key("moves.compare.*.password", Secret, "", "Password for that login."),

@@ -2,11 +2,17 @@
 //!
 //! What must never happen here: an order that is published again, which would travel between the proxies for ever.
 
+use std::time::Duration;
+
 use cluster::{Event, ReceivedOrder, Subscription};
+use tokio::time::timeout;
 
 use crate::execute::{Control, Executed};
-use crate::hold::Origin;
+use crate::hold::{HoldId, Origin};
 use crate::order::Order;
+
+/// How long one order to end sessions waits for their end. The sender waits for as long.
+const END_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Control ===
 
@@ -32,6 +38,10 @@ impl Control {
             return self.apply_flush().await;
         };
         let label = order.label();
+        if let Order::EndSessions { number } = order {
+            return self
+                .end_remote_hold(HoldId { origin: Origin::OtherProxy(received.run), number }, received);
+        }
         match self.apply(self.normalized(order), Origin::OtherProxy(received.run)).await {
             Ok(Executed::Kicked(kicked)) => {
                 tracing::info!(%from, sessions = kicked.counts.sessions, "sessions kicked by an order of another proxy");
@@ -39,9 +49,32 @@ impl Control {
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%from, order = label, %error, "an order of another proxy had no effect here");
+                // Not acknowledged: the sender must not believe that it holds these accounts everywhere.
+                return;
             }
         }
         received.acknowledge();
+    }
+
+    /// Ends the sessions of a hold, and acknowledges the order when none is left. The sender repeats the order until
+    /// then.
+    fn end_remote_hold(&self, id: HoldId, received: ReceivedOrder) {
+        let groups = self.inner.holds.groups(id);
+        for group in &groups {
+            group.end_sessions();
+        }
+        // In a task of its own: other orders must not wait for sessions to end. The sender repeats the order sooner
+        // than this wait is over, so there are only a few of these tasks for each hold.
+        tokio::spawn(async move {
+            let emptied = async {
+                for group in &groups {
+                    group.emptied().await;
+                }
+            };
+            if timeout(END_WAIT, emptied).await.is_ok() {
+                received.acknowledge();
+            }
+        });
     }
 
     async fn apply_flush(&self) {

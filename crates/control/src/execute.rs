@@ -10,7 +10,7 @@ use cluster::{Bus, Publisher};
 use mapping::rules::domain_key;
 use mapping::store::Applied;
 use mapping::{FileStore, Loaded, RouterControl, Settings, Store};
-use sessions::{Ending, Hold, Kicked, Limits, RegistryControl};
+use sessions::{Ending, Hold, HoldStats, Kicked, Limits, RegistryControl, SessionFilter};
 
 use crate::hold::{HoldId, HoldTable, Origin};
 use crate::order::{HoldNumber, Order, OrderError};
@@ -42,6 +42,8 @@ pub enum Executed {
     Kicked(KickedSessions),
     /// Accounts are held until the handle is released or dropped.
     Held(HeldAccounts),
+    /// So many sessions of held accounts were signalled to end.
+    Ending(usize),
     /// An order without a result of its own.
     Done,
 }
@@ -62,6 +64,14 @@ pub struct KickedSessions {
 pub struct HeldAccounts {
     control: Control,
     number: HoldNumber,
+    not_held_by: Vec<Arc<str>>,
+}
+
+/// An order that was carried out here, and where else.
+struct Carried {
+    executed: Executed,
+    /// The other proxies that did not acknowledge it.
+    silent: Vec<Arc<str>>,
 }
 
 /// With more changes than this, every login under way is looked up again: finding those of so many accounts takes longer
@@ -90,6 +100,17 @@ impl Control {
     /// # Errors
     /// [`OrderError`].
     pub async fn execute(&self, order: Order) -> Result<Executed, OrderError> {
+        let Carried { executed, silent } = self.carry_out(order).await?;
+        match executed {
+            Executed::Held(mut held) => {
+                held.not_held_by = silent;
+                Ok(Executed::Held(held))
+            }
+            executed => Ok(executed),
+        }
+    }
+
+    async fn carry_out(&self, order: Order) -> Result<Carried, OrderError> {
         let control = self.clone();
         let task = tokio::spawn(async move { control.apply_and_publish(order).await });
         task.await.unwrap_or(Err(OrderError::Interrupted))
@@ -117,18 +138,19 @@ impl Control {
         self.inner.registry.set_limits(limits);
     }
 
-    async fn apply_and_publish(&self, order: Order) -> Result<Executed, OrderError> {
+    async fn apply_and_publish(&self, order: Order) -> Result<Carried, OrderError> {
         let order = self.normalized(order);
         let for_others = order.for_other_proxies();
         // A write that is reported as failed may have been made all the same: the others look again then too.
         let publishes_failure = matches!(order, Order::Change(_));
         let result = self.apply(order, Origin::ThisProxy).await;
+        let mut silent = Vec::new();
         if let Some(order) = for_others
             && (result.is_ok() || publishes_failure)
         {
-            publish(&self.inner.publisher, &order).await;
+            silent = publish(&self.inner.publisher, &order).await;
         }
-        result
+        Ok(Carried { executed: result?, silent })
     }
 
     pub(crate) fn normalized(&self, order: Order) -> Order {
@@ -169,8 +191,13 @@ impl Control {
             Order::Hold { number, accounts, lasts } => {
                 holds.hold(HoldId { origin, number }, &accounts, lasts, registry)?;
                 if origin == Origin::ThisProxy {
-                    return Ok(Executed::Held(HeldAccounts { control: self.clone(), number }));
+                    let not_held_by = Vec::new();
+                    return Ok(Executed::Held(HeldAccounts { control: self.clone(), number, not_held_by }));
                 }
+            }
+            Order::EndSessions { number } => {
+                let groups = holds.groups(HoldId { origin, number });
+                return Ok(Executed::Ending(groups.iter().map(|group| group.end_sessions()).sum()));
             }
             Order::Release { number } => holds.release(HoldId { origin, number }),
             Order::Drain { spread } => registry.drain(spread),
@@ -206,7 +233,7 @@ impl Executed {
     pub const fn changed(&self) -> usize {
         match self {
             Self::Changed(applied) => applied.changed,
-            Self::Reloaded(_) | Self::Kicked(_) | Self::Held(_) | Self::Done => 0,
+            Self::Reloaded(_) | Self::Kicked(_) | Self::Held(_) | Self::Ending(_) | Self::Done => 0,
         }
     }
 
@@ -215,7 +242,7 @@ impl Executed {
     pub const fn loaded(&self) -> Option<Loaded> {
         match self {
             Self::Reloaded(loaded) => *loaded,
-            Self::Changed(_) | Self::Kicked(_) | Self::Held(_) | Self::Done => None,
+            Self::Changed(_) | Self::Kicked(_) | Self::Held(_) | Self::Ending(_) | Self::Done => None,
         }
     }
 
@@ -224,7 +251,9 @@ impl Executed {
     pub fn kicked(self) -> KickedSessions {
         match self {
             Self::Kicked(kicked) => kicked,
-            Self::Changed(_) | Self::Reloaded(_) | Self::Held(_) | Self::Done => KickedSessions::default(),
+            Self::Changed(_) | Self::Reloaded(_) | Self::Held(_) | Self::Ending(_) | Self::Done => {
+                KickedSessions::default()
+            }
         }
     }
 
@@ -233,7 +262,7 @@ impl Executed {
     pub fn held(self) -> Option<HeldAccounts> {
         match self {
             Self::Held(held) => Some(held),
-            Self::Changed(_) | Self::Reloaded(_) | Self::Kicked(_) | Self::Done => None,
+            Self::Changed(_) | Self::Reloaded(_) | Self::Kicked(_) | Self::Ending(_) | Self::Done => None,
         }
     }
 }
@@ -247,9 +276,48 @@ impl HeldAccounts {
         self.holds().iter().flat_map(|hold| hold.accounts().to_vec()).collect()
     }
 
-    /// Asks every session of the group on this proxy to end; returns how many were asked.
-    pub fn end_sessions(&self) -> usize {
-        self.holds().iter().map(|hold| hold.end_sessions()).sum()
+    /// Returns the other proxies that did not confirm that they hold the accounts: a login may complete there.
+    #[must_use]
+    pub fn not_held_by(&self) -> &[Arc<str>] {
+        &self.not_held_by
+    }
+
+    /// Signals every session of the group to end, here and at the other proxies; returns how many were signalled here,
+    /// once no session is left anywhere. The caller bounds the wait.
+    ///
+    /// # Errors
+    /// [`OrderError::Interrupted`].
+    pub async fn end_sessions(&self) -> Result<usize, OrderError> {
+        let mut signalled = 0;
+        loop {
+            let carried = self.control.carry_out(Order::EndSessions { number: self.number }).await?;
+            if let Executed::Ending(count) = carried.executed {
+                signalled += count;
+            }
+            if carried.silent.is_empty() {
+                break;
+            }
+        }
+        self.emptied().await;
+        Ok(signalled)
+    }
+
+    /// Closes every session of the group at once, here and at the other proxies. The caller waits for their end with
+    /// [`HeldAccounts::end_sessions`].
+    ///
+    /// # Errors
+    /// [`OrderError::Interrupted`].
+    pub async fn kick(&self) -> Result<(), OrderError> {
+        for account in self.accounts() {
+            self.control.execute(Order::Kick(SessionFilter::account(account))).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns what the hold has cost the logins that wait at this proxy. It can be read after the release, too.
+    #[must_use]
+    pub fn costs(&self) -> Vec<Arc<HoldStats>> {
+        self.holds().iter().map(|hold| hold.stats()).collect()
     }
 
     /// Returns how many sessions of the group are left on this proxy. While the hold lasts, this only falls.

@@ -42,6 +42,11 @@ pub enum Order {
         /// How long a login waits for the release. Other proxies drop the hold after this time.
         lasts: Duration,
     },
+    /// Ends the sessions of a hold's accounts; a transfer in progress may finish.
+    EndSessions {
+        /// The hold's number.
+        number: HoldNumber,
+    },
     /// Ends a hold: the logins that wait go on, to where the mapping says now.
     Release {
         /// The hold's number.
@@ -108,6 +113,7 @@ impl Order {
             Self::Kick(_) => "kick",
             Self::Delay { .. } => "delay",
             Self::Hold { .. } => "hold",
+            Self::EndSessions { .. } => "end_sessions",
             Self::Release { .. } => "release",
             Self::Drain { .. } => "drain",
         }
@@ -132,7 +138,11 @@ impl Order {
             Self::Hold { number, accounts, lasts } => {
                 Self::Hold { number, accounts: accounts.iter().map(key).collect(), lasts }
             }
-            Self::Flush | Self::Reload | Self::Release { .. } | Self::Drain { .. } => self,
+            Self::Flush
+            | Self::Reload
+            | Self::EndSessions { .. }
+            | Self::Release { .. }
+            | Self::Drain { .. } => self,
         }
     }
 
@@ -148,6 +158,7 @@ impl Order {
             | Self::Kick(_)
             | Self::Delay { .. }
             | Self::Hold { .. }
+            | Self::EndSessions { .. }
             | Self::Release { .. } => Some(self.clone()),
             Self::Reload | Self::Drain { .. } => None,
         }

@@ -43,6 +43,7 @@ impl Order {
             Self::Delay { account, delay } => {
                 message("delay", json!({ "account": &**account, "ms": millis(*delay) }))
             }
+            Self::EndSessions { number } => message("end_sessions", json!({ "hold": number.0 })),
             Self::Release { number } => message("release", json!({ "hold": number.0 })),
             Self::Change(_) | Self::Reload | Self::Drain { .. } => return None,
         };
@@ -65,6 +66,7 @@ impl Order {
                 accounts: texts(contents.get("accounts")?)?,
                 lasts: Duration::from_millis(contents.get("ms")?.as_u64()?),
             }),
+            "end_sessions" => Some(Self::EndSessions { number: HoldNumber(contents.get("hold")?.as_u64()?) }),
             "release" => Some(Self::Release { number: HoldNumber(contents.get("hold")?.as_u64()?) }),
             _ => None,
         }

@@ -59,6 +59,7 @@ const CRATES: &[&str] = &[
     "mail_leg",
     "mail_proto",
     "mapping",
+    "moves",
     "observe",
     "placement",
     "plan",

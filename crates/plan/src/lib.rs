@@ -26,7 +26,7 @@ pub use http::{ExtractFrom, Http, HttpRoute, HttpTarget};
 pub use listener::{Listener, ProxyIn, TlsMode};
 pub use logins::{Capabilities, OAuth, Resolve, ResolveWith};
 pub use mapping::{Mapping, Routing, Source};
-pub use moves::{CompareLogin, Moves};
+pub use moves::{CommandsFromApi, CompareLogin, Moves};
 pub use name::Name;
 pub use server::{Limits, LogFormat, LogIdentifiers, Server};
 pub use tls::{Certificate, Tls};

@@ -21,10 +21,24 @@ pub struct Moves {
     pub sync: Option<String>,
     /// Default command.
     pub verify: Option<String>,
+    /// Whose requests may name other commands than these.
+    pub commands_from_api: CommandsFromApi,
     /// Moves at once.
     pub parallel: usize,
     /// `[moves.compare]`: master users by destination name.
     pub compare: BTreeMap<Name, CompareLogin>,
+}
+
+/// Whose requests to the management API may name commands to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommandsFromApi {
+    /// None: only the configured commands run.
+    Off,
+    /// Requests from this host.
+    #[default]
+    Loopback,
+    /// All requests.
+    Any,
 }
 
 /// `[moves.compare.NAME]`: how the proxy logs in to one side to compare.

@@ -12,7 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use types::protocol::Protocol;
 
-use crate::account::{Admission, Held};
+use crate::account::Admission;
+use crate::hold_stats::HoldWait;
 use crate::limits::Busy;
 use crate::registry::{Registry, Shard};
 use crate::session::{EndReason, EndSignal, SessionEntry, SessionInfo, Traffic};
@@ -162,23 +163,21 @@ impl LoginTicket {
 
     /// Waits while the account is held or delayed; returns the generation in which it is neither.
     async fn wait_released(&self, identifier: &Arc<str>) -> Result<u64, HeldTooLong> {
-        let began = Instant::now();
-        let mut waited_for: Option<Held> = None;
+        let mut wait: Option<HoldWait> = None;
         loop {
             let changed = self.registry.entry(&mut self.registry.shard_of(identifier), identifier).changed();
             // Created before the check, so that a release between check and wait is not missed.
             let woken = changed.notified();
             match self.admission(identifier) {
                 Admission::Ready(generation) => {
-                    if let Some(held) = waited_for {
-                        held.stats.record(began.elapsed());
+                    if let Some(wait) = wait {
+                        wait.released();
                     }
                     return Ok(generation);
                 }
                 Admission::Held(held) => {
-                    let until = held.until;
-                    waited_for = Some(held);
-                    timeout_at(until, woken).await.map_err(|_| HeldTooLong)?;
+                    wait.get_or_insert_with(|| HoldWait::begin(held.stats));
+                    timeout_at(held.until, woken).await.map_err(|_| HeldTooLong)?;
                 }
                 Admission::Delayed(until) => {
                     // Whether the delay is over or was ended early, the account's state is checked again.

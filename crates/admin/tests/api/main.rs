@@ -1,6 +1,7 @@
 //! The management API over HTTPS.
 
 mod accounts;
+mod moves;
 mod published;
 mod shape;
 mod slow;

@@ -11,9 +11,10 @@ use cluster::Bus;
 use control::Control;
 use listen::Ipv4Ports;
 use mapping::{FileStore, Router, RouterControl, Rules, Settings};
+use moves::{Moves, Parts};
 use observe::Accounts;
 use plan::{Name, Plan};
-use runtime::{ActivePlan, TlsMaterial};
+use runtime::{ActivePlan, CurrentPlan, TlsMaterial};
 use sessions::{Limits, Registry};
 use tls::{Acceptor, Certificates, Connector, PlatformRoots, Stream, Tickets};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,6 +44,7 @@ pub(crate) struct FakeApp {
     registry: Registry,
     router: Arc<Router>,
     control: Control,
+    moves: Moves,
     acceptor: Acceptor,
     pub(crate) is_draining: AtomicBool,
     /// The result of the next reload.
@@ -88,11 +90,20 @@ impl Api {
         let own = Certificates::self_signed(&["localhost".to_owned()]).expect("a certificate");
         let tickets = Tickets::new().expect("randomness");
         let acceptor = Acceptor::new(&plan.tls, &own, &tickets, &[b"http/1.1"]).expect("TLS");
+        let router = Arc::new(router);
+        let parts = Parts {
+            control: control.clone(),
+            router: Arc::clone(&router),
+            registry: registry.clone(),
+            current: CurrentPlan::new(Arc::clone(&active)),
+        };
+        let moves = Moves::open(&folder.path().join("moves.sqlite"), parts).await.expect("a journal");
         let app_handle = Arc::new(FakeApp {
             plan: active,
             registry,
-            router: Arc::new(router),
+            router,
             control,
+            moves,
             acceptor,
             is_draining: AtomicBool::new(false),
             reload: Mutex::new(None),
@@ -240,6 +251,10 @@ impl AppHandle for FakeApp {
     fn reload(&self) -> BoxFuture<'_, Result<Reload, ReloadError>> {
         let next = self.reload.lock().expect("no panic under it").take();
         Box::pin(async { next.unwrap_or_else(|| Err(ReloadError::Other("nothing was prepared".to_owned()))) })
+    }
+
+    fn moves(&self) -> Option<Moves> {
+        Some(self.moves.clone())
     }
 
     fn metrics(&self) -> Option<(&'static str, String)> {

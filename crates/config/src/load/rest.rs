@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::built;
 use crate::read::{At, Table};
-use plan::{CompareLogin, Limits, Moves};
+use plan::{CommandsFromApi, CompareLogin, Limits, Moves};
 
 /// `[limits]`, which may be missing.
 pub(super) fn limits(root: &Table<'_>) -> Limits {
@@ -28,6 +28,10 @@ pub(super) fn limits(root: &Table<'_>) -> Limits {
     limits
 }
 
+/// The values of `moves.commands_from_api`.
+const COMMANDS_FROM_API: [(&str, CommandsFromApi); 3] =
+    [("off", CommandsFromApi::Off), ("loopback", CommandsFromApi::Loopback), ("any", CommandsFromApi::Any)];
+
 /// `[moves]`, which may be missing.
 pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<String>>) -> Moves {
     let mut moves = Moves {
@@ -36,6 +40,7 @@ pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<Str
         grace: Duration::from_secs(10),
         sync: None,
         verify: None,
+        commands_from_api: CommandsFromApi::default(),
         parallel: 4,
         compare: BTreeMap::new(),
     };
@@ -45,24 +50,24 @@ pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<Str
     moves.grace = table.duration("grace", moves.grace);
     moves.sync = table.string("sync").map(|at| at.value);
     moves.verify = table.string("verify").map(|at| at.value);
+    if let Some(from) = table.word("commands_from_api", &COMMANDS_FROM_API) {
+        moves.commands_from_api = from.value;
+    }
     moves.parallel = usize::try_from(table.integer("parallel", 4, 1..=64)).unwrap_or(4);
     if let Some(compare) = table.table("compare") {
         for (name, entry) in compare.named() {
+            if !built::COMPARE {
+                let message =
+                    "the comparison of mailboxes is not built yet: this table is checked and not used";
+                let help = "compare them in a verify command";
+                table.problems.warning(&entry.path, entry.span.clone(), message, help);
+            }
             references.push(At { value: name.clone(), span: entry.span.clone(), key: entry.path.clone() });
             if let Some(login) = compare_login(&entry, folder) {
                 moves.compare.insert(name.into(), login);
             }
             entry.finish();
         }
-    }
-    if !built::MOVES {
-        let message = "moves are not built yet: these keys are checked and not used";
-        table.problems.warning(
-            &table.path,
-            table.span.clone(),
-            message,
-            "move accounts by changing their line in the mapping file",
-        );
     }
     table.finish();
     moves

@@ -1,0 +1,322 @@
+//! The steps of one move.
+//!
+//! What must never happen here: a step that is taken before it is in the journal; a flip while a session of the group
+//! lives, while the sync still runs, or after the hold is over; logins that go on while nobody knows what the store has
+//! written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::{HeldAccounts, Order, OrderError};
+use mapping::Change;
+use plan::Name;
+use sessions::HoldStats;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{CommandError, Output, Task};
+use crate::failure::MoveFailure;
+use crate::location::{Location, forget_cached, locate, settle};
+use crate::record::{Figures, MoveOutcome, MoveRecord, Step};
+use crate::request::MoveRequest;
+use crate::shared::Shared;
+
+/// A move in progress.
+pub(crate) struct Running {
+    shared: Arc<Shared>,
+    record: MoveRecord,
+    cancel: CancellationToken,
+    output: Output,
+}
+
+/// Accounts that are held, and until when they may be.
+struct Holding {
+    held: HeldAccounts,
+    costs: Vec<Arc<HoldStats>>,
+    began: Instant,
+    deadline: Instant,
+}
+
+/// How long a session may take to end after a kick.
+const KICKED: Duration = Duration::from_secs(5);
+
+/// How long before the hold's end the mapping must have been changed.
+const FLIP_MARGIN: Duration = Duration::from_secs(2);
+
+/// How long the figures of a hold may take to be final after its release.
+const SETTLED: Duration = Duration::from_secs(1);
+
+// === impl Running ===
+
+impl Running {
+    pub(crate) fn new(shared: Arc<Shared>, record: MoveRecord, cancel: CancellationToken) -> Self {
+        Self { shared, record, cancel, output: Output::default() }
+    }
+
+    /// Takes every step, and writes how the move ended.
+    pub(crate) async fn run(mut self) -> MoveOutcome {
+        let result = self.take_steps().await;
+        let id = self.record.id;
+        let outcome = match &result {
+            Ok(()) => MoveOutcome::Done,
+            Err(failure) => failure.outcome(),
+        };
+        let message = result.err().map(|failure| failure.to_string());
+        log_end(&self.record, outcome, message.as_deref());
+        let output = std::mem::take(&mut self.output).into_text();
+        let journal = &self.shared.journal;
+        let written = async {
+            journal.record(id, &self.record.figures, &output).await?;
+            journal.finish(id, outcome, message.as_deref()).await
+        };
+        if let Err(error) = written.await {
+            tracing::error!(%id, %error, outcome = outcome.label(), "the end of a move was not recorded; the next start settles it");
+        }
+        outcome
+    }
+
+    async fn take_steps(&mut self) -> Result<(), MoveFailure> {
+        self.enter(Step::Check).await?;
+        self.check().await?;
+        self.enter(Step::Hold).await?;
+        let mut holding = self.hold().await?;
+        let moved = self.take_held_steps(&mut holding).await;
+        if moved.is_ok() {
+            // From here on the move can be taken back, not cancelled.
+            self.cancel = CancellationToken::new();
+            self.enter_after_flip(Step::Release).await;
+        }
+        self.release(holding).await;
+        moved?;
+        let Err(error) = self.verify().await else { return Ok(()) };
+        match self.revert().await {
+            Ok(()) => Err(MoveFailure::Verify(error)),
+            Err(failure) => Err(MoveFailure::NotReverted { error, failure: Box::new(failure) }),
+        }
+    }
+
+    /// The steps under the hold. After `Ok` the accounts are at the target.
+    async fn take_held_steps(&mut self, holding: &mut Holding) -> Result<(), MoveFailure> {
+        self.enter(Step::Drain).await?;
+        self.drain(holding).await?;
+        self.enter(Step::Sync).await?;
+        self.sync(holding).await?;
+        self.stop_if_cancelled()?;
+        self.enter(Step::Flip).await?;
+        let source = Arc::clone(&self.record.source);
+        let target = Arc::clone(&self.record.target);
+        self.check_unchanged(&source).await?;
+        if Instant::now() >= holding.deadline {
+            return Err(MoveFailure::HoldOver { hold: self.record.options.hold, step: Step::Flip });
+        }
+        self.flip(&source, &target).await
+    }
+
+    /// Writes that a step is about to be taken, before the mapping is changed: without the journal nothing is begun.
+    async fn enter(&mut self, step: Step) -> Result<(), MoveFailure> {
+        self.stop_if_cancelled()?;
+        self.record.step = step;
+        self.shared.journal.enter(self.record.id, step).await?;
+        self.shared.changed(&self.record);
+        Ok(())
+    }
+
+    /// Writes the same once the mapping has been changed: from there on the move is finished, with the journal or without.
+    async fn enter_after_flip(&mut self, step: Step) {
+        self.record.step = step;
+        if let Err(error) = self.shared.journal.enter(self.record.id, step).await {
+            tracing::error!(id = %self.record.id, %error, step = step.label(), "a step of a move was not recorded");
+        }
+        self.shared.changed(&self.record);
+    }
+
+    fn stop_if_cancelled(&self) -> Result<(), MoveFailure> {
+        if self.cancel.is_cancelled() { Err(MoveFailure::Cancelled) } else { Ok(()) }
+    }
+
+    // --- check ---
+
+    async fn check(&mut self) -> Result<(), MoveFailure> {
+        // A queued move may have waited, and its accounts may have been moved by hand meanwhile.
+        forget_cached(&self.shared, &self.record).await;
+        let request = MoveRequest {
+            accounts: self.record.names().map(Arc::clone).collect(),
+            target: Arc::clone(&self.record.target),
+            options: self.record.options.clone(),
+            rollback_of: self.record.rollback_of,
+        };
+        let plan = self.shared.current.now();
+        let checked = self.shared.checker(&plan).check(&request).await?.map_err(MoveFailure::Problems)?;
+        self.shared.journal.checked(self.record.id, &checked.source, &checked.accounts).await?;
+        self.record.source = checked.source;
+        // What a rollback restores is what its move found; the check of the rollback finds the target's entries.
+        if self.record.rollback_of.is_none() {
+            self.record.accounts = checked.accounts;
+        }
+        Ok(())
+    }
+
+    // --- hold ---
+
+    async fn hold(&self) -> Result<Holding, MoveFailure> {
+        let began = Instant::now();
+        let limit = self.record.options.hold;
+        let accounts = self.record.names().map(Arc::clone).collect();
+        let executed =
+            self.shared.control.execute(Order::hold(accounts, limit)).await.map_err(MoveFailure::Hold)?;
+        let Some(held) = executed.held() else { return Err(MoveFailure::Hold(OrderError::Interrupted)) };
+        if !held.not_held_by().is_empty() {
+            return Err(MoveFailure::NotHeldBy(held.not_held_by().to_vec()));
+        }
+        let costs = held.costs();
+        let margin = FLIP_MARGIN.min(limit / 4);
+        Ok(Holding { held, costs, began, deadline: began + limit - margin })
+    }
+
+    async fn release(&mut self, holding: Holding) {
+        let Holding { held, costs, began, .. } = holding;
+        if let Err(error) = held.release().await {
+            tracing::error!(id = %self.record.id, %error, "other proxies may hold the accounts of a move until its time is over");
+        }
+        let held_for = began.elapsed();
+        let settled = async {
+            for cost in &costs {
+                cost.none_waits().await;
+            }
+        };
+        // A login that still waits then is missing from the figures.
+        let _ = timeout(SETTLED, settled).await;
+        let figures = &mut self.record.figures;
+        figures.held += held_for;
+        figures.logins_waited += costs.iter().map(|cost| cost.logins()).sum::<usize>();
+        for cost in &costs {
+            figures.longest_wait = figures.longest_wait.max(cost.longest());
+        }
+    }
+
+    // --- drain ---
+
+    /// Ends the group's sessions: gently at first, with a kick when the grace is over.
+    async fn drain(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
+        let before = holding.held.sessions_left();
+        let grace = (Instant::now() + self.record.options.grace).min(holding.deadline);
+        let ended = timeout_at(grace, holding.held.end_sessions());
+        let is_empty = tokio::select! {
+            ended = ended => matches!(ended, Ok(Ok(_))),
+            () = self.cancel.cancelled() => return Err(MoveFailure::Cancelled),
+        };
+        if !is_empty {
+            holding.held.kick().await.map_err(MoveFailure::Hold)?;
+            let ended = timeout(KICKED, holding.held.end_sessions()).await;
+            if !matches!(ended, Ok(Ok(_))) {
+                return Err(MoveFailure::SessionsLeft(holding.held.sessions_left()));
+            }
+        }
+        self.record.figures.sessions_ended += before;
+        Ok(())
+    }
+
+    // --- sync and verify ---
+
+    async fn sync(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
+        let Some(command) = self.record.options.sync.clone() else { return Ok(()) };
+        let result = self.run_command(&command, holding.deadline).await;
+        match result {
+            Ok(()) => Ok(()),
+            Err(CommandError::TimedOut(_)) => {
+                Err(MoveFailure::HoldOver { hold: self.record.options.hold, step: Step::Sync })
+            }
+            Err(error) => Err(MoveFailure::Sync(error)),
+        }
+    }
+
+    async fn verify(&mut self) -> Result<(), CommandError> {
+        let Some(command) = self.record.options.verify.clone() else { return Ok(()) };
+        self.enter_after_flip(Step::Verify).await;
+        let deadline = Instant::now() + self.record.options.hold;
+        self.run_command(&command, deadline).await
+    }
+
+    async fn run_command(&mut self, command: &str, deadline: Instant) -> Result<(), CommandError> {
+        let record = &self.record;
+        let names: Vec<&str> = record.names().map(|name| &**name).collect();
+        let environment = vec![
+            ("ACCOUNT", names.first().map(|name| (*name).to_owned()).unwrap_or_default()),
+            ("ACCOUNTS", names.join("\n")),
+            ("FROM", record.source.to_string()),
+            ("TO", record.target.to_string()),
+            ("MOVE_ID", record.id.to_string()),
+        ];
+        let task = Task { command, environment, deadline, cancel: &self.cancel };
+        task.run(&mut self.output).await
+    }
+
+    // --- flip ---
+
+    /// The mapping may have been changed by hand while the sync ran; whoever did it knew nothing of this move.
+    async fn check_unchanged(&self, source: &Name) -> Result<(), MoveFailure> {
+        match locate(&self.shared, &self.record).await {
+            Location::At(found) if found == *source => Ok(()),
+            Location::At(found) => Err(self.changed_meanwhile(found)),
+            Location::Split { account, found } => Err(MoveFailure::ChangedMeanwhile { account, found }),
+            Location::Unknown => {
+                let why = "it does not answer".into();
+                Err(MoveFailure::Store(OrderError::Store(mapping::store::StoreError::Unreachable(why))))
+            }
+        }
+    }
+
+    /// Maps the group to `to` in one durable write. When the store does not say what it has written, the group stays
+    /// held until it does.
+    async fn flip(&self, from: &Name, to: &Name) -> Result<(), MoveFailure> {
+        let order = Order::Change(self.changes(to));
+        let Err(error) = self.shared.control.execute(order).await else { return Ok(()) };
+        match settle(&self.shared, &self.record).await {
+            Location::At(found) if found == *to => Ok(()),
+            Location::At(found) if found == *from => Err(MoveFailure::Store(error)),
+            Location::At(found) => Err(self.changed_meanwhile(found)),
+            Location::Split { account, found } => Err(MoveFailure::ChangedMeanwhile { account, found }),
+            Location::Unknown => Err(MoveFailure::Store(error)),
+        }
+    }
+
+    fn changed_meanwhile(&self, found: Name) -> MoveFailure {
+        let account = self.record.names().next().map_or_else(Arc::default, Arc::clone);
+        MoveFailure::ChangedMeanwhile { account, found }
+    }
+
+    fn changes(&self, to: &Name) -> Vec<Change> {
+        self.record.names().map(|account| Change::set(&**account, &**to)).collect()
+    }
+
+    /// Takes the accounts back to the source, because the check at the target failed: held again, flipped back, released.
+    async fn revert(&mut self) -> Result<(), MoveFailure> {
+        self.enter_after_flip(Step::Revert).await;
+        let holding = self.hold().await?;
+        let result = async {
+            self.drain(&holding).await?;
+            let source = Arc::clone(&self.record.source);
+            let target = Arc::clone(&self.record.target);
+            self.flip(&target, &source).await
+        };
+        let result = result.await;
+        self.release(holding).await;
+        result
+    }
+}
+
+fn log_end(record: &MoveRecord, outcome: MoveOutcome, message: Option<&str>) {
+    let accounts = record.accounts.len();
+    let Figures { held, sessions_ended, logins_waited, longest_wait } = record.figures;
+    let id = record.id;
+    let held_ms = held.as_millis();
+    let longest_wait_ms = longest_wait.as_millis();
+    if outcome == MoveOutcome::Done {
+        tracing::info!(%id, accounts, source = %record.source, target = %record.target, held_ms, sessions_ended,
+            logins_waited, longest_wait_ms, "moved");
+    } else {
+        tracing::warn!(%id, accounts, source = %record.source, target = %record.target, held_ms, sessions_ended,
+            logins_waited, step = record.step.label(), outcome = outcome.label(),
+            reason = message.unwrap_or_default(), "not moved");
+    }
+}

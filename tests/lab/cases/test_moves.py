@@ -1,0 +1,184 @@
+"""Accounts move between two real Dovecots by `pointsman move`, while clients write to them."""
+
+import itertools
+import json
+import signal
+import subprocess
+
+from clients.imap import Imap
+from clients.writer import Writer
+from lab.configuration import NEW, OLD
+from lab.layout import ACCOUNTS, READERS, address
+from lab.waiting import until
+
+from . import base
+from .api import Managed
+
+ACCOUNTS_MOVED, CLIENTS = 5, 3
+# Of the proxies: each test has one.
+NUMBERS = itertools.count(230)
+MOVING = [address(f"reader{number}") for number in range(ACCOUNTS_MOVED)]
+# Writes before, between and after the moves, so that each move meets clients at work.
+WRITES = 20
+
+
+class Moves(Managed):
+    def setUp(self):
+        super().setUp()
+        if not self.has_doveadm():
+            self.skipTest("doveadm copies mailboxes of other users as root only")
+        number = next(NUMBERS)
+        self.managed = self.managed_proxy(f"moves-{number}", number, table={account: OLD for account in MOVING})
+        for account in MOVING:
+            self.addCleanup(self.tidy, account)
+
+    def has_doveadm(self):
+        return self.lab.has_postfix
+
+    def move(self, *arguments, check=True):
+        command = [base.BINARY, "move", "--config", self.managed.config_path, *map(str, arguments)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+        if check:
+            self.assertEqual(done.returncode, 0, f"{done.stdout}{done.stderr}\n{self.managed.tail(60)}")
+        return done
+
+    def sync(self, source, target):
+        """A command that copies from one side to the other what the other does not have."""
+        return f'doveadm -c {source.dovecot_conf} sync -1 -u "$ACCOUNT" "maildir:{target.dir}/mail/$ACCOUNT/Maildir"'
+
+    def subjects(self, side, account):
+        client = Imap(side.endpoint("imaps"))
+        self.addCleanup(client.close)
+        self.assert_ok(client.login(account, ACCOUNTS[account]))
+        return client.subjects()
+
+    def tidy(self, account):
+        """Leaves on each side what was there before: the message by which the side is known."""
+        for side, other in ((self.old, self.new), (self.new, self.old)):
+            client = Imap(side.endpoint("imaps"))
+            client.login(account, ACCOUNTS[account])
+            client.ok("SELECT INBOX")
+            for line in client.ok(f'SEARCH OR SUBJECT "-client" SUBJECT "I am {other.name}"'):
+                if found := line.removeprefix("* SEARCH").split():
+                    client.ok(f"STORE {','.join(found)} +FLAGS.SILENT (\\Deleted)")
+            client.ok("EXPUNGE")
+            client.logout()
+
+    def place(self, account):
+        """The destination of a new login."""
+        client = self.dial(proxy=self.managed)
+        self.assert_ok(client.login(account, ACCOUNTS[account]))
+        connections = self.api(self.managed, "GET", "/connections", identifier=account)["connections"]
+        client.close()
+        return connections[-1]["destination"]
+
+    def writers(self, accounts):
+        endpoint = self.managed.endpoint()
+        writers = []
+        for account in accounts:
+            for number in range(CLIENTS):
+                writer = Writer(endpoint, account, ACCOUNTS[account], f"{account.split('@')[0]}-client{number}")
+                self.addCleanup(writer.ending.set)
+                writer.start()
+                writers.append(writer)
+        return writers
+
+    def pass_by(self, writers):
+        """Waits until every client has written more messages."""
+        before = [len(writer.written) for writer in writers]
+        until(lambda: all(len(writer.written) >= count + WRITES for writer, count in zip(writers, before)),
+              "the clients do not get on with their writes", limit=60)
+
+    def test_no_write_is_lost(self):
+        writers = self.writers(MOVING)
+        self.pass_by(writers)
+        batch = self.managed.dir / "batch.tsv"
+        batch.write_text("# everybody\n" + "".join(f"{account}\n" for account in MOVING))
+        done = self.move("--file", batch, "--batch", "everybody", "--to", NEW, "--sync", self.sync(self.old, self.new))
+        self.assertIn(f"batch everybody: {ACCOUNTS_MOVED} accounts moved, 0 not", done.stdout)
+        self.pass_by(writers)
+        written = 0
+        for writer in writers:
+            writer.stop()
+            written += len(writer.written)
+            self.assertEqual(writer.refused, [], "a client saw a failed login")
+        for account in MOVING:
+            there = set(self.subjects(self.new, account))
+            for writer in writers:
+                if writer.account == account:
+                    self.assertEqual([subject for subject in writer.written if subject not in there], [], "lost writes")
+        records = json.loads(self.move("list", "--batch", "everybody", "--json").stdout)["moves"]
+        held = sorted(record["held_ms"] for record in records)
+        waits = sorted(record["longest_wait_ms"] for record in records)
+        self.assertEqual({record["outcome"] for record in records}, {"done"})
+        self.assertTrue(all(record["sessions_ended"] for record in records), "clients were connected")
+        print(f"    ({written} acknowledged writes, none lost; logins were held for {held[len(held) // 2]} ms, "
+              f"{held[-1]} at most, and waited for {waits[-1]} ms at most)")
+
+    def test_there_and_back_with_the_data(self):
+        account = MOVING[0]
+        writers = self.writers([account])
+        self.pass_by(writers)
+        forth, back = self.sync(self.old, self.new), self.sync(self.new, self.old)
+        for _ in range(2):
+            self.move(account, "--to", NEW, "--sync", forth, "--force")
+            self.pass_by(writers)
+            latest = json.loads(self.move("list", "--user", account, "--limit", 1, "--json").stdout)["moves"][0]
+            refused = self.move("rollback", latest["id"], check=False)
+            self.assertEqual(refused.returncode, 1)
+            self.assertIn("would stay behind", refused.stderr)
+            self.move("rollback", latest["id"], "--sync", back)
+            self.pass_by(writers)
+        written = []
+        for writer in writers:
+            written += writer.stop().written
+            self.assertEqual(writer.refused, [])
+        there = self.subjects(self.old, account)
+        self.assertEqual([subject for subject in written if subject not in set(there)], [], "lost writes")
+        self.assertEqual(sorted(subject for subject in there if there.count(subject) > 1), [], "doubled messages")
+
+    def test_what_fails_leaves_everything_as_it_was(self):
+        account = MOVING[0]
+        for arguments, words in (
+            (("--sync", "echo disk full >&2; exit 9"), "the command ended with status 9"),
+            (("--sync", "sleep 60", "--hold", 1), "the hold of 1 s was over in the step sync"),
+            (("--verify", "exit 1"), "verify: the command ended with status 1"),
+        ):
+            with self.subTest(arguments):
+                done = self.move(account, "--to", NEW, *arguments, check=False)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn(f"{account} is at {OLD}", done.stdout)
+                self.assertIn(words, done.stdout)
+                self.assertEqual(self.place(account), OLD)
+        shown = self.move("list", "--user", account).stdout
+        self.assertEqual(shown.count("failed"), 2, shown)
+        self.assertEqual(shown.count("reverted"), 1, shown)
+
+    def test_mistakes_in_a_batch_are_told_with_their_lines(self):
+        batch = self.managed.dir / "mistakes.tsv"
+        lines = [f"{address(f'reader{number % READERS}')}x{number}" for number in range(1, 901)]
+        lines[2], lines[899] = "@example.org", "two words\u0007"
+        batch.write_text("\n".join(lines) + "\n")
+        done = self.move("--file", batch, "--to", NEW, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"{batch}:3: @example.org: a domain cannot be moved", done.stderr)
+        self.assertIn(f"{batch}:900: ", done.stderr)
+        self.assertEqual(json.loads(self.move("list", "--json").stdout)["moves"], [])
+
+    def test_a_crash_leaves_the_account_on_one_server(self):
+        account = MOVING[0]
+        command = [base.BINARY, "move", "--config", self.managed.config_path, account, "--to", NEW, "--sync", "sleep 60"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as following:
+            until(lambda: self.last(account).get("step") == "sync", "the move does not begin")
+            self.managed.daemon.stop(signal.SIGKILL)
+            following.wait(60)
+        self.managed.start()
+        record = self.last(account)
+        self.assertEqual(record["outcome"], "failed")
+        self.assertIn("interrupted in the step sync", record["message"])
+        self.assertEqual(self.place(account), OLD)
+
+    def last(self, account):
+        done = self.move("list", "--user", account, "--limit", 1, "--json", check=False)
+        moves = json.loads(done.stdout)["moves"] if done.returncode == 0 else []
+        return moves[0] if moves else {}
