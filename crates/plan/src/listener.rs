@@ -1,4 +1,4 @@
-//! `[listener.*]`: where clients come in.
+//! `[listener.*]`: where clients connect.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use types::network::Network;
 pub struct Listener {
     /// The table's name.
     pub name: Name,
-    /// What is spoken.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Where; at least one.
+    /// The addresses to listen on; at least one.
     pub bind: Vec<SocketAddr>,
     /// How it is encrypted.
     pub tls: TlsMode,
-    /// Whether a PROXY header is taken.
+    /// Whether a PROXY header is accepted.
     pub proxy_protocol: ProxyIn,
-    /// Who may send one.
+    /// The networks that may send one.
     pub proxy_trusted: Vec<Network>,
     /// Connections at once.
     pub max_connections: usize,
@@ -33,7 +33,7 @@ pub struct Listener {
     pub preauth_timeout: Duration,
     /// Failures after which the connection is closed.
     pub max_auth_attempts: u32,
-    /// Fronts whose word on the real client counts.
+    /// Front ends that are trusted to report the real client.
     pub trusted_fronts: Vec<Network>,
     /// HTTP: keep and extend inbound `Forwarded` headers.
     pub trusts_forwarded: bool,
@@ -55,22 +55,22 @@ pub enum TlsMode {
 pub enum ProxyIn {
     /// Not read.
     Off,
-    /// Read from trusted peers where there is one.
+    /// Read from trusted peers if there is one.
     Optional,
-    /// Demanded.
+    /// Required.
     Required,
 }
 
 // === impl Listener ===
 
 impl Listener {
-    /// Whether `peer` is a balancer whose PROXY header counts.
+    /// Returns whether `peer` may send a PROXY header.
     #[must_use]
     pub fn trusts_balancer(&self, peer: IpAddr) -> bool {
         self.proxy_trusted.iter().any(|network| network.contains(peer))
     }
 
-    /// Whether `peer` is a front whose word on the real client counts.
+    /// Returns whether `peer` is a front end that is trusted to report the real client.
     #[must_use]
     pub fn trusts_front(&self, peer: IpAddr) -> bool {
         self.trusted_fronts.iter().any(|network| network.contains(peer))
@@ -82,8 +82,8 @@ impl Listener {
         (self.proxy_protocol != ProxyIn::Off && self.trusts_balancer(peer)) || self.trusts_front(peer)
     }
 
-    /// The client that a failed login slows down. A front that does not tell whose login it was is none: it
-    /// would slow all of them down.
+    /// Returns the client that a failed login slows down: none if a front end did not report the client, because all
+    /// its clients would be slowed down.
     #[must_use]
     pub fn suspect(&self, client: IpAddr) -> Option<IpAddr> {
         let ip = client.to_canonical();
