@@ -89,6 +89,7 @@ async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> 
     let mut listeners = Listeners::bind(&app)?;
     let (server, audit) = management::bind(&app, &listeners)?.unzip();
     listeners.accept(&app);
+    tokio::spawn(app.mail().clone().learn());
     if let Some(server) = server {
         management::serve(server);
     }

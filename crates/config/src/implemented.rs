@@ -16,9 +16,6 @@ pub const PROTOCOLS: &[Protocol] = &[
 /// Values of `mapping.source` that are served.
 pub const STORES: &[&str] = &["file", "redis", "sql"];
 
-/// Whether `learn = true` does something.
-pub const LEARN: bool = false;
-
 /// Whether `[oauth.resolve]` does something.
 pub const RESOLVE: bool = true;
 

@@ -22,6 +22,8 @@ pub struct Leg {
     pub replay: Box<dyn Replay>,
     /// How long each step took.
     pub steps: Steps,
+    /// Whether the backend has learnt the client's address, where XCLIENT or ID is configured.
+    introduced: bool,
 }
 
 /// What a leg is opened for.
@@ -47,7 +49,11 @@ pub const MAX_RESPONSE: usize = 64 * 1024;
 /// # Errors
 /// The fault of the last attempt.
 pub async fn open(backend: &Backend, request: LegRequest<'_>) -> Result<Leg, Fault> {
-    let plan = backend.leg(request.protocol)?;
+    let plan = if request.protocol.carries_credentials() {
+        backend.leg(request.protocol)?
+    } else {
+        backend.passthrough_leg(request.protocol)?
+    };
     let mut attempts = backend.attempts(request.protocol, request.client, request.deadline);
     loop {
         let attempt = attempts.next_host()?;
@@ -62,6 +68,22 @@ pub async fn open(backend: &Backend, request: LegRequest<'_>) -> Result<Leg, Fau
 }
 
 async fn open_host(
+    backend: &Backend,
+    host: &str,
+    plan: LegPlan,
+    request: LegRequest<'_>,
+) -> Result<Leg, Fault> {
+    let leg = connect(backend, host, plan, request).await?;
+    if leg.introduced || request.protocol.carries_credentials() {
+        return Ok(leg);
+    }
+    // The EHLO that asked for XCLIENT may be the only one that the server accepts (OpenSMTPD), and the client sends its own.
+    backend.remember_no_xclient(request.protocol);
+    let plan = LegPlan { forwarding: Forwarding::None, ..plan };
+    connect(backend, host, plan, request).await
+}
+
+async fn connect(
     backend: &Backend,
     host: &str,
     plan: LegPlan,
@@ -104,7 +126,7 @@ async fn prepare(
                 }
                 let greeting = began.elapsed().saturating_sub(tls_took);
                 let steps = Steps { tls: tls_took, greeting, ..Steps::default() };
-                return Ok(Leg { connection, replay, steps });
+                return Ok(Leg { connection, replay, steps, introduced });
             }
             Next::StartTls => {
                 let (stream, took) = backend.secure(connection.stream, protocol, host).await?;

@@ -62,6 +62,11 @@ pub trait BackendGrammar: Default + fmt::Debug + Send + Sync {
 
     /// Frames the client's next message of a SASL exchange.
     fn sasl_message(message: &Secret) -> Secret;
+
+    /// Returns the refusal that was received without the response that completes the command.
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        None
+    }
 }
 
 /// What [`BackendGrammar::read`] found.
@@ -126,6 +131,8 @@ pub enum Judgement {
     Ignored,
     /// The backend asks for more, with this text of a challenge (base64), where it has one.
     More(Option<Vec<u8>>),
+    /// The login succeeded, and this command, without its line end, asks for what the client must learn with it.
+    Ask(String),
     /// The login succeeded.
     Accepted(Reply),
     /// The login failed.
@@ -216,7 +223,9 @@ impl<G: BackendGrammar> Replay<G> {
         let event = match judgement {
             Judgement::Ignored => return None,
             Judgement::More(text) => return Some(self.more(text.as_deref(), relayed, is_last)),
+            Judgement::Ask(command) if self.unsent.is_empty() => return Some(send(&command)),
             // A yes to a credential that was not sent yet is the answer to something else.
+            Judgement::Ask(_) => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(_) if !self.unsent.is_empty() => BackendEvent::Broken(Fault::Protocol),
             Judgement::Accepted(reply) => BackendEvent::Accepted(reply),
             Judgement::Refused(reply) => BackendEvent::Refused(reply),
@@ -299,6 +308,13 @@ impl<G: BackendGrammar> crate::step::Replay for Replay<G> {
 
     fn respond(&mut self, response: Secret) -> Secret {
         G::sasl_message(&response)
+    }
+
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        match self.state {
+            ReplayState::ExpectVerdict { .. } => self.grammar.incomplete_refusal(),
+            _ => None,
+        }
     }
 }
 

@@ -79,6 +79,12 @@ pub trait Replay: Machine<Event = BackendEvent> {
 
     /// Passes the client's answer to the last [`BackendEvent::Challenge`] on.
     fn respond(&mut self, response: Secret) -> Secret;
+
+    /// Returns the refusal that the backend sent without completing the command, such as IMAP's untagged `NO`. Call it
+    /// when the backend has closed the connection or has become silent after a credential.
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        None
+    }
 }
 
 /// What a [`Replay`] reports.
@@ -112,6 +118,8 @@ pub struct Offer {
     pub sasl: Vec<Mechanism>,
     /// IMAP capabilities, EHLO keywords or Sieve extensions.
     pub capabilities: Vec<String>,
+    /// ManageSieve's `NOTIFY` methods. While empty, the line is not sent (RFC 5804 section 1.7).
+    pub notify: Vec<String>,
     /// ManageSieve's `IMPLEMENTATION`.
     pub implementation: String,
     /// Offer and accept cleartext mechanisms without TLS.
@@ -209,6 +217,7 @@ mod tests {
                 banner: String::new(),
                 sasl: vec![Plain, ScramSha256, OAuthBearer],
                 capabilities: Vec::new(),
+                notify: Vec::new(),
                 implementation: String::new(),
                 cleartext_without_tls: without_tls,
             };

@@ -16,6 +16,7 @@
 //! | `bridged` | bytes both ways |
 //! | `passthrough` | SMTP and LMTP: from arrived straight to bridged |
 //! | `client`, `slot` | the client's side of a connection; its place under the limits |
+//! | `learner`, `learnt` | what the servers announce, and what all of them have |
 //! | `offers`, `protocols`, `failure` | what clients are offered; the machine of each protocol; why a login failed |
 //! | `shared` | what every connection shares |
 
@@ -25,6 +26,8 @@ mod bridged;
 mod client;
 mod failure;
 mod greeted;
+mod learner;
+mod learnt;
 mod offers;
 mod passthrough;
 mod placed;

@@ -127,11 +127,11 @@ impl LoginDial<'_> {
         let mut client_time = CLIENT_TIME;
         loop {
             if written.is_err() {
-                return ReplayOutcome::Unanswered(Fault::Closed);
+                return unanswered(leg, Fault::Closed);
             }
             let event = match timeout_at(deadline, leg.connection.next(&mut *leg.replay)).await {
-                Err(_) => return ReplayOutcome::Unanswered(Fault::TimedOut),
-                Ok(Err(_)) => return ReplayOutcome::Unanswered(Fault::Closed),
+                Err(_) => return unanswered(leg, Fault::TimedOut),
+                Ok(Err(_)) => return unanswered(leg, Fault::Closed),
                 Ok(Ok(Next::StartTls | Next::Close)) => return ReplayOutcome::Unanswered(Fault::Protocol),
                 Ok(Ok(Next::Event(event))) => event,
             };
@@ -197,5 +197,14 @@ impl LoginDial<'_> {
         let destination = &candidate.destination;
         candidate.plan.meters.leg(self.client.listener.protocol.name(), destination).fault(fault);
         tracing::warn!(%destination, fault = fault.label(), "the destination could not be used for a login");
+    }
+}
+
+/// Returns the outcome of an exchange in which the backend completes no command any more: a refusal, where it has sent one
+/// before.
+fn unanswered(leg: &mut Leg, fault: Fault) -> ReplayOutcome {
+    match leg.replay.incomplete_refusal() {
+        Some(reply) => ReplayOutcome::Verdict(Verdict::Refused(Some(reply))),
+        None => ReplayOutcome::Unanswered(fault),
     }
 }

@@ -29,6 +29,11 @@ impl Service {
         Self(Shared { placement, arrival, recorder, offers })
     }
 
+    /// Learns what the servers announce, so that clients are offered what all of them have. Never returns.
+    pub async fn learn(self) {
+        self.0.learn().await;
+    }
+
     /// Serves one connection of `listener` to its end. `draining` resolves when the proxy begins to drain.
     pub async fn serve(
         self,

@@ -24,7 +24,7 @@ pub struct Capabilities {
     pub sasl_is_set: bool,
     /// ManageSieve's IMPLEMENTATION.
     pub implementation: String,
-    /// Learn the capabilities from the destinations.
+    /// Query the destinations, and advertise what all of them have.
     pub learn: bool,
 }
 

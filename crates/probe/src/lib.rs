@@ -4,6 +4,8 @@
 //! what a client would experience. What must never happen here: a credential is sent, a wait has no end, or the
 //! health by which logins are judged changes.
 
+mod announced;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use connection::{Connection, Next};
@@ -17,6 +19,8 @@ use tokio::time::{Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
 use upstream::{Backend, ClientIdentity};
+
+pub use announced::{announced, mechanisms};
 
 /// What was found at one host of a leg. Fields are empty for steps that were not reached.
 #[derive(Debug, Default)]

@@ -7,10 +7,18 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use tokio::sync::watch;
+
 use crate::ActivePlan;
 
 /// A shared value that a reload replaces while others read it. Clones share the value.
-pub struct Current<T>(Arc<RwLock<Arc<T>>>);
+pub struct Current<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    value: RwLock<Arc<T>>,
+    /// Notified after every replacement.
+    replaced: watch::Sender<()>,
+}
 
 /// The plan in force.
 pub type CurrentPlan = Current<ActivePlan>;
@@ -24,7 +32,7 @@ impl<T> Current<T> {
     /// Puts `first` in force.
     #[must_use]
     pub fn new(first: Arc<T>) -> Self {
-        Self(Arc::new(RwLock::new(first)))
+        Self(Arc::new(Shared { value: RwLock::new(first), replaced: watch::Sender::new(()) }))
     }
 
     /// Returns what is in force now.
@@ -37,15 +45,23 @@ impl<T> Current<T> {
     /// methods again meanwhile.
     pub fn hold(&self) -> Held<'_, T> {
         // The lock guards a single reference, so a panic cannot leave it half-changed.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.value.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a receiver that is notified after every replacement.
+    pub fn subscribe(&self) -> watch::Receiver<()> {
+        self.0.replaced.subscribe()
     }
 
     /// Puts `next` in force and returns what was. `also` runs in the same moment: whoever sees one change sees the
     /// other. It must not read this value.
     pub fn replace(&self, next: Arc<T>, also: impl FnOnce()) -> Arc<T> {
-        let mut place = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.0.value.write().unwrap_or_else(PoisonError::into_inner);
         also();
-        std::mem::replace(&mut place, next)
+        let before = std::mem::replace(&mut *place, next);
+        drop(place);
+        self.0.replaced.send_replace(());
+        before
     }
 }
 

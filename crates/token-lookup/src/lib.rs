@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`resolver`] | [`Resolver`]: the configured methods in order, and the cache |
 //! | `cache` | cached answers that expire; one query per token |
+//! | `query_limit` | the queries of one client network at the same time |
 //! | `query` | the three methods: JMAP session, introspection, userinfo |
 //! | `fetch` | one HTTP request with a bounded response |
 //! | `url` | the parts of an endpoint's URL |
@@ -18,6 +19,7 @@
 mod cache;
 mod fetch;
 mod query;
+mod query_limit;
 pub mod resolver;
 mod url;
 

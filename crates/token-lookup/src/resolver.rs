@@ -8,11 +8,12 @@ use std::time::Duration;
 use identity::{Identifier, Rules};
 use plan::{Plan, Resolve, ResolveWith};
 use tls::{PlatformRoots, SetupError};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use upstream::{Backend, Backends, ClientIdentity, Endpoint};
 
-use crate::cache::{Cache, KnownToken};
+use crate::cache::{Cache, Cached, Capacity, KnownToken};
 use crate::query::{self, HttpEndpoint, IntrospectionClient, QueryError, TokenInfo};
+use crate::query_limit::QueryLimit;
 use crate::url::Url;
 
 /// Finds the account of an opaque token.
@@ -29,6 +30,7 @@ pub struct Resolver {
     negative_ttl: Duration,
     timeout: Duration,
     cache: Cache,
+    limit: QueryLimit,
     counters: Counters,
 }
 
@@ -52,8 +54,9 @@ struct Counters {
     failed: AtomicU64,
 }
 
-/// The most tokens in the cache, about 15 MiB.
-const MAX_TOKENS: usize = 100_000;
+/// The most tokens in the cache, about 15 MiB. Those that no server knows cost a client nothing, so there is less room for
+/// them.
+const CAPACITY: Capacity = Capacity { with_account: 100_000, without_account: 10_000 };
 /// How long a failure is cached, as for the mapping store: short, so that a short outage stays short, and long enough
 /// that the issuer is not queried for every request.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
@@ -92,23 +95,26 @@ impl Resolver {
             ttl: *ttl,
             negative_ttl: *negative_ttl,
             timeout: *timeout,
-            cache: Cache::new(MAX_TOKENS).ok_or(SetupError::NoRandomness)?,
+            cache: Cache::new(CAPACITY).ok_or(SetupError::NoRandomness)?,
+            limit: QueryLimit::default(),
             counters: Counters::default(),
         }))
     }
 
     /// Returns the account of `token`, or `None` if no server knows it or can be reached. Waits at most the configured
-    /// time for each method. `client_identity` is passed on to the queried server.
+    /// time for each method, and once more for other queries of the client's network. `client_identity` is passed on to the queried server.
     pub async fn account(&self, token: &[u8], client_identity: &ClientIdentity) -> Option<Identifier> {
         self.counters.asked.fetch_add(1, Ordering::Relaxed);
-        let entry = self.cache.entry(self.cache.digest(token));
-        if let Some(known) = entry.answer.get() {
-            self.counters.remembered.fetch_add(1, Ordering::Relaxed);
-            return known.account.clone();
+        match self.cache.look_up(self.cache.digest(token)) {
+            Cached::Known(known) => {
+                self.counters.remembered.fetch_add(1, Ordering::Relaxed);
+                known.account
+            }
+            Cached::Pending(pending) => {
+                let query = self.query_within_limit(token, client_identity, pending.last().cloned());
+                Box::pin(pending.resolve(query)).await.account
+            }
         }
-        // If the caller that runs the query is cancelled, a waiting caller runs its own.
-        let query = entry.answer.get_or_init(|| self.query_all(token, client_identity, entry.last.clone()));
-        Box::pin(query).await.account.clone()
     }
 
     /// Returns the current counters.
@@ -119,6 +125,27 @@ impl Resolver {
             remembered: self.counters.remembered.load(Ordering::Relaxed),
             failed: self.counters.failed.load(Ordering::Relaxed),
             entries: self.cache.len(),
+        }
+    }
+
+    /// Runs the queries when the client's network may have another one. After the configured time it gives up: the answer
+    /// is then the last known account, and is not cached.
+    async fn query_within_limit(
+        &self,
+        token: &[u8],
+        client_identity: &ClientIdentity,
+        last: Option<Identifier>,
+    ) -> KnownToken {
+        match timeout(self.timeout, self.limit.acquire(client_identity.client.ip())).await {
+            Ok(_permit) => self.query_all(token, client_identity, last).await,
+            Err(_) => {
+                // Neither a warning nor a failed query: no server is at fault, and any client can cause it.
+                tracing::debug!(
+                    client = %client_identity.client,
+                    "oauth.resolve: a token was not looked up: too many queries of the client's network"
+                );
+                KnownToken { account: last, expires: Instant::now() }
+            }
         }
     }
 
@@ -148,7 +175,7 @@ impl Resolver {
                 Err(error) => {
                     is_certain = false;
                     self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                    tracing::warn!(way = label(method), %error, "oauth.resolve: the account of a token is unknown: a query failed");
+                    tracing::warn!(method = label(method), %error, "oauth.resolve: the account of a token is unknown: a query failed");
                 }
             }
         }

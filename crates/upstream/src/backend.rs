@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plan::{Destination, Forwarding, Leg, Name, Plan, TlsMode, Verify};
@@ -33,6 +34,8 @@ pub struct Backend {
     health: Arc<[Health; Protocol::ALL.len()]>,
     timeout: Duration,
     pub(crate) retries: u32,
+    /// Legs whose server has not accepted XCLIENT before a connection is passed through.
+    pub(crate) lacks_xclient: [AtomicBool; Protocol::ALL.len()],
 }
 
 /// A server that is not a destination, such as one that is queried about tokens.
@@ -81,6 +84,8 @@ impl Backends {
                 health,
                 timeout: plan.server.backend_timeout,
                 retries: plan.server.backend_connect_retries,
+                // A reload may follow a change of the server's trusted networks, so this is found out anew.
+                lacks_xclient: std::array::from_fn(|_| AtomicBool::new(false)),
             };
             for health in backend.health.iter() {
                 health.set_rule(Rule::of(&plan.server));
@@ -175,6 +180,7 @@ impl Backend {
             health: Arc::new(std::array::from_fn(|_| Health::default())),
             timeout,
             retries: 0,
+            lacks_xclient: std::array::from_fn(|_| AtomicBool::new(false)),
         })
     }
 
@@ -196,6 +202,11 @@ impl Backend {
     #[must_use]
     pub fn health(&self, protocol: Protocol) -> &Health {
         &self.health[protocol.index()]
+    }
+
+    /// Remembers, as long as this plan is in force, that the server of the leg for `protocol` does not accept XCLIENT.
+    pub fn remember_no_xclient(&self, protocol: Protocol) {
+        self.lacks_xclient[protocol.index()].store(true, Ordering::Relaxed);
     }
 
     /// Returns every leg with its health.

@@ -2,6 +2,7 @@
 //!
 //! A connection that was announced for one client is never handed to another.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plan::{Forwarding, Leg, TlsMode};
@@ -83,6 +84,19 @@ impl Backend {
     pub fn leg(&self, protocol: Protocol) -> Result<Leg, Fault> {
         // Validation checks this for the default destinations of listeners; an account's own may lack the leg.
         self.destination().leg(protocol).copied().ok_or(Fault::NoMechanism)
+    }
+
+    /// Returns the leg for `protocol` as a connection that passes through must use it: without XCLIENT, once the server has
+    /// not accepted it.
+    ///
+    /// # Errors
+    /// [`Fault::NoMechanism`] when the destination has no leg for it.
+    pub fn passthrough_leg(&self, protocol: Protocol) -> Result<Leg, Fault> {
+        let leg = self.leg(protocol)?;
+        if self.lacks_xclient[protocol.index()].load(Ordering::Relaxed) {
+            return Ok(Leg { forwarding: Forwarding::None, ..leg });
+        }
+        Ok(leg)
     }
 
     /// Connects to one host and returns how long that took.

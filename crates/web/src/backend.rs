@@ -32,13 +32,13 @@ pub(crate) struct H1Connection {
     writer: WriteHalf,
 }
 
-/// The request's way of a call.
+/// The request's direction of a call.
 pub(crate) enum Upload<'a> {
     H1(Writer<'a, WriteHalf>),
     H2(Outgoing),
 }
 
-/// The response's way of a call.
+/// The response's direction of a call.
 pub(crate) struct Download<'a> {
     from: DownloadSource<'a>,
     method: &'a [u8],
@@ -55,22 +55,20 @@ pub(crate) enum ResponseBody<'a> {
     H2(Incoming),
 }
 
-/// Bytes that a backend's response head may have. More than any client's, since cookies are set in it.
+/// Maximum size of a response head. Larger than that of a request, because a response may set many cookies.
 const MAX_HEAD: usize = 128 * 1024;
-/// Window of one stream, and of all streams of a connection together: what a slow client's response may take
-/// in memory here.
+/// Flow-control windows of a stream and of a connection: how much of a response is held for a slow client.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 // === impl BackendConnection ===
 
 impl BackendConnection {
-    /// Takes a fresh stream over, in the version that its TLS handshake agreed on; `prior` says HTTP/2 where
-    /// there was none (a leg in the clear, RFC 9113 section 3.3). `is_heard`: waits until
-    /// [`can_upgrade`](Self::can_upgrade) is known.
-    pub(crate) async fn new(stream: Stream, prior: bool, is_heard: bool) -> Result<Self, Fault> {
+    /// Begins HTTP on a new stream, in the version that its TLS handshake agreed on; on a plain stream, `prior_h2` selects
+    /// HTTP/2 (RFC 9113 section 3.3). `awaits_settings`: waits until [`can_upgrade`](Self::can_upgrade) is known.
+    pub(crate) async fn new(stream: Stream, prior_h2: bool, awaits_settings: bool) -> Result<Self, Fault> {
         let agreed = stream.tls_info().map(|info| info.alpn.as_deref() == Some(b"h2"));
-        if !agreed.unwrap_or(prior) {
+        if !agreed.unwrap_or(prior_h2) {
             let (reader, writer) = split(stream);
             return Ok(Self::H1(Box::new(H1Connection { reader: Reader::new(reader), writer })));
         }
@@ -82,22 +80,21 @@ impl BackendConnection {
             .handshake::<_, Bytes>(stream)
             .await
             .map_err(|_| Fault::Protocol)?;
-        let pinger = connection.ping_pong().filter(|_| is_heard);
+        let pinger = connection.ping_pong().filter(|_| awaits_settings);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "HTTP/2 connection to a backend ended");
             }
         });
         if let Some(mut pinger) = pinger {
-            // RFC 9113 section 3.4: its SETTINGS are the first that the backend says, so behind the answer to a ping
-            // they are known; the library has no way to wait for them alone.
+            // RFC 9113 section 3.4: SETTINGS is the first frame of the backend, so it has arrived before the reply to a
+            // ping. The library cannot wait for it alone.
             pinger.ping(Ping::opaque()).await.map_err(|_| Fault::Protocol)?;
         }
         Ok(Self::H2(requests))
     }
 
-    /// Whether a request may be tried on it: an idle connection that the backend has closed, or on which it
-    /// has said something unasked, may not.
+    /// Whether the connection can carry a request: the backend has neither closed it nor sent unexpected data.
     pub(crate) fn is_fresh(&mut self) -> bool {
         match self {
             Self::H1(connection) => connection.reader.is_clear() && connection.reader.io().is_silent(),
@@ -107,7 +104,7 @@ impl BackendConnection {
         }
     }
 
-    /// Sends a head. What of the body follows goes to the upload.
+    /// Sends a head; the body follows through the [`Upload`].
     pub(crate) async fn call<'a>(
         &'a mut self,
         head: &'a RequestHead,
@@ -148,8 +145,8 @@ impl BackendConnection {
         }
     }
 
-    /// Whether the backend takes an upgrade on this connection: in HTTP/2 where it has announced it (RFC 8441
-    /// section 3). Known behind its first answer, or from [`new`](Self::new).
+    /// Whether the backend accepts an upgrade on this connection: in HTTP/2 where it has announced it (RFC 8441
+    /// section 3). Known after its first response, or from [`new`](Self::new).
     pub(crate) fn can_upgrade(&self) -> bool {
         match self {
             Self::H1(_) => true,
@@ -157,18 +154,18 @@ impl BackendConnection {
         }
     }
 
-    /// The whole connection, behind a `101`.
+    /// Returns the stream and the bytes that were read ahead, after a `101`.
     pub(crate) fn into_stream(self) -> Option<(Stream, Vec<u8>)> {
         match self {
             Self::H1(connection) => {
-                let (reader, rest) = connection.reader.into_parts();
-                Some((reader.unsplit(connection.writer)?, rest))
+                let (reader, read_ahead) = connection.reader.into_parts();
+                Some((reader.unsplit(connection.writer)?, read_ahead))
             }
             Self::H2(_) => None,
         }
     }
 
-    /// Whether it is in step, and can be used for another request.
+    /// Whether nothing was read ahead, so that the connection can carry another request.
     pub(crate) fn is_clear(&self) -> bool {
         match self {
             Self::H1(connection) => connection.reader.is_clear(),
@@ -187,7 +184,7 @@ impl Upload<'_> {
         }
     }
 
-    /// The request's way of a tunnel.
+    /// Returns the request's direction of a tunnel.
     pub(crate) fn into_stream(self) -> Option<h2::SendStream<Bytes>> {
         match self {
             Self::H1(_) => None,
@@ -215,8 +212,8 @@ impl Sink for Upload<'_> {
 // === impl Download ===
 
 impl<'a> Download<'a> {
-    /// The next head, and for the last one the body. An interim head (1xx) comes without; then there is
-    /// another.
+    /// Returns the next head, with the body if it is the final one. An interim head (1xx) has no body and is followed by
+    /// another head.
     pub(crate) async fn head(mut self) -> Result<(ResponseHead, NextHead<'a>), Broken> {
         let head = match &mut self.from {
             DownloadSource::H1(reader) => {
@@ -263,7 +260,7 @@ fn no_head(error: NoHead) -> Broken {
 // === impl ResponseBody ===
 
 impl ResponseBody<'_> {
-    /// The response's way of a tunnel.
+    /// Returns the response's direction of a tunnel.
     pub(crate) fn into_stream(self) -> Option<h2::RecvStream> {
         match self {
             Self::H1(_) => None,

@@ -9,7 +9,7 @@ use crate::stream::Tunnel;
 
 /// The backend's end of a tunnel.
 pub(crate) enum BackendEnd {
-    /// An HTTP/1 connection, with what it has sent already.
+    /// An HTTP/1 connection, with the bytes that were read ahead.
     Stream(Box<Stream>, Vec<u8>),
     /// A stream of an HTTP/2 connection.
     Tunnel(Box<Tunnel>),

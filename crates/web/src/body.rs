@@ -1,7 +1,7 @@
-//! Bodies on their way: one piece at a time, from whoever sends to whoever takes.
+//! Bodies, piece by piece, from a source to a sink.
 //!
-//! The two traits are what HTTP/1 and HTTP/2, clients and backends, have in common. A sink that is slow makes
-//! its source wait: a piece is asked for only when the one before has been taken.
+//! The two traits are common to HTTP/1 and HTTP/2, clients and backends. A slow sink slows down its source: a piece is
+//! read only when the sink has accepted the piece before it. What must never happen here: a body is collected whole.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use thiserror::Error;
 pub(crate) enum Piece {
     /// Content. Never empty.
     Data(Bytes),
-    /// What stands behind the content (RFC 9110 section 6.5). The last piece, if it comes at all.
+    /// The trailer section (RFC 9110 section 6.5). Always the last piece.
     Trailers(Fields),
 }
 
@@ -47,24 +47,24 @@ pub(crate) enum Broken {
     Stream(#[from] h2::Error),
 }
 
-/// Where a body comes from.
+/// The sender of a body.
 pub(crate) trait Source: Send {
-    /// The next piece; `None` behind the last. Not to be asked again after an error.
+    /// Returns the next piece, `None` after the last. Must not be called again after an error.
     fn piece(&mut self) -> impl Future<Output = Result<Option<Piece>, Broken>> + Send;
 
-    /// Whether everything has been read: then the connection is in step, and may be used again.
+    /// Whether the body has been read to its end, so that the connection can carry another message.
     fn is_finished(&self) -> bool;
 
-    /// Resolves when the peer has closed its side behind the whole message, or (an error) broken the connection.
-    /// Never, where the stream itself tells when its answer is not wanted any more. Cancel-safe.
+    /// Resolves when the peer has closed its side after the whole message, with an error when it has broken the
+    /// connection. Never in HTTP/2, where a client cancels by a reset. Cancel-safe.
     fn closed(&mut self) -> impl Future<Output = Result<(), Broken>> + Send;
 }
 
-/// Where a body goes.
+/// The receiver of a body.
 pub(crate) trait Sink: Send {
-    /// Takes a piece; resolves when there is room for the next.
+    /// Sends a piece; resolves when there is room for the next.
     fn put(&mut self, piece: Piece) -> impl Future<Output = Result<(), Broken>> + Send;
 
-    /// Ends the body where [`Piece::Trailers`] has not done so.
+    /// Ends the body, unless [`Piece::Trailers`] has.
     fn finish(&mut self) -> impl Future<Output = Result<(), Broken>> + Send;
 }

@@ -1,4 +1,4 @@
-//! The client's end of one exchange, in HTTP/1 and in HTTP/2: where a response goes.
+//! The client's side of one exchange, in HTTP/1 and in HTTP/2.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
@@ -14,13 +14,14 @@ use crate::convert;
 use crate::stream::Outgoing;
 use crate::writer::Writer;
 
-/// Where a response goes.
+/// The receiver of a response.
 pub(crate) trait Client: Sink {
-    /// Passes an interim response (1xx) on, where the client's version has a place for it.
+    /// Passes an interim response (1xx) on, where the client's HTTP version allows it.
     fn interim(&mut self, head: &ResponseHead) -> impl Future<Output = Result<(), Broken>> + Send;
 
-    /// Begins the response. `framing` of the head is the backend's; the client gets what its version has. `first`:
-    /// what there is of the body already. `last`: no other request is taken on this connection.
+    /// Begins the response. The framing of the head is the backend's, and is translated to the client's HTTP
+    /// version. `first`: the part of the body that is already there. `last`: no other request is read from this
+    /// connection.
     fn begin(
         &mut self,
         head: ResponseHead,
@@ -28,14 +29,14 @@ pub(crate) trait Client: Sink {
         last: bool,
     ) -> impl Future<Output = Result<(), Broken>> + Send;
 
-    /// Whether the response has begun: then no other can be given.
+    /// Whether the response has begun: then no other can be sent.
     fn has_begun(&self) -> bool;
 
-    /// Resolves when nobody waits for the response any more; never, where that shows on the request's side
-    /// ([`Source::closed`](crate::body::Source::closed)).
+    /// Resolves when the client has cancelled the request; never in HTTP/1, where
+    /// [`Source::closed`](crate::body::Source::closed) shows it.
     fn left(&mut self) -> impl Future<Output = ()> + Send;
 
-    /// Gives a response up that has begun, so that the client cannot take what it got for the whole.
+    /// Abandons a response so that the client cannot take the part that it got for the whole.
     fn cut(&mut self);
 }
 
@@ -43,7 +44,7 @@ pub(crate) trait Client: Sink {
 pub(crate) struct H1Client<'a, W> {
     state: H1State<'a, W>,
     version: Version,
-    /// Whether the connection must be closed behind this response.
+    /// Whether the connection must be closed after this response.
     pub(crate) closes: bool,
 }
 
@@ -163,12 +164,12 @@ impl H2Client {
         }
     }
 
-    /// Whether the client has given the exchange up.
-    pub(crate) fn was_given_up(&mut self) -> bool {
+    /// Whether the client has cancelled the request.
+    pub(crate) fn is_cancelled(&mut self) -> bool {
         self.is_reset(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// The response's way of a tunnel, behind the head that opened it.
+    /// Returns the response's direction of a tunnel, after the head that opened it.
     pub(crate) fn into_stream(self) -> Option<h2::SendStream<Bytes>> {
         self.stream.map(Outgoing::into_inner)
     }
@@ -186,7 +187,7 @@ impl Sink for H2Client {
 
 impl Client for H2Client {
     async fn interim(&mut self, _: &ResponseHead) -> Result<(), Broken> {
-        // The library has no way to send one; a client need not be told (RFC 9110 section 15.2).
+        // Not forwarded; RFC 9110 section 15.2 lets a proxy discard interim responses that the client did not request.
         Ok(())
     }
 

@@ -1,14 +1,14 @@
-//! Between our heads and those of the HTTP/2 library.
+//! Converts between our heads and those of the HTTP/2 library.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, uri};
 use http_proto::{BadHead, Fields, Framing, RequestHead, ResponseHead, Version, check_h2_request};
 
-/// A request as it came on an HTTP/2 stream. `has_body`: the head was not the end of it.
+/// Converts a request from an HTTP/2 stream. `has_body`: the head does not end the stream.
 ///
 /// # Errors
-/// When an HTTP/1 backend could read it differently, or it is for a method that is not served.
+/// When an HTTP/1 backend could read it differently, or its method is not supported.
 pub(crate) fn request(parts: &http::request::Parts, has_body: bool) -> Result<RequestHead, BadHead> {
     let fields = fields(&parts.headers);
     let target = target(&parts.uri);
@@ -36,7 +36,7 @@ pub(crate) fn request(parts: &http::request::Parts, has_body: bool) -> Result<Re
         fields,
         framing,
         keeps_alive: true,
-        // The library acknowledges the body by its windows; who waits for a 100 is served by those.
+        // The window lets the client send its body.
         expects_continue: false,
         upgrade: None,
     })
@@ -45,7 +45,7 @@ pub(crate) fn request(parts: &http::request::Parts, has_body: bool) -> Result<Re
 /// A request for an HTTP/2 backend.
 ///
 /// # Errors
-/// When the library cannot carry it; our own checks let no such head through.
+/// When the library cannot represent it; our own checks let no such head through.
 pub(crate) fn outgoing(head: &RequestHead, scheme: &'static str) -> Result<Request<()>, http::Error> {
     let uri = Uri::builder()
         .scheme(scheme)
@@ -59,7 +59,7 @@ pub(crate) fn outgoing(head: &RequestHead, scheme: &'static str) -> Result<Reque
     Ok(request)
 }
 
-/// A response as it came on an HTTP/2 stream.
+/// Converts a response from an HTTP/2 stream.
 pub(crate) fn response(parts: &http::response::Parts, has_body: bool) -> ResponseHead {
     let fields = fields(&parts.headers);
     let length = fields.get("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
@@ -79,7 +79,7 @@ pub(crate) fn response(parts: &http::response::Parts, has_body: bool) -> Respons
     }
 }
 
-/// A response for an HTTP/2 client. `None` when the status is none that may be sent.
+/// Converts a response for an HTTP/2 client. Returns `None` when its status is not a valid code.
 pub(crate) fn reply(head: &ResponseHead) -> Option<Response<()>> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(head.status).ok()?;
@@ -87,14 +87,14 @@ pub(crate) fn reply(head: &ResponseHead) -> Option<Response<()>> {
     Some(response)
 }
 
-/// Fields that the library carries; one that it cannot is left out. Names become lower case.
+/// Converts fields for the library; one that it cannot represent is omitted. Names become lower case.
 pub(crate) fn map(fields: &Fields) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(fields.len());
     for (name, value) in fields.iter() {
         let name = HeaderName::from_bytes(name);
         let value = HeaderValue::from_maybe_shared(value.clone());
         if let (Ok(name), Ok(mut value)) = (name, value) {
-            // Never put into the compression's table, where others could guess it (RFC 7541 section 7.1.3).
+            // Never indexed by the compression, where it could be guessed (RFC 7541 section 7.1.3).
             if name == "authorization" || name == "cookie" || name == "set-cookie" {
                 value.set_sensitive(true);
             }
@@ -104,7 +104,7 @@ pub(crate) fn map(fields: &Fields) -> HeaderMap {
     map
 }
 
-/// Fields as they came, a request's cookies as one field.
+/// Converts the library's fields; a request's cookies become one field.
 pub(crate) fn fields(map: &HeaderMap) -> Fields {
     let mut fields = Fields::default();
     let mut cookies = BytesMut::new();
@@ -114,7 +114,7 @@ pub(crate) fn fields(map: &HeaderMap) -> Fields {
             fields.push(Bytes::copy_from_slice(name.as_str().as_bytes()), value);
             continue;
         }
-        // RFC 9113 section 8.2.3: cut in pieces for the compression, one field for everybody else.
+        // RFC 9113 section 8.2.3: HTTP/2 may split the field for the compression, HTTP/1 may not.
         if !cookies.is_empty() {
             cookies.extend_from_slice(b"; ");
         }

@@ -33,7 +33,7 @@ const MAX_INTERIM: usize = 16;
 // === impl Download ===
 
 impl<C: Client> Download<'_, C> {
-    /// Passes the response on.
+    /// Forwards the response.
     pub(crate) async fn run(mut self, response: backend::Download<'_>) -> DownloadEnd<'_> {
         match self.relay(response).await {
             Ok(end) | Err(end) => end,
@@ -54,13 +54,13 @@ impl<C: Client> Download<'_, C> {
         if head.status == 101 {
             return Err(DownloadEnd::Failed(ExchangeFailure::BadAnswer("101 without an upgrade")));
         }
-        self.delay_verdict(head.status).await?;
+        self.delay_refusal(head.status).await?;
         let status = head.status;
         // A response that ends with its connection leaves none to be used again.
         let keeps_alive = head.keeps_alive && head.framing != Framing::UntilClose;
         let unsent = self.begin(head, &mut body).await?;
         self.pass_body(unsent, &mut body).await?;
-        match self.progress.giving(self.client.finish()).await {
+        match self.progress.writing(self.client.finish()).await {
             Ok(()) => Ok(DownloadEnd::Whole { status, keeps_alive }),
             Err(Broken::Malformed(_)) => {
                 Err(DownloadEnd::Cut("the backend's body is shorter than it announced"))
@@ -69,7 +69,7 @@ impl<C: Client> Download<'_, C> {
         }
     }
 
-    /// Reads the final response's head; interim responses are passed on.
+    /// Reads the final response's head; interim responses are forwarded.
     async fn final_head<'a>(
         &mut self,
         mut response: backend::Download<'a>,
@@ -77,7 +77,7 @@ impl<C: Client> Download<'_, C> {
         for _ in 0..=MAX_INTERIM {
             let head = tokio::select! {
                 head = response.head() => head,
-                // Otherwise a client that gives its requests up could keep a backend busy as often as it likes.
+                // Otherwise a client could keep a backend busy with requests that it has cancelled.
                 () = self.client.left() => return Err(client_left()),
             };
             match head {
@@ -88,7 +88,7 @@ impl<C: Client> Download<'_, C> {
                 Ok((head, NextHead::Interim(again))) => {
                     self.progress.note();
                     let head = stripped(head);
-                    if self.progress.giving(self.client.interim(&head)).await.is_err() {
+                    if self.progress.writing(self.client.interim(&head)).await.is_err() {
                         return Err(client_left());
                     }
                     response = again;
@@ -98,9 +98,9 @@ impl<C: Client> Download<'_, C> {
         Err(DownloadEnd::Failed(ExchangeFailure::BadAnswer("too many interim responses")))
     }
 
-    /// Delays the answer to a refused credential.
-    async fn delay_verdict<'a>(&mut self, status: u16) -> Result<(), DownloadEnd<'a>> {
-        let delay = (self.watch.verdict)(status);
+    /// Delays the response to refused credentials.
+    async fn delay_refusal<'a>(&mut self, status: u16) -> Result<(), DownloadEnd<'a>> {
+        let delay = (self.watch.record_status)(status);
         if delay.is_zero() {
             return Ok(());
         }
@@ -135,7 +135,7 @@ impl<C: Client> Download<'_, C> {
         if let Some(data) = &first {
             self.watch.moved(0, data.len() as u64);
         }
-        match self.progress.giving(self.client.begin(stripped(head), first, last)).await {
+        match self.progress.writing(self.client.begin(stripped(head), first, last)).await {
             Ok(()) => self.progress.note(),
             Err(Broken::Malformed(_)) => {
                 return Err(DownloadEnd::Cut("the backend's body is longer than it announced"));
@@ -143,12 +143,12 @@ impl<C: Client> Download<'_, C> {
             Err(_) => return Err(client_left()),
         }
         if streams {
-            self.progress.streams.notify_one();
+            self.progress.event_stream.notify_one();
         }
         Ok(unsent)
     }
 
-    /// Passes the body on to its end, beginning with `unsent`.
+    /// Forwards the body to its end, beginning with `unsent`.
     async fn pass_body<'a>(
         &mut self,
         mut unsent: Option<Result<Option<Piece>, Broken>>,
@@ -166,13 +166,13 @@ impl<C: Client> Download<'_, C> {
                 Ok(Some(piece)) => {
                     self.progress.note();
                     self.watch.moved(0, piece.len());
-                    if self.progress.giving(self.client.put(piece)).await.is_err() {
+                    if self.progress.writing(self.client.put(piece)).await.is_err() {
                         return Err(client_left());
                     }
                     self.progress.note();
                 }
                 Ok(None) => return Ok(()),
-                Err(_) => return Err(DownloadEnd::Cut("the backend closed inside of its response")),
+                Err(_) => return Err(DownloadEnd::Cut("the backend closed within its response")),
             }
         }
     }

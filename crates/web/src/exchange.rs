@@ -1,172 +1,53 @@
-//! H1Client request from its head to its end: decide, desk, connect, relay.
+//! One exchange: a request on its route, from the backend's connection to the response's end.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use http_proto::{BadHead, Framing, RequestHead, ResponseHead, Version, forwarded};
+use http_proto::{Framing, RequestHead, ResponseHead, Version, forwarded};
 use identity::ThrottleKey;
 use plan::{Name, TlsMode};
-use sessions::SessionTicket;
 use types::fault::Fault;
 use types::outcome::LoginResult;
 use types::protocol::Protocol;
 
+use crate::after::{After, Opened, give};
 use crate::backend_end::BackendEnd;
-use crate::body::{Broken, Piece, Source};
+use crate::body::{Piece, Source};
 use crate::client::Client;
-use crate::decide::Refused;
+use crate::connection::HttpConnection;
+use crate::decide::Prefix;
 use crate::local_reply::LocalReply;
 use crate::outcome::{ExchangeFailure, ExchangeOutcome, H2Halves};
 use crate::relay;
-use crate::route::{NoRoute, Route};
-use crate::service::HttpConnection;
+use crate::route::{Route, RouteFinder};
 use crate::upgrade;
 use crate::watch::Watch;
 
-/// What becomes of the client's connection behind an exchange.
-pub(crate) enum After {
-    /// The request was read and answered.
-    InStep,
-    /// Something of the request or of the response is missing: the connection can only be closed.
-    OutOfStep,
-    /// Both sides belong together from now on.
-    Tunnel(Box<Opened>),
-}
-
-/// A tunnel that both sides have agreed on.
-pub(crate) struct Opened {
-    pub(crate) far: BackendEnd,
-    pub(crate) ticket: SessionTicket,
-    pub(crate) destination: Name,
-}
-
-/// A request on its route: what is known of it when it has been decided where it goes.
-struct Exchange<'a> {
+/// A request on its route.
+pub(crate) struct Exchange<'a> {
+    connection: &'a HttpConnection,
     head: RequestHead,
     prefix: Vec<Piece>,
-    /// Whether a failed answer is a failed login.
+    /// Whether a 401 is a failed login.
     has_credentials: bool,
-    /// Of the credentials, for metrics and the log.
+    /// The scheme of the credentials, for metrics and the log.
     scheme: &'static str,
-    connection: &'a HttpConnection,
-}
-
-/// Rounds of one request under which reloads replace the rules.
-const MAX_RULES: u32 = 4;
-
-impl HttpConnection {
-    /// Serves one request.
-    pub(crate) async fn serve<S: Source, C: Client>(
-        &self,
-        mut head: RequestHead,
-        source: &mut S,
-        client: &mut C,
-        last: bool,
-    ) -> After {
-        let mut connection = Cow::Borrowed(self);
-        let mut prefix = Vec::new();
-        let method = head.method.clone();
-        let mut found = Err(NoRoute::Outdated);
-        for _ in 0..MAX_RULES {
-            let decision = match connection.decide(&head, source, client, &mut prefix).await {
-                Ok(decision) => decision,
-                Err(refused) => return self.refuse(&refused, &method, source, client, last).await,
-            };
-            if let Err(answer) = upgrade::judge(&mut head) {
-                return give(answer, &method, source, client, last).await;
-            }
-            found = Box::pin(connection.route(decision, head.upgrade.is_some())).await;
-            if !matches!(found, Err(NoRoute::Outdated)) {
-                break;
-            }
-            connection.to_mut().renew();
-        }
-        let route = match found {
-            Ok(route) => route,
-            Err(NoRoute::LocalReply(answer)) => return give(answer, &method, source, client, last).await,
-            Err(NoRoute::Outdated) => {
-                return give(LocalReply::UNAVAILABLE, &method, source, client, last).await;
-            }
-        };
-        let credentials = head.fields.get("authorization");
-        let (has_credentials, scheme) =
-            (credentials.is_some(), credentials.map_or("none", |value| scheme(value)));
-        connection.prepare(&mut head, !prefix.is_empty());
-        let mut errand = Exchange { head, prefix, has_credentials, scheme, connection: &connection };
-        Box::pin(errand.run(route, source, client, last)).await
-    }
-
-    /// Makes the head that a backend gets out of the one that came.
-    fn prepare(&self, head: &mut RequestHead, is_begun: bool) {
-        head.fields.strip_hop_by_hop();
-        if is_begun {
-            // We have told the client to go on.
-            head.fields.remove("expect");
-        }
-        head.fields.set("Host", head.authority.clone());
-        if !self.listener.trusts_forwarded {
-            head.fields.strip_forwarded();
-        }
-    }
-
-    async fn refuse<S: Source, C: Client>(
-        &self,
-        refused: &Refused,
-        method: &[u8],
-        source: &S,
-        client: &mut C,
-        last: bool,
-    ) -> After {
-        let answer = match refused {
-            Refused::Bad(bad) => return self.reject(bad, client).await,
-            Refused::BadPath(label) => LocalReply::bad(400, label),
-            Refused::NoRule => LocalReply::NO_RULE,
-            Refused::NoName(refusal) => {
-                self.log_failure(b"", LoginResult::Unidentified(*refusal));
-                LocalReply::UNAUTHORIZED
-            }
-            Refused::Client(Broken::Malformed(what)) => {
-                let _ = LocalReply::bad(400, what).give(client, method, true).await;
-                return After::OutOfStep;
-            }
-            Refused::Client(_) => return After::OutOfStep,
-        };
-        give(answer, method, source, client, last).await
-    }
-
-    /// Answers a head that could be read in two ways; nothing behind it is in step.
-    pub(crate) async fn reject<C: Client>(&self, bad: &BadHead, client: &mut C) -> After {
-        tracing::info!(reason = bad.label(), "request refused");
-        let _ = LocalReply::bad(bad.status(), bad.label()).give(client, b"", true).await;
-        After::OutOfStep
-    }
-
-    pub(crate) fn log_failure(&self, account: &[u8], reason: LoginResult) {
-        self.service.recorder.log_failure(self.id, &self.listener, self.client.ip(), account, reason);
-    }
-}
-
-/// Gives an answer of our own.
-async fn give<S: Source, C: Client>(
-    answer: LocalReply,
-    method: &[u8],
-    source: &S,
-    client: &mut C,
-    last: bool,
-) -> After {
-    // A body that nobody reads would be taken for the next request.
-    let last = last || !source.is_finished();
-    match answer.give(client, method, last).await {
-        Ok(()) if source.is_finished() => After::InStep,
-        _ => After::OutOfStep,
-    }
 }
 
 // === impl Exchange ===
 
-impl Exchange<'_> {
-    async fn run<S: Source, C: Client>(
-        &mut self,
+impl<'a> Exchange<'a> {
+    pub(crate) fn new(connection: &'a HttpConnection, mut head: RequestHead, prefix: Prefix) -> Self {
+        let (has_credentials, scheme) = match head.fields.get("authorization") {
+            Some(value) => (true, scheme(value)),
+            None => (false, "none"),
+        };
+        prepare(connection, &mut head, !prefix.pieces.is_empty());
+        Self { connection, head, prefix: prefix.pieces, has_credentials, scheme }
+    }
+
+    /// Carries the exchange over `route`, a second time where the backend had closed a reused connection.
+    pub(crate) async fn run<S: Source, C: Client>(
+        mut self,
         mut route: Route,
         source: &mut S,
         client: &mut C,
@@ -174,17 +55,22 @@ impl Exchange<'_> {
     ) -> After {
         let connection = self.connection;
         if route.backend.destination().adds_forwarded {
-            forwarded::append(&mut self.head.fields, &connection.hop(&self.head.authority));
+            let hop = forwarded::Hop {
+                client: connection.client.ip(),
+                https: connection.tls.is_some(),
+                host: &self.head.authority,
+            };
+            forwarded::append(&mut self.head.fields, &hop);
         }
         let mut ended = self.carry(&mut route, source, client).await;
         if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
             && route.leg.is_reused
             && self.may_repeat(unprocessed)
         {
-            let upgrades = self.head.upgrade.is_some();
-            route.leg.connection = match connection.connect(&route.backend, route.leg.plan, upgrades).await {
+            let finder = RouteFinder { connection, upgrades: self.head.upgrade.is_some() };
+            route.leg.connection = match finder.connect(&route.backend, route.leg.plan).await {
                 Ok(connection) => connection,
-                Err(answer) => return give(answer, &self.head.method, source, client, last).await,
+                Err(reply) => return give(reply, &self.head.method, source, client, last).await,
             };
             route.leg.is_reused = false;
             ended = self.carry(&mut route, source, client).await;
@@ -204,7 +90,7 @@ impl Exchange<'_> {
         let account = route.ticket.account().cloned();
         let destination = Name::clone(&route.destination);
         let this = &*self;
-        let verdict = |status| match status {
+        let record_status = |status| match status {
             401 if this.has_credentials => this.refused(account.as_deref(), &destination),
             _ => Duration::ZERO,
         };
@@ -212,7 +98,7 @@ impl Exchange<'_> {
             ticket: &route.ticket,
             idle: plan.plan.http.relay_idle,
             session_guard: &session_guard,
-            verdict: &verdict,
+            record_status: &record_status,
         };
         let https = route.leg.plan.tls != TlsMode::Plain;
         let exchange =
@@ -222,8 +108,8 @@ impl Exchange<'_> {
         ended
     }
 
-    /// A no to credentials: how long it is held back, by the brake that all protocols share. Logged and counted
-    /// here, since a guesser that takes the wait for the answer is gone before the end of it.
+    /// Records refused credentials, and returns how long the response must be delayed. They are logged and counted
+    /// before the delay: a client that is guessing may close its connection during it.
     fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
         let connection = self.connection;
         connection
@@ -246,7 +132,8 @@ impl Exchange<'_> {
         account.map(ThrottleKey::of_account)
     }
 
-    /// RFC 9110 section 9.2.2: what may be sent a second time without harm, and has no body that is gone.
+    /// Returns whether the request may be sent a second time: it is idempotent (RFC 9110 section 9.2.2) or was not
+    /// processed, and it has no body, which would be consumed.
     fn may_repeat(&self, unprocessed: bool) -> bool {
         const IDEMPOTENT: [&[u8]; 9] =
             [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"];
@@ -266,19 +153,18 @@ impl Exchange<'_> {
         let method = &self.head.method;
         match ended {
             ExchangeOutcome::Whole { status, reusable, unread } => {
-                connection.report(&route, Ok(route.leg.took));
+                self.report(&route, Ok(route.leg.took));
                 self.note(&route, status);
-                // What was opened for an upgrade may speak another version than its key says.
-                let is_of_key = self.head.upgrade.is_none();
-                if reusable && is_of_key && !is_bound_to_connection(&self.head) {
+                // A connection that was opened for an upgrade may speak another HTTP version than its key says.
+                if reusable && self.head.upgrade.is_none() && !is_bound_to_connection(&self.head) {
                     connection.service.pool.put(&route.leg.key, route.leg.connection);
                 }
                 if unread { After::OutOfStep } else { After::InStep }
             }
             ExchangeOutcome::Upgraded(head, halves) => {
-                connection.report(&route, Ok(route.leg.took));
+                self.report(&route, Ok(route.leg.took));
                 self.note(&route, 101);
-                self.open(*head, halves, route, source, client).await
+                self.open_tunnel(*head, halves, route, source, client).await
             }
             ExchangeOutcome::Failed(failure) => {
                 let fault = match failure {
@@ -289,8 +175,8 @@ impl Exchange<'_> {
                 };
                 if let Some(fault) = fault {
                     let destination = &route.destination;
-                    tracing::warn!(%destination, reason = %failure, "the destination gave no answer");
-                    connection.report(&route, Err(fault));
+                    tracing::warn!(%destination, reason = %failure, "the destination sent no usable response");
+                    self.report(&route, Err(fault));
                 }
                 give(LocalReply::failed(&failure), method, source, client, last).await
             }
@@ -298,15 +184,15 @@ impl Exchange<'_> {
                 tracing::debug!(destination = %route.destination, why, "exchange cut");
                 After::OutOfStep
             }
-            ExchangeOutcome::Parted(reason) => {
+            ExchangeOutcome::Ended(reason) => {
                 tracing::info!(destination = %route.destination, why = reason.label(), "event stream ended");
                 After::OutOfStep
             }
         }
     }
 
-    /// Tells the client that its upgrade was taken.
-    async fn open<S: Source, C: Client>(
+    /// Tells the client that its upgrade was accepted.
+    async fn open_tunnel<S: Source, C: Client>(
         &self,
         head: ResponseHead,
         halves: Option<H2Halves>,
@@ -314,7 +200,7 @@ impl Exchange<'_> {
         source: &S,
         client: &mut C,
     ) -> After {
-        let Some(far) = BackendEnd::of(route.leg.connection, halves) else {
+        let Some(end) = BackendEnd::of(route.leg.connection, halves) else {
             return give(LocalReply::NO_UPGRADE, &self.head.method, source, client, true).await;
         };
         let Some(reply) = upgrade::reply(&self.head, head) else {
@@ -322,13 +208,18 @@ impl Exchange<'_> {
         };
         match client.begin(reply, None, false).await {
             Ok(()) => {
-                After::Tunnel(Box::new(Opened { far, ticket: route.ticket, destination: route.destination }))
+                After::Tunnel(Box::new(Opened { end, ticket: route.ticket, destination: route.destination }))
             }
             Err(_) => After::OutOfStep,
         }
     }
 
-    /// The log lines of an answer, with the login where it is the account's first.
+    /// Reports what became of a route's connection.
+    fn report(&self, route: &Route, result: Result<Duration, Fault>) {
+        route.backend.report(Protocol::Http, self.connection.client.ip(), result);
+    }
+
+    /// Logs a response, and the login where it is the account's first on this connection.
     fn note(&self, route: &Route, status: u16) {
         let connection = self.connection;
         tracing::debug!(
@@ -362,7 +253,19 @@ impl Exchange<'_> {
     }
 }
 
-/// The scheme of credentials, one of a few words whatever a client makes up.
+/// Makes the head that a backend gets out of the client's. `continues`: the client was sent `100 Continue`.
+fn prepare(connection: &HttpConnection, head: &mut RequestHead, continues: bool) {
+    head.fields.strip_hop_by_hop();
+    if continues {
+        head.fields.remove("expect");
+    }
+    head.fields.set("Host", head.authority.clone());
+    if !connection.listener.trusts_forwarded {
+        head.fields.strip_forwarded();
+    }
+}
+
+/// Returns the scheme of credentials, out of a closed list of labels.
 fn scheme(value: &[u8]) -> &'static str {
     let found = value.split(|&byte| byte == b' ').next().unwrap_or_default();
     ["basic", "bearer", "digest", "negotiate", "ntlm"]
@@ -371,19 +274,11 @@ fn scheme(value: &[u8]) -> &'static str {
         .unwrap_or("other")
 }
 
-/// NTLM and Negotiate log a whole connection in, whatever comes over it next (RFC 4559 section 6): such a
-/// connection must never carry another's request.
+/// Returns whether the credentials authenticate a whole connection (NTLM and Negotiate, RFC 4559 section 6). Such a
+/// connection must never carry another client's request.
 fn is_bound_to_connection(head: &RequestHead) -> bool {
     head.fields.get("authorization").is_some_and(|value| {
         let scheme = value.split(|&byte| byte == b' ').next().unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
     })
-}
-
-// === impl HttpConnection ===
-
-impl HttpConnection {
-    fn hop<'a>(&self, host: &'a [u8]) -> forwarded::Hop<'a> {
-        forwarded::Hop { client: self.client.ip(), https: self.tls.is_some(), host }
-    }
 }

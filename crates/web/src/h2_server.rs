@@ -1,4 +1,4 @@
-//! An HTTP/2 client's connection: many requests at once.
+//! Serves an HTTP/2 client's connection: many requests at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,77 +15,82 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::after::After;
 use crate::body::Source;
 use crate::client::H2Client;
+use crate::connection::HttpConnection;
 use crate::convert;
-use crate::exchange::After;
 use crate::meter::Metered;
-use crate::service::HttpConnection;
+use crate::request;
 use crate::stream::{Incoming, Tunnel};
+use crate::tunnel;
 
-/// Streams at once.
+/// Concurrent streams.
 const MAX_STREAMS: u32 = 128;
-/// Windows of a stream and of all of a connection's together: what a slow backend's upload may take in memory.
+/// Flow-control windows of a stream and of a connection: how much of an upload is held for a slow backend.
 const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Frames of streams that are gone, and of streams reset before they were looked at, that are forgiven.
+/// Streams that were reset before they were accepted, and streams that we reset, that the library keeps at once.
 const MAX_RESETS: usize = 32;
-/// Streams that a client may give up beyond half of those that it lets end: more is an attack (rapid reset,
-/// CVE-2023-44487), since each of them costs a backend's connection.
-const MAX_GIVEN_UP: usize = 100;
+/// How many streams more than half of the completed ones a client may cancel. More is a rapid-reset attack
+/// (CVE-2023-44487): each cancelled stream may cost a connection to a backend.
+const MAX_CANCELLED: usize = 100;
 
 /// How the streams of one connection ended.
 #[derive(Default)]
-struct Ends {
-    whole: AtomicUsize,
-    given_up: AtomicUsize,
+struct StreamCounts {
+    completed: AtomicUsize,
+    cancelled: AtomicUsize,
 }
 
-impl HttpConnection {
-    /// Serves a connection to its end. The preface has until `deadline`.
-    pub(crate) async fn serve_h2(self, stream: Stream, deadline: Instant, draining: CancellationToken) {
-        let http = &self.plan.plan.http;
-        let keepalive = http.keepalive_timeout;
-        let max_requests = http.max_keepalive_requests;
-        let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
-        let handshake = builder(max_head).handshake::<_, Bytes>(Metered::new(stream));
-        let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else {
-            return tracing::debug!("no HTTP/2 preface within preauth_timeout");
-        };
-        let ends = Arc::new(Ends::default());
-        let mut requests = Requests {
-            connection: &mut connection,
-            draining,
-            keepalive,
-            idle_until: Instant::now() + keepalive,
-            is_closing: false,
-            tasks: TaskTracker::new(),
-        };
-        let mut client = Arc::new(self);
-        let mut count = 0;
-        while let Some((request, respond)) = requests.next().await {
-            count += 1;
-            if ends.is_attack() {
-                tracing::warn!(
-                    streams = count,
-                    "connection closed: the client resets its streams as fast as it opens them"
-                );
-                requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-                continue;
-            }
-            if count >= max_requests {
-                requests.shut_down();
-            }
-            if client.is_outdated() {
-                Arc::make_mut(&mut client).renew();
-            }
-            let serving = serve(Arc::clone(&client), Arc::clone(&ends), request, respond);
-            requests.tasks.spawn(tracing::Instrument::in_current_span(serving));
+/// Serves a connection to its end. The preface has until `deadline`.
+pub(crate) async fn serve(
+    client: HttpConnection,
+    stream: Stream,
+    deadline: Instant,
+    draining: CancellationToken,
+) {
+    let http = &client.plan.plan.http;
+    let keepalive = http.keepalive_timeout;
+    let max_requests = http.max_keepalive_requests;
+    let max_head = u32::try_from(http.max_head_size).unwrap_or(u32::MAX);
+    let handshake = builder(max_head).handshake::<_, Bytes>(Metered::new(stream));
+    let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else {
+        return tracing::debug!("no HTTP/2 preface within preauth_timeout");
+    };
+    let counts = Arc::new(StreamCounts::default());
+    let mut requests = Requests {
+        connection: &mut connection,
+        draining,
+        keepalive,
+        idle_until: Instant::now() + keepalive,
+        is_closing: false,
+        tasks: TaskTracker::new(),
+    };
+    let mut client = Arc::new(client);
+    let mut count = 0;
+    while let Some((request, respond)) = requests.next().await {
+        count += 1;
+        if counts.is_attack() {
+            tracing::warn!(
+                streams = count,
+                "connection closed: the client cancels its requests as fast as it sends them"
+            );
+            requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            continue;
         }
-        requests.tasks.close();
-        // Each has its own bounds; without a connection they end at their next byte.
-        requests.tasks.wait().await;
+        if count >= max_requests {
+            requests.shut_down();
+        }
+        if client.is_outdated() {
+            Arc::make_mut(&mut client).renew();
+        }
+        let serving = serve_stream(Arc::clone(&client), Arc::clone(&counts), request, respond);
+        requests.tasks.spawn(tracing::Instrument::in_current_span(serving));
     }
+    requests.tasks.close();
+    // Each request has its own bounds; without a connection they end at their next byte.
+    requests.tasks.wait().await;
 }
 
 /// The requests of one connection, until it is closed, drained or idle for too long.
@@ -154,31 +159,31 @@ fn builder(max_head: u32) -> h2::server::Builder {
     builder
 }
 
-async fn serve(
-    visit: Arc<HttpConnection>,
-    ends: Arc<Ends>,
-    request: Request<RecvStream>,
+async fn serve_stream(
+    connection: Arc<HttpConnection>,
+    counts: Arc<StreamCounts>,
+    stream_request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
 ) {
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, body) = stream_request.into_parts();
     let is_head = parts.method == http::Method::HEAD;
     let mut client = H2Client::new(respond, is_head);
     let mut source = Incoming::new(body);
     let head = match head(&mut parts, &source) {
         Ok(head) => head,
         Err(bad) => {
-            visit.reject(&bad, &mut client).await;
+            request::reject(&connection, &bad, &mut client).await;
             return;
         }
     };
-    match Box::pin(visit.serve(head, &mut source, &mut client, false)).await {
-        After::InStep => ends.note(true),
-        After::OutOfStep => ends.note(!client.was_given_up()),
+    match Box::pin(request::serve(&connection, head, &mut source, &mut client, false)).await {
+        After::InStep => counts.note(true),
+        After::OutOfStep => counts.note(!client.is_cancelled()),
         After::Tunnel(opened) => {
-            ends.note(true);
+            counts.note(true);
             if let Some(outgoing) = client.into_stream() {
                 let tunnel = Tunnel::new(source.into_inner(), outgoing);
-                Box::pin(visit.tunnel_h2(tunnel, *opened)).await;
+                Box::pin(tunnel::bridge_h2(&connection, tunnel, *opened)).await;
             }
         }
     }
@@ -198,16 +203,16 @@ fn head(parts: &mut http::request::Parts, source: &Incoming) -> Result<RequestHe
     }
 }
 
-// === impl Ends ===
+// === impl StreamCounts ===
 
-impl Ends {
-    fn note(&self, whole: bool) {
-        let counter = if whole { &self.whole } else { &self.given_up };
+impl StreamCounts {
+    fn note(&self, is_completed: bool) {
+        let counter = if is_completed { &self.completed } else { &self.cancelled };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
     fn is_attack(&self) -> bool {
-        let given_up = self.given_up.load(Ordering::Relaxed);
-        given_up > MAX_GIVEN_UP + self.whole.load(Ordering::Relaxed) / 2
+        let cancelled = self.cancelled.load(Ordering::Relaxed);
+        cancelled > MAX_CANCELLED + self.completed.load(Ordering::Relaxed) / 2
     }
 }

@@ -1,7 +1,7 @@
-//! A stream in two halves, one read and one written, that can be looked at and put together again.
+//! A stream in a half for reading and a half for writing, which can be inspected and joined again.
 //!
-//! As `tokio::io::split`, but that one hides the socket, and whether a waiting connection has been closed can
-//! only be asked there: the runtime's own idea of readiness is as old as its last look.
+//! `tokio::io::split` hides the socket, but only the socket shows whether the peer of an idle connection has closed it:
+//! the readiness that the runtime knows is as old as its last poll.
 
 use std::io;
 use std::pin::Pin;
@@ -12,19 +12,19 @@ use socket2::SockRef;
 use tls::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The half that is read.
+/// The half for reading.
 pub(crate) struct ReadHalf(Arc<Mutex<Stream>>);
 
-/// The half that is written.
+/// The half for writing.
 pub(crate) struct WriteHalf(Arc<Mutex<Stream>>);
 
-/// Cuts a stream in two.
+/// Splits a stream.
 pub(crate) fn split(stream: Stream) -> (ReadHalf, WriteHalf) {
     let shared = Arc::new(Mutex::new(stream));
     (ReadHalf(Arc::clone(&shared)), WriteHalf(shared))
 }
 
-/// Held for one poll, never over an await; a panic within it ends the connection's task anyway.
+/// Locks the stream for one poll, never across an await. A panic during the poll ends the connection's task anyway.
 fn lock(stream: &Mutex<Stream>) -> MutexGuard<'_, Stream> {
     stream.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -32,7 +32,7 @@ fn lock(stream: &Mutex<Stream>) -> MutexGuard<'_, Stream> {
 // === impl ReadHalf ===
 
 impl ReadHalf {
-    /// Nothing to read, and no end: neither in the TLS engine nor in the socket.
+    /// Whether there is neither data nor an end to read, in the TLS engine or in the socket.
     pub(crate) fn is_silent(&self) -> bool {
         let mut stream = lock(&self.0);
         let mut byte = [0];
@@ -42,7 +42,7 @@ impl ReadHalf {
         polled.is_pending() && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// The whole stream again. `None` when the halves are not of one stream, which no caller has.
+    /// Joins the halves. Returns `None` when they are not of one stream.
     pub(crate) fn unsplit(self, other: WriteHalf) -> Option<Stream> {
         drop(other);
         let stream = Arc::into_inner(self.0)?;

@@ -1,29 +1,33 @@
 //! The pipeline of HTTP: every request is placed by itself, whatever connection it came on.
 //!
-//! HTTP/1 is our own on both sides, over the strict heads of `http_proto`; HTTP/2 is the `h2` library's, held to the
-//! same rules. What must never happen: two requests where we saw one; a request on a connection that was announced
-//! for another client; a cut response that looks whole; a body that is held whole in memory.
+//! HTTP/1 is implemented here, over the strict heads of `http_proto`; HTTP/2 is implemented by the library `h2`, and its
+//! heads are held to the same rules. What must never happen here: a backend reads two requests where we read one; a
+//! request goes over a connection whose PROXY header names another client; a truncated response looks complete; a body
+//! is held whole in memory.
 //!
 //! | module | subject |
 //! |---|---|
-//! | `service` | [`Service`]: what connections share; one client's connection |
-//! | `serve` | from accept to the HTTP version that is spoken |
+//! | `service`, `serve` | [`Service`]: what connections share; from accept to the HTTP version that is spoken |
+//! | `connection` | one client's connection: what its requests share |
 //! | `h1_server`, `h2_server` | a client's connection: HTTP/1 one request at a time, HTTP/2 many at once |
+//! | `request` | one request: decide, find a route, carry the exchange |
 //! | `decide` | path → rule → account |
-//! | `exchange` | one request: decide, route, relay |
 //! | `route` | a connection to the backend that the placement names |
+//! | `exchange` | one request on its route: repeat, pool, log |
 //! | `relay`, `upload`, `download`, `watch` | both directions of an exchange at once, and what may end it |
 //! | `outcome` | how an exchange ended |
-//! | `backend`, `pool` | connections to backends, and those that are idle |
+//! | `backend`, `pool` | connections to backends, and the idle ones |
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
 //! | `upgrade`, `tunnel`, `backend_end` | WebSocket |
-//! | `local_reply` | responses of our own |
-//! | `convert`, `meter` | between the h2 library's heads and ours; floods of HTTP/2 frames |
+//! | `after`, `local_reply` | what follows an exchange; responses of our own |
+//! | `convert`, `meter` | heads of the `h2` library and ours; floods of HTTP/2 frames |
 
+mod after;
 mod backend;
 mod backend_end;
 mod body;
 mod client;
+mod connection;
 mod convert;
 mod decide;
 mod download;
@@ -37,6 +41,7 @@ mod outcome;
 mod pool;
 mod reader;
 mod relay;
+mod request;
 mod route;
 mod serve;
 mod service;

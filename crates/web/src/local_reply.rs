@@ -1,4 +1,4 @@
-//! Answers of our own: what a client hears when no backend answers it.
+//! Responses of our own: what a client gets when no backend responds.
 //!
 //! Problem details (RFC 9457), which JMAP clients read (RFC 8620 section 3.6.1) and people too.
 
@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::outcome::ExchangeFailure;
 use types::fault::Fault;
 
-/// An answer of our own.
+/// A response of our own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LocalReply {
     pub(crate) status: u16,
@@ -18,7 +18,7 @@ pub(crate) struct LocalReply {
     detail: &'static str,
     /// Seconds.
     retry_after: Option<u32>,
-    /// Ask for credentials.
+    /// Whether it asks for credentials.
     challenges: bool,
 }
 
@@ -28,31 +28,34 @@ const RETRY_AFTER: u32 = 10;
 // === impl LocalReply ===
 
 impl LocalReply {
-    pub(crate) const NO_RULE: Self =
-        Self::of(404, "Not Found", "No server behind this address is responsible for this path.");
+    pub(crate) const NO_RULE: Self = Self::of(404, "Not Found", "No route matches this path.");
     pub(crate) const NO_LEG: Self =
-        Self::of(502, "Bad Gateway", "The server that holds this account is not reached by HTTP.");
-    pub(crate) const BAD_GATEWAY: Self =
-        Self::of(502, "Bad Gateway", "The server's answer could not be understood.");
-    pub(crate) const TIMED_OUT: Self = Self::of(504, "Gateway Timeout", "The server did not answer in time.");
+        Self::of(502, "Bad Gateway", "The server that holds this account has no HTTP service.");
+    pub(crate) const BAD_GATEWAY: Self = Self::of(502, "Bad Gateway", "The server sent an invalid response.");
+    pub(crate) const TIMED_OUT: Self =
+        Self::of(504, "Gateway Timeout", "The server did not respond in time.");
     pub(crate) const UNAVAILABLE: Self = Self {
         retry_after: Some(RETRY_AFTER),
-        ..Self::of(503, "Service Unavailable", "The server that holds this account cannot be reached now.")
+        ..Self::of(
+            503,
+            "Service Unavailable",
+            "The server that holds this account is temporarily unavailable.",
+        )
     };
     pub(crate) const BUSY: Self = Self {
         retry_after: Some(RETRY_AFTER),
-        ..Self::of(503, "Service Unavailable", "Too many connections; please come again.")
+        ..Self::of(503, "Service Unavailable", "Too many connections. Try again later.")
     };
     pub(crate) const UNAUTHORIZED: Self =
         Self { challenges: true, ..Self::of(401, "Unauthorized", "The credentials were not accepted.") };
     pub(crate) const NO_UPGRADE: Self =
-        Self::of(502, "Bad Gateway", "The server does not take this kind of connection.");
+        Self::of(502, "Bad Gateway", "The server does not accept WebSocket connections.");
 
     pub(crate) const fn of(status: u16, title: &'static str, detail: &'static str) -> Self {
         Self { status, title, detail, retry_after: None, challenges: false }
     }
 
-    /// For a request that could be read in two ways, or is too large. `detail` says which rule it broke.
+    /// Returns the response to a request that is ambiguous or too large. `detail` names the rule that it breaks.
     pub(crate) const fn bad(status: u16, detail: &'static str) -> Self {
         let title = match status {
             405 => "Method Not Allowed",
@@ -66,7 +69,7 @@ impl LocalReply {
         Self::of(status, title, detail)
     }
 
-    /// For a destination that could not be connected to.
+    /// Returns the response for a destination that could not be connected to.
     pub(crate) const fn unreachable(fault: Fault) -> Self {
         match fault {
             Fault::ConnectTimeout | Fault::TimedOut => Self::TIMED_OUT,
@@ -91,7 +94,7 @@ impl LocalReply {
         method: &[u8],
         last: bool,
     ) -> Result<(), Broken> {
-        let (mut head, body) = self.parts();
+        let (mut head, body) = self.into_response();
         if method == b"HEAD" {
             head.framing = Framing::None;
         }
@@ -100,10 +103,10 @@ impl LocalReply {
         client.finish().await
     }
 
-    /// As a head and its body.
-    pub(crate) fn parts(self) -> (ResponseHead, Bytes) {
+    /// Returns the head and the body of the response.
+    pub(crate) fn into_response(self) -> (ResponseHead, Bytes) {
         let Self { status, title, detail, retry_after, challenges } = self;
-        // No word of these comes from outside.
+        // None of these strings comes from outside, so none has to be escaped.
         let body = format!(
             "{{\"type\":\"about:blank\",\"status\":{status},\"title\":\"{title}\",\"detail\":\"{detail}\"}}\n"
         );

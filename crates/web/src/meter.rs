@@ -1,8 +1,8 @@
-//! A bound on what an HTTP/2 client may make us do without asking for anything: pings, settings, priorities,
-//! resets and empty frames cost it nothing and us an answer each.
+//! A bound on HTTP/2 frames that carry no part of a request: pings, settings, priorities, resets and empty frames, which
+//! cost a client little and us a response each.
 //!
-//! Frames are counted as their bytes come in, before the library sees them. A client that spends its budget
-//! has its connection closed.
+//! Frames are counted as their bytes arrive, before the library sees them. The connection of a client that exceeds its
+//! budget is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -17,14 +17,14 @@ pub(crate) struct Metered<S> {
     meter: Meter,
 }
 
-/// Counts frames that ask for nothing.
+/// Counts frames that carry no part of a request.
 pub(crate) struct Meter {
-    /// Bytes of the connection preface that are still to come.
+    /// Bytes of the connection preface that have not arrived.
     preface: usize,
     head: [u8; HEAD],
-    /// Bytes of `head` that are there.
+    /// Bytes of `head` that have arrived.
     filled: usize,
-    /// Bytes of the present frame's payload that are still to come.
+    /// Bytes of the current frame's payload that have not arrived.
     payload: usize,
     budget: u32,
     since: Instant,
@@ -34,8 +34,8 @@ pub(crate) struct Meter {
 const PREFACE: usize = 24;
 const HEAD: usize = 9;
 
-/// Frames that ask for nothing which a client may send at once, and how many a second are given back. A busy
-/// upload acknowledges windows and pings a few dozen times a second.
+/// How many such frames a client may send at once, and how many more each second. A busy client updates windows and
+/// pings a few dozen times a second.
 const BUDGET: u32 = 2000;
 const PER_SECOND: u32 = 500;
 
@@ -46,7 +46,7 @@ impl Meter {
         Self { preface: PREFACE, head: [0; HEAD], filled: 0, payload: 0, budget: BUDGET, since: now }
     }
 
-    /// Counts what came. False when the budget is spent.
+    /// Counts the frames in `bytes`. Returns `false` when the budget is exceeded.
     pub(crate) fn count(&mut self, mut bytes: &[u8], now: Instant) -> bool {
         let skipped = self.preface.min(bytes.len());
         self.preface -= skipped;
@@ -66,7 +66,7 @@ impl Meter {
                 self.filled = 0;
                 let [a, b, c, kind, flags, ..] = self.head;
                 self.payload = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                if asks_for_nothing(kind, flags, self.payload) && !self.spend(now) {
+                if is_overhead(kind, flags, self.payload) && !self.spend(now) {
                     return false;
                 }
             }
@@ -86,14 +86,14 @@ impl Meter {
     }
 }
 
-/// RFC 9113 section 6: frames that carry neither a request nor a part of one.
-fn asks_for_nothing(kind: u8, flags: u8, length: usize) -> bool {
+/// Returns whether a frame carries no part of a request (RFC 9113 section 6).
+fn is_overhead(kind: u8, flags: u8, length: usize) -> bool {
     const END_STREAM: u8 = 0x1;
     match kind {
         // DATA without data, CONTINUATION without fields.
         0x0 => length == 0 && flags & END_STREAM == 0,
         0x9 => length < 16,
-        // PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, and what does not exist.
+        // PRIORITY, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, and unknown types.
         0x2..=0x4 | 0x6 | 0x8 => true,
         0x1 => false,
         _ => true,
@@ -119,7 +119,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         if matches!(polled, Poll::Ready(Ok(())))
             && !self.meter.count(&into.filled()[before..], Instant::now())
         {
-            tracing::warn!("the client floods its connection with frames that ask for nothing: closed");
+            tracing::warn!(
+                "connection closed: the client floods it with HTTP/2 frames that carry no request"
+            );
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a flood of HTTP/2 frames")));
         }
         polled
@@ -170,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_pings_spends_the_budget_and_time_gives_it_back() {
+    fn a_flood_of_pings_exceeds_the_budget_and_time_restores_it() {
         let now = Instant::now();
         let mut meter = Meter::new(now);
         assert!(meter.count(&[0; PREFACE], now));
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_and_requests_cost_nothing_however_they_are_cut() {
+    fn bodies_and_requests_are_free_however_they_are_split() {
         let now = Instant::now();
         let mut meter = Meter::new(now);
         meter.count(&[0; PREFACE], now);

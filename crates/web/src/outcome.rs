@@ -27,7 +27,7 @@ pub(crate) enum ExchangeOutcome {
     /// The response had begun, or the client is gone: only closing is left.
     Cut(&'static str),
     /// An event stream was ended from outside, in an orderly way.
-    Parted(EndReason),
+    Ended(EndReason),
 }
 
 /// Both directions of a backend's HTTP/2 stream that became a tunnel.
@@ -59,9 +59,9 @@ impl ExchangeOutcome {
             Self::Upgraded(..) => SessionEnd::Upgraded,
             Self::Failed(failure) => failure.session_end(),
             Self::Cut(_) => SessionEnd::Cut,
-            Self::Parted(EndReason::Drain) => SessionEnd::StreamDrained,
-            Self::Parted(EndReason::Move) => SessionEnd::StreamMoved,
-            Self::Parted(EndReason::Kick) => SessionEnd::StreamKicked,
+            Self::Ended(EndReason::Drain) => SessionEnd::StreamDrained,
+            Self::Ended(EndReason::Move) => SessionEnd::StreamMoved,
+            Self::Ended(EndReason::Kick) => SessionEnd::StreamKicked,
         }
     }
 }

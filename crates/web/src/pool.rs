@@ -1,7 +1,7 @@
-//! Connections to backends that wait for their next request.
+//! Idle connections to backends.
 //!
-//! What must never happen: a connection whose PROXY header names one client carries a request of another; a
-//! connection that is out of step is used again.
+//! What must never happen here: a connection whose PROXY header names one client carries a request of another; a
+//! connection with an unfinished message is used again.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,17 +13,17 @@ use tokio::time::{Instant, interval};
 
 use crate::backend::BackendConnection;
 
-/// Whom a waiting connection may serve.
+/// The requests that an idle connection may carry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PoolKey {
     /// The plan that the connection was opened under: another one may reach the destination differently.
     pub(crate) plan: u64,
     pub(crate) destination: Name,
-    /// Where the connection began with a PROXY header: what that says.
+    /// The contents of the PROXY header that the connection began with, if any.
     pub(crate) announced: Option<Announced>,
 }
 
-/// What a PROXY header says of a client, but for its port and session.
+/// What a PROXY header contains about a client, except its port and session.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Announced {
     pub(crate) client: IpAddr,
@@ -31,7 +31,7 @@ pub(crate) struct Announced {
     pub(crate) encrypted: bool,
 }
 
-/// The waiting connections of one plan.
+/// The idle connections, of all plans.
 #[derive(Default)]
 pub(crate) struct Pool {
     state: Mutex<PoolState>,
@@ -49,22 +49,22 @@ struct IdleConnection {
     since: Instant,
 }
 
-/// How long a connection may wait. Shorter than the keep-alive of the usual servers, so that few are closed
+/// How long a connection may be idle. Shorter than the keep-alive of most servers, so that few connections are closed
 /// just as they are taken.
-const MAX_WAIT: Duration = Duration::from_secs(15);
-/// Connections that wait for one client, for all clients of a destination together (whom no PROXY header tells
-/// apart), and altogether: more are closed, and the next burst of requests pays a handshake for each.
+const MAX_IDLE: Duration = Duration::from_secs(15);
+/// Idle connections for one client, for all clients of a destination that gets no PROXY header, and in total. More are
+/// closed.
 const MAX_OF_CLIENT: usize = 32;
 const MAX_SHARED: usize = 256;
 const MAX_ALL: usize = 1024;
-/// Between two rounds through the state.
+/// How often expired connections are closed.
 const ROUND: Duration = Duration::from_secs(5);
 
 // === impl PoolKey ===
 
 impl PoolKey {
-    /// How many may wait.
-    const fn room(&self) -> usize {
+    /// How many connections may be idle.
+    const fn limit(&self) -> usize {
         if self.announced.is_some() { MAX_OF_CLIENT } else { MAX_SHARED }
     }
 }
@@ -72,38 +72,38 @@ impl PoolKey {
 // === impl Pool ===
 
 impl Pool {
-    /// An empty pool, which closes what waits too long. Must be called within the runtime.
+    /// Returns an empty pool, which closes expired connections. Must be called within the runtime.
     pub(crate) fn new() -> Arc<Self> {
         let pool = Arc::new(Self::default());
         tokio::spawn(tidy(Arc::downgrade(&pool)));
         pool
     }
 
-    /// The connection that has waited least and can still be used.
+    /// Takes the connection that was used last and is still open.
     pub(crate) fn take(&self, key: &PoolKey) -> Option<BackendConnection> {
         loop {
             let IdleConnection { mut connection, since } = self.lock().pop(key)?;
-            if since.elapsed() >= MAX_WAIT || !connection.is_fresh() {
+            if since.elapsed() >= MAX_IDLE || !connection.is_fresh() {
                 continue;
             }
             if let BackendConnection::H2(requests) = &connection {
-                // It stays for others while it is used.
+                // It stays in the pool for other requests.
                 self.put(key, BackendConnection::H2(requests.clone()));
             }
             return Some(connection);
         }
     }
 
-    /// Puts a connection back that is in step.
+    /// Puts back a connection that has no unfinished message.
     pub(crate) fn put(&self, key: &PoolKey, connection: BackendConnection) {
         let mut state = self.lock();
         if state.count >= MAX_ALL {
             return;
         }
         let idle = state.by_key.entry(key.clone()).or_default();
-        // One HTTP/2 connection carries as many requests as there are.
+        // One HTTP/2 connection carries many requests.
         let is_shared = matches!(connection, BackendConnection::H2(_));
-        if idle.len() >= key.room() || (is_shared && !idle.is_empty()) {
+        if idle.len() >= key.limit() || (is_shared && !idle.is_empty()) {
             return;
         }
         idle.push(IdleConnection { connection, since: Instant::now() });
@@ -111,7 +111,7 @@ impl Pool {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, PoolState> {
-        // Nothing is half done between two calls.
+        // No method panics halfway through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,7 +137,7 @@ async fn tidy(pool: Weak<Pool>) {
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.lock();
         state.by_key.retain(|_, idle| {
-            idle.retain(|waiting| waiting.since.elapsed() < MAX_WAIT);
+            idle.retain(|waiting| waiting.since.elapsed() < MAX_IDLE);
             !idle.is_empty()
         });
         state.count = state.by_key.values().map(Vec::len).sum();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_serves_only_whom_it_was_announced_for() {
+    async fn a_connection_serves_only_the_client_in_its_proxy_header() {
         let listener = listener().await;
         let pool = Pool::new();
         let (ours, _theirs) = connection(&listener).await;
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_closed_or_says_something_unasked_is_not_used() {
+    async fn closed_and_unexpectedly_readable_connections_are_not_used() {
         let listener = listener().await;
         let pool = Pool::new();
         let (closed, theirs) = connection(&listener).await;
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_wait_than_may() {
+    async fn idle_connections_are_bounded() {
         let listener = listener().await;
         let pool = Pool::new();
         let mut theirs = Vec::new();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_long() {
+    async fn idle_connections_expire() {
         let listener = listener().await;
         let pool = Pool::new();
         let (first, _theirs) = connection(&listener).await;
@@ -227,9 +227,9 @@ mod tests {
         pool.put(&key(None), first);
         pool.put(&key(Some(1)), second);
         tokio::time::pause();
-        tokio::time::advance(MAX_WAIT).await;
+        tokio::time::advance(MAX_IDLE).await;
         assert!(pool.take(&key(None)).is_none());
-        // And without anybody who asks.
+        // Without a call, too.
         tokio::time::advance(ROUND).await;
         for _ in 0..10 {
             tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
-//! The reading side of an HTTP/1 connection, a client's or a backend's: heads and bodies out of one buffer.
+//! Reads the heads and bodies of an HTTP/1 connection, a client's or a backend's, out of one buffer.
 //!
-//! Heads carry credentials, so every byte of the buffer that is given up is wiped first. What was read beyond
-//! a message stays for the next.
+//! Heads contain credentials, so the buffer is wiped before it is released. Bytes that follow a message stay for the next
+//! one.
 
 use std::ops::{Deref, DerefMut};
 
@@ -29,34 +29,34 @@ pub(crate) struct Body<'a, R> {
 }
 
 enum State {
-    /// So many bytes are left.
+    /// The number of bytes that are left.
     Length(u64),
     Chunked(ChunkDecoder),
     UntilClose,
     Finished,
-    /// An error was met: nothing behind it is in step.
+    /// After an error nothing can be read.
     Lost,
 }
 
-/// A head that could not be had.
+/// Why there is no head.
 #[derive(Debug)]
 pub(crate) enum NoHead {
     /// The peer closed the connection between two messages.
     Closed,
-    /// It closed it, or broke it, inside of a head.
+    /// The peer closed or broke the connection within a head.
     Broken(Broken),
-    /// It is longer than may be.
+    /// It is longer than allowed.
     TooLarge,
 }
 
-/// A head in memory of its own, wiped when the last piece of it is dropped.
+/// A head in its own allocation, wiped when the last slice of it is dropped.
 struct Wiped(Vec<u8>);
 
-/// Room made for a head, and doubled as it grows.
+/// Initial room for a head; doubled as the head grows.
 const HEAD_STEP: usize = 2 * 1024;
-/// Room made for a piece of a body: a TLS record.
+/// Room for a piece of a body: a TLS record.
 const BODY_STEP: usize = 16 * 1024;
-/// Bytes that a client may be ahead of the answer that it waits for.
+/// Bytes that a client may pipeline after its request.
 const MAX_AHEAD: usize = 16 * 1024;
 
 // === impl Reader ===
@@ -66,8 +66,8 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
         Self { io, buffer: Buffer::default() }
     }
 
-    /// The next head, its empty line included, at most `max` bytes. Not cancel-safe in what it has read, but
-    /// nothing is lost: a later call goes on with it.
+    /// Returns the next head, with its empty line, at most `max` bytes. When cancelled, a later call continues with the
+    /// bytes that were read.
     pub(crate) async fn head(&mut self, max: usize) -> Result<Bytes, NoHead> {
         let mut searched = 0;
         loop {
@@ -76,13 +76,13 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
                     return Err(NoHead::TooLarge);
                 }
                 let head = Bytes::from_owner(Wiped(self.buffer[..end].to_vec()));
-                self.give_up(end);
+                self.release(end);
                 return Ok(head);
             }
             if self.buffer.len() > max {
                 return Err(NoHead::TooLarge);
             }
-            // The end may be cut in two by this read's edge.
+            // The end of the head may be split between two reads.
             searched = self.buffer.len().saturating_sub(3);
             let read = self.fill(HEAD_STEP.max(self.buffer.len())).await;
             match read.map_err(|error| NoHead::Broken(error.into()))? {
@@ -93,19 +93,18 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
         }
     }
 
-    /// Resolves when at least one byte is there, or the peer has closed (`false`). Cancel-safe.
+    /// Resolves when at least one byte has been read (`true`) or the peer has closed (`false`). Cancel-safe.
     pub(crate) async fn wait(&mut self) -> bool {
         if !self.buffer.is_empty() {
             return true;
         }
-        // An idle connection keeps no more than this.
+        // An idle connection holds no large buffer.
         self.buffer = Buffer::default();
         matches!(self.fill(HEAD_STEP).await, Ok(read) if read > 0)
     }
 
-    /// Resolves when the peer has closed its side, or broken the connection. What it sends until then (requests
-    /// that it pipelines) is kept for its turn; of a peer that is [`MAX_AHEAD`] ahead, no more is read and
-    /// nothing learnt. Cancel-safe.
+    /// Resolves when the peer has closed its side, or broken the connection. Pipelined requests are kept for later; when
+    /// they reach [`MAX_AHEAD`], nothing more is read and this never resolves. Cancel-safe.
     async fn closed(&mut self) -> std::io::Result<()> {
         if self.buffer.is_empty() {
             self.buffer = Buffer::default();
@@ -118,15 +117,15 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
         std::future::pending().await
     }
 
-    /// What has been read and not been used. For an upgrade, which takes everything that follows.
+    /// Returns the stream and the bytes that were read ahead, for an upgrade.
     pub(crate) fn into_parts(mut self) -> (R, Vec<u8>) {
-        let rest = self.buffer.to_vec();
-        let len = rest.len();
-        self.give_up(len);
-        (self.io, rest)
+        let read_ahead = self.buffer.to_vec();
+        let len = read_ahead.len();
+        self.release(len);
+        (self.io, read_ahead)
     }
 
-    /// The body that follows a head.
+    /// Returns the body that follows a head.
     pub(crate) fn body(&mut self, framing: Framing) -> Body<'_, R> {
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Finished,
@@ -137,12 +136,12 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
         Body { reader: self, state }
     }
 
-    /// Whether nothing has been read that was not used.
+    /// Whether nothing was read ahead.
     pub(crate) fn is_clear(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// The stream below, to look at; reading past the buffer would lose the order of bytes.
+    /// Returns the stream, for inspection only: bytes read from it would be lost to this reader.
     pub(crate) fn io(&self) -> &R {
         &self.io
     }
@@ -150,19 +149,19 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
     async fn fill(&mut self, room: usize) -> std::io::Result<usize> {
         let spare = self.buffer.capacity() - self.buffer.len();
         if spare < room / 2 || spare == 0 {
-            // By hand, so that the old place is wiped and not just given back.
+            // `reserve` would release the old allocation without wiping it.
             let mut larger = BytesMut::with_capacity(self.buffer.len() + room);
             larger.extend_from_slice(&self.buffer);
             self.buffer = Buffer(larger);
         }
         match self.io.read_buf(&mut *self.buffer).await {
-            // TLS without a goodbye: for the framing it is an end like any other.
+            // TLS without close_notify: for the framing it is an ordinary end.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(0),
             read => read,
         }
     }
 
-    fn give_up(&mut self, count: usize) {
+    fn release(&mut self, count: usize) {
         self.buffer[..count].zeroize();
         let _ = self.buffer.split_to(count);
     }
@@ -235,7 +234,7 @@ impl<R: AsyncRead + Unpin + Send> Body<'_, R> {
         }
     }
 
-    /// False when the body ends here because the connection does.
+    /// Returns `false` when the end of the connection is the end of the body.
     async fn read_more(&mut self) -> Result<bool, Broken> {
         if self.reader.fill(BODY_STEP).await? > 0 {
             return Ok(true);
@@ -294,12 +293,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_is_read_ahead_so_far_and_no_further() {
+    async fn reading_ahead_is_bounded() {
         let (ours, mut theirs) = tokio::io::duplex(4 * MAX_AHEAD);
         let mut reader = Reader::new(ours);
         theirs.write_all(&vec![b'x'; 3 * MAX_AHEAD]).await.expect("write");
         drop(theirs);
-        // Its end is not seen, since what stands before it is not read.
+        // The end is not seen, because the bytes before it are not read.
         let polled = pin!(reader.closed()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         assert!((MAX_AHEAD..MAX_AHEAD + HEAD_STEP).contains(&reader.buffer.len()), "{}", reader.buffer.len());

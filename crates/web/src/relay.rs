@@ -23,11 +23,11 @@ use crate::watch::{Progress, Watch};
 enum Stop {
     Failure(ExchangeFailure),
     ClientLeft,
-    Parted(EndReason),
+    Ended(EndReason),
 }
 
 /// How long ending an event stream may take.
-const PARTING_TIMEOUT: Duration = Duration::from_secs(2);
+const FINISH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Carries one exchange. `https`: whether the backend's connection is encrypted. `prefix`: what was read of the body
 /// before.
@@ -66,7 +66,7 @@ pub(crate) async fn exchange<S: Source, C: Client>(
                 },
                 end = &mut download => break Ok(end),
                 () = progress.silence(watch.idle) => break Err(Stop::Failure(ExchangeFailure::Silent)),
-                reason = progress.parted(watch.ticket) => break Err(Stop::Parted(reason)),
+                reason = progress.ended(watch.ticket) => break Err(Stop::Ended(reason)),
             }
         }
     };
@@ -102,11 +102,11 @@ async fn stopped<C: Client>(client: &mut C, stop: Stop) -> ExchangeOutcome {
             ExchangeOutcome::Cut("the client left")
         }
         // The event stream ends as if the backend had ended it, so that its client connects again.
-        Stop::Parted(reason) => {
-            if !matches!(timeout(PARTING_TIMEOUT, client.finish()).await, Ok(Ok(()))) {
+        Stop::Ended(reason) => {
+            if !matches!(timeout(FINISH_TIMEOUT, client.finish()).await, Ok(Ok(()))) {
                 client.cut();
             }
-            ExchangeOutcome::Parted(reason)
+            ExchangeOutcome::Ended(reason)
         }
     }
 }

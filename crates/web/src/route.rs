@@ -13,10 +13,10 @@ use types::protocol::Protocol;
 use upstream::{Backend, Connected};
 
 use crate::backend::BackendConnection;
+use crate::connection::HttpConnection;
 use crate::decide::Decision;
 use crate::local_reply::LocalReply;
 use crate::pool::{Announced, PoolKey};
-use crate::service::HttpConnection;
 
 /// A confirmed route to a backend.
 pub(crate) struct Route {
@@ -45,30 +45,30 @@ pub(crate) enum NoRoute {
     Outdated,
 }
 
-/// Dials on behalf of one request.
-struct RequestDial<'a> {
-    connection: &'a HttpConnection,
+/// Finds routes for the requests of one client's connection.
+pub(crate) struct RouteFinder<'a> {
+    pub(crate) connection: &'a HttpConnection,
     /// Whether the backend's connection must be able to carry an upgrade.
-    upgrades: bool,
+    pub(crate) upgrades: bool,
 }
 
-// === impl HttpConnection ===
+// === impl RouteFinder ===
 
-impl HttpConnection {
-    /// Places a request. `upgrades`: the connection must be able to carry an upgrade.
-    pub(crate) async fn route(&self, decision: Decision, upgrades: bool) -> Result<Route, NoRoute> {
+impl RouteFinder<'_> {
+    /// Places the request that `decision` is about.
+    pub(crate) async fn route(&mut self, decision: Decision) -> Result<Route, NoRoute> {
+        let connection = self.connection;
         let request = Request {
             subject: match decision {
                 Decision::Account(identifier) => Subject::Account(identifier),
                 Decision::Pinned(name) | Decision::Fallback(name) => Subject::Fixed(name),
             },
             protocol: Protocol::Http,
-            client: self.client.ip(),
+            client: connection.client.ip(),
             // Another plan's rules could lead this path elsewhere.
-            decided_by: Some(Arc::clone(&self.plan)),
+            decided_by: Some(Arc::clone(&connection.plan)),
         };
-        let mut dial = RequestDial { connection: self, upgrades };
-        match self.service.placement.place(&request, &mut dial).await {
+        match connection.service.placement.place(&request, self).await {
             Ok(placed) => {
                 let placement::Placed { leg, ticket, destination, backend, .. } = placed;
                 Ok(Route { destination, backend, leg, ticket })
@@ -87,33 +87,31 @@ impl HttpConnection {
     }
 
     fn key(&self, plan: &ActivePlan, destination: &Name, leg: Leg) -> PoolKey {
-        let announced = (leg.forwarding == Forwarding::Proxy).then(|| Announced {
-            client: self.client.ip(),
-            local: self.local,
-            encrypted: self.tls.is_some(),
-        });
+        let announced = match leg.forwarding {
+            Forwarding::Proxy => Some(Announced {
+                client: self.connection.client.ip(),
+                local: self.connection.local,
+                encrypted: self.connection.tls.is_some(),
+            }),
+            _ => None,
+        };
         PoolKey { plan: plan.serial, destination: Name::clone(destination), announced }
     }
 
-    /// Opens a connection, which can carry an upgrade where `upgrades`: an HTTP/2 backend that has not announced RFC
-    /// 8441 may accept a WebSocket over HTTP/1.1 (nginx, for example).
-    pub(crate) async fn connect(
-        &self,
-        backend: &Backend,
-        leg: Leg,
-        upgrades: bool,
-    ) -> Result<BackendConnection, LocalReply> {
+    /// Opens a connection, and one over HTTP/1.1 where an upgrade needs that: an HTTP/2 backend that has not announced
+    /// RFC 8441 may accept a WebSocket over HTTP/1.1 (nginx, for example).
+    pub(crate) async fn connect(&self, backend: &Backend, leg: Leg) -> Result<BackendConnection, LocalReply> {
         let deadline = Instant::now() + backend.timeout();
-        let identity = self.identity();
+        let identity = self.connection.identity();
         // Boxed: clippy::large_futures; connecting holds a TLS handshake.
         let connected = Box::pin(backend.connect(Protocol::Http, &identity, deadline))
             .await
             .map_err(|fault| self.unreachable(backend, fault))?;
         let connection = self
-            .take_over(backend, leg, connected, leg.http2, upgrades, deadline)
+            .take_over(backend, leg, connected, leg.http2, self.upgrades, deadline)
             .await
             .map_err(|fault| self.unreachable(backend, fault))?;
-        if !upgrades || connection.can_upgrade() {
+        if !self.upgrades || connection.can_upgrade() {
             return Ok(connection);
         }
         let connected = Box::pin(backend.connect_http1(&identity, deadline))
@@ -158,24 +156,17 @@ impl HttpConnection {
     }
 
     fn leg_meter(&self, backend: &Backend) -> &observe::metrics::LegMeter {
-        self.plan.meters.leg(Protocol::Http.name(), &backend.destination().name)
-    }
-
-    /// Reports what became of a route's connection.
-    pub(crate) fn report(&self, route: &Route, result: Result<Duration, Fault>) {
-        route.backend.report(Protocol::Http, self.client.ip(), result);
+        self.connection.plan.meters.leg(Protocol::Http.name(), &backend.destination().name)
     }
 }
 
-// === impl RequestDial ===
-
-impl Dial for RequestDial<'_> {
+impl Dial for RouteFinder<'_> {
     type Leg = RouteLeg;
     type Error = LocalReply;
 
     async fn dial(&mut self, candidate: &Candidate) -> Result<RouteLeg, LocalReply> {
         let plan = candidate.backend.leg(Protocol::Http).map_err(|_| LocalReply::NO_LEG)?;
-        let key = self.connection.key(&candidate.plan, &candidate.destination, plan);
+        let key = self.key(&candidate.plan, &candidate.destination, plan);
         let pooled = self.connection.service.pool.take(&key);
         if let Some(connection) = pooled
             && (!self.upgrades || connection.can_upgrade())
@@ -183,7 +174,7 @@ impl Dial for RequestDial<'_> {
             return Ok(RouteLeg { plan, key, connection, is_reused: true, took: Duration::ZERO });
         }
         let began = Instant::now();
-        let connection = self.connection.connect(&candidate.backend, plan, self.upgrades).await?;
+        let connection = self.connect(&candidate.backend, plan).await?;
         Ok(RouteLeg { plan, key, connection, is_reused: false, took: began.elapsed() })
     }
 

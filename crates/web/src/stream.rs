@@ -1,4 +1,4 @@
-//! H1Client HTTP/2 stream, from either end: as a source, as a sink, and as the two ways of a tunnel.
+//! An HTTP/2 stream, on either side: as a source, as a sink, and as both directions of a tunnel.
 
 use std::io;
 use std::pin::Pin;
@@ -12,30 +12,30 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::body::{Broken, Piece, Sink, Source};
 use crate::convert;
 
-/// What the peer sends on a stream.
+/// The direction of a stream that the peer sends.
 pub(crate) struct Incoming {
     stream: RecvStream,
     is_finished: bool,
 }
 
-/// What we send on a stream.
+/// The direction of a stream that we send.
 pub(crate) struct Outgoing {
     stream: SendStream<Bytes>,
     is_finished: bool,
-    /// Bytes that are still to come, where that is known and nothing comes behind them.
+    /// Bytes that are left, where the length is known and no trailers follow.
     left: Option<u64>,
 }
 
-/// Both ways of a stream whose `CONNECT` was answered with 200 (RFC 8441).
+/// Both directions of a stream whose `CONNECT` was answered with 200 (RFC 8441).
 pub(crate) struct Tunnel {
     incoming: RecvStream,
     outgoing: SendStream<Bytes>,
-    /// Of the last frame, what has not been read.
-    rest: Bytes,
+    /// The part of the last frame that has not been read.
+    unread: Bytes,
     is_shut: bool,
 }
 
-/// Bytes of a tunnel that are asked room for at once.
+/// Send capacity that a tunnel reserves at once.
 const TUNNEL_STEP: usize = 16 * 1024;
 
 // === impl Incoming ===
@@ -56,8 +56,8 @@ impl Source for Incoming {
         while !self.is_finished {
             match self.stream.data().await {
                 Some(Ok(data)) => {
-                    // The next piece is asked for when this one has been taken, so that the window alone
-                    // bounds what lies here.
+                    // The next piece is read when the sink has accepted this one, so the window bounds the bytes
+                    // held here.
                     self.stream.flow_control().release_capacity(data.len())?;
                     if !data.is_empty() {
                         return Ok(Some(Piece::Data(data)));
@@ -81,7 +81,7 @@ impl Source for Incoming {
     }
 
     async fn closed(&mut self) -> Result<(), Broken> {
-        // A stream is closed behind every request; who has lost interest resets it.
+        // Every request closes its direction; a client cancels by a reset.
         std::future::pending().await
     }
 }
@@ -89,8 +89,8 @@ impl Source for Incoming {
 // === impl Outgoing ===
 
 impl Outgoing {
-    /// `is_finished`: the head was the end of it. With a length, the last byte is: a frame of its own for the end
-    /// would be one more for the peer to be woken by. Trailers behind a length are for who has announced them.
+    /// `is_finished`: the head ends the stream. Where `framing` has a length, the last byte ends the stream, without an
+    /// extra empty frame; unless `head` announces trailers after the body.
     pub(crate) fn new(stream: SendStream<Bytes>, is_finished: bool, framing: Framing, head: &Fields) -> Self {
         let left = match framing {
             Framing::Length(length) if length > 0 && head.get("trailer").is_none() => Some(length),
@@ -117,7 +117,7 @@ impl Outgoing {
 impl Sink for Outgoing {
     async fn put(&mut self, piece: Piece) -> Result<(), Broken> {
         match piece {
-            // They may be dropped (RFC 9110 section 6.5.1).
+            // They may be discarded (RFC 9110 section 6.5.1).
             Piece::Trailers(_) if self.left == Some(0) => {}
             _ if self.is_finished => return Err(Broken::Malformed("a body where there may be none")),
             Piece::Data(mut data) => {
@@ -168,7 +168,7 @@ async fn room(stream: &mut SendStream<Bytes>, wanted: usize) -> Result<usize, Br
 
 impl Tunnel {
     pub(crate) fn new(incoming: RecvStream, outgoing: SendStream<Bytes>) -> Self {
-        Self { incoming, outgoing, rest: Bytes::new(), is_shut: false }
+        Self { incoming, outgoing, unread: Bytes::new(), is_shut: false }
     }
 
     /// Ends the stream in both directions, as one that was cut.
@@ -183,20 +183,20 @@ impl AsyncRead for Tunnel {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.rest.is_empty() {
+        while self.unread.is_empty() {
             match ready!(self.incoming.poll_data(context)) {
                 Some(Ok(data)) => {
                     let len = data.len();
                     self.incoming.flow_control().release_capacity(len).map_err(io::Error::other)?;
-                    self.rest = data;
+                    self.unread = data;
                 }
                 Some(Err(error)) => return Poll::Ready(Err(reset(error))),
                 None => return Poll::Ready(Ok(())),
             }
         }
-        let len = self.rest.len().min(into.remaining());
-        into.put_slice(&self.rest[..len]);
-        self.rest.advance(len);
+        let len = self.unread.len().min(into.remaining());
+        into.put_slice(&self.unread[..len]);
+        self.unread.advance(len);
         Poll::Ready(Ok(()))
     }
 }
@@ -227,7 +227,7 @@ impl AsyncWrite for Tunnel {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection's own task writes as fast as the socket takes it.
+        // The task of the connection writes as fast as the socket accepts.
         Poll::Ready(Ok(()))
     }
 
@@ -239,7 +239,7 @@ impl AsyncWrite for Tunnel {
     }
 }
 
-/// A stream's error as the bridge knows errors: a reset is a reset.
+/// Converts a stream's error for the bridge, which tells resets from other errors.
 fn reset(error: h2::Error) -> io::Error {
     match error.reason() {
         Some(_) => io::Error::new(io::ErrorKind::ConnectionReset, error),

@@ -1,4 +1,4 @@
-//! What watches over an exchange: silence, an end from outside, the brake on guessing, the count of bytes.
+//! Supervises an exchange: silence, an end from outside, the delay of refused logins, and the byte counts.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,27 +8,28 @@ use sessions::{EndReason, SessionTicket};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// What watches over an exchange.
+/// Supervises an exchange.
 pub(crate) struct Watch<'a> {
     pub(crate) ticket: &'a SessionTicket,
     /// Longest silence of both sides.
     pub(crate) idle: Duration,
     pub(crate) session_guard: &'a SessionGuard,
-    /// Told the status of an answer before its client is; says how long it is held back (the brake on guessing).
-    pub(crate) verdict: &'a (dyn Fn(u16) -> Duration + Sync),
+    /// Records the status of a response before the client gets it, and returns how long it must be delayed: a refused
+    /// login is delayed to slow down guessing.
+    pub(crate) record_status: &'a (dyn Fn(u16) -> Duration + Sync),
 }
 
-/// What both ways and the watch see of each other.
+/// State that both directions and their supervisor share.
 pub(crate) struct Progress {
     began: Instant,
-    /// Milliseconds from `began` to the last piece.
+    /// When the last piece passed, in milliseconds after `began`.
     last: AtomicU64,
-    /// Whether the request is whole.
+    /// Whether the request was sent whole.
     pub(crate) is_sent: AtomicBool,
-    /// Whether the client is being given something, and has not taken it yet.
-    is_giving: AtomicBool,
-    /// Set when the response turns out to be an event stream.
-    pub(crate) streams: Notify,
+    /// Whether a write to the client is under way.
+    is_writing: AtomicBool,
+    /// Notified when the response is an event stream.
+    pub(crate) event_stream: Notify,
 }
 
 // === impl Watch ===
@@ -51,12 +52,12 @@ impl Progress {
             began: Instant::now(),
             last: AtomicU64::new(0),
             is_sent: AtomicBool::new(false),
-            is_giving: AtomicBool::new(false),
-            streams: Notify::new(),
+            is_writing: AtomicBool::new(false),
+            event_stream: Notify::new(),
         }
     }
 
-    /// A piece has passed.
+    /// Records that a piece has passed.
     pub(crate) fn note(&self) {
         let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(passed, Ordering::Relaxed);
@@ -73,30 +74,31 @@ impl Progress {
         }
     }
 
-    /// Gives the client something: as long as it takes, [`Progress::unanswered`] waits.
-    pub(crate) async fn giving<T>(&self, act: impl Future<Output = T>) -> T {
-        self.is_giving.store(true, Ordering::Relaxed);
-        let done = act.await;
-        self.is_giving.store(false, Ordering::Relaxed);
+    /// Carries out a write to the client; while it lasts, [`Progress::unanswered`] does not resolve.
+    pub(crate) async fn writing<T>(&self, write: impl Future<Output = T>) -> T {
+        self.is_writing.store(true, Ordering::Relaxed);
+        let done = write.await;
+        self.is_writing.store(false, Ordering::Relaxed);
         done
     }
 
-    /// Resolves after `idle` without a piece, of a backend that has none to give.
+    /// Resolves after `idle` in which the backend sent nothing.
     pub(crate) async fn unanswered(&self, idle: Duration) {
         loop {
             self.silence(idle).await;
-            if !self.is_giving.load(Ordering::Relaxed) {
+            if !self.is_writing.load(Ordering::Relaxed) {
                 return;
             }
             tokio::time::sleep(idle).await;
         }
     }
 
-    /// Resolves when the account's sessions have to end and this is one that would not by itself.
-    pub(crate) async fn parted(&self, ticket: &SessionTicket) -> EndReason {
-        self.streams.notified().await;
-        // Kept for the next time that this is asked.
-        self.streams.notify_one();
+    /// Resolves when the exchange must end before its response does: it is an event stream, which has no end, and its
+    /// session was ended from outside.
+    pub(crate) async fn ended(&self, ticket: &SessionTicket) -> EndReason {
+        self.event_stream.notified().await;
+        // For the next call.
+        self.event_stream.notify_one();
         ticket.ended().await
     }
 }

@@ -15,22 +15,21 @@ pub(crate) struct Writer<'a, W> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// So many bytes may still come.
+    /// The number of bytes that are left.
     Length(u64),
     Chunked,
     UntilClose,
     Finished,
 }
 
-/// What a chunk has beside its data, at most.
+/// Maximum size of a chunk's framing.
 const CHUNK_ROOM: usize = 24;
 
 // === impl State ===
 
 impl State {
-    /// What may come behind so many bytes more. A source that sends more than it announced: nobody gets to see
-    /// the surplus.
-    fn behind(self, len: usize) -> Result<Self, Broken> {
+    /// Returns the state after `len` more bytes. Bytes beyond the announced length are never sent.
+    fn after(self, len: usize) -> Result<Self, Broken> {
         match self {
             Self::Length(left) => match left.checked_sub(len as u64) {
                 Some(0) => Ok(Self::Finished),
@@ -46,8 +45,8 @@ impl State {
 // === impl Writer ===
 
 impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
-    /// Writes the head, and wipes it: it may carry a credential. What there is of the body already goes in the same
-    /// write: one TLS record for the peer to be woken by, not two.
+    /// Writes the head, and wipes it, since it may contain a credential. `first`, the part of the body that is already
+    /// there, goes in the same write: one TLS record instead of two.
     pub(crate) async fn begin(
         io: &'a mut W,
         mut head: Vec<u8>,
@@ -61,7 +60,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
             Framing::UntilClose => State::UntilClose,
         };
         if let Some(data) = first {
-            state = state.behind(data.len())?;
+            state = state.after(data.len())?;
             let mut both = Vec::with_capacity(head.len() + data.len() + CHUNK_ROOM);
             both.extend_from_slice(&head);
             head.zeroize();
@@ -87,7 +86,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
     }
 
     async fn chunk(&mut self, data: Bytes) -> Result<(), Broken> {
-        // H1Client segment for the three parts where the stream takes them so.
+        // One vectored write for the three parts, where the stream supports it.
         let mut size = Vec::with_capacity(20);
         write_chunk_header(&mut size, data.len());
         let mut all = Bytes::from(size).chain(data).chain(CHUNK_END);
@@ -101,7 +100,7 @@ impl<W: AsyncWrite + Unpin + Send> Sink for Writer<'_, W> {
         match (piece, self.state) {
             (Piece::Data(data), State::Chunked) => self.chunk(data).await?,
             (Piece::Data(data), state) => {
-                let state = state.behind(data.len())?;
+                let state = state.after(data.len())?;
                 self.io.write_all(&data).await?;
                 self.state = state;
             }
@@ -111,7 +110,7 @@ impl<W: AsyncWrite + Unpin + Send> Sink for Writer<'_, W> {
                 self.io.write_all(&end).await?;
                 self.state = State::Finished;
             }
-            // The framing has no place for them; they may be dropped (RFC 9110 section 6.5.1).
+            // This framing has no trailers; they may be discarded (RFC 9110 section 6.5.1).
             (Piece::Trailers(_), _) => {}
         }
         // TLS holds bytes back until it is flushed; a streamed event must not wait for the next one.
@@ -143,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written, each write for itself.
+    /// The writes, one by one.
     #[derive(Default)]
     struct Writes(Vec<String>);
 
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_there_of_the_body_goes_with_the_head() {
+    async fn the_first_part_of_the_body_goes_with_the_head() {
         let hello = || Some(Bytes::from_static(b"hello"));
         for (framing, first, expected, finished) in [
             (Framing::None, None, Some("H:"), true),
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_later_is_counted_on() {
+    async fn later_parts_of_the_body_are_counted() {
         let mut writes = Writes::default();
         let first = Some(Bytes::from_static(b"hel"));
         let mut writer =

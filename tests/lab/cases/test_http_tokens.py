@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from clients import sasl
+from clients.addresses import fresh
 from clients.http1 import bearer
 from clients.imap import Imap
 from lab import tokens
@@ -153,6 +154,24 @@ class Resolved(Web):
             self.assertEqual(self.side_of(client.get("/x", bearer(tokens.footed(BOB)))), "new")
         self.assertTrue(waiting.is_alive(), "20 requests waited for a question of somebody else's")
         waiting.join()
+
+    def test_made_up_tokens_of_one_address_are_asked_about_a_few_at_a_time(self):
+        proxy = self.asking(["introspection"], url=self.provider("/silence"), client_id="a", client_secret="b", timeout="3s")
+        made_up = [f"made-up-{number}" for number in range(40)]
+        source, before = fresh(), len(self.asked(tokens.opaque(BOB)))
+        with ThreadPoolExecutor(len(made_up)) as pool:
+            answers = [pool.submit(lambda token=token: self.http1(proxy=proxy, source=source).get("/x", bearer(token)))
+                       for token in made_up]
+            until(lambda: len(self.asked_of(made_up)) >= 8, "the tokens are not asked about")
+            # Another address does not wait for them.
+            self.assertEqual(self.side_of(self.http1(proxy=proxy).get("/x", bearer(tokens.opaque(BOB)))), "old")
+            self.assertEqual(len(self.asked(tokens.opaque(BOB))) - before, 1)
+            self.assertLessEqual(len(self.asked_of(made_up)), 16, "eight at a time, for three seconds each")
+            for answer in answers:
+                self.assertEqual(self.side_of(answer.result()), "old")
+
+    def asked_of(self, made_up):
+        return [token for _, token in self.lab.provider.asked if token in made_up]
 
     def test_mail_too(self):
         """OAUTHBEARER without a user: the same tokens, the same answers."""

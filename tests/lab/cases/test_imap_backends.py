@@ -90,13 +90,13 @@ class Made(Case):
     def test_what_stands_behind_the_ok_reaches_the_client(self):
         def converse(connection):
             connection.say(GREETING)
-            connection.say(f"{tag_of_login(connection)} OK Welcome", "* OK a first word", "* OK a second word")
+            connection.say(f"{tag_of_login(connection)} OK [CAPABILITY IMAP4rev1] Welcome", "* OK a first word", "* OK a second word")
             connection.say(f"* OK you said {connection.line()}")
         self.scripted(converse)
         self.dial().script("""
             C: a LOGIN $user $password
             C: b SELECT INBOX
-            S: a OK Welcome
+            S: a OK [CAPABILITY IMAP4rev1] Welcome
             S: * OK a first word
             S: * OK a second word
             S: * OK you said b SELECT INBOX
@@ -105,7 +105,7 @@ class Made(Case):
     def test_the_leg_resumes_its_tls_session(self):
         def converse(connection):
             connection.say(GREETING)
-            connection.say(f"{tag_of_login(connection)} OK Welcome")
+            connection.say(f"{tag_of_login(connection)} OK [CAPABILITY IMAP4rev1] Welcome")
         backend = self.scripted(converse)
         for _ in range(3):
             talk = self.dial()
@@ -117,7 +117,7 @@ class Made(Case):
         def converse(connection):
             connection.say(GREETING)
             tag = tag_of_login(connection)
-            connection.say(f"{tag} OK Welcome")
+            connection.say(f"{tag} OK [CAPABILITY IMAP4rev1] Welcome")
         backend, source = self.scripted(converse), fresh()
         talk = self.dial(source=source)
         talk.ok('ID ("name" "Thunderbolt" "x-originating-ip" "203.0.113.66")')

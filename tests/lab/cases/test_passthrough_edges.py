@@ -9,7 +9,7 @@ from dataclasses import replace
 from clients.addresses import fresh
 from clients.smtp import Lmtp, Smtp
 from lab import certificates
-from lab.configuration import PASSING_LISTENERS, SCRIPTED_HOST
+from lab.configuration import PASSING_LISTENERS, SCRIPTED_HOST, passing
 from lab.layout import DOMAIN, FORWARDINGS, address
 from lab.scripted import Scripted
 from lab.waiting import until
@@ -101,27 +101,48 @@ class Made(Passing):
 
     client = Lmtp
 
-    def dial_scripted(self, *answers):
-        """The client's conversation, and the backend, which says these: the first unasked, each other to a line."""
+    def scripted(self, *answers):
+        """A backend that says these: the first unasked, each other to a line."""
         def converse(connection):
             for number, lines in enumerate(answers):
                 if number:
                     connection.line()
                 connection.say(*lines)
-        host = self.lab.block.host(SCRIPTED_HOST)
-        backend = Scripted(host, self.new.port("lmtp"), converse)
+        backend = Scripted(self.lab.block.host(SCRIPTED_HOST), self.new.port("lmtp"), converse)
         self.addCleanup(backend.stop)
-        return self.through("xclient", host=host, is_greeted=False), backend
+        return backend
+
+    def dial_scripted(self, *answers):
+        """The client's conversation, and the backend."""
+        backend = self.scripted(*answers)
+        return self.through("xclient", host=self.lab.block.host(SCRIPTED_HOST), is_greeted=False), backend
 
     def assert_heard(self, backend, *lines):
         """On one connection; the look whether the proxy listens may have been another."""
         wanted = "".join(f"{line}\r\n" for line in lines).encode()
         self.assertIn(wanted, [connection.received for connection in backend.connections])
 
-    def test_without_xclient_the_greeting_is_passed_on(self):
-        talk, backend = self.dial_scripted(["220-scripted", "220 ready"], ["250-scripted", "250 SIZE"], ["250 hello to you"])
-        talk.script("S: 220-scripted\nS: 220 ready\nC: LHLO client.example.org\nS: 250 hello to you")
-        self.assert_heard(backend, f"LHLO proxy.{DOMAIN}", "LHLO client.example.org")
+    def test_a_server_without_xclient_that_accepts_one_greeting(self):
+        """As OpenSMTPD does. The proxy connects anew, and asks no more."""
+        host = self.lab.block.host(SCRIPTED_HOST)
+        backend = self.scripted(
+            ["220-scripted", "220 ready"], ["250-scripted", "250 SIZE"], ["503 5.5.1 Already greeted"])
+        # A proxy of its own, since it remembers.
+        proxy = self.extra_proxy("without-xclient", 94, passing(host, self.new, "xclient"))
+        asked, greeted = f"LHLO proxy.{DOMAIN}\r\n".encode(), b"LHLO client.example.org\r\n"
+        questions = []
+        for _ in range(2):
+            self.dial("plain", proxy=proxy, is_greeted=False).script("""
+                S: 220-scripted
+                S: 220 ready
+                C: LHLO client.example.org
+                S: 250-scripted
+                S: 250 SIZE
+                """)
+            questions.append(sum(connection.received == asked for connection in backend.connections))
+        self.assertGreaterEqual(questions[0], 1)
+        self.assertEqual(questions[1], questions[0])
+        self.assertEqual([one.received for one in backend.connections if one.received not in (b"", asked)], [greeted] * 2)
 
     def test_only_what_is_announced_is_told(self):
         talk, backend = self.dial_scripted(["220 one"], ["250-scripted", "250 XCLIENT ADDR"], ["220 two"], ["250 hello"])

@@ -16,6 +16,14 @@ POSTFIX_SUBMISSION = {"implicit": "msas", "starttls": "msa", "plain": "msap"}
 SPOKEN = ("imap", "pop3", "managesieve", "submission")
 
 MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+# What the servers of the two sides have in common, and more that no test here relies on.
+ADVERTISED = {
+    "imap": {"advertise": ["IMAP4rev2", "IMAP4rev1", "ENABLE", "SASL-IR", "LITERAL+", "ID", "UTF8=ACCEPT"]},
+    "submission": {"ehlo": ["ENHANCEDSTATUSCODES", "8BITMIME", "BINARYMIME", "SMTPUTF8", "PIPELINING", "CHUNKING",
+                            "REQUIRETLS", "SIZE"]},
+    "managesieve": {"sieve": ["fileinto", "reject", "envelope", "body", "copy", "variables", "vacation", "imap4flags",
+                              "relational"]},
+}
 # What remains of them without encryption.
 CLEARTEXT_MECHANISMS = ["SCRAM-SHA-1", "SCRAM-SHA-256"]
 # Who may send us a PROXY header, and whose ID and XCLIENT we take.
@@ -55,7 +63,8 @@ def configuration(lab, proxy):
         "destination": _destinations(lab),
         "routing": {"default_destination": OLD, "master_user_separators": ["*", "%"]},
         "mapping": {"source": "file", "normalize": "lowercase", "file": {"path": proxy.mapping_path}},
-        "capabilities": {protocol: {"sasl": MECHANISMS} for protocol in SPOKEN},
+        # Not learnt: some destinations never answer.
+        "capabilities": {protocol: {"sasl": MECHANISMS, "learn": False, **ADVERTISED.get(protocol, {})} for protocol in SPOKEN},
         # Failures are slowed down, which the tests of failures would feel; all come from one machine.
         "limits": {"auth_delay_max": "50ms", "logins_in_flight_per_account": 256},
     }

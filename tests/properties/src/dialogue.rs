@@ -127,6 +127,7 @@ fn opening(kind: &Kind, input: &Input) -> Opening {
         banner: "ready".to_owned(),
         sasl,
         capabilities: kind.capabilities.iter().map(|&word| word.to_owned()).collect(),
+        notify: Vec::new(),
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: input.choice & 3 == 3,
     };

@@ -285,6 +285,7 @@ fn offer(input: &Input, how: u8) -> Offer {
         banner: "ready".to_owned(),
         sasl,
         capabilities: capabilities.into_iter().map(str::to_owned).collect(),
+        notify: Vec::new(),
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: false,
     }

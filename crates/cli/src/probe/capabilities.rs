@@ -1,55 +1,8 @@
-//! The capabilities that a backend announces, and the logins that they allow.
+//! What follows from the capabilities that a backend announces: what it lacks, and whether passwords can be used.
 
 use credentials::attempt::Mechanism;
 use plan::Capabilities;
 use types::protocol::Protocol;
-
-/// Returns the capabilities that were announced last: one word each for IMAP, one line each for the others.
-pub(super) fn announced(protocol: Protocol, received: &[u8]) -> Vec<String> {
-    let received = String::from_utf8_lossy(received);
-    let lines = received.lines().map(str::trim);
-    match protocol {
-        Protocol::Imap => lines.filter_map(imap_capabilities).next_back().unwrap_or_default(),
-        Protocol::Pop3 => lines
-            .filter(|line| !line.is_empty() && !line.starts_with(['+', '-', '.']))
-            .map(str::to_owned)
-            .collect(),
-        Protocol::ManageSieve => lines.filter(|line| line.starts_with('"')).map(str::to_owned).collect(),
-        Protocol::Submission => lines
-            .filter_map(|line| line.strip_prefix("250-").or_else(|| line.strip_prefix("250 ")))
-            .map(str::to_owned)
-            .collect(),
-        Protocol::Smtp | Protocol::Lmtp | Protocol::Http => Vec::new(),
-    }
-}
-
-/// Returns the words of a `CAPABILITY` response or response code.
-fn imap_capabilities(line: &str) -> Option<Vec<String>> {
-    const KEYWORD: &str = "CAPABILITY ";
-    let start = line.to_ascii_uppercase().find(KEYWORD)? + KEYWORD.len();
-    let words = line.get(start..)?.split(']').next()?;
-    Some(words.split_whitespace().map(str::to_ascii_uppercase).collect())
-}
-
-/// Returns the SASL mechanisms among `capabilities`.
-pub(super) fn mechanisms(protocol: Protocol, capabilities: &[String]) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for capability in capabilities {
-        let upper = capability.to_ascii_uppercase().replace('"', " ");
-        let mut words = upper.split_whitespace();
-        let keyword = words.next().unwrap_or_default();
-        match protocol {
-            Protocol::Imap => found.extend(keyword.strip_prefix("AUTH=").map(str::to_owned)),
-            Protocol::Pop3 | Protocol::ManageSieve if keyword == "SASL" => {
-                found.extend(words.map(str::to_owned));
-            }
-            Protocol::Submission if keyword == "AUTH" => found.extend(words.map(str::to_owned)),
-            _ => {}
-        }
-    }
-    found.dedup();
-    found
-}
 
 /// Returns what the proxy offers to clients before it knows their backend, and this backend lacks.
 pub(super) fn missing<'a>(
@@ -69,8 +22,10 @@ pub(super) fn missing<'a>(
             }
         }
     }
+    // What is learnt, every server has; a list, or the default without learning, is offered whatever they have.
+    let is_fixed = offered.advertise_is_set || !offered.learn;
     // POP3 capabilities are whole lines and ManageSieve's are pairs: only these two can be compared by keyword.
-    if matches!(protocol, Protocol::Imap | Protocol::Submission) {
+    if is_fixed && matches!(protocol, Protocol::Imap | Protocol::Submission) {
         for advertised in &offered.advertise {
             if !capabilities.iter().any(|capability| keyword(capability) == keyword(advertised)) {
                 missing.push(advertised);
@@ -98,6 +53,8 @@ pub(super) fn accepts_passwords(protocol: Protocol, capabilities: &[String], mec
 
 #[cfg(test)]
 mod tests {
+    use probe::{announced, mechanisms};
+
     use super::*;
 
     #[test]

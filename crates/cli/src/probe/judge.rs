@@ -70,7 +70,7 @@ pub(super) fn judge(
 
 /// Notes what a server offers to clients over TLS, which the SSL TLV reports, and not to others, and the reverse.
 pub(super) fn judge_ssl_tlv(row: &mut BackendRow, protocol: Protocol, with_tlv: &Findings) {
-    let offered = capabilities::announced(protocol, &with_tlv.received);
+    let offered = probe::announced(protocol, &with_tlv.received);
     let more: Vec<&str> = difference(&offered, &row.capabilities);
     let fewer: Vec<&str> = difference(&row.capabilities, &offered);
     if more.is_empty() && fewer.is_empty() {
@@ -97,9 +97,11 @@ fn judge_capabilities(row: &mut BackendRow, offered: &Capabilities, protocol: Pr
     if !matches!(protocol, Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve | Protocol::Submission) {
         return;
     }
-    row.capabilities = capabilities::announced(protocol, &findings.received);
-    row.mechanisms = capabilities::mechanisms(protocol, &row.capabilities);
-    if findings.failure.is_some() || row.capabilities.is_empty() {
+    row.capabilities = probe::announced(protocol, &findings.received);
+    row.mechanisms = probe::mechanisms(protocol, &row.capabilities);
+    // An EHLO response without keywords is an answer: it offers no login.
+    let is_silent = row.capabilities.is_empty() && protocol != Protocol::Submission;
+    if findings.failure.is_some() || is_silent {
         return;
     }
     let missing = capabilities::missing(offered, protocol, &row.capabilities, &row.mechanisms);
@@ -158,7 +160,7 @@ mod tests {
 
     fn noted(without: &str, with: &str) -> Vec<String> {
         let mut row = BackendRow {
-            capabilities: capabilities::announced(Protocol::Imap, without.as_bytes()),
+            capabilities: probe::announced(Protocol::Imap, without.as_bytes()),
             ..BackendRow::default()
         };
         let findings = Findings { received: with.as_bytes().to_vec(), ..Findings::default() };

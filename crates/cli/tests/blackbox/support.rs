@@ -133,11 +133,13 @@ pub(crate) struct Options<'a> {
     pub(crate) destination: &'a str,
     /// The default is `plain`.
     pub(crate) backend_tls: Option<&'a str>,
+    /// Whether the proxy asks the backends for their capabilities: connections that most scripts do not expect.
+    pub(crate) learns: bool,
 }
 
 impl Options<'_> {
     fn configuration(&self, old: SocketAddr, new: SocketAddr, client_tls: &str) -> String {
-        let Self { protocol, server, listener, destination, backend_tls } = self;
+        let Self { protocol, server, listener, destination, backend_tls, learns } = self;
         let protocol = protocol.unwrap_or("imap");
         let tls = backend_tls.unwrap_or("plain");
         let one = |name: &str, address: SocketAddr| {
@@ -154,7 +156,7 @@ impl Options<'_> {
              [listener.{protocol}]\nprotocol = \"{protocol}\"\nbind = [\"127.0.0.1:0\"]\ntls = \"{client_tls}\"\n{listener}\n\
              {}{}\
              [routing]\ndefault_destination = \"old\"\n\
-             [capabilities.{protocol}]\nallow_plain_auth_without_tls = true\n\
+             [capabilities.{protocol}]\nallow_plain_auth_without_tls = true\nlearn = {learns}\n\
              [mapping]\nsource = \"file\"\nfile = {{ path = \"mapping\" }}\n",
             one("old", old),
             one("new", new)
@@ -166,8 +168,9 @@ impl Options<'_> {
 
 impl Backend {
     /// Plays `script` to every connection, one after the other.
-    pub(crate) fn playing(script: &'static str) -> Self {
-        Self::serving(move |stream, client_info| play(stream, script, client_info))
+    pub(crate) fn playing(script: &str) -> Self {
+        let script = script.to_owned();
+        Self::serving(move |stream, client_info| play(stream, &script, client_info))
     }
 
     /// Passes every connection to `serve`.

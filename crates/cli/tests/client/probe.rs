@@ -51,7 +51,7 @@ fn probe(protocol: &str, address: SocketAddr, leg: &str, more: &[&str]) -> Outco
          [listener.one]\nprotocol = \"{protocol}\"\nbind = [\"127.0.0.1:0\"]\ntls = \"plain\"\n\
          [destination.old]\nhost = \"{}\"\nallow_plaintext_auth = true\n{leg}\n\
          protocol.{protocol} = {{ port = {}, tls = \"plain\" }}\n\
-         [capabilities.imap]\nadvertise = [\"IMAP4rev1\"]\n\
+         [capabilities.imap]\nadvertise = [\"IMAP4rev1\"]\n[capabilities.submission]\nehlo = [\"CHUNKING\"]\n\
          [routing]\ndefault_destination = \"old\"\nsmtp_passthrough_destination = \"old\"\n\
          [mapping]\nsource = \"file\"\n[mapping.file]\npath = \"mapping\"\n",
         address.ip(),
@@ -96,6 +96,7 @@ fn every_backend_gets_its_verdict() {
         ),
         ("submission", PLAIN, "220 hi\r\n", &["250-hi\r\n250 AUTH PLAIN\r\n"], "warning", "CHUNKING"),
         ("submission", PLAIN, "220 hi\r\n", &["250-hi\r\n250 SIZE\r\n"], "failed", "no passwords"),
+        ("submission", PLAIN, "220 hi\r\n", &["250 hi\r\n"], "failed", "no passwords"),
         ("managesieve", PLAIN, "\"SASL\" \"PLAIN\"\r\nOK\r\n", &[], "ok", ""),
         ("pop3", PLAIN, "+OK hi\r\n", &["+OK\r\nSASL PLAIN\r\n.\r\n"], "ok", ""),
         ("smtp", PLAIN, "220 hi\r\n", &[], "ok", ""),

@@ -3,7 +3,6 @@
 use credentials::attempt::Mechanism;
 use types::protocol::Protocol;
 
-use crate::implemented;
 use crate::read::{Located, Table};
 use crate::suggest::closest;
 use plan::Capabilities;
@@ -22,17 +21,13 @@ pub(super) fn read(root: &Table<'_>) -> Vec<Capabilities> {
     all
 }
 
-/// Returns the defaults.
+/// Returns the defaults: until the servers have answered, the least that a client can rely on.
 fn defaults(protocol: Protocol) -> Capabilities {
     let advertise = match protocol {
-        Protocol::Imap => "IMAP4rev2 IMAP4rev1 ENABLE SASL-IR LITERAL+ ID UTF8=ACCEPT",
-        Protocol::Submission => {
-            "ENHANCEDSTATUSCODES 8BITMIME BINARYMIME SMTPUTF8 PIPELINING CHUNKING REQUIRETLS SIZE"
-        }
-        // What a Sieve script may require; both servers of this field have these (RFC 5228, 3894, 5229, 5230, 5232).
-        Protocol::ManageSieve => {
-            "fileinto reject envelope body copy variables vacation imap4flags relational"
-        }
+        // Without LITERAL+: a server that lacks it reads the literal, which the client has sent already, as commands.
+        Protocol::Imap => "IMAP4rev1 SASL-IR ID",
+        Protocol::Submission => "PIPELINING 8BITMIME SIZE",
+        Protocol::ManageSieve => "fileinto",
         _ => "",
     };
     Capabilities {
@@ -46,7 +41,7 @@ fn defaults(protocol: Protocol) -> Capabilities {
         advertise_is_set: false,
         sasl_is_set: false,
         implementation: "Pointsman".to_owned(),
-        learn: false,
+        learn: true,
     }
 }
 
@@ -81,16 +76,7 @@ fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
     {
         capabilities.implementation = line(entry, name).unwrap_or(capabilities.implementation);
     }
-    capabilities.learn = entry.boolean("learn", false);
-    if capabilities.learn && !implemented::LEARN {
-        let message = "learning capabilities from the destinations is not implemented yet: the written or default list is advertised";
-        entry.problems.warning(
-            &entry.key("learn"),
-            entry.place("learn"),
-            message,
-            "write the list that both servers offer",
-        );
-    }
+    capabilities.learn = entry.boolean("learn", true);
     entry.finish();
     capabilities
 }

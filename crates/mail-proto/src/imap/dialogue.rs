@@ -163,7 +163,7 @@ impl Grammar for Imap {
         match verdict {
             Verdict::Accepted(reply) => [&reply.before[..], &self.tag, b" ", &reply.last].concat(),
             Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => {
-                [&self.tag[..], b" ", &reply.last].concat()
+                [&reply.before[..], &self.tag, b" ", &reply.last].concat()
             }
             Verdict::Refused(None) => self.words("NO [AUTHENTICATIONFAILED] Authentication failed"),
             Verdict::Unavailable => {

@@ -24,6 +24,14 @@ pub struct ImapBackend {
     tags: u32,
     /// Untagged responses to the credential, whole: they are the client's, should the login succeed.
     untagged: Vec<u8>,
+    /// Those of them that have a status and no capabilities: they are the client's, should the login fail.
+    alerts: Vec<u8>,
+    /// The text of the last untagged `NO`: the refusal, should the backend send no other.
+    untagged_no: Option<Vec<u8>>,
+    /// Whether capabilities were announced since the credential.
+    is_announced: bool,
+    /// The `OK` to the credential, while the capabilities of the session are asked for.
+    accepted: Option<Vec<u8>>,
     /// Untagged responses since the last command.
     untagged_count: usize,
     expected: ExpectedResponse,
@@ -110,6 +118,9 @@ impl BackendGrammar for ImapBackend {
 
     fn credential(&mut self, method: LoginMethod) -> Option<CredentialCommand> {
         self.untagged.clear();
+        self.alerts.clear();
+        self.untagged_no = None;
+        self.is_announced = false;
         Some(match method {
             LoginMethod::Sasl { mechanism, initial, relayed } => {
                 self.authenticate(mechanism.name(), &initial, relayed)
@@ -128,7 +139,21 @@ impl BackendGrammar for ImapBackend {
 
     fn judge(&mut self, frame: Vec<u8>) -> Judgement {
         if let Response::Continue(text) = response::parse(without_line_end(&frame)) {
-            return Judgement::More(Some(text.to_vec()));
+            return match self.accepted {
+                None => Judgement::More(Some(text.to_vec())),
+                Some(_) => Judgement::Broken(Fault::Protocol),
+            };
+        }
+        if let Response::Status(status, text) = response::parse(without_line_end(&frame)) {
+            match status {
+                Status::Bye if self.accepted.is_some() => return Judgement::Broken(Fault::Closed),
+                Status::Bye => return self.bye(text),
+                Status::No => self.untagged_no = Some(text.to_vec()),
+                Status::Ok | Status::Bad | Status::Preauth => {}
+            }
+            if Capabilities::parse(response::code(text).unwrap_or_default()).is_none() {
+                self.alerts.extend_from_slice(&frame);
+            }
         }
         let completion = match self.completion(&frame) {
             Ok(Some(completion)) => completion,
@@ -138,19 +163,31 @@ impl BackendGrammar for ImapBackend {
                 return Judgement::Ignored;
             }
         };
-        let before = std::mem::take(&mut self.untagged);
+        if let Some(last) = self.accepted.take() {
+            // Whatever the answer to CAPABILITY is: the login has succeeded.
+            return Judgement::Accepted(Reply { before: std::mem::take(&mut self.untagged), last });
+        }
         let text = completion.from_status.get(3..).unwrap_or_default();
-        let is_not_now = response::is_not_now(text);
-        let reply = Reply { before, last: [completion.from_status, b"\r\n"].concat() };
+        let is_temporary = response::is_not_now(text);
+        let last = [completion.from_status, b"\r\n"].concat();
         match completion.status {
-            Status::Ok => Judgement::Accepted(reply),
-            Status::No if is_not_now => Judgement::NotNow(reply),
-            _ => Judgement::Refused(reply),
+            Status::Ok => {
+                let code = response::code(text).unwrap_or_default();
+                self.is_announced |= Capabilities::parse(code).is_some();
+                self.accept(last)
+            }
+            Status::No if is_temporary => Judgement::NotNow(self.with_alerts(last)),
+            _ => Judgement::Refused(self.with_alerts(last)),
         }
     }
 
     fn sasl_message(message: &Secret) -> Secret {
         sasl::line(message)
+    }
+
+    fn incomplete_refusal(&mut self) -> Option<Reply> {
+        let text = self.untagged_no.take().filter(|text| !response::is_not_now(text))?;
+        Some(Reply { before: Vec::new(), last: [b"NO ", &text[..], b"\r\n"].concat() })
     }
 }
 
@@ -200,6 +237,33 @@ impl ImapBackend {
         Ok(None)
     }
 
+    /// Judges the `OK` to the credential. The client knows what we announced before the login, which need not be true for
+    /// this backend. A server may send capabilities unasked (RFC 9051 section 7.2.2), and a client that learns nothing
+    /// keeps what it knows: where the backend announces nothing with its `OK`, it is asked first.
+    fn accept(&mut self, last: Vec<u8>) -> Judgement {
+        if self.is_announced {
+            return Judgement::Accepted(Reply { before: std::mem::take(&mut self.untagged), last });
+        }
+        self.accepted = Some(last);
+        Judgement::Ask(self.command("CAPABILITY"))
+    }
+
+    fn with_alerts(&mut self, last: Vec<u8>) -> Reply {
+        Reply { before: std::mem::take(&mut self.alerts), last }
+    }
+
+    /// Judges a `BYE` in place of the completion: it becomes a tagged `NO`, since the client stays.
+    fn bye(&mut self, text: &[u8]) -> Judgement {
+        if let Some(reply) = self.incomplete_refusal() {
+            return Judgement::Refused(reply);
+        }
+        if response::bye_is_refusal(text) {
+            return Judgement::Refused(self.with_alerts([b"NO ", text, b"\r\n"].concat()));
+        }
+        let code = if response::code(text).is_some() { &b""[..] } else { b"[UNAVAILABLE] " };
+        Judgement::NotNow(self.with_alerts([b"NO ", code, text, b"\r\n"].concat()))
+    }
+
     /// Returns the next step once capabilities are known: encryption first, then `ID`.
     fn next(&mut self, context: &ReplayContext) -> Introduction {
         let Some(capabilities) = &self.capabilities else {
@@ -230,6 +294,7 @@ impl ImapBackend {
     fn learn(&mut self, text: &[u8]) {
         if let Some(capabilities) = Capabilities::parse(text) {
             self.capabilities = Some(capabilities);
+            self.is_announced = true;
         }
     }
 

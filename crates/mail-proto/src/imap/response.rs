@@ -74,6 +74,12 @@ pub(super) fn code(text: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b']', inner).map(|end| &inner[..end])
 }
 
+/// Whether the text of a `BYE` refuses this login: its code is neither missing nor one of a temporary failure.
+/// `ALERT` alone shows that a person must act, as for a locked account (RFC 9051 section 7.1).
+pub(super) fn bye_is_refusal(text: &[u8]) -> bool {
+    code(text).is_some() && !is_not_now(text)
+}
+
 /// Whether a `NO` means "not now" rather than "not you" (RFC 9051 section 7.1).
 pub(super) fn is_not_now(text: &[u8]) -> bool {
     code(text).is_some_and(|code| {

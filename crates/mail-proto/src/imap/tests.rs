@@ -17,6 +17,7 @@ fn offer() -> Offer {
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
         capabilities: ["IMAP4rev1", "SASL-IR", "LITERAL+"].map(str::to_owned).to_vec(),
+        notify: Vec::new(),
         implementation: String::new(),
         cleartext_without_tls: false,
     }
@@ -394,8 +395,8 @@ fn the_backends_own_login_where_plain_is_missing() {
           C: a\xff {4}
           S: + go
           C: b\r\nc
-          S: P1 OK in
-          = ACCEPTED |OK in\r\n",
+          S: P1 OK [CAPABILITY X] in
+          = ACCEPTED |OK [CAPABILITY X] in\r\n",
     );
     replay(
         false,
@@ -405,6 +406,76 @@ fn the_backends_own_login_where_plain_is_missing() {
           > login alice secret
           C: BROKEN no_mechanism",
     );
+}
+
+#[test]
+fn what_a_backend_says_beside_a_refusal_is_the_clients() {
+    let login = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x
+        = READY true
+        > PLAIN x
+        C: P1 AUTHENTICATE PLAIN eA==\n";
+    for (answer, event) in [
+        (
+            "S: * NO [ALERT] Quota\nS: * CAPABILITY IMAP4rev1\nS: * OK [CAPABILITY X] x\nS: P1 NO no",
+            "REFUSED * NO [ALERT] Quota\\r\\n|NO no\\r\\n",
+        ),
+        ("S: * BYE [ALERT] Account locked", "REFUSED |NO [ALERT] Account locked\\r\\n"),
+        ("S: * NO [ALERT] Locked\nS: * BYE Goodbye", "REFUSED |NO [ALERT] Locked\\r\\n"),
+        ("S: * BYE [UNAVAILABLE] Restarting", "NOT NOW |NO [UNAVAILABLE] Restarting\\r\\n"),
+        ("S: * BYE Restarting", "NOT NOW |NO [UNAVAILABLE] Restarting\\r\\n"),
+    ] {
+        replay(false, false, &format!("{login}{answer}\n= {event}"));
+    }
+}
+
+#[test]
+fn a_backend_that_announces_nothing_with_its_ok_is_asked() {
+    let login = "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x
+        = READY true
+        > PLAIN x
+        C: P1 AUTHENTICATE PLAIN eA==\n";
+    for (answer, event) in [
+        (
+            "S: P1 OK in\nC: P2 CAPABILITY\nS: * CAPABILITY IMAP4rev1 IDLE\nS: P2 OK done",
+            "ACCEPTED * CAPABILITY IMAP4rev1 IDLE\\r\\n|OK in\\r\\n",
+        ),
+        ("S: P1 OK in\nC: P2 CAPABILITY\nS: P2 BAD what?", "ACCEPTED |OK in\\r\\n"),
+        ("S: * CAPABILITY IMAP4rev1\nS: P1 OK in", "ACCEPTED * CAPABILITY IMAP4rev1\\r\\n|OK in\\r\\n"),
+        ("S: P1 OK [CAPABILITY IMAP4rev1] in", "ACCEPTED |OK [CAPABILITY IMAP4rev1] in\\r\\n"),
+        ("S: P1 OK in\nC: P2 CAPABILITY\nS: * BYE", "BROKEN closed"),
+        ("S: P1 OK in\nC: P2 CAPABILITY\nS: + what", "BROKEN protocol"),
+    ] {
+        replay(false, false, &format!("{login}{answer}\n= {event}"));
+    }
+}
+
+#[test]
+fn an_untagged_refusal_counts_when_nothing_follows() {
+    use crate::step::Replay as _;
+
+    for (answer, expected) in [
+        (
+            &b"* NO [AUTHENTICATIONFAILED] Too many attempts\r\n"[..],
+            Some(&b"NO [AUTHENTICATIONFAILED] Too many attempts\r\n"[..]),
+        ),
+        (b"* NO [UNAVAILABLE] Later\r\n", None),
+        (b"* OK Still thinking\r\n", None),
+    ] {
+        let mut replay = Replay::new(ReplayContext {
+            starttls: false,
+            forward: None,
+            client_info: ClientInfo::default(),
+            hostname: String::new(),
+        });
+        let mut inbox = Inbox::new(1000);
+        inbox.receive(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\r\n");
+        assert!(matches!(replay.feed(&mut inbox), Step::Event(_)));
+        assert_eq!(replay.incomplete_refusal(), None, "no credential was sent");
+        assert!(matches!(replay.authenticate(&crate::transcript::password("a", "b")), Step::Write(_)));
+        inbox.receive(answer);
+        assert!(matches!(replay.feed(&mut inbox), Step::NeedMore));
+        assert_eq!(replay.incomplete_refusal().map(|reply| reply.last), expected.map(<[u8]>::to_vec));
+    }
 }
 
 #[test]

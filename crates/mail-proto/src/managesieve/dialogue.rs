@@ -133,6 +133,9 @@ fn capabilities(opening: &Opening, text: &str) -> Vec<u8> {
     let sasl: Vec<&str> = opening.permitted().map(Mechanism::name).collect();
     let mut out = words::capability("IMPLEMENTATION", Some(&opening.offer.implementation));
     out.extend(words::capability("SIEVE", Some(&opening.offer.capabilities.join(" "))));
+    if !opening.offer.notify.is_empty() {
+        out.extend(words::capability("NOTIFY", Some(&opening.offer.notify.join(" "))));
+    }
     out.extend(words::capability("SASL", Some(&sasl.join(" "))));
     if opening.channel == Channel::Upgradable {
         out.extend(words::capability("STARTTLS", None));

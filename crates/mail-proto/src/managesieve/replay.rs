@@ -120,7 +120,7 @@ impl BackendGrammar for ManageSieveBackend {
 
     fn judge(&mut self, frame: Vec<u8>) -> Judgement {
         let (status, text) = match response::parse(&frame) {
-            Response::Status(Status::Bye, _) => return Judgement::Broken(Fault::Closed),
+            Response::Status(Status::Bye, text) => return bye(text),
             Response::Status(status, text) => (status, text),
             Response::Strings(challenge, None) => {
                 return Judgement::More(Some(challenge.expose().to_vec()));
@@ -208,6 +208,21 @@ impl ManageSieveBackend {
 
     const fn ready(&self) -> Introduction {
         Introduction::Ready { introduced: self.introduced }
+    }
+}
+
+/// Judges a `BYE` in place of the verdict: it becomes a `NO`, since the client stays. Without a response code it does not
+/// show that the login was refused.
+fn bye(text: &[u8]) -> Judgement {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let code = if response::has_code(text) { &b""[..] } else { b"(TRYLATER) " };
+    let last = [b"NO ", code, text].concat();
+    let reply = Reply { before: Vec::new(), last: [last.trim_ascii_end(), b"\r\n"].concat() };
+    if response::has_code(text) && !response::is_not_now(text) {
+        Judgement::Refused(reply)
+    } else {
+        Judgement::NotNow(reply)
     }
 }
 

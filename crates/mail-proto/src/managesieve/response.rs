@@ -58,6 +58,11 @@ pub(super) fn parse(frame: &[u8]) -> Response<'_> {
     }
 }
 
+/// Whether a status text begins with a response code: "(" resp-code ")".
+pub(super) fn has_code(text: &[u8]) -> bool {
+    text.starts_with(b"(")
+}
+
 /// Whether a `NO` means "not now" rather than "not you" (RFC 5804 section 1.3; `LIMIT` is Dovecot's).
 pub(super) fn is_not_now(text: &[u8]) -> bool {
     let mut words = Cursor::new(text);

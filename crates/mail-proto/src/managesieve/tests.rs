@@ -23,6 +23,7 @@ fn offer() -> Offer {
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
         capabilities: ["fileinto", "vacation"].map(str::to_owned).to_vec(),
+        notify: Vec::new(),
         implementation: "Pointsman".to_owned(),
         cleartext_without_tls: false,
     }
@@ -570,14 +571,23 @@ fn what_breaks_a_leg() {
     ] {
         replay(false, false, &format!("{}{script}", ready(sasl)));
     }
-    for (answer, fault) in [
-        ("\"!!!\"", "protocol"),
-        ("\"SASL\" \"PLAIN\"", "protocol"),
-        ("e30=", "protocol"),
-        ("BYE \"enough\"", "closed"),
-    ] {
+    for (answer, fault) in [("\"!!!\"", "protocol"), ("\"SASL\" \"PLAIN\"", "protocol"), ("e30=", "protocol")]
+    {
         let login = "> XOAUTH2 x\nC: AUTHENTICATE \"XOAUTH2\" \"eA==\"";
         replay(false, false, &format!("{}{login}\nS: {answer}\n= BROKEN {fault}", ready("XOAUTH2")));
+    }
+}
+
+#[test]
+fn a_bye_in_place_of_the_verdict_keeps_its_text() {
+    for (answer, event) in [
+        ("BYE \"enough\"", r#"NOT NOW |NO (TRYLATER) \"enough\"\r\n"#),
+        ("BYE", "NOT NOW |NO (TRYLATER)\\r\\n"),
+        ("BYE (TRYLATER) \"later\"", r#"NOT NOW |NO (TRYLATER) \"later\"\r\n"#),
+        ("BYE (AUTH-TOO-WEAK) \"locked\"", r#"REFUSED |NO (AUTH-TOO-WEAK) \"locked\"\r\n"#),
+    ] {
+        let login = "> PLAIN x\nC: AUTHENTICATE \"PLAIN\" \"eA==\"";
+        replay(false, false, &format!("{}{login}\nS: {answer}\n= {event}", ready("PLAIN")));
     }
 }
 

@@ -23,6 +23,7 @@ fn offer() -> Offer {
         banner: "ready".to_owned(),
         sasl: vec![Plain, Login, XOAuth2, ScramSha256],
         capabilities: Vec::new(),
+        notify: Vec::new(),
         implementation: String::new(),
         cleartext_without_tls: false,
     }

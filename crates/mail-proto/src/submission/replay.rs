@@ -145,8 +145,6 @@ impl BackendGrammar for SubmissionBackend {
                 [text] => Judgement::More(Some(text.clone())),
                 _ => Judgement::More(None),
             },
-            // Not a verdict on the credential: the mechanism is not available after all, or needs encryption first.
-            b"504" | b"530" | b"538" => Judgement::Broken(Fault::NoMechanism),
             [b'4', ..] => Judgement::NotNow(reply(response)),
             [b'5', ..] => Judgement::Refused(reply(response)),
             _ => Judgement::Broken(Fault::Protocol),

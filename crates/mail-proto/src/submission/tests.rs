@@ -24,6 +24,7 @@ fn offer() -> Offer {
         capabilities: ["PIPELINING", "SIZE 1000", "starttls", "AUTH PLAIN", "AUTH=PLAIN", "XCLIENT"]
             .map(str::to_owned)
             .to_vec(),
+        notify: Vec::new(),
         implementation: String::new(),
         cleartext_without_tls: false,
     }
@@ -157,14 +158,8 @@ fn refused_logins_stay_at_our_prompt() {
         ("refused 535 5.7.8 No.", &["535 5.7.8 No."]),
         ("refused 535-5.7.8 No\\r\\n535 5.7.8 really", &["535-5.7.8 No", "535 5.7.8 really"]),
         ("not-now 454 4.7.0 Later", &["454 4.7.0 Later"]),
-        (
-            "not-now 421 4.7.0 Closing",
-            &["454 4.7.0 The mail server cannot be reached right now, try again later"],
-        ),
-        (
-            "not-now 421-4.7.0 Closing\\r\\n421 soon",
-            &["454 4.7.0 The mail server cannot be reached right now, try again later"],
-        ),
+        ("not-now 421 4.7.0 Closing", &["454 4.7.0 Closing"]),
+        ("not-now 421-4.7.0 Closing\\r\\n421 soon", &["454-4.7.0 Closing", "454 soon"]),
         ("unavailable", &["454 4.7.0 The mail server cannot be reached right now, try again later"]),
     ] {
         let said: String = words.iter().map(|word| format!("S: {word}\n")).collect();
@@ -550,7 +545,7 @@ fn no_way_in() {
             false,
             false,
             &format!(
-                "{}> PLAIN x\nC: AUTH PLAIN eA==\nS: {refusal}\n= BROKEN no_mechanism",
+                "{}> PLAIN x\nC: AUTH PLAIN eA==\nS: {refusal}\n= REFUSED |{refusal}\\r\\n",
                 ready(&["AUTH PLAIN"])
             ),
         );

@@ -44,13 +44,24 @@ pub(super) fn said(what: StandardReply) -> Vec<u8> {
 pub(super) fn verdict(verdict: Verdict) -> Vec<u8> {
     match verdict {
         Verdict::Accepted(reply) => [reply.before, reply.last].concat(),
-        // 421 tells of a connection that closes (RFC 5321 section 3.8); the client's does not.
-        Verdict::NotNow(reply) if reply.last.starts_with(b"421") => line(UNAVAILABLE),
+        // 421 means that the connection closes (RFC 5321 section 3.8). The client's does not, so the backend's text
+        // goes out under the code of a temporary failure (RFC 4954 section 6).
+        Verdict::NotNow(reply) if reply.last.starts_with(b"421") => with_code(&reply.last, b"454"),
         Verdict::Refused(Some(reply)) | Verdict::NotNow(reply) => reply.last,
         Verdict::Refused(None) => line("535 5.7.8 Authentication failed"),
         Verdict::Unavailable => line(UNAVAILABLE),
         Verdict::Cancelled => line(CANCELLED),
     }
+}
+
+/// Replaces the code of every line of a reply. The enhanced code stays.
+fn with_code(reply: &[u8], code: &[u8; 3]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(reply.len());
+    for line in reply.split_inclusive(|&byte| byte == b'\n') {
+        out.extend_from_slice(code);
+        out.extend_from_slice(line.get(code.len()..).unwrap_or_default());
+    }
+    out
 }
 
 /// Goodbye (RFC 5321 section 3.8).

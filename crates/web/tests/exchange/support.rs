@@ -23,7 +23,7 @@ pub(crate) struct Proxy {
     _folder: TempDir,
 }
 
-/// H1Client side's socket, read up to what the test waits for.
+/// One side's socket, read up to the bytes that the test expects.
 pub(crate) struct Wire<S = TcpStream> {
     pub(crate) stream: S,
     unread: Vec<u8>,

@@ -132,7 +132,7 @@ async fn where_there_is_no_way_the_client_hears_so_and_the_backend_is_not_blamed
         client.say(OPEN).await;
         let _asked = h2_server::speak(backend.accept_stream().await, false);
         assert!(head(&mut client).await.starts_with("HTTP/1.1 502 "));
-        client.until("does not take this kind of connection").await;
+        client.until("does not accept WebSocket connections").await;
     }
     assert_eq!(proxy.value(FAILURES), Some(0.0));
     let mut client = proxy.client().await;
@@ -175,7 +175,7 @@ async fn a_backend_that_has_no_http1_is_not_blamed_either() {
     let _asked = h2_server::speak(backend.accept_stream().await.accept(&acceptor).await.expect("TLS"), false);
     assert!(backend.accept_stream().await.accept(&acceptor).await.is_err(), "a version was agreed on");
     assert!(head(&mut client).await.starts_with("HTTP/1.1 502 "));
-    client.until("does not take this kind of connection").await;
+    client.until("does not accept WebSocket connections").await;
     assert_eq!(proxy.value(FAILURES), Some(0.0));
 }
 

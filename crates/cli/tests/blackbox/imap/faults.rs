@@ -90,12 +90,7 @@ fn garbage_and_greetings_of_others() {
 
 #[test]
 fn closes_in_the_middle() {
-    for script in [
-        "",
-        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: ",
-        "S: * OK x\nC: ",
-        "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: \nS: * BYE no",
-    ] {
+    for script in ["", "S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: ", "S: * OK x\nC: "] {
         old_fails(Backend::playing(script).address, &quick()).logged("fault=\"closed\"");
     }
 }
@@ -214,4 +209,32 @@ fn silence_after_a_credential_counts_as_an_attempt() {
          S: * BYE Too many failed logins",
     );
     proxy.logged("fault=\"timed_out\"");
+}
+
+#[test]
+fn the_backends_own_words_reach_the_client_and_count_one_failure() {
+    for (answer, words) in [
+        (
+            "S: * NO [ALERT] Pay first\nS: P1 NO [AUTHENTICATIONFAILED] no",
+            "S: * NO [ALERT] Pay first\nS: a NO [AUTHENTICATIONFAILED] no",
+        ),
+        ("S: * BYE [ALERT] Account locked", "S: a NO [ALERT] Account locked"),
+        (
+            "S: * NO [AUTHENTICATIONFAILED] Too many authentication attempts",
+            "S: a NO [AUTHENTICATIONFAILED] Too many authentication attempts",
+        ),
+    ] {
+        let script = format!("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] x\nC: \n{answer}");
+        for is_hidden in [false, true] {
+            let destination = if is_hidden { "hide_auth_errors = true" } else { "" };
+            let words =
+                if is_hidden { "S: a NO [AUTHENTICATIONFAILED] Authentication failed" } else { words };
+            let options = Options { listener: "max_auth_attempts = 1", destination, ..Options::default() };
+            let proxy = Proxy::start(Backend::playing(&script).address, Backend::nowhere(), &options);
+            proxy.client().plays(&format!(
+                "S: * OK [CAPABILITY …\nC: a LOGIN alice@example.org guess\n{words}\nS: * BYE Too many failed logins"
+            ));
+            proxy.logged("login failed:");
+        }
+    }
 }

@@ -107,7 +107,7 @@ fn too_many_concurrent_logins_of_an_account_wait_for_their_turn() {
     let new = Backend::playing(FRIENDLY);
     // Starts the next section: `server` is the last key of the one before.
     let options = Options {
-        server: "backend_timeout = \"1s\"\n[limits]\nlogins_in_flight_per_account = 1",
+        server: "backend_auth_timeout = \"1s\"\n[limits]\nlogins_in_flight_per_account = 1",
         ..Options::default()
     };
     let proxy = Proxy::start(old.address, new.address, &options);

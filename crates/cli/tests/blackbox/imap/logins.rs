@@ -68,7 +68,11 @@ fn failed_logins_are_delayed_and_the_owners_are_not() {
         let _ = BufReader::new(stream.try_clone().expect("clone")).read_line(&mut heard);
         let is_owner = heard.trim_end().ends_with("AGFsaWNlQGV4YW1wbGUub3JnAHJpZ2h0");
         client_info(heard);
-        let _ = stream.write_all(if is_owner { b"P1 OK in\r\n" } else { b"P1 NO not you\r\n" });
+        let _ = stream.write_all(if is_owner {
+            &b"P1 OK [CAPABILITY IMAP4rev1] in\r\n"[..]
+        } else {
+            b"P1 NO not you\r\n"
+        });
     });
     // Longer than the test waits: a delay where there must be none fails the test.
     let options = Options {
@@ -89,7 +93,7 @@ fn failed_logins_are_delayed_and_the_owners_are_not() {
     }
     let began = std::time::Instant::now();
     let mut guesses: Vec<Client> = (2..8).map(guess).collect();
-    proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org right\nS: a OK in");
+    proxy.client().plays("S: * OK …\nC: a LOGIN alice@example.org right\nS: a OK [CAPABILITY IMAP4rev1] in");
     guesses[0].plays("S: a NO not you");
     assert!(began.elapsed() >= std::time::Duration::from_secs(1), "the third failure waits for a second");
 }
@@ -191,7 +195,7 @@ fn a_login_during_a_move_ends_on_the_new_server() {
         let _ = BufReader::new(stream.try_clone().expect("clone")).read_line(&mut heard);
         client_info("asked".to_owned());
         let _ = gate.recv();
-        let _ = stream.write_all(b"P1 OK in, on the old one\r\n");
+        let _ = stream.write_all(b"P1 OK [CAPABILITY IMAP4rev1] in, on the old one\r\n");
     });
     let new = Backend::playing(FRIENDLY);
     let proxy = Proxy::start(old.address, new.address, &Options::default());
@@ -202,4 +206,23 @@ fn a_login_during_a_move_ends_on_the_new_server() {
     open.send(()).expect("the old server waits");
     client.plays("S: a OK [CAPABILITY IMAP4rev1] in");
     assert!(new.saw().starts_with("P1 AUTHENTICATE"));
+}
+
+#[test]
+fn what_one_backend_lacks_is_not_offered() {
+    let old =
+        Backend::playing("S: * OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE SASL-IR AUTH=PLAIN] x\nC: \nWAIT");
+    let new = Backend::playing("S: * OK [CAPABILITY IMAP4rev1 IDLE AUTH=PLAIN] x\nC: \nWAIT");
+    let proxy = Proxy::start(old.address, new.address, &Options { learns: true, ..Options::default() });
+    proxy.logged("advertised capabilities changed");
+    proxy.client().plays("S: * OK [CAPABILITY IMAP4rev1 IDLE SASL-IR ID AUTH=PLAIN AUTH=LOGIN] Server ready");
+}
+
+#[test]
+fn until_every_backend_has_answered_the_least_is_offered() {
+    let old = Backend::playing("S: * OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE AUTH=PLAIN] x\nC: \nWAIT");
+    let options = Options { learns: true, server: "backend_timeout = \"1s\"", ..Options::default() };
+    let proxy = Proxy::start(old.address, Backend::nowhere(), &options);
+    proxy.logged("capabilities unknown");
+    proxy.client().plays("S: * OK [CAPABILITY IMAP4rev1 SASL-IR ID AUTH=…");
 }

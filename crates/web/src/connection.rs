@@ -1,0 +1,99 @@
+//! One client's connection: the facts that all of its requests share.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use plan::{Listener, Name};
+use runtime::ActivePlan;
+use tls::TlsInfo;
+use types::outcome::LoginResult;
+use types::session_id::SessionId;
+use upstream::ClientIdentity;
+
+use crate::service::Service;
+
+/// One client's connection, as its next request finds it.
+#[derive(Clone)]
+pub(crate) struct HttpConnection {
+    pub(crate) service: Service,
+    /// The plan in force when the request came; see [`HttpConnection::renew`].
+    pub(crate) plan: Arc<ActivePlan>,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) id: SessionId,
+    pub(crate) client: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<TlsInfo>,
+    logged: Arc<Mutex<LoggedAccounts>>,
+}
+
+/// Accounts whose login on this connection was logged, with their destinations.
+type LoggedAccounts = Vec<(Arc<str>, Name)>;
+
+/// How many accounts of one connection are remembered as logged. The logins of a front with more users than that are
+/// logged more often.
+const MAX_LOGGED: usize = 64;
+
+// === impl HttpConnection ===
+
+impl HttpConnection {
+    pub(crate) fn new(
+        service: Service,
+        plan: Arc<ActivePlan>,
+        listener: Arc<Listener>,
+        id: SessionId,
+        client: SocketAddr,
+        local: SocketAddr,
+        tls: Option<TlsInfo>,
+    ) -> Self {
+        Self { service, plan, listener, id, client, local, tls, logged: Arc::default() }
+    }
+
+    /// Returns whether a reload has replaced the plan.
+    pub(crate) fn is_outdated(&self) -> bool {
+        !Arc::ptr_eq(&self.plan, &self.service.placement.current().hold())
+    }
+
+    /// Takes over the plan in force. A connection may live for much longer than the plan that it began under, and each
+    /// of its requests is routed by itself.
+    pub(crate) fn renew(&mut self) {
+        if self.is_outdated() {
+            self.plan = self.service.placement.current().now();
+        }
+    }
+
+    /// Returns the client as a backend may learn of it.
+    pub(crate) fn identity(&self) -> ClientIdentity {
+        ClientIdentity {
+            client: self.client,
+            local: self.local,
+            tls: self.tls.clone(),
+            session: self.id.to_string(),
+            ttl: self.plan.plan.server.proxy_ttl,
+        }
+    }
+
+    /// Writes the log line of a failed login.
+    pub(crate) fn log_failure(&self, account: &[u8], reason: LoginResult) {
+        self.service.recorder.log_failure(self.id, &self.listener, self.client.ip(), account, reason);
+    }
+
+    /// Writes the log line of a refused request, within the listener's budget of lines.
+    pub(crate) fn log_refusal(&self, reason: &str) {
+        if let Some(suppressed) = self.plan.meters.listener(&self.listener.name).allow() {
+            tracing::info!(reason, suppressed, "request refused");
+        }
+    }
+
+    /// Returns whether this is the first request of `account` to `destination` on this connection.
+    pub(crate) fn is_first(&self, account: &Arc<str>, destination: &Name) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.iter().any(|(name, place)| name == account && place == destination) {
+            return false;
+        }
+        if logged.len() >= MAX_LOGGED {
+            logged.remove(0);
+        }
+        logged.push((Arc::clone(account), Name::clone(destination)));
+        true
+    }
+}
