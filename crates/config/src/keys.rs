@@ -64,7 +64,7 @@ pub const KEYS: &[Key] = &[
     key("server.log_level", Text, "info", "Log level or tracing filter; the environment variable RUST_LOG overrides it."),
     key("server.log_format", Word(&["text", "json"]), "text", "Format of log lines: readable text, or one JSON object per line."),
     key("server.log_identifiers", Word(&["full", "hash"]), "full", "Whether logs show account names in full or as a keyed hash."),
-    key("server.state_dir", Text, "/var/lib/pointsman", "Folder for the journal of moves, the audit log and the self-signed certificate of the management API."),
+    key("server.state_dir", Text, "/var/lib/pointsman", "Folder for the journal of moves, the audit log and the self-signed certificate of the management API; created with mode 0700."),
     key("tls.certificate.*.cert", Text, "", "PEM file with the certificate chain, leaf first; required."),
     key("tls.certificate.*.key", Text, "", "PEM file with the private key of the leaf certificate; required."),
     key("tls.certificate.*.subjects", Texts, "", "Host names for which this certificate is chosen; unset = the certificate's SANs, or its CN if it has none."),

@@ -7,6 +7,7 @@
 mod check;
 mod diagnostic;
 mod draft;
+mod exposure;
 pub mod implemented;
 pub mod keys;
 mod load;

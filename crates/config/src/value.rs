@@ -47,10 +47,15 @@ pub(crate) fn secret(text: &str, folder: &Path) -> Result<Secret, String> {
             .map(|value| Secret::new(value.into_encoded_bytes()))
             .ok_or_else(|| format!("the environment variable {} is not set", name.escape_debug()));
     }
-    match text.strip_prefix("file:") {
-        Some(path) => secret_file(&folder.join(path)),
+    match path_of_secret(text, folder) {
+        Some(path) => secret_file(&path),
         None => Ok(Secret::copy_of(text.as_bytes())),
     }
+}
+
+/// Returns the file that a secret written as `file:PATH` is read from.
+pub(crate) fn path_of_secret(text: &str, folder: &Path) -> Option<PathBuf> {
+    text.strip_prefix("file:").map(|path| folder.join(path))
 }
 
 /// The file of a private key. A key is always read from a file, which is watched where it is a listener's:

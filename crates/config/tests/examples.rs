@@ -1,7 +1,12 @@
 //! The examples are what the guide describes, and load: what is not implemented yet is all that may be said.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 fn check(text: &str) {
     let folder = tempfile::tempdir().expect("folder");
+    // As an operator keeps keys: without a warning.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("mode");
     let made = rcgen::generate_simple_self_signed(["mail.example.org".to_owned()]).expect("certificate");
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("write");
     write("mail.example.org.pem", &made.cert.pem());

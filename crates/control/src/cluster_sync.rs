@@ -26,7 +26,9 @@ impl Control {
         let Some(order) = Order::read(&received.message) else {
             tracing::warn!(%from, order = %received.message.name,
                 "an order of another proxy cannot be read and may be of another version: the cache was flushed instead");
-            // Not acknowledged: the sender names this proxy as one that may not have carried the order out.
+            // An unknown order may have changed a mapping, and a flush makes up for any change of one. Only a proxy that
+            // knows the admin token can cause it, once for each order. Not acknowledged: the sender names this proxy as
+            // one that may not have carried the order out.
             return self.apply_flush().await;
         };
         let label = order.label();

@@ -13,9 +13,11 @@ use types::protocol::Protocol;
 
 use super::*;
 
+mod remote;
+
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-/// Longer than anything here takes; not a measure.
+/// Longer than any step of these tests takes.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A store in memory that can refuse.
@@ -70,7 +72,7 @@ fn fixture() -> (Control, Registry, Router, Arc<Memory>) {
     (control, registry, router, store)
 }
 
-/// A login that has been looked up and waits for its backend's yes.
+/// Begins a login and looks it up; it then waits for its backend.
 async fn looked_up(registry: &Registry, router: &Router, identifier: &str) -> (LoginTicket, Name) {
     let mut login = registry.begin(identifier, Protocol::Imap, CLIENT).unwrap();
     login.wait_admitted().await.unwrap();
@@ -83,7 +85,7 @@ async fn session(registry: &Registry, router: &Router, identifier: &str) -> Sess
     login.confirm(destination).unwrap()
 }
 
-/// Whether the login is sent to look again when its backend has said yes.
+/// Returns whether the login has to be looked up again when its backend has accepted it.
 fn is_outdated((login, destination): (LoginTicket, Name)) -> bool {
     matches!(login.confirm(destination), Err(Unconfirmed::Outdated(_)))
 }

@@ -57,6 +57,15 @@ class Common:
     def test_passwords(self):
         self.log_in_everywhere(LISTENERS)
 
+    def test_managesieve(self):
+        self.log_in_everywhere([SIEVE])
+        for account, server in self.residents():
+            for mechanism in (sasl.xoauth2, sasl.oauthbearer):
+                with self.subTest(server=server.name, mechanism=mechanism.__name__):
+                    talk = self.mail(*SIEVE)
+                    self.assert_ok(talk.authenticate(mechanism(account, server.version.token(account))))
+                    self.assert_bridged(talk, account, server)
+
     def test_tokens(self):
         for (account, server), listener, mechanism in itertools.product(self.residents(), LISTENERS, (sasl.xoauth2, sasl.oauthbearer)):
             with self.subTest(listener[0].protocol, port=listener[1], server=server.name, mechanism=mechanism.__name__):

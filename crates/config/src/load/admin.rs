@@ -7,10 +7,10 @@ use std::time::Duration;
 use types::secret::Secret;
 
 use super::listener::addresses;
-use crate::implemented;
 use crate::read::{Located, Table};
 use crate::suggest::closest;
 use crate::value;
+use crate::{exposure, implemented};
 use plan::Admin;
 
 /// Environment variables that override the file, in order of precedence.
@@ -110,8 +110,12 @@ fn token(table: &Table<'_>, folder: &Path, min_len: usize) -> Option<Secret> {
 }
 
 fn token_file(table: &Table<'_>, file: Located<String>, folder: &Path) -> Option<Located<Secret>> {
-    match value::secret_file(&folder.join(&file.value)) {
-        Ok(value) => Some(Located { value, span: file.span, key: file.key }),
+    let path = folder.join(&file.value);
+    match value::secret_file(&path) {
+        Ok(value) => {
+            exposure::warn(table, &path, &file.key, file.span.clone());
+            Some(Located { value, span: file.span, key: file.key })
+        }
         Err(why) => {
             table.problems.error(&file.key, file.span, why, TOKEN_HELP);
             None

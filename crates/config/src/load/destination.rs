@@ -11,6 +11,7 @@ use types::protocol::Protocol;
 
 use super::listener::TLS_MODES;
 use crate::draft::DestinationPlaces;
+use crate::exposure;
 use crate::implemented;
 use crate::read::{Located, Table};
 use crate::value;
@@ -244,7 +245,10 @@ fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertific
     let read = certificate::read_pair(&cert_path, &key_path)
         .and_then(|_| Ok((certificate::read_chain(&cert_path)?, certificate::read_key(&key_path)?)));
     match read {
-        Ok((chain, key)) => Some(ClientCertificate { chain, key }),
+        Ok((chain, private)) => {
+            exposure::warn(entry, &key_path, &key.key, key.span);
+            Some(ClientCertificate { chain, key: private })
+        }
         Err(why) => {
             entry.problems.error(&cert.key, cert.span, why, "check both files");
             None

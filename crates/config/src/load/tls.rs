@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::{SupportedCipherSuite, crypto::aws_lc_rs};
 
+use crate::exposure;
 use crate::read::{Located, Table};
 use crate::suggest::closest;
 use crate::value;
@@ -67,6 +68,7 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
             return None;
         }
     };
+    exposure::warn(entry, &key_path, &key.key, key.span);
     if let Some(list) = &subjects {
         check_subjects(entry, list, &leaf.subjects);
     }

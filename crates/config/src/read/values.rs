@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use types::secret::Secret;
 
 use super::{Located, Table};
+use crate::exposure;
 use crate::suggest::closest;
 use crate::value;
 
@@ -38,7 +39,12 @@ impl Table<'_> {
                 self.problems.error(&path, value.span(), "found an empty secret", help);
                 None
             }
-            Ok(secret) => Some(Located { value: secret, span: value.span(), key: path }),
+            Ok(secret) => {
+                if let Some(file) = value::path_of_secret(text, folder) {
+                    exposure::warn(self, &file, &path, value.span());
+                }
+                Some(Located { value: secret, span: value.span(), key: path })
+            }
             Err(why) => {
                 self.problems.error(&path, value.span(), why, help);
                 None

@@ -95,3 +95,32 @@ fn a_secret_that_is_written_here_is_not_in_the_debug_form_of_a_plan() {
     let loaded = config::parse(&folder.path("c.toml"), BASE.replace("#admin", admin)).expect("valid");
     assert!(!format!("{loaded:?}").contains("hunter2"));
 }
+
+/// Token, key and password files that every user of the host can read are warned about, each at its key.
+#[test]
+fn files_that_every_user_can_read_are_warned_about() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let text = BASE
+        .replacen("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"", 1)
+        .replacen("#new", "\ntls_client_cert = \"other-cert.pem\"\ntls_client_key = \"other-key.pem\"", 1)
+        .replacen("#admin", "[admin]\nbind = [\"127.0.0.1:9443\"]\nbearer_token_file = \"token\"", 1);
+    let exposed = || {
+        let loaded = config::parse(&folder.path("c.toml"), text.clone()).unwrap_or_else(|it| panic!("{it}"));
+        let warnings = loaded.warnings.diagnostics.iter();
+        let exposed =
+            warnings.filter(|warning| warning.message.starts_with("every user of this host can read "));
+        exposed.map(|warning| warning.key.clone()).collect::<Vec<_>>()
+    };
+    set_permissions(folder.path(""), Permissions::from_mode(0o700)).expect("a mode");
+    assert!(exposed().is_empty(), "only the owner can use the folder");
+    set_permissions(folder.path(""), Permissions::from_mode(0o755)).expect("a mode");
+    let mut found = exposed();
+    found.sort();
+    assert_eq!(found, ["admin.bearer_token_file", "destination.new.tls_client_key", "tls.certificate.a.key"]);
+    for file in ["token", "key.pem", "other-key.pem"] {
+        set_permissions(folder.path(file), Permissions::from_mode(0o640)).expect("a mode");
+    }
+    assert!(exposed().is_empty(), "a group may read them");
+}
