@@ -214,7 +214,7 @@ fn http_listeners_need_the_default_destination_unless_every_route_is_pinned() {
 
 #[rustfmt::skip]
 const WARNINGS: &[Rule] = &[
-    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\nbearer_token = \"0123456789abcdef0123456789abcdef\"", "33:21", "admin.bearer_token_file", "written here as well"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\nbearer_token = \"0123456789abcdef0123456789abcdef\"", "33:21", "admin.bearer_token_file", "bearer_token is set too"),
     ("#server", "log_level = \"debug,mail=trace\"", "4:13", "server.log_level", "every library"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"Imap.example.org\"]", "28:13", "tls.certificate.a.subjects", "is not valid for \"imap.example.org\""),
     ("#admin", "[admin]\nbind = \"0.0.0.0:1\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "on every address"),
