@@ -35,6 +35,10 @@ lab: ## tests against real Dovecot and Postfix
 	$(CARGO) build --locked --quiet
 	python3 tests/lab/run.py --pointsman target/debug/pointsman
 
+clients: ## the conformance matrix: programs and servers, direct and through the proxy
+	$(CARGO) build --locked --quiet
+	python3 tests/lab/run.py --pointsman target/debug/pointsman -k conformance
+
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet
 	python3 tests/lab/bench.py --pointsman target/release/pointsman

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing of packages.txt, packages-browser.txt (Debian's) and packages-python.txt (PyPI's).
+# Installs what is missing of packages.txt, packages-browser.txt (Debian's) and packages-python.txt (PyPI's), and unpacks
+# the servers of packages-servers.txt.
 # Starts no server, and the laboratory uses nothing of /etc.
 set -eu
 
@@ -17,6 +18,28 @@ install_python() {
     cp "$here/packages-python.txt" "$folder/packages.txt"
 }
 
+# Unpacks, without installing: the packages' scripts do not run.
+unpack_servers() {
+    grep -v '^#' "$here/packages-servers.txt" | while read -r name packages; do
+        folder=$here/../../target/lab-servers/$name
+        [ "$(cat "$folder.packages" 2>/dev/null)" = "$packages" ] && continue
+        rm -rf "$folder"
+        mkdir -p "$folder/download"
+        # shellcheck disable=SC2086  # a list
+        (cd "$folder/download" && apt-get download -qq -o APT::Sandbox::User=root $packages)
+        for package in "$folder"/download/*.deb; do dpkg-deb -x "$package" "$folder"; done
+        rm -r "$folder/download"
+        # The machine's /bin, /sbin and /lib are links to /usr, which a folder of the same name would hide.
+        for top in bin sbin lib; do
+            [ -d "$folder/$top" ] || continue
+            mkdir -p "$folder/usr/$top"
+            cp -a "$folder/$top/." "$folder/usr/$top/"
+            rm -r "${folder:?}/$top"
+        done
+        echo "$packages" >"$folder.packages"
+    done
+}
+
 missing=
 for package in $(cat "$here/packages.txt" "$here/packages-browser.txt" | grep -v '^#'); do
     dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
@@ -24,6 +47,7 @@ done
 
 if [ -z "$missing" ]; then
     install_python
+    unpack_servers
     echo "lab: all packages are installed"
     exit 0
 fi
@@ -46,3 +70,4 @@ apt-get update
 # shellcheck disable=SC2086  # a list
 apt-get install -y --no-install-recommends $missing
 install_python
+unpack_servers

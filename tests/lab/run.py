@@ -22,6 +22,8 @@ from lab.laboratory import Laboratory  # noqa: E402
 
 # The test of the logs reads what all others have left there.
 LAST = "test_secrets"
+# Takes minutes, because real servers delay: runs only where a pattern selects it.
+SEPARATE = "test_conformance"
 
 
 def main():
@@ -77,6 +79,8 @@ def load(patterns, is_lab_only):
                    key=lambda name: (name == LAST, name))
     suite = unittest.TestSuite()
     for name in names:
+        if name == SEPARATE and not patterns:
+            continue
         for test in flatten(loader.loadTestsFromModule(importlib.import_module(f"cases.{name}"))):
             if isinstance(test, base.Case) and (not test.needs_proxy or not is_lab_only):
                 suite.addTest(test)

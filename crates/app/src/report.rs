@@ -15,14 +15,7 @@ pub(crate) fn log(report: &Report) {
                 tracing::error!(key, problem = message, help, line, column, "the configuration is not valid");
             }
             Severity::Warning => {
-                tracing::warn!(
-                    key,
-                    problem = message,
-                    help,
-                    line,
-                    column,
-                    "worth knowing of the configuration"
-                );
+                tracing::warn!(key, problem = message, help, line, column, "the configuration has a warning");
             }
         }
     }

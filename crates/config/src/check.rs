@@ -1,5 +1,5 @@
-//! The rules that span tables: names that must be declared, legs that must be there, secrets that must not
-//! cross a wire in the clear, and a proxy that must not talk to itself.
+//! The rules across tables: names that must be declared, legs that must exist, credentials that must not be sent in
+//! the clear, and loops.
 
 mod legs;
 mod overlap;
@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 use types::protocol::Protocol;
 
 use self::overlap::overlap;
-use crate::built;
 use crate::diagnostic::Problems;
 use crate::draft::Draft;
+use crate::implemented;
 use crate::suggest::closest;
 use plan::{HttpTarget, TlsMode};
 
@@ -26,7 +26,7 @@ pub(crate) fn all(draft: &Draft, problems: &Problems) {
     routes::all(draft, problems);
 }
 
-/// Every name of a destination is declared.
+/// Reports names of destinations that are not declared.
 fn references(draft: &Draft, problems: &Problems) {
     let declared = || draft.declared.iter().map(String::as_str);
     for at in &draft.references {
@@ -44,7 +44,7 @@ fn references(draft: &Draft, problems: &Problems) {
             },
             |name| format!("did you mean \"{name}\"?"),
         );
-        let message = format!("found \"{}\", which is no declared destination", at.value.escape_debug());
+        let message = format!("found \"{}\", expected a declared destination", at.value.escape_debug());
         problems.error(&at.key, at.span.clone(), message, help);
     }
 }
@@ -53,8 +53,8 @@ fn listeners(draft: &Draft, problems: &Problems) {
     for (listener, places) in draft.plan.listeners.iter().zip(&draft.listeners) {
         let key = |name: &str| format!("{}.{name}", places.path);
         let protocol = listener.protocol;
-        if !built::PROTOCOLS.contains(&protocol) {
-            let message = format!("listeners for \"{protocol}\" are not built yet");
+        if !implemented::PROTOCOLS.contains(&protocol) {
+            let message = format!("listeners for \"{protocol}\" are not implemented yet");
             problems.error(
                 &key("protocol"),
                 places.protocol.clone(),
@@ -96,15 +96,15 @@ fn may_reach_default(draft: &Draft, protocol: Protocol) -> bool {
     }
 }
 
-/// No two listeners on one address. "0.0.0.0:993" takes that port on every IPv4 address.
+/// Reports listeners that share an address. "0.0.0.0:993" takes that port on every IPv4 address.
 fn same_address(draft: &Draft, problems: &Problems) {
     let mut seen: Vec<(SocketAddr, &str)> = Vec::new();
     let listeners = draft.listeners.iter().map(|places| (&*places.path, &places.bind));
     for (path, bind) in listeners.chain([("admin", &draft.admin_bind)]) {
         for at in bind {
             if let Some((_, other)) = seen.iter().find(|(address, _)| overlap(*address, at.value)) {
-                let message = format!("{} is taken by [{other}]", at.value);
-                problems.error(&at.key, at.span.clone(), message, "give each listener addresses of its own");
+                let message = format!("{} is already used by [{other}]", at.value);
+                problems.error(&at.key, at.span.clone(), message, "give each listener its own addresses");
             }
             seen.push((at.value, path));
         }

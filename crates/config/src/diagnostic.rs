@@ -1,6 +1,6 @@
 //! One problem in a configuration file, and all of them together.
 //!
-//! A problem names its place, what was found, what was expected and how to mend it. It never quotes a value
+//! A problem names its place, what was found, what was expected and how to fix it. It never quotes a value
 //! that may be a secret.
 
 use std::cell::RefCell;
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use crate::mask::mask;
+use crate::redact::redact;
 
-/// How bad it is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// The start is stopped.
+    /// The proxy does not start, or refuses the reload.
     Error,
-    /// Worth knowing; shown at every start.
+    /// Reported at every start; the proxy runs.
     Warning,
 }
 
@@ -33,7 +33,7 @@ pub struct Diagnostic {
     pub span: Range<usize>,
     /// What is wrong, in one sentence: what was found and what was expected.
     pub message: String,
-    /// How to mend it.
+    /// How to fix it.
     pub help: String,
 }
 
@@ -42,17 +42,16 @@ pub struct Diagnostic {
 pub struct Report {
     /// The file.
     pub path: PathBuf,
-    /// Its text, secrets starred out; empty when it could not be read.
+    /// Its text with redacted secrets; empty if it could not be read.
     text: String,
     /// In the order of the file.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Most problems that a report holds: more than anybody mends in one go, and a bound for a file that is not
-/// a configuration at all.
+/// The maximum number of problems in a report: a bound for a file that is not a configuration.
 const MAX_PROBLEMS: usize = 500;
 
-/// Where the loader's parts put what they find.
+/// Collects the problems that the loader finds.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     found: RefCell<Vec<Diagnostic>>,
@@ -78,16 +77,16 @@ impl Report {
     pub(crate) fn new(path: &Path, text: &str, is_toml: bool, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
         shorten(&mut diagnostics);
-        Self { path: path.to_owned(), text: mask(text, is_toml), diagnostics }
+        Self { path: path.to_owned(), text: redact(text, is_toml), diagnostics }
     }
 
-    /// How many errors there are; warnings do not count.
+    /// Returns the number of errors, without the warnings.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
     }
 
-    /// Line and column of a problem, both from 1; columns are characters.
+    /// Returns the line and column of a problem. Both start at 1; columns count characters.
     #[must_use]
     pub fn position(&self, diagnostic: &Diagnostic) -> (usize, usize) {
         let before = self.text.get(..diagnostic.span.start).unwrap_or(&self.text);
@@ -95,7 +94,7 @@ impl Report {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// For people: each problem with its piece of the file.
+    /// Returns a text for people: each problem with its excerpt of the file.
     #[must_use]
     pub fn render(&self, colours: bool) -> String {
         let renderer = if colours { Renderer::styled() } else { Renderer::plain() };
@@ -116,7 +115,7 @@ impl Report {
         self.diagnostics.iter().map(render).collect::<Vec<_>>().join("\n\n")
     }
 
-    /// For machines.
+    /// Returns the problems as JSON.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let one = |diagnostic: &Diagnostic| {
@@ -140,8 +139,8 @@ impl Report {
     }
 }
 
-/// Leaves the first problems, and one more that says how many there were. It is an error if any of those was,
-/// so that a file is never taken for valid because its errors were cut off.
+/// Keeps the first problems, and adds one that counts the others. It is an error if one of the others is, so that
+/// a file never passes as valid because its errors were cut off.
 fn shorten(diagnostics: &mut Vec<Diagnostic>) {
     if diagnostics.len() <= MAX_PROBLEMS {
         return;
@@ -149,12 +148,16 @@ fn shorten(diagnostics: &mut Vec<Diagnostic>) {
     let rest = diagnostics.split_off(MAX_PROBLEMS);
     let is_error = rest.iter().any(|one| one.severity == Severity::Error);
     let severity = if is_error { Severity::Error } else { Severity::Warning };
+    let more = match rest.len() {
+        1 => "1 more problem is".to_owned(),
+        count => format!("{count} more problems are"),
+    };
     diagnostics.extend(rest.first().map(|next| Diagnostic {
         severity,
         key: next.key.clone(),
         span: next.span.clone(),
-        message: format!("found {} more problems from here on", rest.len()),
-        help: "mend those above first".to_owned(),
+        message: format!("{more} not shown"),
+        help: "fix the problems above first".to_owned(),
     }));
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use plan::{Name, Plan};
 use types::protocol::Protocol;
 
-use crate::read::At;
+use crate::read::Located;
 
 /// Everything that was read, with the places that the rules across tables need.
 pub(crate) struct Draft {
@@ -17,11 +17,11 @@ pub(crate) struct Draft {
     /// The name of every destination, those that could not be read included.
     pub(crate) declared: Vec<String>,
     /// References to destinations by name, from anywhere.
-    pub(crate) references: Vec<At<String>>,
+    pub(crate) references: Vec<Located<String>>,
     /// Where `[routing]` stands.
     pub(crate) routing: Range<usize>,
     /// Where the management API listens.
-    pub(crate) admin_bind: Vec<At<SocketAddr>>,
+    pub(crate) admin_bind: Vec<Located<SocketAddr>>,
 }
 
 /// Where a listener's parts stand, for the rules that span tables.
@@ -29,7 +29,7 @@ pub(crate) struct ListenerPlaces {
     pub(crate) path: String,
     pub(crate) protocol: Range<usize>,
     pub(crate) tls: Range<usize>,
-    pub(crate) bind: Vec<At<SocketAddr>>,
+    pub(crate) bind: Vec<Located<SocketAddr>>,
 }
 
 /// Where a destination's parts stand, for the rules that span tables.

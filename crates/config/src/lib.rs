@@ -1,18 +1,18 @@
-//! The configuration file: read whole, judged whole, turned into a [`plan::Plan`].
+//! The configuration file: read, validated and turned into a [`plan::Plan`].
 //!
-//! The room exists so that nothing behind it ever meets an unresolved name, an uncompiled pattern or a
-//! default that was not filled in. A mistake must never be passed over: unknown keys, doubtful values and
-//! contradictions are all reported in one run, with their place, and nothing is bound.
+//! The crate exists so that no other crate sees an unresolved name, an uncompiled pattern or a missing default. A
+//! mistake must never be ignored: unknown keys, doubtful values and contradictions are all reported in one run, with
+//! their position, and nothing is bound.
 
-pub mod built;
 mod check;
 mod diagnostic;
 mod draft;
 mod exposure;
+pub mod implemented;
 pub mod keys;
 mod load;
-mod mask;
 mod read;
+mod redact;
 mod reference;
 mod schema;
 mod suggest;

@@ -3,13 +3,15 @@
 mod admin;
 mod broken;
 mod capabilities;
+mod cluster;
 mod destination;
 mod http;
+mod limits;
 mod listener;
 mod log_level;
 mod mapping;
+mod moves;
 mod oauth;
-mod rest;
 mod server;
 mod tls;
 
@@ -26,7 +28,7 @@ use crate::draft::Draft;
 use crate::read::Table;
 use plan::Plan;
 
-/// A valid configuration, and what is worth knowing about it.
+/// A valid configuration and its warnings.
 #[derive(Debug)]
 pub struct Loaded {
     /// What to run.
@@ -35,7 +37,7 @@ pub struct Loaded {
     pub warnings: Report,
 }
 
-/// Bytes of a file: far more than any deployment needs, far less than what would hurt.
+/// The maximum size of a file in bytes: far more than a deployment needs.
 const MAX_FILE: u64 = 8 << 20;
 
 /// Reads and validates the file at `path`.
@@ -58,12 +60,12 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
     }
 }
 
-/// As [`load`], from text that `path` is only the name (and the folder) of.
+/// Like [`load`], but from `text`. `path` is only used in messages and as the base of relative paths.
 ///
 /// # Errors
-/// As [`load`].
+/// See [`load`].
 pub fn parse(path: &Path, text: String) -> Result<Loaded, Report> {
-    // It may hold secrets: the report keeps a copy without them, and this one is wiped.
+    // The text may contain secrets: the report keeps a redacted copy, and this one is wiped.
     let text = Zeroizing::new(text);
     let (diagnostics, plan) = read(path, &text);
     let report = Report::new(path, &text, plan.is_some(), diagnostics);
@@ -112,9 +114,9 @@ fn draft(path: &Path, root: &Table<'_>) -> Draft {
     let oauth = oauth::read(root, &folder, &routing, &mut references);
     let http = http::read(root, &mut references);
     let (admin, admin_bind) = admin::read(root, &folder, &certificates);
-    let limits = rest::limits(root);
-    let moves = rest::moves(root, &folder, &mut references);
-    let node = rest::cluster(root);
+    let limits = limits::read(root);
+    let moves = moves::read(root, &folder, &mut references);
+    let node = cluster::node(root);
     let plan = Plan {
         path: path.to_owned(),
         server,

@@ -1,7 +1,7 @@
-//! Typed reading of a parsed file, key by key, with every mistake put down and none passed over.
+//! Typed reading of a parsed file, key by key.
 //!
-//! A getter that finds a mistake reports it and gives the default, so that reading goes on: all problems come
-//! out in one run. Keys that no getter asked for are unknown keys.
+//! A getter that finds a mistake reports it and returns the default, so that one run reports every problem. Keys that
+//! no getter read are unknown keys.
 
 mod values;
 
@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Problems;
-use crate::mask;
+use crate::redact;
 use crate::suggest::closest;
 
 /// Longest name of a destination, a listener or a certificate: it is a label of logs and metrics.
@@ -29,9 +29,9 @@ pub(crate) struct Table<'a> {
     known: RefCell<Vec<String>>,
 }
 
-/// A value with its place.
+/// A value with its position in the file.
 #[derive(Clone, Debug)]
-pub(crate) struct At<T> {
+pub(crate) struct Located<T> {
     pub(crate) value: T,
     pub(crate) span: Range<usize>,
     /// The key's full path.
@@ -50,7 +50,7 @@ impl<'a> Table<'a> {
         Self { table, span, path, problems, known: RefCell::default() }
     }
 
-    /// The full path of `key` in this table.
+    /// Returns the full path of `key` in this table.
     pub(crate) fn key(&self, key: &str) -> String {
         // As TOML would write it: a quoted name can hold anything, and this goes to terminals and logs.
         let is_bare = !key.is_empty() && key.chars().all(is_plain);
@@ -58,12 +58,12 @@ impl<'a> Table<'a> {
         if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
-    /// Whether `key` was written. Who asks knows the key.
+    /// Returns whether `key` is set. The key then counts as known.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.raw(key).is_some()
     }
 
-    /// Where the value of `key` stands; where it is not written, the table's header.
+    /// Returns the position of the value of `key`, or of the table's header if the key is not set.
     pub(crate) fn place(&self, key: &str) -> Range<usize> {
         self.raw(key).map_or_else(|| self.span.clone(), Spanned::span)
     }
@@ -78,7 +78,7 @@ impl<'a> Table<'a> {
         self.raw(key).and_then(|value| value.get_ref().as_array()).is_some_and(|list| !list.is_empty())
     }
 
-    /// A table within this one.
+    /// Returns the table `key` in this one.
     pub(crate) fn table(&self, key: &str) -> Option<Self> {
         let value = self.raw(key)?;
         let path = self.key(key);
@@ -91,7 +91,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A list of tables.
+    /// Returns the list of tables `key`.
     pub(crate) fn tables(&self, key: &str) -> Vec<Self> {
         let Some(value) = self.raw(key) else { return Vec::new() };
         let path = self.key(key);
@@ -111,8 +111,8 @@ impl<'a> Table<'a> {
         found
     }
 
-    /// Every table within this one, in the file's order: for tables whose keys are names that the operator
-    /// chose. Those that could not stand in a log, a label or a line of the mapping are told.
+    /// Returns every table in this one, in the file's order: for tables whose keys are names that the operator
+    /// chose. Reports names that cannot be used in a log, a label or a line of the mapping.
     pub(crate) fn named(&self) -> Vec<(String, Self)> {
         let mut found = Vec::new();
         for (name, value) in self.table {
@@ -136,7 +136,7 @@ impl<'a> Table<'a> {
         found
     }
 
-    /// A key that must be there and is not.
+    /// Reports a required key that is missing.
     pub(crate) fn missing(&self, key: &str, help: &str) {
         let message = match &*self.path {
             "" => "the table is missing".to_owned(),
@@ -145,7 +145,7 @@ impl<'a> Table<'a> {
         self.problems.error(&self.key(key), self.span.clone(), message, help);
     }
 
-    /// Reports every key that nothing asked for. Call when all have been read.
+    /// Reports every unknown key. Call it after all keys were read.
     pub(crate) fn finish(&self) {
         let known = self.known.borrow();
         for (key, _) in self.table {
@@ -171,11 +171,16 @@ impl<'a> Table<'a> {
         self.table.get(key)
     }
 
-    fn get<T>(&self, key: &str, expected: &str, read: impl Fn(&DeValue<'_>) -> Option<T>) -> Option<At<T>> {
+    fn get<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        read: impl Fn(&DeValue<'_>) -> Option<T>,
+    ) -> Option<Located<T>> {
         let value = self.raw(key)?;
         let path = self.key(key);
         match read(value.get_ref()) {
-            Some(found) => Some(At { value: found, span: value.span(), key: path }),
+            Some(found) => Some(Located { value: found, span: value.span(), key: path }),
             None => {
                 self.mismatch(&path, value, expected);
                 None
@@ -186,7 +191,7 @@ impl<'a> Table<'a> {
     fn mismatch(&self, path: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
         let found = match value.get_ref() {
             // A token may be written as an integer, too.
-            other if mask::is_secret(mask::last(path)) => format!("a value of type {}", other.type_str()),
+            other if redact::is_secret(redact::last(path)) => format!("a value of type {}", other.type_str()),
             DeValue::String(text) => format!("\"{}\"", text.escape_debug()),
             DeValue::Integer(integer) => integer.as_str().to_owned(),
             DeValue::Boolean(boolean) => boolean.to_string(),

@@ -1,4 +1,4 @@
-//! The small languages inside values: durations, sizes, and where a secret comes from.
+//! The syntax of values: durations, sizes and secrets.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use types::secret::Secret;
 use zeroize::Zeroizing;
 
-/// Longest file that a secret is read from.
+/// The maximum size of a file with a secret.
 const MAX_SECRET_FILE: usize = 64 * 1024;
 
-/// integer + `ms` `s` `m` `h` `d`
+/// Parses a duration: an integer and `ms`, `s`, `m`, `h` or `d`.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let milliseconds = match unit {
@@ -25,7 +25,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(milliseconds).map(Duration::from_millis)
 }
 
-/// integer + `KB` `MB` `KiB` `MiB`, or an integer of bytes.
+/// Parses a size: an integer of bytes, or an integer and `KB`, `MB`, `KiB` or `MiB`.
 pub(crate) fn size(text: &str) -> Option<usize> {
     let (number, unit) = split(text)?;
     let bytes = match unit {
@@ -64,14 +64,14 @@ pub(crate) fn key_path(text: &str, folder: &Path) -> PathBuf {
     folder.join(text.strip_prefix("file:").unwrap_or(text))
 }
 
-/// A secret that is a file's whole content, but for one line end.
+/// Reads a secret from a file, without the line end at its end.
 ///
 /// # Errors
-/// The file cannot be read, or is too large to be a secret; in words, with the path.
+/// A sentence with the path if the file cannot be read or is too large.
 pub fn secret_file(path: &Path) -> Result<Secret, String> {
     let failed = |error| format!("cannot read {}: {error}", path.display());
     let file = File::open(path).map_err(failed)?;
-    // More room than is ever filled: a buffer that grows leaves copies behind.
+    // The buffer never grows, because growth would leave copies of the secret in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET_FILE + 64));
     file.take(MAX_SECRET_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_SECRET_FILE {

@@ -20,8 +20,6 @@ pub enum BadHead {
     Expectation,
     /// `CONNECT`: the proxy opens no tunnel to a host that the client names.
     ConnectRefused,
-    /// An upgrade to HTTP/2 without TLS, which would carry requests past every rule.
-    H2c,
 }
 
 /// Why a chunked body is rejected. Its connection must be closed.
@@ -50,7 +48,7 @@ impl BadHead {
         match self {
             Self::TooLarge | Self::TooManyFields => 431,
             Self::TargetTooLong => 414,
-            Self::Malformed(_) | Self::H2c | Self::ConnectRefused => 400,
+            Self::Malformed(_) | Self::ConnectRefused => 400,
             Self::Version => 505,
             Self::Expectation => 417,
         }
@@ -67,7 +65,6 @@ impl BadHead {
             Self::Version => "head_version",
             Self::Expectation => "head_expectation",
             Self::ConnectRefused => "head_connect",
-            Self::H2c => "head_h2c",
         }
     }
 }
@@ -84,7 +81,6 @@ impl fmt::Display for BadHead {
                 "the request expects something other than 100-continue; remove the Expect field"
             }
             Self::ConnectRefused => "CONNECT is not supported",
-            Self::H2c => "an upgrade to h2c is not served here; use HTTP/2 over TLS",
         })
     }
 }

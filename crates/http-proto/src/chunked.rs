@@ -20,9 +20,13 @@ const MAX_OVERHEAD: u64 = 16 * 1024;
 const PLAIN_LINE: u64 = 16;
 
 /// Decodes a chunked body: finds the content in the bytes that it is fed.
-#[derive(Debug, Default)]
+///
+/// White space before an extension is read and ignored (RFC 9112 section 7.1.1, `BWS`).
+#[derive(Debug)]
 pub struct ChunkDecoder {
     state: State,
+    /// Whether white space may end a chunk line. Some servers pad sizes with it.
+    allows_padding: bool,
     /// Bytes of chunk lines beyond what the data and the chunks so far allow.
     overhead: u64,
 }
@@ -51,9 +55,8 @@ pub enum Decoded {
     },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 enum State {
-    #[default]
     Size,
     /// This many bytes of the chunk are left.
     Data(u64),
@@ -65,6 +68,19 @@ enum State {
 // === impl ChunkDecoder ===
 
 impl ChunkDecoder {
+    /// Returns a decoder for the body of a request: chunk lines follow the grammar of RFC 9112 section 7.1.
+    #[must_use]
+    pub const fn for_requests() -> Self {
+        Self { state: State::Size, allows_padding: false, overhead: 0 }
+    }
+
+    /// Returns a decoder for the body of a response: chunk lines may also end with white space. This is safe because
+    /// the chunks are written again for the client.
+    #[must_use]
+    pub const fn for_responses() -> Self {
+        Self { state: State::Size, allows_padding: true, overhead: 0 }
+    }
+
     /// Decodes the start of `input`, which begins where the previous result ended.
     ///
     /// # Errors
@@ -75,7 +91,7 @@ impl ChunkDecoder {
             let rest = &input[at..];
             match self.state {
                 State::Size => {
-                    let Some((size, length)) = chunk_line(rest)? else {
+                    let Some((size, length)) = chunk_line(rest, self.allows_padding)? else {
                         return Ok(Decoded::NeedMore { consumed: at });
                     };
                     at += length;
@@ -113,7 +129,7 @@ impl ChunkDecoder {
 }
 
 /// Parses a chunk line; returns the chunk's size and the length of the line.
-fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, BadBody> {
+fn chunk_line(input: &[u8], allows_padding: bool) -> Result<Option<(u64, usize)>, BadBody> {
     let window = &input[..input.len().min(MAX_LINE)];
     let Some(end) = memchr::memchr(b'\n', window) else {
         return if input.len() >= MAX_LINE { Err(BadBody::Extension) } else { Ok(None) };
@@ -123,11 +139,15 @@ fn chunk_line(input: &[u8]) -> Result<Option<(u64, usize)>, BadBody> {
     if digits == 0 || digits > 16 {
         return Err(BadBody::Size);
     }
-    match line[digits..] {
-        [] => {}
-        [b';', ref extension @ ..]
-            if !extension.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) => {}
-        [b';', ..] => return Err(BadBody::Extension),
+    let rest = &line[digits..];
+    let padding = rest.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t')).count();
+    match &rest[padding..] {
+        [] if padding == 0 || allows_padding => {}
+        [b';', extension @ ..] => {
+            if extension.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
+                return Err(BadBody::Extension);
+            }
+        }
         _ => return Err(BadBody::Size),
     }
     let text = std::str::from_utf8(&line[..digits]).map_err(|_| BadBody::Size)?;

@@ -70,6 +70,13 @@ impl Fields {
         self.0.insert(place, field);
     }
 
+    /// Replaces the value of the first field of that name, and keeps the spelling of the name.
+    pub fn replace(&mut self, name: &str, value: impl Into<Bytes>) {
+        if let Some((_, old)) = self.0.iter_mut().find(|(it, _)| is(it, name)) {
+            *old = value.into();
+        }
+    }
+
     /// Removes all fields of that name and returns how many there were.
     pub fn remove(&mut self, name: &str) -> usize {
         let before = self.len();

@@ -17,13 +17,14 @@
 //! | `h2` | HTTP/2 heads and trailers: checks |
 //! | `framing`, `chunked` | the length of a body, the chunked coding |
 //! | `fields`, `strip`, `forwarded` | fields, fields that are not forwarded, `Forwarded` |
-//! | `authority`, `path` | `Host` and `:authority`, the path of a target |
+//! | `authority`, `path`, `destination` | `Host` and `:authority`, the path of a target, WebDAV's `Destination` |
 //! | `bad` | why a head or a body is rejected |
 //! | `write` | HTTP/1 heads and chunks: writing |
 
 mod authority;
 mod bad;
 mod chunked;
+mod destination;
 mod fields;
 pub mod forwarded;
 mod framing;
@@ -38,6 +39,7 @@ mod write;
 
 pub use bad::{BadBody, BadHead};
 pub use chunked::{ChunkDecoder, Decoded, MAX_TRAILER_FIELDS, MAX_TRAILERS};
+pub use destination::set_destination_scheme;
 pub use fields::{Fields, Name};
 pub use h2::{check_h2_request, check_h2_response, check_h2_trailers};
 pub use head::{Framing, MAX_FIELDS, MAX_TARGET, RequestHead, ResponseHead, Version, blank_lines, head_end};

@@ -11,6 +11,21 @@ pub struct Path {
     /// they look up a path, others do not. When a rule matches only one of the two forms, the request is rejected
     /// with [`BadPath::Parameters`].
     pub plain: Option<String>,
+    /// The first escape that some servers decode to a separator, if there is one.
+    pub separator: Option<EncodedSeparator>,
+}
+
+/// An escape of a slash, a backslash or a control character, which servers read in different ways: as a separator, as
+/// an ordinary character, or not at all.
+///
+/// None of these readings leaves `prefix`. So the request is unambiguous if one rule applies to every path below it;
+/// otherwise it must be rejected with `bad`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedSeparator {
+    /// The normalised path before the segment with the escape, without a slash at its end.
+    pub prefix: String,
+    /// The reason for the rejection.
+    pub bad: BadPath,
 }
 
 /// Why a path is rejected.
@@ -18,11 +33,11 @@ pub struct Path {
 pub enum BadPath {
     /// The path does not start with a slash.
     Form,
-    /// `%2F`: some servers treat it as a separator, others as an ordinary character.
+    /// `%2F`, where the path before it does not decide about the rule: some servers treat it as a separator, others as an ordinary character.
     EncodedSlash,
-    /// A backslash, raw or encoded.
+    /// A raw backslash, or an encoded one like an encoded slash.
     Backslash,
-    /// A NUL or another control character, raw or encoded.
+    /// An encoded NUL, a raw control character, or an encoded one like an encoded slash.
     Control,
     /// `..` above the root.
     AboveRoot,
@@ -46,23 +61,73 @@ pub fn normalize(target: &[u8]) -> Result<Path, BadPath> {
     let end = memchr::memchr(b'?', target).unwrap_or(target.len());
     let path = &target[..end];
     if path == b"*" {
-        return Ok(Path { normalized: "*".to_owned(), plain: None });
+        return Ok(Path { normalized: "*".to_owned(), plain: None, separator: None });
     }
     if path.first() != Some(&b'/') {
         return Err(BadPath::Form);
     }
     let decoded = decode_unreserved(path)?;
-    let segments = segments(&decoded)?;
+    let Segments { kept: segments, has_parent } = segments(&decoded)?;
+    // A segment that `..` removes may have led elsewhere.
+    if has_parent && let Some(bad) = separator_in(&decoded) {
+        return Err(bad);
+    }
+    let separator = separator(&segments)?;
     let has_parameters = segments.iter().any(|segment| segment_name(segment) != *segment);
     Ok(Path {
         normalized: join(segments.iter().copied()),
         plain: has_parameters.then(|| join(segments.iter().map(|segment| segment_name(segment)))),
+        separator,
+    })
+}
+
+/// The segments of a path.
+struct Segments<'a> {
+    kept: Vec<&'a str>,
+    /// Whether a `..` was resolved.
+    has_parent: bool,
+}
+
+/// Finds the first escape that could be a separator, and rejects those that could lead out of their prefix.
+fn separator(segments: &[&str]) -> Result<Option<EncodedSeparator>, BadPath> {
+    let mut found =
+        segments.iter().enumerate().filter_map(|(at, segment)| Some((at, separator_in(segment)?)));
+    let Some((at, bad)) = found.next() else { return Ok(None) };
+    let before = &segments[..at];
+    let has_parameters = before.iter().any(|segment| segment_name(segment) != *segment);
+    if has_parameters || segments[at..].iter().any(|segment| hides_dot_segment(segment)) {
+        return Err(bad);
+    }
+    let prefix = before.iter().map(|segment| format!("/{segment}")).collect();
+    Ok(Some(EncodedSeparator { prefix, bad }))
+}
+
+/// Returns the first separator that a segment or a path contains in an escape.
+fn separator_in(text: &str) -> Option<BadPath> {
+    text.split('%').skip(1).find_map(|rest| match rest.get(..2)? {
+        "2F" => Some(BadPath::EncodedSlash),
+        "5C" => Some(BadPath::Backslash),
+        "7F" => Some(BadPath::Control),
+        digits if digits.starts_with(['0', '1']) => Some(BadPath::Control),
+        _ => None,
+    })
+}
+
+/// Returns whether a segment contains a dot segment for a server that decodes it first. Control characters and spaces
+/// are ignored, since some servers remove them.
+fn hides_dot_segment(segment: &str) -> bool {
+    let decoded = form_decode(segment.replace('+', "%2B").as_bytes()).unwrap_or_default();
+    decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(|part| {
+        let end = memchr::memchr(b';', part).unwrap_or(part.len());
+        let name: Vec<u8> =
+            part[..end].iter().copied().filter(|byte| !matches!(byte, 0..=b' ' | 0x7f)).collect();
+        name == b"." || name == b".."
     })
 }
 
 /// Returns the segments after resolving dot segments and dropping empty ones. An empty segment at the end means that
 /// the path ends with a slash.
-fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
+fn segments(path: &str) -> Result<Segments<'_>, BadPath> {
     let mut kept: Vec<&str> = Vec::new();
     let mut has_empty = false;
     let mut has_parent = false;
@@ -92,7 +157,7 @@ fn segments(path: &str) -> Result<Vec<&str>, BadPath> {
     if is_folder {
         kept.push("");
     }
-    Ok(kept)
+    Ok(Segments { kept, has_parent })
 }
 
 /// Returns a segment without its parameters. Some servers decode first, so an encoded semicolon starts them too.
@@ -129,9 +194,8 @@ fn decode_unreserved(path: &[u8]) -> Result<String, BadPath> {
                 .ok_or(BadPath::Percent)?;
                 rest = &tail[2..];
                 match value {
-                    b'/' => return Err(BadPath::EncodedSlash),
-                    b'\\' => return Err(BadPath::Backslash),
-                    0..=0x1f | 0x7f => return Err(BadPath::Control),
+                    // Some servers end the path here.
+                    0 => return Err(BadPath::Control),
                     b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                         decoded.push(char::from(value));
                     }

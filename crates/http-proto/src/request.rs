@@ -38,9 +38,6 @@ pub fn parse_request(head: &Bytes) -> Result<RequestHead, BadHead> {
     authorization(&fields)?;
     parse::check_connection(&fields)?;
     let upgrade = parse::upgrade(&fields, version);
-    if fields.get_all("upgrade").any(|value| has_h2c(value)) {
-        return Err(BadHead::H2c);
-    }
     let framing = framing::declared(&fields, version)?.unwrap_or(Framing::None);
     let expects_continue = expects(&fields)?;
     let keeps_alive = parse::keeps_alive(&fields, version);
@@ -183,8 +180,4 @@ pub(super) fn expects(fields: &Fields) -> Result<bool, BadHead> {
         (Some(value), None) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
         _ => Err(BadHead::Expectation),
     }
-}
-
-fn has_h2c(value: &[u8]) -> bool {
-    value.split(|&byte| byte == b',').any(|member| member.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }

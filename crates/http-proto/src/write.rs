@@ -3,7 +3,7 @@
 use zeroize::Zeroize;
 
 use super::fields::{Fields, is};
-use super::head::{Framing, RequestHead, ResponseHead};
+use super::head::{Framing, RequestHead, ResponseHead, Version};
 
 /// The line end after a chunk's data.
 pub const CHUNK_END: &[u8] = b"\r\n";
@@ -11,6 +11,10 @@ pub const CHUNK_END: &[u8] = b"\r\n";
 /// An upper bound for the constant bytes of a head: the constant parts of the start line, a status, the longest length
 /// field and the empty line.
 const CONSTANT_PARTS: usize = 96;
+
+/// Names whose usual spelling does not follow the rule of [`write_usual_name`].
+const UNUSUAL_NAMES: [&str; 4] = ["DNT", "ETag", "TE", "WWW-Authenticate"];
+const SEC_WEBSOCKET: &str = "Sec-WebSocket-";
 
 /// Writes the head of a request for an HTTP/1.1 server: the fields in their order, and the length field that `framing`
 /// requires. The head may contain a credential, so the old buffer is wiped if `out` has to grow.
@@ -20,8 +24,7 @@ pub fn write_request(out: &mut Vec<u8>, head: &RequestHead, framing: Framing) {
     out.push(b' ');
     write_value(out, &head.target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    write_fields(out, &head.fields, true);
-    write_length(out, framing);
+    write_fields(out, &head.fields, head.version, framing);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -34,8 +37,13 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead, framing: Framing) 
     out.push(b' ');
     write_value(out, &head.reason);
     out.extend_from_slice(b"\r\n");
-    write_fields(out, &head.fields, framing != Framing::None);
-    write_length(out, framing);
+    if framing == Framing::None {
+        for (name, value) in head.fields.iter().filter(|(name, _)| !is(name, "transfer-encoding")) {
+            write_field(out, name, value, head.version);
+        }
+    } else {
+        write_fields(out, &head.fields, head.version, framing);
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -48,30 +56,74 @@ pub fn write_chunk_header(out: &mut Vec<u8>, len: usize) {
 pub fn write_last_chunk(out: &mut Vec<u8>, trailers: Option<&Fields>) {
     out.extend_from_slice(b"0\r\n");
     if let Some(trailers) = trailers {
-        write_fields(out, trailers, true);
+        for (name, value) in trailers.iter() {
+            write_field(out, name, value, Version::Http11);
+        }
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_fields(out: &mut Vec<u8>, fields: &Fields, without_length: bool) {
+/// Writes the fields, with the length field that `framing` requires in the place and the spelling that its sender chose.
+fn write_fields(out: &mut Vec<u8>, fields: &Fields, version: Version, framing: Framing) {
+    let length = length_field(framing);
+    let mut has_length = false;
     for (name, value) in fields.iter() {
-        if is(name, "transfer-encoding") || (without_length && is(name, "content-length")) {
+        if !is(name, "content-length") && !is(name, "transfer-encoding") {
+            write_field(out, name, value, version);
             continue;
         }
-        write_value(out, name);
-        out.extend_from_slice(b": ");
-        write_value(out, value);
-        out.extend_from_slice(b"\r\n");
+        if let Some((known, value)) = &length
+            && !has_length
+            && is(name, known)
+        {
+            has_length = true;
+            write_field(out, name, value.as_bytes(), version);
+        }
+    }
+    if let Some((name, value)) = length
+        && !has_length
+    {
+        write_field(out, name.as_bytes(), value.as_bytes(), version);
     }
 }
 
-fn write_length(out: &mut Vec<u8>, framing: Framing) {
+fn length_field(framing: Framing) -> Option<(&'static str, String)> {
     match framing {
-        Framing::Length(length) => {
-            out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
+        Framing::Length(length) => Some(("Content-Length", length.to_string())),
+        Framing::Chunked => Some(("Transfer-Encoding", "chunked".to_owned())),
+        Framing::None | Framing::UntilClose => None,
+    }
+}
+
+/// Writes one field. HTTP/2 has names in lower case only; some HTTP/1 programs know just the usual spelling.
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8], version: Version) {
+    if version == Version::Http2 {
+        write_usual_name(out, name);
+    } else {
+        write_value(out, name);
+    }
+    out.extend_from_slice(b": ");
+    write_value(out, value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a name with a capital at the start of each word, as browsers spell names in HTTP/1.
+fn write_usual_name(out: &mut Vec<u8>, name: &[u8]) {
+    for known in UNUSUAL_NAMES {
+        if is(name, known) {
+            return out.extend_from_slice(known.as_bytes());
         }
-        Framing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Framing::None | Framing::UntilClose => {}
+    }
+    // RFC 6455 section 11.3 spells these names with a capital S.
+    let mut rest = name;
+    if name.get(..SEC_WEBSOCKET.len()).is_some_and(|start| is(start, SEC_WEBSOCKET)) {
+        out.extend_from_slice(SEC_WEBSOCKET.as_bytes());
+        rest = &name[SEC_WEBSOCKET.len()..];
+    }
+    let mut starts_word = true;
+    for &byte in rest {
+        out.push(if starts_word { byte.to_ascii_uppercase() } else { byte });
+        starts_word = byte == b'-';
     }
 }
 

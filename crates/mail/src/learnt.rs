@@ -95,9 +95,12 @@ impl Announcement {
     /// Returns whether the server accepts `mechanism`, as far as can be known: one that hides its password mechanisms from
     /// us, such as Dovecot on an unencrypted leg, hides the tokens too.
     fn may_accept(&self, mechanism: Mechanism) -> bool {
-        let lists = |mechanism: Mechanism| self.mechanisms.iter().any(|name| name == mechanism.name());
-        let shows_passwords = lists(Mechanism::Plain) || lists(Mechanism::Login);
-        !shows_passwords || lists(mechanism)
+        let shows_passwords = self.lists(Mechanism::Plain) || self.lists(Mechanism::Login);
+        !shows_passwords || self.lists(mechanism)
+    }
+
+    fn lists(&self, mechanism: Mechanism) -> bool {
+        self.mechanisms.iter().any(|name| name == mechanism.name())
     }
 }
 

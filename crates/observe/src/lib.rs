@@ -1,15 +1,15 @@
-//! How Pointsman speaks about itself: the log, the names in it, the ids that tie its lines together.
+//! The log and the metrics.
 //!
-//! The room exists so that no other one decides how a stranger's bytes are printed. Nothing here may print a
-//! secret, print untrusted text unescaped or unbounded, or wait: a log line never holds up a session.
+//! The crate exists so that one place decides how untrusted bytes are printed. Nothing here may print a secret, print
+//! untrusted text unescaped or unbounded, or wait: a log line never delays a session.
 //!
 //! | module | subject |
 //! |---|---|
 //! | [`log`] | the subscriber on standard error and its changeable level |
 //! | [`account`] | accounts in full or as a keyed hash |
-//! | [`escape`] | untrusted text, made fit for one line |
-//! | `log_throttle` | lines that a stranger can cause without end |
-//! | [`login`] | the one line of a failed login that fail2ban reads |
+//! | [`escape`] | escapes untrusted text for one line |
+//! | `log_throttle` | limits lines that clients can cause |
+//! | [`login`] | the one line of a failed login for fail2ban |
 //! | [`metrics`] | what a monitoring system reads |
 
 pub mod account;

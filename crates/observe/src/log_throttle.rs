@@ -1,46 +1,47 @@
-//! Lines of the log that a stranger can cause without end, said a few times and then counted.
+//! Limits the log lines that clients can cause without a login.
 //!
-//! A flood of connections must not fill the disk too, or hide what matters. The metrics count every one.
+//! A flood of connections must not fill the disk or hide other lines. The metrics count every event.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines of one kind. See the module's comment.
+/// The limit for lines of one kind: ten in ten seconds.
 #[derive(Debug, Default)]
 pub struct LogThrottle(Mutex<Option<Window>>);
 
 #[derive(Debug)]
 struct Window {
     began: Instant,
-    said: u32,
+    logged: u32,
     suppressed: u64,
 }
 
-/// Lines in a window.
+/// Maximum number of lines in a window.
 const LINES: u32 = 10;
-/// How long a window is.
+/// Length of a window.
 const WINDOW: Duration = Duration::from_secs(10);
 
 // === impl LogThrottle ===
 
 impl LogThrottle {
-    /// Whether a line may be said now; then how many went unsaid since the last one, which belongs into it.
+    /// Returns `None` if a line must be suppressed now; otherwise the number of lines that were suppressed since the last
+    /// one, to be logged with it.
     #[must_use]
     pub fn allow(&self) -> Option<u64> {
-        self.may_say_at(Instant::now())
+        self.allow_at(Instant::now())
     }
 
-    fn may_say_at(&self, now: Instant) -> Option<u64> {
+    fn allow_at(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = window.get_or_insert(Window { began: now, said: 0, suppressed: 0 });
+        let window = window.get_or_insert(Window { began: now, logged: 0, suppressed: 0 });
         if now.duration_since(window.began) >= WINDOW {
-            (window.began, window.said) = (now, 0);
+            (window.began, window.logged) = (now, 0);
         }
-        if window.said >= LINES {
+        if window.logged >= LINES {
             window.suppressed += 1;
             return None;
         }
-        window.said += 1;
+        window.logged += 1;
         Some(std::mem::take(&mut window.suppressed))
     }
 }
@@ -55,12 +56,16 @@ mod tests {
         let began = Instant::now();
         let flood = |seconds| {
             (0..1000)
-                .filter_map(|_| log_throttle.may_say_at(began + Duration::from_secs(seconds)))
+                .filter_map(|_| log_throttle.allow_at(began + Duration::from_secs(seconds)))
                 .collect::<Vec<_>>()
         };
         assert_eq!(flood(0), [0; 10]);
         assert_eq!(flood(9).len(), 0);
         let next = flood(10);
-        assert_eq!((next.len(), next[0], &next[1..]), (10, 1990, &[0; 9][..]), "what went unsaid is told");
+        assert_eq!(
+            (next.len(), next[0], &next[1..]),
+            (10, 1990, &[0; 9][..]),
+            "the suppressed lines are reported"
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! The one line of a failed login, in a form that never changes: fail2ban and its like read it.
+//! The one line of a failed login, in a form that never changes, because fail2ban reads it.
 //!
 //! ```text
 //! login failed: protocol=imap client=203.0.113.7 account="alice@example.com" reason=rejected
 //! ```
 //!
-//! The address comes before anything a stranger chose, and what he chose cannot leave its quotes: otherwise
-//! a login name could put somebody else's address where the filter looks. The filter is
-//! `contrib/fail2ban/filter.d/pointsman.conf`, and the tests below hold it against this line.
+//! The address comes before everything that the client chose, and the account cannot leave its quotes: otherwise a
+//! login name could put another address where the filter looks. The filter is
+//! `contrib/fail2ban/filter.d/pointsman.conf`, and the tests below compare it with this line.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ use types::session_id::SessionId;
 
 use crate::account::Accounts;
 
-/// A login that failed by the client's fault.
+/// A login that failed because of its credential.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginFailure<'a> {
     /// The protocol's name in lower case: `imap`, `pop3`, `sieve`, `submission`, `http`.
@@ -35,7 +35,7 @@ struct Line<'a> {
     accounts: &'a Accounts,
 }
 
-/// Logs `failure` of `session` at `info`, outside every span: those would stand before the message.
+/// Logs `failure` of `session` at `info`, outside every span, because spans are printed before the message.
 pub fn login_failed(session: SessionId, accounts: &Accounts, failure: &LoginFailure<'_>) {
     tracing::info!(target: "pointsman::login", parent: None, %session, "{}", Line { failure, accounts });
 }

@@ -15,16 +15,16 @@ pub const ADMIN_KEY: &str = "admin.key";
 /// `[admin]`.
 #[derive(Debug)]
 pub struct Admin {
-    /// Where.
+    /// The addresses to listen on.
     pub bind: Vec<SocketAddr>,
     /// At least `min_token_len` bytes.
     pub token: Secret,
-    /// Failures that lock an address out.
+    /// Failures after which a network is locked out.
     pub lockout_threshold: u32,
-    /// For how long.
+    /// The duration of a lockout.
     pub lockout_duration: Duration,
     /// Name of a `[tls.certificate]`; `None` = a self-signed one, kept in [`Plan::state_folders`](super::Plan::state_folders).
     pub certificate: Option<Name>,
-    /// Metrics without a token.
+    /// Whether metrics need no token.
     pub metrics_public: bool,
 }

@@ -19,15 +19,15 @@ pub struct Destination {
     pub hosts: Vec<String>,
     /// Name for SNI and verification; `None` = the host (a name, then).
     pub tls_server_name: Option<String>,
-    /// How its certificate is judged.
+    /// How its certificate is verified.
     pub verify: Verify,
-    /// Our certificate, where it asks for one.
+    /// The client certificate for servers that require one.
     pub client_certificate: Option<Arc<ClientCertificate>>,
     /// HTTP: add `Forwarded` headers.
     pub adds_forwarded: bool,
     /// Credentials may cross a plain leg.
     pub allow_plaintext_auth: bool,
-    /// Replace the backend's words for a failed login.
+    /// Replace the text of the backend for a failed login.
     pub hide_auth_errors: bool,
     /// Local addresses to connect from.
     pub source_ips: Vec<IpAddr>,
@@ -39,7 +39,7 @@ pub struct Destination {
     pub legs: [Option<Leg>; Protocol::ALL.len()],
 }
 
-/// How a destination's certificate is judged.
+/// How a destination's certificate is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verify {
     /// By the platform's roots.
@@ -48,7 +48,7 @@ pub enum Verify {
     Roots(Vec<CertificateDer<'static>>),
     /// Exactly one of these leaf certificates, by SHA-256.
     Pins(Vec<[u8; 32]>),
-    /// Not at all.
+    /// None.
     Nothing,
 }
 
@@ -68,7 +68,7 @@ pub struct Leg {
     pub port: u16,
     /// Encryption.
     pub tls: TlsMode,
-    /// How the client is told, with the override resolved.
+    /// How client data is forwarded, with the override resolved.
     pub forwarding: Forwarding,
     /// HTTP: speak HTTP/2.
     pub http2: bool,
@@ -81,14 +81,14 @@ pub enum Forwarding {
     Proxy,
     /// XCLIENT, IMAP `ID`.
     Xclient,
-    /// Not at all.
+    /// None.
     None,
 }
 
 // === impl Destination ===
 
 impl Destination {
-    /// A server that no file declares, at `host`: nothing is told to it of whoever comes, and it has no leg yet.
+    /// Returns a server that is not in a configuration, at `host`, without forwarding and without legs.
     #[must_use]
     pub fn outside(name: impl Into<Name>, host: impl Into<String>, verify: Verify) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl Destination {
         }
     }
 
-    /// The leg for a protocol, if the destination has one.
+    /// Returns the leg for a protocol, if the destination has one.
     #[must_use]
     pub fn leg(&self, protocol: Protocol) -> Option<&Leg> {
         self.legs[protocol.index()].as_ref()

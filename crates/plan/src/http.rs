@@ -11,9 +11,9 @@ pub struct Http {
     pub body_extract_cap: usize,
     /// Bytes of a head.
     pub max_head_size: usize,
-    /// Bound of silence in a relayed exchange.
+    /// Idle limit of a relayed exchange.
     pub relay_idle: Duration,
-    /// Bound of silence between requests.
+    /// Idle limit between requests.
     pub keepalive_timeout: Duration,
     /// Requests on one connection.
     pub max_keepalive_requests: u64,
@@ -24,7 +24,7 @@ pub struct Http {
 /// `[[http.route]]`.
 #[derive(Debug)]
 pub struct HttpRoute {
-    /// As written.
+    /// The pattern as written.
     pub pattern: String,
     /// Compiled; matches a path with and without a trailing slash.
     pub matcher: globset::GlobSet,

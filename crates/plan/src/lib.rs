@@ -67,20 +67,20 @@ pub struct Plan {
 // === impl Plan ===
 
 impl Plan {
-    /// The destination of that name; the loader has resolved every name, so this cannot fail for them.
+    /// Returns the destination of that name. Names in the plan always exist.
     #[must_use]
     pub fn destination(&self, name: &str) -> Option<&Arc<Destination>> {
         self.destinations.get(name)
     }
 
-    /// What is advertised for a protocol.
+    /// Returns what is advertised for a protocol.
     #[must_use]
     pub fn capabilities(&self, protocol: Protocol) -> &Capabilities {
         &self.capabilities[protocol.index()]
     }
 
-    /// Where state may be, the better place first: the folder that was asked for; where none was, the usual one, or
-    /// else the configuration's own.
+    /// Returns the folders for state in order of preference: the configured one, or the default and then the folder of
+    /// the configuration file.
     #[must_use]
     pub fn state_folders(&self) -> Vec<&Path> {
         let beside = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());

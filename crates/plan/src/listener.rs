@@ -1,4 +1,4 @@
-//! `[listener.*]`: where clients come in.
+//! `[listener.*]`: where clients connect.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use types::network::Network;
 pub struct Listener {
     /// The table's name.
     pub name: Name,
-    /// What is spoken.
+    /// The protocol.
     pub protocol: Protocol,
-    /// Where; at least one.
+    /// The addresses to listen on; at least one.
     pub bind: Vec<SocketAddr>,
     /// How it is encrypted.
     pub tls: TlsMode,
-    /// Whether a PROXY header is taken.
+    /// Whether a PROXY header is accepted.
     pub proxy_protocol: ProxyIn,
-    /// Who may send one.
+    /// The networks that may send one.
     pub proxy_trusted: Vec<Network>,
     /// Connections at once.
     pub max_connections: usize,
@@ -55,16 +55,16 @@ pub enum TlsMode {
 pub enum ProxyIn {
     /// Not read.
     Off,
-    /// Read from trusted peers where there is one.
+    /// Read from trusted peers if there is one.
     Optional,
-    /// Demanded.
+    /// Required.
     Required,
 }
 
 // === impl Listener ===
 
 impl Listener {
-    /// Whether `peer` is a balancer whose PROXY header counts.
+    /// Returns whether `peer` may send a PROXY header.
     #[must_use]
     pub fn trusts_balancer(&self, peer: IpAddr) -> bool {
         self.proxy_trusted.iter().any(|network| network.contains(peer))

@@ -1,4 +1,4 @@
-//! `[capabilities.*]` and `[oauth]`: how clients may log in, and whose a token is.
+//! `[capabilities.*]` and `[oauth]`: how clients may log in, and how the account of a token is found.
 
 use std::time::Duration;
 
@@ -40,25 +40,25 @@ pub struct OAuth {
 /// `[oauth.resolve]`.
 #[derive(Debug)]
 pub struct Resolve {
-    /// Ways to ask, first success wins; at least one.
+    /// The methods, in the order in which they are tried; at least one.
     pub with: Vec<ResolveWith>,
-    /// Whose JMAP session resource is asked.
+    /// The destination whose JMAP session resource is queried.
     pub destination: Name,
-    /// Of the introspection or userinfo endpoint.
+    /// The URL of the introspection or userinfo endpoint.
     pub url: Option<String>,
-    /// For introspection.
+    /// The credential for introspection.
     pub client_id: Option<String>,
-    /// For introspection.
+    /// The credential for introspection.
     pub client_secret: Option<Secret>,
     /// How long an answer is kept.
     pub ttl: Duration,
-    /// How long the lack of one is kept.
+    /// How long a negative answer is kept.
     pub negative_ttl: Duration,
-    /// Bound of one question.
+    /// Time limit of one query.
     pub timeout: Duration,
 }
 
-/// A way to ask whose an opaque token is.
+/// A method to find the account of an opaque token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResolveWith {
     /// The JMAP session resource (RFC 8620).

@@ -1,4 +1,4 @@
-//! `[routing]` and `[mapping]`: who is where.
+//! `[routing]` and `[mapping]`: which account is on which destination.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::name::Name;
 /// `[routing]`.
 #[derive(Debug, Clone)]
 pub struct Routing {
-    /// Where an account is that has no entry.
+    /// The destination of accounts without an entry.
     pub default: Name,
-    /// Where SMTP and LMTP listeners lead.
+    /// The destination of SMTP and LMTP listeners.
     pub passthrough: Option<Name>,
     /// What separates a mailbox from a master user.
     pub master_user_separators: Vec<String>,
@@ -21,19 +21,19 @@ pub struct Routing {
 /// `[mapping]`.
 #[derive(Debug)]
 pub struct Mapping {
-    /// Which store.
+    /// The store.
     pub source: Source,
     /// Fold identifiers to lower case.
     pub lowercase: bool,
     /// How long a found answer is kept.
     pub positive_ttl: Duration,
-    /// How long an absent answer is kept.
+    /// How long a negative answer is kept.
     pub negative_ttl: Duration,
-    /// Bound of the cache.
+    /// Maximum number of cached answers.
     pub cache_max_entries: usize,
-    /// Bound of one lookup.
+    /// Time limit of one lookup.
     pub lookup_timeout: Duration,
-    /// `@example.org` entries stand for whole domains.
+    /// `@example.org` entries apply to whole domains.
     pub domains: bool,
 }
 
@@ -49,30 +49,30 @@ pub enum Source {
     },
     /// Redis.
     Redis {
-        /// With its password, if any.
+        /// The URL, with its password if it has one.
         url: Secret,
-        /// Before each identifier.
+        /// Prefix of each key.
         key_prefix: String,
         /// Connections.
         pool_size: usize,
-        /// Change events.
+        /// Channel for change events.
         channel: String,
     },
     /// PostgreSQL, MySQL or SQLite.
     Sql {
-        /// With its password, if any.
+        /// The URL, with its password if it has one.
         url: Secret,
         /// Identifier → destination.
         query: String,
-        /// Write.
+        /// Query that sets an entry.
         upsert_query: Option<String>,
-        /// Remove.
+        /// Query that removes an entry.
         delete_query: Option<String>,
-        /// List and export.
+        /// Query for listing and export.
         list_query: Option<String>,
         /// Connections.
         pool_size: usize,
-        /// Change events (PostgreSQL).
+        /// Channel for change events (PostgreSQL).
         channel: String,
     },
 }

@@ -59,7 +59,7 @@ async fn read_head(stream: &mut Stream, unread: &mut Vec<u8>, method: &[u8]) -> 
 }
 
 async fn read_body(stream: &mut Stream, mut unread: Vec<u8>, framing: Framing) -> io::Result<Vec<u8>> {
-    let mut decoder = ChunkDecoder::default();
+    let mut decoder = ChunkDecoder::for_responses();
     let mut body = Vec::new();
     loop {
         match framing {

@@ -12,9 +12,9 @@ pub enum BadCredential {
     Malformed,
     /// The client demands channel binding (`p=`), which cannot pass a proxy that terminates TLS.
     ChannelBinding,
-    /// `=` in a name, with neither `2C` nor `3D` behind it (RFC 5802 section 5.1).
+    /// `=` in a name, that is not followed by `2C` or `3D` (RFC 5802 section 5.1).
     Escape,
-    /// A key that is given twice: we could route by the one, and the backend open the other.
+    /// A key occurs twice: the proxy could route by one value, and the backend use the other.
     Repeated,
     /// Neither a name nor a bearer token.
     NoName,
@@ -37,7 +37,7 @@ impl BadCredential {
         Self::Unknown,
     ];
 
-    /// Name in metrics and in the `reason` field of log lines.
+    /// Returns the name in metrics and in the `reason` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -55,13 +55,13 @@ impl BadCredential {
 impl fmt::Display for BadCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nul => "the credential has a NUL too many or too few",
-            Self::Malformed => "the credential has not the form that its mechanism prescribes",
+            Self::Nul => "the credential has a wrong number of NULs",
+            Self::Malformed => "the credential does not have the form that its mechanism requires",
             Self::ChannelBinding => "the client demands channel binding; use the mechanism without -PLUS",
-            Self::Escape => "`=` in a name has neither `2C` nor `3D` behind it",
-            Self::Repeated => "the credential gives a key twice; give it once",
+            Self::Escape => "`=` in a name is not followed by `2C` or `3D`",
+            Self::Repeated => "the credential contains a key twice",
             Self::NoName => "the credential has neither a name nor a bearer token",
-            Self::Unknown => "the credential is of a kind that names nobody",
+            Self::Unknown => "the credential is of a kind that does not name an account",
         })
     }
 }

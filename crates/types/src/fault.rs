@@ -1,9 +1,9 @@
-//! Who is to blame when a backend leg fails.
+//! Why a connection to a backend failed, and whether the backend is to blame.
 //!
-//! One closed enum, from which the log line, the metric label, the circuit breaker and the question "may we
-//! try again" are all answered. Words for the client are not here: each protocol's file has its own.
+//! One closed enum decides the log line, the metric label, what the circuit breaker counts and whether a retry is
+//! allowed. Messages to clients are not here: each protocol has its own.
 
-/// What went wrong on the way to a backend. Never a refused login: that is a verdict, not a fault.
+/// Why a backend could not be used. A refused login is a verdict, not a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// The destination is marked down; nothing was tried.
@@ -18,19 +18,19 @@ pub enum Fault {
     ConnectTimeout,
     /// The TLS handshake failed, certificate verification included.
     Tls,
-    /// The greeting was not one of this protocol, or said goodbye.
+    /// The greeting was not one of this protocol, or refused the connection.
     Greeting,
-    /// The connection is already authenticated (IMAP `PREAUTH`): whose would it be?
+    /// The connection is already authenticated (IMAP `PREAUTH`), as an unknown account.
     Preauth,
     /// STARTTLS is configured, and the backend does not announce it or refuses it.
     NoStartTls,
-    /// Bytes stood behind the answer to STARTTLS: somebody in between put them there.
+    /// Bytes followed the response to STARTTLS before the handshake: an attempt to inject them.
     StartTlsInjected,
-    /// Forwarding (XCLIENT) was refused, perhaps half applied.
+    /// Forwarding (XCLIENT) was refused; it may be partly applied.
     Forwarding,
-    /// The backend offers nothing that this credential can be replayed with.
+    /// The backend offers no mechanism with which this credential can be replayed.
     NoMechanism,
-    /// An answer that the protocol does not allow, too long a line, or too many of them.
+    /// The response violates the protocol, or is longer than the limits allow.
     Protocol,
     /// The backend closed the connection in the dialogue.
     Closed,
@@ -45,11 +45,11 @@ pub enum Fault {
 /// How far a leg had come when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Before the connection was made: nobody's but the destination's doing.
+    /// Before the connection was established: the destination is to blame.
     Connect,
-    /// After: one client may be the reason (banned, say), so a streak must span several clients.
+    /// After that: one client may be the reason, for example a banned one, so a streak must span several clients.
     Dialogue,
-    /// Not the destination's doing: does not count towards its health.
+    /// The destination is not to blame, and its health does not change.
     Ours,
 }
 
@@ -77,7 +77,7 @@ impl Fault {
         Self::Exhausted,
     ];
 
-    /// How far the leg had come.
+    /// Returns how far the leg had come.
     #[must_use]
     pub const fn stage(self) -> Stage {
         match self {
@@ -95,7 +95,7 @@ impl Fault {
         }
     }
 
-    /// Whether another try may succeed, provided that no credential was sent.
+    /// Returns whether a retry may succeed, if no credential was sent.
     #[must_use]
     pub const fn is_retryable(self) -> bool {
         matches!(
@@ -109,7 +109,7 @@ impl Fault {
         )
     }
 
-    /// Name in metrics and in the `fault` field of log lines.
+    /// Returns the name in metrics and in the `fault` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {

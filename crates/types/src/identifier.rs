@@ -1,7 +1,7 @@
-//! The routing identifier: the one name by which an account is looked up, held, moved and logged.
+//! The routing identifier: the name by which an account is looked up, held, moved and logged.
 //!
-//! The type exists so that a name which was not judged cannot get into a table, a log line or a header:
-//! [`Identifier::parse`] is the only way to make one. Never add another, and never a `From`.
+//! The type exists so that an unchecked name cannot get into a table, a log line or a header:
+//! [`Identifier::parse`] is the only constructor. Never add another one, or a `From`.
 
 use std::borrow::Borrow;
 use std::error::Error;
@@ -13,31 +13,31 @@ use std::sync::Arc;
 pub const MAX_LENGTH: usize = 320;
 
 /// An account's name: 1 to [`MAX_LENGTH`] bytes of UTF-8 without control character, white space or double
-/// quote. Cloning shares it. It is not folded: who wants lower case folds before parsing.
+/// quote. Cloning shares it. It is not folded: to get lower case, fold before parsing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier(Arc<str>);
 
-/// Why a name is no [`Identifier`].
+/// Why a name is not an [`Identifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BadIdentifier {
-    /// Nothing is left of it.
+    /// The name is empty.
     Empty,
     /// More than [`MAX_LENGTH`] bytes.
     TooLong,
     /// Not UTF-8.
     NotUtf8,
-    /// Holds a control character (Unicode's Cc: U+0000 to U+001F, U+007F to U+009F).
+    /// Contains a control character (Unicode's Cc: U+0000 to U+001F, U+007F to U+009F).
     Control,
-    /// Holds a space, or what Unicode calls white space.
+    /// Contains white space, as Unicode defines it.
     Space,
-    /// Holds a double quote.
+    /// Contains a double quote.
     Quote,
 }
 
 // === impl Identifier ===
 
 impl Identifier {
-    /// Judges `name` as it stands; nothing is cut off or folded.
+    /// Checks `name` as it is, without trimming or folding.
     ///
     /// # Errors
     /// The first rule that `name` breaks, in the order of [`BadIdentifier`].
@@ -50,7 +50,7 @@ impl Identifier {
             return Err(BadIdentifier::TooLong);
         }
         let text = str::from_utf8(bytes).map_err(|_| BadIdentifier::NotUtf8)?;
-        // Control first: a tab is both, and "control character" says more to whoever reads the log.
+        // Control first: a tab is both, and "control character" is the more helpful reason.
         if text.contains(char::is_control) {
             return Err(BadIdentifier::Control);
         }
@@ -63,13 +63,13 @@ impl Identifier {
         Ok(Self(text.into()))
     }
 
-    /// The name itself.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What stands behind the last `@`, where there is one.
+    /// Returns the part after the last `@`, if there is one.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
         self.0.rsplit_once('@').map(|(_, domain)| domain)
@@ -107,7 +107,7 @@ impl BadIdentifier {
     pub const ALL: [Self; 6] =
         [Self::Empty, Self::TooLong, Self::NotUtf8, Self::Control, Self::Space, Self::Quote];
 
-    /// Name in metrics and in the `reason` field of log lines.
+    /// Returns the name in metrics and in the `reason` field of log lines.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -124,14 +124,14 @@ impl BadIdentifier {
 impl fmt::Display for BadIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the account name is empty; give one"),
+            Self::Empty => f.write_str("the account name is empty"),
             Self::TooLong => {
-                write!(f, "the account name has more than {MAX_LENGTH} bytes; use a shorter one")
+                write!(f, "the account name has more than {MAX_LENGTH} bytes")
             }
-            Self::NotUtf8 => f.write_str("the account name is not UTF-8; encode it so"),
-            Self::Control => f.write_str("the account name holds a control character; take it out"),
-            Self::Space => f.write_str("the account name holds a space; take it out"),
-            Self::Quote => f.write_str("the account name holds a double quote; take it out"),
+            Self::NotUtf8 => f.write_str("the account name is not UTF-8"),
+            Self::Control => f.write_str("the account name contains a control character"),
+            Self::Space => f.write_str("the account name contains a space"),
+            Self::Quote => f.write_str("the account name contains a double quote"),
         }
     }
 }

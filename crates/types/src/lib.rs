@@ -1,4 +1,4 @@
-//! The words that every crate shares: identifiers, protocols, networks, session ids, secrets, faults and outcomes.
+//! The types that every crate shares: identifiers, protocols, networks, session ids, secrets, faults and outcomes.
 //!
 //! These types are plain values. Nothing here opens a socket, reads a clock or the configuration, and nothing
 //! here prints a secret.

@@ -1,8 +1,8 @@
 //! Bytes that wipe themselves and never print.
 //!
 //! Passwords and tokens exist in this program only inside [`Secret`]. There is no `Clone`, no `Display`, no
-//! serialisation: copying one is a visible act (`Secret::copy_of`), and reading one is a word that reviewers
-//! can search for ([`Secret::expose`]).
+//! serialisation: copying ([`Secret::copy_of`]) and reading ([`Secret::expose`]) are explicit, so that
+//! reviewers can search for them.
 
 use std::fmt;
 
@@ -21,19 +21,19 @@ impl Secret {
         Self(bytes)
     }
 
-    /// Copies `bytes`. The original stays as it was: wiping that is its owner's duty.
+    /// Copies `bytes`. The original stays as it was: its owner must wipe it.
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())
     }
 
-    /// An empty secret with room for `capacity` bytes: filled within it, nothing is left behind by growth.
+    /// Returns an empty secret with room for `capacity` bytes. Within that capacity, growth leaves no copies in memory.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self(Vec::with_capacity(capacity))
     }
 
-    /// Appends, wiping the old place when the buffer has to move.
+    /// Appends bytes, and wipes the old buffer if it has to move.
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.0.capacity() - self.0.len() < bytes.len() {
             let mut larger = Vec::with_capacity((self.0.len() + bytes.len()).max(2 * self.0.capacity()));
@@ -52,19 +52,19 @@ impl Secret {
         }
     }
 
-    /// The bytes themselves.
+    /// Returns the bytes.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Length in bytes; not a secret.
+    /// Returns the length in bytes, which is not secret.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no bytes.
+    /// Returns whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

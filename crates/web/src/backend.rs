@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::Ping;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
-use http_proto::{Framing, RequestHead, ResponseHead, parse_response, write_request};
+use http_proto::{ChunkDecoder, Framing, RequestHead, ResponseHead, parse_response, write_request};
 use tls::Stream;
 use types::fault::Fault;
 
@@ -118,7 +118,7 @@ impl BackendConnection {
                     None => write_request(&mut bytes, head, head.framing),
                     Some(protocol) => {
                         let mut head = head.clone();
-                        head.fields.push(&b"Connection"[..], &b"upgrade"[..]);
+                        head.fields.push(&b"Connection"[..], &b"Upgrade"[..]);
                         head.fields.push(&b"Upgrade"[..], protocol.clone());
                         write_request(&mut bytes, &head, head.framing);
                     }
@@ -221,7 +221,12 @@ impl<'a> Download<'a> {
                 parse_response(&bytes, self.method).map_err(|bad| Broken::Malformed(bad.label()))?
             }
             DownloadSource::H2(response) => {
-                let response = response.take().ok_or(Broken::Closed)?.await?;
+                let waiting = response.as_mut().ok_or(Broken::Closed)?;
+                if let Some(interim) = poll_fn(|context| waiting.poll_informational(context)).await {
+                    let head = interim_head(interim?)?;
+                    return Ok((head, NextHead::Interim(self)));
+                }
+                let response = waiting.await?;
                 let (parts, body) = response.into_parts();
                 let has_body = !body.is_end_stream() && self.method != b"HEAD";
                 let head = convert::response(&parts, has_body);
@@ -235,10 +240,25 @@ impl<'a> Download<'a> {
         }
         let framing = head.framing;
         match self.from {
-            DownloadSource::H1(reader) => Ok((head, NextHead::Final(ResponseBody::H1(reader.body(framing))))),
+            DownloadSource::H1(reader) => Ok((
+                head,
+                NextHead::Final(ResponseBody::H1(reader.body(framing, ChunkDecoder::for_responses()))),
+            )),
             DownloadSource::H2(_) => Err(Broken::Closed),
         }
     }
+}
+
+/// An interim response on an HTTP/2 stream.
+fn interim_head(response: http::Response<()>) -> Result<ResponseHead, Broken> {
+    let (parts, ()) = response.into_parts();
+    let head = convert::response(&parts, false);
+    http_proto::check_h2_response(head.status, &head.fields).map_err(|bad| Broken::Malformed(bad.label()))?;
+    // RFC 9113 section 8.6.
+    if head.status == 101 {
+        return Err(Broken::Malformed("a 101 in HTTP/2"));
+    }
+    Ok(head)
 }
 
 /// What follows a response head.

@@ -10,7 +10,7 @@ use http_proto::Fields;
 use thiserror::Error;
 
 /// A part of a body, in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Piece {
     /// Content. Never empty.
     Data(Bytes),

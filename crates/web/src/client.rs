@@ -122,7 +122,7 @@ impl<W: AsyncWrite + Unpin + Send> Client for H1Client<'_, W> {
         self.closes |= last || framing == Framing::UntilClose;
         if head.status == 101 {
             let upgrade = head.upgrade.clone().unwrap_or_default();
-            head.fields.push(&b"Connection"[..], &b"upgrade"[..]);
+            head.fields.push(&b"Connection"[..], &b"Upgrade"[..]);
             head.fields.push(&b"Upgrade"[..], upgrade);
         } else if self.closes {
             head.fields.push(&b"Connection"[..], &b"close"[..]);
@@ -186,9 +186,9 @@ impl Sink for H2Client {
 }
 
 impl Client for H2Client {
-    async fn interim(&mut self, _: &ResponseHead) -> Result<(), Broken> {
-        // Not forwarded; RFC 9110 section 15.2 lets a proxy discard interim responses that the client did not request.
-        Ok(())
+    async fn interim(&mut self, head: &ResponseHead) -> Result<(), Broken> {
+        let reply = convert::reply(head).ok_or(Broken::Malformed("a status that does not exist"))?;
+        Ok(self.respond.send_informational(reply)?)
     }
 
     async fn begin(&mut self, head: ResponseHead, first: Option<Bytes>, _: bool) -> Result<(), Broken> {

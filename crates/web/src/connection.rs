@@ -53,7 +53,7 @@ impl HttpConnection {
         tls: Option<TlsInfo>,
     ) -> Self {
         let http = &plan.plan.http;
-        let network = if listener.trusts_front(client.ip()) { None } else { Some(client.ip()) };
+        let network = if listener.is_trusted_proxy(client.ip()) { None } else { Some(client.ip()) };
         let limiter = Arc::clone(&service.memory);
         let memory = ConnectionMemory::new(limiter, network, http.max_head_size, http.body_extract_cap);
         Self {
@@ -107,7 +107,7 @@ impl HttpConnection {
     pub(crate) fn admit_request(&self) -> Result<Permit, ConnectionRefusal> {
         let client = self.client.ip();
         let per_ip =
-            if self.listener.trusts_front(client) { 0 } else { self.listener.max_connections_per_ip };
+            if self.listener.is_trusted_proxy(client) { 0 } else { self.listener.max_connections_per_ip };
         self.service.requests.take(client, self.listener.max_connections, per_ip)
     }
 

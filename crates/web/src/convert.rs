@@ -28,6 +28,8 @@ pub(crate) fn request(parts: &http::request::Parts, has_body: bool) -> Result<Re
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
+    // `check_h2_request` has accepted no other expectation.
+    let expects_continue = fields.get("expect").is_some();
     Ok(RequestHead {
         method: Bytes::copy_from_slice(parts.method.as_str().as_bytes()),
         target,
@@ -36,8 +38,7 @@ pub(crate) fn request(parts: &http::request::Parts, has_body: bool) -> Result<Re
         fields,
         framing,
         keeps_alive: true,
-        // The window lets the client send its body.
-        expects_continue: false,
+        expects_continue,
         upgrade: None,
     })
 }

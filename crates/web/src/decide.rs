@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::connection::HttpConnection;
 use crate::local_reply;
 use crate::memory::{Claim, MemoryFull};
+use crate::prefix_owner;
 
 /// What the rules say of a request.
 #[derive(Debug)]
@@ -93,6 +94,11 @@ pub(crate) fn rule<'a>(routes: &'a [HttpRoute], head: &RequestHead) -> Result<&'
     let found = position(routes, &path.normalized);
     if path.plain.is_some_and(|plain| position(routes, &plain) != found) {
         return Err(refused(BadPath::Parameters));
+    }
+    if let Some(separator) = path.separator
+        && !found.is_some_and(|found| prefix_owner::owns(routes, found, &separator.prefix))
+    {
+        return Err(refused(separator.bad));
     }
     found.and_then(|found| routes.get(found)).ok_or(Refused::NoRule)
 }

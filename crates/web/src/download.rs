@@ -1,6 +1,7 @@
 //! The response's direction of an exchange.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http_proto::{Framing, ResponseHead};
 
@@ -21,7 +22,7 @@ pub(crate) struct Download<'d, C> {
 
 /// How the response's direction ended.
 pub(crate) enum DownloadEnd<'a> {
-    Whole { status: u16, keeps_alive: bool },
+    Whole { status: u16, keeps_alive: bool, idle_limit: Option<Duration> },
     Upgraded(ResponseHead, ResponseBody<'a>),
     Failed(ExchangeFailure),
     Cut(&'static str),
@@ -58,10 +59,11 @@ impl<C: Client> Download<'_, C> {
         let status = head.status;
         // A response that ends with its connection leaves none to be used again.
         let keeps_alive = head.keeps_alive && head.framing != Framing::UntilClose;
+        let idle_limit = keep_alive_timeout(&head);
         let unsent = self.begin(head, &mut body).await?;
         self.pass_body(unsent, &mut body).await?;
         match self.progress.writing(self.client.finish()).await {
-            Ok(()) => Ok(DownloadEnd::Whole { status, keeps_alive }),
+            Ok(()) => Ok(DownloadEnd::Whole { status, keeps_alive, idle_limit }),
             Err(Broken::Malformed(_)) => {
                 Err(DownloadEnd::Cut("the backend's body is shorter than it announced"))
             }
@@ -190,6 +192,16 @@ fn stripped(mut head: ResponseHead) -> ResponseHead {
         head.fields.remove("content-length");
     }
     head
+}
+
+/// Returns the `timeout` parameter of `Keep-Alive` (RFC 2068 section 19.7.1.1), as Apache and Node send it.
+fn keep_alive_timeout(head: &ResponseHead) -> Option<Duration> {
+    head.fields.members("keep-alive").find_map(|member| {
+        let (name, value) = std::str::from_utf8(member).ok()?.split_once('=')?;
+        let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
+        let seconds = value.trim().trim_matches('"').parse().ok().filter(|_| is_timeout)?;
+        Some(Duration::from_secs(seconds))
+    })
 }
 
 /// Returns whether the response is a stream of server-sent events, which does not end by itself.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_proto::{Framing, RequestHead, ResponseHead, Version, forwarded};
+use http_proto::{RequestHead, ResponseHead, Version, forwarded, set_destination_scheme};
 use identity::ThrottleKey;
 use plan::{Name, TlsMode};
 use types::fault::Fault;
@@ -19,6 +19,7 @@ use crate::local_reply::LocalReply;
 use crate::memory::Claim;
 use crate::outcome::{ExchangeFailure, ExchangeOutcome, H2Halves};
 use crate::relay;
+use crate::replay::{Keeping, Kept, is_idempotent};
 use crate::route::{Route, RouteFinder};
 use crate::upgrade;
 use crate::watch::Watch;
@@ -66,11 +67,20 @@ impl<'a> Exchange<'a> {
             };
             forwarded::append(&mut self.head.fields, &hop);
         }
-        let mut ended = self.carry(&mut route, source, client).await;
+        let https = route.leg.plan.tls != TlsMode::Plain;
+        set_destination_scheme(&mut self.head.fields, &self.head.authority, https);
+        let mut kept = Kept::new(route.leg.is_reused);
+        for piece in &self.prefix {
+            kept.push(piece);
+        }
+        let mut keeping = Keeping { source: &mut *source, kept: &mut kept };
+        let mut ended = self.carry(&mut route, &mut keeping, client).await;
         if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
             && route.leg.is_reused
-            && self.may_repeat(unprocessed)
+            && (unprocessed || is_idempotent(&self.head.method))
+            && let Some(pieces) = kept.into_pieces()
         {
+            self.prefix = pieces;
             let finder = RouteFinder { connection, upgrades: self.head.upgrade.is_some() };
             route.leg.connection = match finder.connect(&route.backend, route.leg.plan).await {
                 Ok(connection) => connection,
@@ -141,15 +151,6 @@ impl<'a> Exchange<'a> {
         account.map(ThrottleKey::of_account)
     }
 
-    /// Returns whether the request may be sent a second time: it is idempotent (RFC 9110 section 9.2.2) or was not
-    /// processed, and it has no body, which would be consumed.
-    fn may_repeat(&self, unprocessed: bool) -> bool {
-        const IDEMPOTENT: [&[u8]; 9] =
-            [b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"];
-        let is_idempotent = IDEMPOTENT.contains(&&*self.head.method);
-        matches!(self.head.framing, Framing::None | Framing::Length(0)) && (unprocessed || is_idempotent)
-    }
-
     async fn end<S: Source, C: Client>(
         &self,
         ended: ExchangeOutcome,
@@ -161,12 +162,12 @@ impl<'a> Exchange<'a> {
         let connection = self.connection;
         let method = &self.head.method;
         match ended {
-            ExchangeOutcome::Whole { status, reusable, unread } => {
+            ExchangeOutcome::Whole { status, reusable, unread, idle_limit } => {
                 self.report(&route, Ok(route.leg.took));
                 self.note(&route, status);
                 // A connection that was opened for an upgrade may speak another HTTP version than its key says.
                 if reusable && self.head.upgrade.is_none() && !is_bound_to_connection(&self.head) {
-                    connection.service.pool.put(&route.leg.key, route.leg.connection);
+                    connection.service.pool.put(&route.leg.key, route.leg.connection, idle_limit);
                 }
                 if unread { After::OutOfStep } else { After::InStep }
             }
@@ -271,7 +272,10 @@ fn prepare(connection: &HttpConnection, head: &mut RequestHead, continues: bool)
     if continues {
         head.fields.remove("expect");
     }
-    head.fields.set("Host", head.authority.clone());
+    // The client's own spelling of the name stays where the value does.
+    if head.fields.only("host") != Some(&head.authority) {
+        head.fields.set("Host", head.authority.clone());
+    }
     if !connection.listener.trusts_forwarded {
         head.fields.strip_forwarded();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http_proto::{BadHead, RequestHead, Version, parse_request};
+use http_proto::{BadHead, ChunkDecoder, RequestHead, Version, parse_request};
 use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -74,7 +74,7 @@ pub(crate) async fn serve(
         let last = count >= max_requests || !head.keeps_alive || draining.is_cancelled();
         let mut client = H1Client::new(&mut writer, head.version, last);
         let Some(memory) = claim(&connection, &head, &mut client).await else { break };
-        let mut body = reader.body(head.framing);
+        let mut body = reader.body(head.framing, ChunkDecoder::for_requests());
         match Box::pin(request::serve(&connection, memory, head, &mut body, &mut client, last)).await {
             After::InStep if client.is_finished() && !client.closes => {}
             After::InStep | After::OutOfStep => break,

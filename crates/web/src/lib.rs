@@ -11,10 +11,11 @@
 //! | `connection` | one client's connection: what its requests share |
 //! | `h1_server`, `h2_server` | a client's connection: HTTP/1 one request at a time, HTTP/2 many at once |
 //! | `request` | one request: decide, find a route, carry the exchange |
-//! | `decide` | path → rule → account |
+//! | `decide`, `prefix_owner` | path → rule → account; paths with encoded separators |
 //! | `route` | a connection to the backend that the placement names |
 //! | `exchange` | one request on its route: repeat, pool, log |
 //! | `relay`, `upload`, `download`, `watch` | both directions of an exchange at once, and what may end it |
+//! | `replay` | what was sent of a body, for a second attempt |
 //! | `outcome` | how an exchange ended |
 //! | `backend`, `pool` | connections to backends, and the idle ones |
 //! | `body`, `half`, `reader`, `writer`, `stream`, `client` | messages, piece by piece |
@@ -41,8 +42,10 @@ mod memory;
 mod meter;
 mod outcome;
 mod pool;
+mod prefix_owner;
 mod reader;
 mod relay;
+mod replay;
 mod request;
 mod route;
 mod serve;

@@ -22,6 +22,10 @@ pub(crate) struct LocalReply {
     challenges: bool,
 }
 
+/// The methods of `Allow` in the response to `OPTIONS *`: those of HTTP (RFC 9110), WebDAV (RFC 4918) and CalDAV.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, \
+                       UNLOCK, REPORT, SEARCH, MKCALENDAR, ACL";
+
 /// How long a client is asked to wait for a destination to come back.
 const RETRY_AFTER: u32 = 10;
 
@@ -32,6 +36,10 @@ impl LocalReply {
     pub(crate) const NO_LEG: Self =
         Self::of(502, "Bad Gateway", "The server that holds this account has no HTTP service.");
     pub(crate) const BAD_GATEWAY: Self = Self::of(502, "Bad Gateway", "The server sent an invalid response.");
+    /// Not a 503, whose `Retry-After` would invite the client to repeat what the server may have done.
+    pub(crate) const NO_RESPONSE: Self =
+        Self::of(502, "Bad Gateway", "The server closed the connection without a response.");
+    pub(crate) const SERVER_OPTIONS: Self = Self::of(204, "No Content", "");
     pub(crate) const TIMED_OUT: Self =
         Self::of(504, "Gateway Timeout", "The server did not respond in time.");
     pub(crate) const UNAVAILABLE: Self = Self {
@@ -80,7 +88,7 @@ impl LocalReply {
     /// For an exchange that came to nothing.
     pub(crate) const fn failed(failure: &ExchangeFailure) -> Self {
         match failure {
-            ExchangeFailure::NoAnswer { .. } => Self::UNAVAILABLE,
+            ExchangeFailure::NoAnswer { .. } => Self::NO_RESPONSE,
             ExchangeFailure::BadAnswer(_) => Self::BAD_GATEWAY,
             ExchangeFailure::Silent => Self::TIMED_OUT,
             ExchangeFailure::BadBody(what) => Self::bad(400, what),
@@ -111,6 +119,10 @@ impl LocalReply {
             "{{\"type\":\"about:blank\",\"status\":{status},\"title\":\"{title}\",\"detail\":\"{detail}\"}}\n"
         );
         let mut fields = Fields::default();
+        if status == 204 {
+            fields.push(&b"Allow"[..], ALLOWED);
+            return (Self::head(status, title, fields, Framing::None), Bytes::new());
+        }
         fields.push(&b"Content-Type"[..], &b"application/problem+json"[..]);
         fields.push(&b"Cache-Control"[..], &b"no-store"[..]);
         if let Some(seconds) = retry_after {
@@ -120,16 +132,20 @@ impl LocalReply {
             fields.push(&b"WWW-Authenticate"[..], &b"Basic realm=\"mail\", charset=\"UTF-8\""[..]);
             fields.push(&b"WWW-Authenticate"[..], &b"Bearer"[..]);
         }
-        let head = ResponseHead {
+        let framing = Framing::Length(body.len() as u64);
+        (Self::head(status, title, fields, framing), body.into())
+    }
+
+    fn head(status: u16, reason: &'static str, fields: Fields, framing: Framing) -> ResponseHead {
+        ResponseHead {
             version: Version::Http11,
             status,
-            reason: Bytes::from_static(title.as_bytes()),
+            reason: Bytes::from_static(reason.as_bytes()),
             fields,
-            framing: Framing::Length(body.len() as u64),
+            framing,
             keeps_alive: true,
             upgrade: None,
-        };
-        (head, body.into())
+        }
     }
 }
 

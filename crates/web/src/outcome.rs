@@ -1,6 +1,7 @@
 //! How an exchange ended.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
@@ -19,6 +20,8 @@ pub(crate) enum ExchangeOutcome {
         reusable: bool,
         /// Whether the request's body was not read to its end, which leaves the client's connection out of step.
         unread: bool,
+        /// How long the backend keeps an idle connection open, if it has announced it.
+        idle_limit: Option<Duration>,
     },
     /// The backend upgrades: both connections belong together from now on.
     Upgraded(Box<ResponseHead>, Option<H2Halves>),

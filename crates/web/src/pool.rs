@@ -42,16 +42,30 @@ struct PoolState {
     by_key: HashMap<PoolKey, Vec<IdleConnection>>,
     /// Over all keys.
     count: usize,
+    /// By destination.
+    observed: HashMap<Name, ObservedLimit>,
 }
 
 struct IdleConnection {
     connection: BackendConnection,
     since: Instant,
+    /// How long it may wait, if the backend has announced it.
+    limit: Option<Duration>,
+}
+
+/// How long a destination keeps idle connections open, as its closes show.
+struct ObservedLimit {
+    limit: Duration,
+    observed: Instant,
 }
 
 /// How long a connection may be idle. Shorter than the keep-alive of most servers, so that few connections are closed
 /// just as they are taken.
 const MAX_IDLE: Duration = Duration::from_secs(15);
+/// The shortest limit that closes lead to: a backend that restarts closes connections of any age.
+const MIN_OBSERVED: Duration = Duration::from_secs(1);
+/// How long an observed limit counts: the backend may be configured again.
+const FORGET_OBSERVED: Duration = Duration::from_secs(600);
 /// Idle connections for one client, for all clients of a destination that gets no PROXY header, and in total. More are
 /// closed.
 const MAX_OF_CLIENT: usize = 32;
@@ -82,20 +96,29 @@ impl Pool {
     /// Takes the connection that was used last and is still open.
     pub(crate) fn take(&self, key: &PoolKey) -> Option<BackendConnection> {
         loop {
-            let IdleConnection { mut connection, since } = self.lock().pop(key)?;
-            if since.elapsed() >= MAX_IDLE || !connection.is_fresh() {
+            let mut waiting = {
+                let mut state = self.lock();
+                let waiting = state.pop(key)?;
+                if waiting.since.elapsed() >= state.limit(key, &waiting) {
+                    continue;
+                }
+                waiting
+            };
+            if !waiting.connection.is_fresh() {
+                self.lock().closed(key, waiting.since.elapsed());
                 continue;
             }
+            let IdleConnection { connection, limit, .. } = waiting;
             if let BackendConnection::H2(requests) = &connection {
                 // It stays in the pool for other requests.
-                self.put(key, BackendConnection::H2(requests.clone()));
+                self.put(key, BackendConnection::H2(requests.clone()), limit);
             }
             return Some(connection);
         }
     }
 
-    /// Puts back a connection that has no unfinished message.
-    pub(crate) fn put(&self, key: &PoolKey, connection: BackendConnection) {
+    /// Puts back a connection that has no unfinished message. `announced`: how long the backend keeps it open.
+    pub(crate) fn put(&self, key: &PoolKey, connection: BackendConnection, announced: Option<Duration>) {
         let mut state = self.lock();
         if state.count >= MAX_ALL {
             return;
@@ -106,7 +129,7 @@ impl Pool {
         if idle.len() >= key.limit() || (is_shared && !idle.is_empty()) {
             return;
         }
-        idle.push(IdleConnection { connection, since: Instant::now() });
+        idle.push(IdleConnection { connection, since: Instant::now(), limit: announced.map(with_margin) });
         state.count += 1;
     }
 
@@ -128,6 +151,30 @@ impl PoolState {
         }
         waiting
     }
+
+    /// How long a connection may wait.
+    fn limit(&self, key: &PoolKey, waiting: &IdleConnection) -> Duration {
+        let observed = self.observed.get(&key.destination).map_or(MAX_IDLE, |observed| observed.limit);
+        waiting.limit.unwrap_or(MAX_IDLE).min(observed).min(MAX_IDLE)
+    }
+
+    /// Notes that the backend has closed a connection that was idle for `age`.
+    fn closed(&mut self, key: &PoolKey, age: Duration) {
+        if age < MIN_OBSERVED {
+            return;
+        }
+        let limit = with_margin(age).max(MIN_OBSERVED);
+        let observed = Instant::now();
+        let entry = self.observed.entry(Name::clone(&key.destination));
+        let found = entry.or_insert(ObservedLimit { limit, observed });
+        found.limit = found.limit.min(limit);
+        found.observed = observed;
+    }
+}
+
+/// Returns a limit below the backend's own, so that a connection is not used in the moment in which it is closed.
+fn with_margin(limit: Duration) -> Duration {
+    limit - limit.min(Duration::from_secs(4)) / 4
 }
 
 async fn tidy(pool: Weak<Pool>) {
@@ -136,10 +183,23 @@ async fn tidy(pool: Weak<Pool>) {
         rounds.tick().await;
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.lock();
-        state.by_key.retain(|_, idle| {
-            idle.retain(|waiting| waiting.since.elapsed() < MAX_IDLE);
+        state.observed.retain(|_, observed| observed.observed.elapsed() < FORGET_OBSERVED);
+        let mut by_key = std::mem::take(&mut state.by_key);
+        by_key.retain(|key, idle| {
+            idle.retain_mut(|waiting| {
+                let age = waiting.since.elapsed();
+                if age >= state.limit(key, waiting) {
+                    return false;
+                }
+                let is_open = waiting.connection.is_fresh();
+                if !is_open {
+                    state.closed(key, age);
+                }
+                is_open
+            });
             !idle.is_empty()
         });
+        state.by_key = by_key;
         state.count = state.by_key.values().map(Vec::len).sum();
     }
 }
@@ -178,7 +238,7 @@ mod tests {
         let listener = listener().await;
         let pool = Pool::new();
         let (ours, _theirs) = connection(&listener).await;
-        pool.put(&key(Some(1)), ours);
+        pool.put(&key(Some(1)), ours, None);
         assert!(pool.take(&key(Some(2))).is_none());
         assert!(pool.take(&key(None)).is_none());
         assert!(pool.take(&key(Some(1))).is_some());
@@ -191,11 +251,50 @@ mod tests {
         let pool = Pool::new();
         let (closed, theirs) = connection(&listener).await;
         drop(theirs);
-        pool.put(&key(None), closed);
+        pool.put(&key(None), closed, None);
         let (talks, mut theirs) = connection(&listener).await;
         theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.expect("it is written");
-        pool.put(&key(None), talks);
+        pool.put(&key(None), talks, None);
         assert!(pool.take(&key(None)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_waits_no_longer_than_its_backend_keeps_it() {
+        let listener = listener().await;
+        let pool = Pool::new();
+        let (short, _short) = connection(&listener).await;
+        let (shorter, _shorter) = connection(&listener).await;
+        tokio::time::pause();
+        pool.put(&key(None), short, Some(Duration::from_secs(5)));
+        tokio::time::advance(Duration::from_millis(3_900)).await;
+        let short = pool.take(&key(None)).expect("it is open for another second");
+        pool.put(&key(None), short, Some(Duration::from_secs(5)));
+        pool.put(&key(Some(1)), shorter, Some(Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_millis(800)).await;
+        assert!(pool.take(&key(Some(1))).is_none());
+        tokio::time::advance(Duration::from_millis(3_300)).await;
+        assert!(pool.take(&key(None)).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_close_teaches_how_long_the_destination_keeps_connections() {
+        let listener = listener().await;
+        let pool = Pool::new();
+        let (closed, theirs) = connection(&listener).await;
+        let (open, _open) = connection(&listener).await;
+        drop(theirs);
+        tokio::time::pause();
+        pool.put(&key(None), closed, None);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        assert!(pool.take(&key(None)).is_none());
+        pool.put(&key(Some(1)), open, None);
+        tokio::time::advance(Duration::from_millis(3_100)).await;
+        assert!(pool.take(&key(Some(1))).is_none(), "the limit of the destination is 3 s");
+        tokio::time::advance(FORGET_OBSERVED + ROUND).await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(pool.lock().observed.is_empty());
     }
 
     #[tokio::test]
@@ -207,14 +306,14 @@ mod tests {
             let before = pool.lock().count;
             for _ in 0..room + 3 {
                 let (ours, end) = connection(&listener).await;
-                pool.put(&key, ours);
+                pool.put(&key, ours, None);
                 theirs.push(end);
             }
             assert_eq!(pool.lock().count - before, room);
         }
         let (ours, _end) = connection(&listener).await;
         pool.lock().count = MAX_ALL;
-        pool.put(&key(Some(1)), ours);
+        pool.put(&key(Some(1)), ours, None);
         assert!(pool.take(&key(Some(1))).is_none(), "there was no room");
     }
 
@@ -224,8 +323,8 @@ mod tests {
         let pool = Pool::new();
         let (first, _theirs) = connection(&listener).await;
         let (second, _theirs) = connection(&listener).await;
-        pool.put(&key(None), first);
-        pool.put(&key(Some(1)), second);
+        pool.put(&key(None), first, None);
+        pool.put(&key(Some(1)), second, None);
         tokio::time::pause();
         tokio::time::advance(MAX_IDLE).await;
         assert!(pool.take(&key(None)).is_none());

@@ -125,12 +125,12 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
         (self.io, read_ahead)
     }
 
-    /// Returns the body that follows a head.
-    pub(crate) fn body(&mut self, framing: Framing) -> Body<'_, R> {
+    /// Returns the body that follows a head; `decoder` is for a chunked one.
+    pub(crate) fn body(&mut self, framing: Framing, decoder: ChunkDecoder) -> Body<'_, R> {
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Finished,
             Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(ChunkDecoder::default()),
+            Framing::Chunked => State::Chunked(decoder),
             Framing::UntilClose => State::UntilClose,
         };
         Body { reader: self, state }
@@ -302,7 +302,7 @@ mod tests {
         let polled = pin!(reader.closed()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         assert!((MAX_AHEAD..MAX_AHEAD + HEAD_STEP).contains(&reader.buffer.len()), "{}", reader.buffer.len());
-        let mut body = reader.body(Framing::Length(3 * MAX_AHEAD as u64));
+        let mut body = reader.body(Framing::Length(3 * MAX_AHEAD as u64), ChunkDecoder::for_requests());
         let mut length = 0;
         while let Some(piece) = body.piece().await.expect("a piece") {
             length += piece.len();

@@ -4,6 +4,8 @@
 //! for the other. What must never happen: a cut response that looks whole; a connection that is used again after
 //! either side was left in the middle of a message.
 
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -49,33 +51,15 @@ pub(crate) async fn exchange<S: Source, C: Client>(
     let is_upgrade = head.upgrade.is_some();
     let ended = {
         let upload = upload(&progress, watch, prefix, source, &mut request, is_upgrade);
-        let mut upload = std::pin::pin!(upload);
         let download = Download { progress: &progress, watch, client: &mut *client, is_upgrade };
-        let mut download = std::pin::pin!(download.run(response));
-        let mut is_refused = false;
-        loop {
-            tokio::select! {
-                // The request first: a response that comes with the end of the request finds it sent.
-                biased;
-                end = &mut upload, if !is_refused => match end {
-                    UploadEnd::Refused => is_refused = true,
-                    UploadEnd::Client(Broken::Malformed(what)) => {
-                        break Err(Stop::Failure(ExchangeFailure::BadBody(what)));
-                    }
-                    UploadEnd::Client(_) => break Err(Stop::ClientLeft),
-                },
-                end = &mut download => break Ok(end),
-                () = progress.silence(watch.idle) => break Err(Stop::Failure(ExchangeFailure::Silent)),
-                reason = progress.ended(watch.ticket) => break Err(Stop::Ended(reason)),
-            }
-        }
+        both_ways(&progress, watch, pin!(upload), pin!(download.run(response))).await
     };
     match ended {
-        Ok(DownloadEnd::Whole { status, keeps_alive }) => {
+        Ok(DownloadEnd::Whole { status, keeps_alive, idle_limit }) => {
             let is_sent = progress.is_sent.load(Ordering::Acquire) && request.is_finished();
             drop(request);
             let reusable = is_sent && keeps_alive && connection.is_clear();
-            ExchangeOutcome::Whole { status, reusable, unread: !source.is_finished() }
+            ExchangeOutcome::Whole { status, reusable, unread: !source.is_finished(), idle_limit }
         }
         Ok(DownloadEnd::Upgraded(head, body)) => {
             let halves = body.into_stream().zip(request.into_stream());
@@ -88,6 +72,54 @@ pub(crate) async fn exchange<S: Source, C: Client>(
         }
         Err(stop) => stopped(client, stop).await,
     }
+}
+
+/// Runs both directions until the response has ended, or must not go on.
+async fn both_ways<'d>(
+    progress: &Progress,
+    watch: &Watch<'_>,
+    mut upload: Pin<&mut impl Future<Output = UploadEnd>>,
+    mut download: Pin<&mut impl Future<Output = DownloadEnd<'d>>>,
+) -> Result<DownloadEnd<'d>, Stop> {
+    let mut is_refused = false;
+    // A response that came before the end of the request.
+    let mut early = None;
+    loop {
+        tokio::select! {
+            // The request first: a response that comes with the end of the request finds it sent.
+            biased;
+            end = &mut upload, if !is_refused => match end {
+                UploadEnd::Refused => match early.take() {
+                    Some(end) => return Ok(end),
+                    None => is_refused = true,
+                },
+                UploadEnd::Client(Broken::Malformed(what)) => {
+                    return Err(Stop::Failure(ExchangeFailure::BadBody(what)));
+                }
+                UploadEnd::Client(_) => return Err(Stop::ClientLeft),
+            },
+            end = &mut download, if early.is_none() => {
+                let is_sent = progress.is_sent.load(Ordering::Acquire);
+                if is_refused || is_sent || !takes_rest(&end) {
+                    return Ok(end);
+                }
+                early = Some(end);
+            }
+            () = progress.sent.notified(), if early.is_some() => {
+                if let Some(end) = early.take() {
+                    return Ok(end);
+                }
+            }
+            () = progress.silence(watch.idle) => return Err(Stop::Failure(ExchangeFailure::Silent)),
+            reason = progress.ended(watch.ticket) => return Err(Stop::Ended(reason)),
+        }
+    }
+}
+
+/// Returns whether the backend still reads the request after its response: a success on a connection that stays open. Then
+/// the upload is not cut off.
+const fn takes_rest(end: &DownloadEnd<'_>) -> bool {
+    matches!(end, DownloadEnd::Whole { status: 200..=299, keeps_alive: true, .. })
 }
 
 async fn stopped<C: Client>(client: &mut C, stop: Stop) -> ExchangeOutcome {

@@ -40,6 +40,10 @@ pub(crate) async fn serve<S: Source, C: Client>(
     };
     let mut prefix = Prefix::new(memory);
     let method = head.method.clone();
+    if &*head.target == b"*" {
+        // RFC 9110 section 9.3.7: asks about the server as a whole, which no rule is for.
+        return give(&connection, LocalReply::SERVER_OPTIONS, &method, source, client, last).await;
+    }
     let mut found = Err(NoRoute::Outdated);
     for _ in 0..MAX_RULES {
         let deciding = decide(&connection, &head, source, client, &mut prefix);

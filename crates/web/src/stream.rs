@@ -65,8 +65,10 @@ impl Source for Incoming {
                 }
                 Some(Err(error)) => return Err(error.into()),
                 None => {
+                    let map = self.stream.trailers().await?;
+                    // After the wait, so that a cancelled call loses no trailers.
                     self.is_finished = true;
-                    let Some(map) = self.stream.trailers().await? else { return Ok(None) };
+                    let Some(map) = map else { return Ok(None) };
                     let trailers = check_h2_trailers(convert::fields(&map));
                     let trailers = trailers.map_err(|bad| Broken::Malformed(bad.label()))?;
                     return Ok((!trailers.is_empty()).then_some(Piece::Trailers(trailers)));

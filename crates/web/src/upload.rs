@@ -60,6 +60,7 @@ pub(crate) async fn upload<S: Source>(
         }
     }
     progress.is_sent.store(true, Ordering::Release);
+    progress.sent.notify_one();
     // The request is sent: from here on only the client is watched.
     if source.closed().await.is_ok() {
         progress.note();

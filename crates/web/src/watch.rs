@@ -26,6 +26,8 @@ pub(crate) struct Progress {
     last: AtomicU64,
     /// Whether the request was sent whole.
     pub(crate) is_sent: AtomicBool,
+    /// Notified when the request was sent whole.
+    pub(crate) sent: Notify,
     /// Whether a write to the client is under way.
     is_writing: AtomicBool,
     /// Notified when the response is an event stream.
@@ -55,6 +57,7 @@ impl Progress {
             began: Instant::now(),
             last: AtomicU64::new(0),
             is_sent: AtomicBool::new(false),
+            sent: Notify::new(),
             is_writing: AtomicBool::new(false),
             event_stream: Notify::new(),
         }

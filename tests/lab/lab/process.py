@@ -20,11 +20,12 @@ class Daemon:
     The kernel's death signal would not do: Postfix's master changes its effective user, which clears it.
     """
 
-    def __init__(self, *command, out, env=None):
+    def __init__(self, *command, out, env=None, end_signal=signal.SIGTERM):
+        self.end_signal = end_signal
         self.command = [str(part) for part in command]
         apart = {"stdout": out, "stderr": out, "start_new_session": True}
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, env=env, **apart)
-        watch = f"read _; kill {self.process.pid}"
+        watch = f"read _; kill -{int(end_signal)} {self.process.pid}"
         self.watch = subprocess.Popen(["sh", "-c", watch], stdin=subprocess.PIPE, **apart)
 
     @property
@@ -37,13 +38,13 @@ class Daemon:
     def send(self, number):
         self.process.send_signal(number)
 
-    def stop(self, number=signal.SIGTERM):
-        """Ends it and returns its exit status."""
+    def stop(self, number=None):
+        """Sends `number`, or else the signal that ends it, and returns its exit status."""
         self.watch.kill()
         self.watch.wait()
         self.watch.stdin.close()
         if not self.has_ended():
-            self.process.send_signal(number)
+            self.process.send_signal(number or self.end_signal)
         try:
             return self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -46,7 +46,7 @@ pub(crate) fn chunked(bytes: &[u8]) {
 }
 
 fn decode(data: &[u8], mut sizes: Sizes) -> Read {
-    let mut decoder = ChunkDecoder::default();
+    let mut decoder = ChunkDecoder::for_requests();
     let mut content = Vec::new();
     let mut start = 0;
     let mut at = 0;

@@ -28,7 +28,9 @@ pub(crate) fn path(bytes: &[u8]) {
         let escape = path.get(at..at + 3).expect("two digits");
         let [byte] = unescape(escape.as_bytes())[..] else { panic!("{path}") };
         assert_eq!(escape, format!("%{byte:02X}"), "{path}");
-        let is_plain = byte.is_ascii_alphanumeric() || b"-._~/\\".contains(&byte) || byte.is_ascii_control();
+        let is_separator = b"/\\".contains(&byte) || byte.is_ascii_control();
+        assert!(found.separator.is_some() || !is_separator, "an escape with another reading: {path}");
+        let is_plain = byte.is_ascii_alphanumeric() || b"-._~\0".contains(&byte);
         assert!(!is_plain, "an escape with another reading: {path}");
     }
     assert_eq!(normalize(path.as_bytes()).as_ref(), Ok(&found), "two forms of one path");
@@ -39,6 +41,18 @@ pub(crate) fn path(bytes: &[u8]) {
     }
     let raw = bytes.split(|&byte| byte == b'?').next().unwrap_or_default();
     assert_eq!(without_dots(&unescape(path.as_bytes())), without_dots(&unescape(raw)), "{path}");
+    if let Some(separator) = &found.separator {
+        // However a server reads the escapes, the path stays below the prefix.
+        let below = without_dots(&unescape(separator.prefix.as_bytes()));
+        let decoded = unescape(raw);
+        let with_slashes: Vec<u8> =
+            decoded.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect();
+        for reading in [raw, &decoded, &with_slashes] {
+            let names: Vec<_> = without_dots(reading).iter().map(|name| unescape(name)).collect();
+            assert!(names.starts_with(&below), "{path}");
+        }
+        return;
+    }
     let later = |path: &[u8]| -> Vec<_> { without_dots(path).iter().map(|name| unescape(name)).collect() };
     assert!(raw.contains(&b'%') || later(path.as_bytes()) == later(raw), "{path}");
 }

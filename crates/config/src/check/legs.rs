@@ -1,4 +1,4 @@
-//! The rules of a destination's legs: no secret in the clear, a name to verify, and no way back to ourselves.
+//! The rules for a destination's legs: no credential in the clear, a name to verify, and no loop.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -22,7 +22,7 @@ pub(super) fn all(draft: &Draft, problems: &Problems) {
     }
 }
 
-/// Credentials do not cross a leg in the clear unless told to.
+/// Reports legs that would send credentials in the clear without `allow_plaintext_auth`.
 fn plaintext(destination: &Destination, places: &DestinationPlaces, problems: &Problems) {
     for (protocol, span) in &places.legs {
         let is_plain = destination.leg(*protocol).is_some_and(|leg| leg.tls == TlsMode::Plain);
@@ -81,7 +81,7 @@ fn loops(destination: &Destination, places: &DestinationPlaces, ours: &[SocketAd
     }
 }
 
-/// What a host is known to resolve to. Other names are resolved when connecting, and looked at again there.
+/// Returns the known addresses of a host. Other names are resolved, and checked again, when connecting.
 fn addresses(host: &str) -> Vec<IpAddr> {
     if host.eq_ignore_ascii_case("localhost") {
         return vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];

@@ -1,4 +1,4 @@
-//! Whether two listening addresses are in each other's way.
+//! Whether two listening addresses conflict.
 
 use std::net::{IpAddr, SocketAddr};
 

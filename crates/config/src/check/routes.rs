@@ -1,11 +1,11 @@
-//! What is doubtful about the routes of `[http]`: they are legal, and answer with an error.
+//! Warnings about the routes of `[http]`: configurations that are valid but answer requests with an error.
 
 use types::protocol::Protocol;
 
 use crate::diagnostic::Problems;
 use crate::draft::Draft;
 
-/// Warns of a listener without routes, and of routes that end at a destination without HTTP.
+/// Warns about a listener without routes, and about routes to a destination without HTTP.
 pub(super) fn all(draft: &Draft, problems: &Problems) {
     let listeners = draft.plan.listeners.iter().zip(&draft.listeners);
     let Some((_, places)) = listeners.into_iter().find(|(listener, _)| listener.protocol == Protocol::Http)

@@ -7,24 +7,24 @@ use std::time::Duration;
 use types::secret::Secret;
 
 use super::listener::addresses;
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use crate::suggest::closest;
 use crate::value;
-use crate::{built, exposure};
+use crate::{exposure, implemented};
 use plan::Admin;
 
-/// Environment variables that win over the file, in this order.
+/// Environment variables that override the file, in order of precedence.
 const TOKEN_VARIABLES: [&str; 2] = ["PROXY_ADMIN_TOKEN", "POINTSMAN_ADMIN_TOKEN"];
 
 const TOKEN_HELP: &str =
     "put a long random token into a file only the proxy can read, and name it: `openssl rand -hex 32`";
 
-/// `[admin]`, which may be missing: then there is no management API. The places are those of `bind`.
+/// Reads the optional table `[admin]`; without it there is no management API. Also returns the positions of `bind`.
 pub(super) fn read(
     root: &Table<'_>,
     folder: &Path,
     certificates: &[String],
-) -> (Option<Admin>, Vec<At<SocketAddr>>) {
+) -> (Option<Admin>, Vec<Located<SocketAddr>>) {
     let Some(table) = root.table("admin") else { return (None, Vec::new()) };
     let bind = addresses(&table, "bind");
     for at in bind.iter().filter(|at| at.value.ip().is_unspecified()) {
@@ -32,7 +32,7 @@ pub(super) fn read(
         table.problems.warning(
             &at.key,
             at.span.clone(),
-            "the management API is on every address of this host",
+            "the management API listens on every address of this host",
             help,
         );
     }
@@ -53,8 +53,8 @@ pub(super) fn read(
     check_certificate(&table, certificate.as_ref(), certificates);
     let metrics_public = table.boolean("metrics_public", false);
     accept_newer_keys(&table);
-    if !built::ADMIN {
-        let message = "the management API is not built yet: nothing listens there";
+    if !implemented::ADMIN {
+        let message = "the management API is not implemented yet: nothing listens there";
         table.problems.warning(
             &table.path,
             table.span.clone(),
@@ -74,20 +74,20 @@ pub(super) fn read(
     (admin, bind)
 }
 
-/// The token: the environment's, else the file's, else the one written here.
+/// Returns the token from the environment, else from the file, else from the configuration.
 fn token(table: &Table<'_>, folder: &Path, min_len: usize) -> Option<Secret> {
     let file = table.string("bearer_token_file");
     let inline = table.secret("bearer_token", folder);
     if let (Some(file), true) = (&file, table.has("bearer_token")) {
-        let message = "there is a token written here as well: the file's is used";
-        let help = "remove bearer_token: a file can have permissions of its own";
+        let message = "bearer_token is set too: the token in this file is used";
+        let help = "remove bearer_token: a file can have stricter permissions";
         table.problems.warning(&file.key, file.span.clone(), message, help);
     }
     let variable = TOKEN_VARIABLES.into_iter().find_map(|name| Some((name, std::env::var_os(name)?)));
     let (at, source) = match (variable, file, inline) {
         (Some((name, value)), _, _) => {
             let value = Secret::new(value.into_encoded_bytes());
-            (At { value, span: table.span.clone(), key: table.path.clone() }, format!(" in {name}"))
+            (Located { value, span: table.span.clone(), key: table.path.clone() }, format!(" in {name}"))
         }
         (None, Some(file), _) => (token_file(table, file, folder)?, " in that file".to_owned()),
         (None, None, Some(inline)) => (inline, String::new()),
@@ -109,12 +109,12 @@ fn token(table: &Table<'_>, folder: &Path, min_len: usize) -> Option<Secret> {
     Some(at.value)
 }
 
-fn token_file(table: &Table<'_>, file: At<String>, folder: &Path) -> Option<At<Secret>> {
+fn token_file(table: &Table<'_>, file: Located<String>, folder: &Path) -> Option<Located<Secret>> {
     let path = folder.join(&file.value);
     match value::secret_file(&path) {
         Ok(value) => {
             exposure::warn(table, &path, &file.key, file.span.clone());
-            Some(At { value, span: file.span, key: file.key })
+            Some(Located { value, span: file.span, key: file.key })
         }
         Err(why) => {
             table.problems.error(&file.key, file.span, why, TOKEN_HELP);
@@ -123,10 +123,11 @@ fn token_file(table: &Table<'_>, file: At<String>, folder: &Path) -> Option<At<S
     }
 }
 
-fn check_certificate(table: &Table<'_>, name: Option<&At<String>>, certificates: &[String]) {
+fn check_certificate(table: &Table<'_>, name: Option<&Located<String>>, certificates: &[String]) {
     let Some(at) = name else { return };
     if !certificates.contains(&at.value) {
-        let message = format!("found \"{}\", which is no [tls.certificate.NAME]", at.value.escape_debug());
+        let message =
+            format!("found \"{}\", expected the name of a [tls.certificate.NAME]", at.value.escape_debug());
         let help = closest(&at.value, certificates.iter().map(String::as_str)).map_or_else(
             || "name one that is declared, or remove the key".to_owned(),
             |name| format!("did you mean \"{name}\"?"),
@@ -135,10 +136,10 @@ fn check_certificate(table: &Table<'_>, name: Option<&At<String>>, certificates:
     }
 }
 
-/// Keys of newer published files.
+/// Accepts keys of newer published files.
 fn accept_newer_keys(table: &Table<'_>) {
     if table.boolean("config_write", false) {
-        let message = "writing the configuration through the API is not built yet";
+        let message = "writing the configuration through the API is not implemented yet";
         table.problems.warning(
             &table.key("config_write"),
             table.place("config_write"),
@@ -146,6 +147,6 @@ fn accept_newer_keys(table: &Table<'_>) {
             "edit the file and reload",
         );
     }
-    // Its contents are another program's; they are accepted whole.
+    // Its contents belong to another program and are not checked.
     let _ = table.table("allow");
 }

@@ -1,13 +1,13 @@
-//! What can be said of a file that is not whole TOML, beside where it is not.
+//! The problems to report for a file with syntax errors, besides those errors.
 //!
-//! The parser goes on behind an error, and what it makes of the broken part is a guess. Nothing may be said of
-//! a guess: a complaint that goes away by itself once a quote is closed sends its reader the wrong way.
+//! The parser continues after an error, and its result for the broken part is a guess. Nothing may be reported about a
+//! guess: a problem that disappears once a quote is closed misleads the operator.
 
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
 
-/// Keeps the syntax errors, which are the first `syntax` ones, and what is said of sections without any.
+/// Keeps the syntax errors, which are the first `syntax` diagnostics, and the problems of sections without any.
 ///
 /// A section goes from a table's header to the next. When a header itself is broken, or something that began
 /// in one section may have swallowed the next, no section can be trusted: a string without an end goes on to
@@ -33,7 +33,7 @@ pub(super) fn keep(text: &str, mut diagnostics: Vec<Diagnostic>, syntax: usize) 
     diagnostics
 }
 
-/// The whole lines that a span touches.
+/// Returns the whole lines that a span touches.
 fn lines(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
     let end = text.get(span.end..).and_then(|rest| rest.find('\n')).map_or(text.len(), |at| span.end + at);
@@ -44,8 +44,8 @@ fn is_header(line: &str) -> bool {
     line.trim_start().starts_with('[')
 }
 
-/// From the header above a broken line to the next one below it. A header right behind it may be what was meant
-/// to be its value (`bind =`, and the list on a line of its own): then to the one after that.
+/// Returns the range from the header above a broken line to the next header. A header on the next line may be meant
+/// as its value (`bind =`, and the list on a line of its own): then to the one after that.
 fn section(text: &str, broken: &Range<usize>) -> Range<usize> {
     let mut start = 0;
     let mut at = 0;

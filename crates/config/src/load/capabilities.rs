@@ -3,7 +3,7 @@
 use credentials::attempt::Mechanism;
 use types::protocol::Protocol;
 
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use crate::suggest::closest;
 use plan::Capabilities;
 
@@ -21,7 +21,7 @@ pub(super) fn read(root: &Table<'_>) -> Vec<Capabilities> {
     all
 }
 
-/// What holds where nothing is written: until the servers have answered, the least that a client can rely on.
+/// Returns the defaults: until the servers have answered, the least that a client can rely on.
 fn defaults(protocol: Protocol) -> Capabilities {
     let advertise = match protocol {
         // Without LITERAL+: a server that lacks it reads the literal, which the client has sent already, as commands.
@@ -49,8 +49,9 @@ fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
     let mut capabilities = defaults(protocol);
     if let Some(names) = entry.strings("sasl") {
         if names.is_empty() {
-            let message = "found no mechanism: nobody could log in";
-            let help = "name those that both servers offer, or remove the key for the usual ones";
+            let message = "found an empty list: no client could log in";
+            let help =
+                "list the mechanisms that both servers offer, or remove the key to use the default list";
             entry.problems.error(&entry.key("sasl"), entry.place("sasl"), message, help);
         }
         capabilities.sasl = mechanisms(entry, &names);
@@ -80,7 +81,7 @@ fn one(protocol: Protocol, entry: &Table<'_>) -> Capabilities {
     capabilities
 }
 
-fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
+fn mechanisms(entry: &Table<'_>, names: &[Located<String>]) -> Vec<Mechanism> {
     let mut found: Vec<Mechanism> = Vec::new();
     for at in names {
         match Mechanism::from_name(at.value.as_bytes()) {
@@ -103,14 +104,14 @@ fn mechanisms(entry: &Table<'_>, names: &[At<String>]) -> Vec<Mechanism> {
     found
 }
 
-/// Text that goes onto a protocol's line.
-fn line(entry: &Table<'_>, at: At<String>) -> Option<String> {
+/// Returns text for a protocol line, if it can be sent there.
+fn line(entry: &Table<'_>, at: Located<String>) -> Option<String> {
     let is_fit =
         at.value.len() <= 400 && at.value.chars().all(|c| (' '..='~').contains(&c) && c != '"' && c != '\\');
     if is_fit {
         return Some(at.value);
     }
-    let message = "found text that cannot stand on a protocol line";
+    let message = "found text that a protocol line cannot contain";
     entry.problems.error(
         &at.key,
         at.span,

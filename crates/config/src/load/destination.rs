@@ -10,10 +10,10 @@ use rustls::pki_types::ServerName;
 use types::protocol::Protocol;
 
 use super::listener::TLS_MODES;
-use crate::built;
 use crate::draft::DestinationPlaces;
 use crate::exposure;
-use crate::read::{At, Table};
+use crate::implemented;
+use crate::read::{Located, Table};
 use crate::value;
 use plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
 use tls::certificate;
@@ -24,7 +24,7 @@ type LegPlaces = Vec<(Protocol, Range<usize>)>;
 const FORWARDING: [(&str, Forwarding); 3] =
     [("proxy", Forwarding::Proxy), ("xclient", Forwarding::Xclient), ("none", Forwarding::None)];
 
-/// What a route's `fallback` calls the default destination.
+/// The name of the default destination in a route's `fallback`.
 const RESERVED: &str = "default";
 
 /// Every destination, those that could not be read by name only.
@@ -49,8 +49,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Read {
     let mut read = Read::default();
     for (name, entry) in table.named() {
         if name == RESERVED {
-            let message =
-                "found a destination of that name, which stands for the default destination in routes";
+            let message = "found the name \"default\", which routes use for the default destination";
             entry.problems.error(&entry.path, entry.span.clone(), message, "give it another name");
         }
         if let Some((destination, places)) = one(&name, &entry, folder) {
@@ -109,8 +108,8 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
     Some((destination, places))
 }
 
-/// A name or an address that can be resolved and verified.
-fn check_host(entry: &Table<'_>, at: &At<String>) {
+/// Reports a host that is neither a name nor an address.
+fn check_host(entry: &Table<'_>, at: &Located<String>) {
     if ServerName::try_from(at.value.as_str()).is_ok() {
         return;
     }
@@ -120,7 +119,7 @@ fn check_host(entry: &Table<'_>, at: &At<String>) {
     } else if has_port {
         "write it without the port: each leg has its own"
     } else {
-        "write a host name such as \"mail.example.org\" (\"xn--…\" for one beyond ASCII), or an IP address"
+        "write a host name such as \"mail.example.org\" (\"xn--…\" for a non-ASCII name), or an IP address"
     };
     let message = format!("found \"{}\", expected a host name or an IP address", at.value.escape_debug());
     entry.problems.error(&at.key, at.span.clone(), message, help);
@@ -164,20 +163,19 @@ fn legs(entry: &Table<'_>, inherited: Forwarding) -> (Legs, LegPlaces) {
     (legs, places)
 }
 
-/// How its certificate is judged. A pin is the strictest way, and wins over no verification.
+/// Reads how the certificate is verified. A pin is the strictest way, and overrides `tls_allow_invalid_certs`.
 fn verify(entry: &Table<'_>, folder: &Path) -> Verify {
     let invalid = entry.boolean("tls_allow_invalid_certs", false);
     let pins: Vec<_> = entry.string_or_strings("tls_pinned_cert_sha256").unwrap_or_default();
     let ca = entry.string("tls_ca");
     if ca.is_some() && (invalid || !pins.is_empty()) {
         let message = "tls_ca is set, and so is tls_allow_invalid_certs or tls_pinned_cert_sha256";
-        let help = "keep the strictest that fits, and remove the others";
+        let help = "keep the strictest one that works, and remove the others";
         entry.problems.error(&entry.path, entry.span.clone(), message, help);
     }
     if invalid {
         let (message, help) = if pins.is_empty() {
-            let help =
-                "anyone in between can read every password: use tls_pinned_cert_sha256 or tls_ca instead";
+            let help = "anyone on the network path can read every password: use tls_pinned_cert_sha256 or tls_ca instead";
             ("the server's certificate is not verified", help)
         } else {
             (
@@ -213,7 +211,7 @@ fn verify(entry: &Table<'_>, folder: &Path) -> Verify {
     }
 }
 
-fn pin(entry: &Table<'_>, at: &At<String>) -> Option<[u8; 32]> {
+fn pin(entry: &Table<'_>, at: &Located<String>) -> Option<[u8; 32]> {
     let digits: String = at.value.chars().filter(|&c| c != ':').collect();
     let is_hex = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex {
@@ -243,7 +241,7 @@ fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertific
     };
     let cert_path = folder.join(&cert.value);
     let key_path = value::key_path(&key.value, folder);
-    // The pair is judged as a listener's is; a plan keeps it in the form that a connector takes.
+    // The pair is validated like a listener's; the plan keeps it in the form that a connector needs.
     let read = certificate::read_pair(&cert_path, &key_path)
         .and_then(|_| Ok((certificate::read_chain(&cert_path)?, certificate::read_key(&key_path)?)));
     match read {
@@ -259,7 +257,7 @@ fn client_certificate(entry: &Table<'_>, folder: &Path) -> Option<ClientCertific
 }
 
 fn source_ips(entry: &Table<'_>) -> Vec<IpAddr> {
-    let parse = |at: At<String>| {
+    let parse = |at: Located<String>| {
         let found = at.value.parse();
         if found.is_err() {
             let message = format!("found \"{}\", expected an IP address", at.value.escape_debug());
@@ -276,13 +274,13 @@ fn source_ips(entry: &Table<'_>) -> Vec<IpAddr> {
 }
 
 fn health_interval(entry: &Table<'_>) -> Option<std::time::Duration> {
-    // "off" is what it is when it is not written.
+    // "off" is the default.
     if !entry.has("health_interval") || entry.is_text("health_interval", "off") {
         return None;
     }
-    if !built::HEALTH_CHECKS {
-        let message = "active checks are not built yet: health is learnt from logins";
-        let help = "nothing needs to be changed";
+    if !implemented::HEALTH_CHECKS {
+        let message = "active health checks are not implemented yet: health is determined from logins";
+        let help = "no change is needed";
         entry.problems.warning(&entry.key("health_interval"), entry.place("health_interval"), message, help);
     }
     Some(entry.limit("health_interval", std::time::Duration::from_secs(30)))

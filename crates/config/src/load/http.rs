@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use plan::{ExtractFrom, Http, HttpRoute, HttpTarget, Name};
 
 /// Bound of a compiled body pattern: patterns are the operator's, but their mistakes should stay cheap.
@@ -18,7 +18,7 @@ const MIN_HEAD: usize = 1024;
 const MAX_HEAD: usize = 1024 * 1024;
 
 /// `[http]`, which may be missing.
-pub(super) fn read(root: &Table<'_>, references: &mut Vec<At<String>>) -> Http {
+pub(super) fn read(root: &Table<'_>, references: &mut Vec<Located<String>>) -> Http {
     let mut http = Http {
         body_extract_cap: 64 * 1024,
         max_head_size: 64 * 1024,
@@ -41,7 +41,7 @@ pub(super) fn read(root: &Table<'_>, references: &mut Vec<At<String>>) -> Http {
     http
 }
 
-fn route(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpRoute> {
+fn route(entry: &Table<'_>, references: &mut Vec<Located<String>>) -> Option<HttpRoute> {
     let pattern = entry.string("match");
     if pattern.is_none() && !entry.has("match") {
         entry.missing("match", "write a glob on the path, such as \"/admin/**\"");
@@ -53,7 +53,7 @@ fn route(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpRout
 }
 
 /// Either a destination, or a place to extract the account from.
-fn target(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpTarget> {
+fn target(entry: &Table<'_>, references: &mut Vec<Located<String>>) -> Option<HttpTarget> {
     let destination = entry.string("destination");
     let from = entry.table("extract").and_then(|extract| extract_from(&extract));
     let fallback = entry.string("fallback");
@@ -62,7 +62,7 @@ fn target(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpTar
     let found = match (entry.has("destination"), entry.has("extract")) {
         (true, false) => {
             if let Some(fallback) = fallback {
-                let message = "a route with a destination has no use for a fallback";
+                let message = "a route with a destination cannot have a fallback";
                 entry.problems.error(&fallback.key, fallback.span, message, "remove it");
             }
             return destination.map(|at| HttpTarget::Destination(at.value.into()));
@@ -81,7 +81,7 @@ fn target(entry: &Table<'_>, references: &mut Vec<At<String>>) -> Option<HttpTar
 }
 
 /// The pattern, and the same with a slash more and a slash less at its end.
-fn matcher(entry: &Table<'_>, pattern: &At<String>) -> Option<GlobSet> {
+fn matcher(entry: &Table<'_>, pattern: &Located<String>) -> Option<GlobSet> {
     let text = &*pattern.value;
     if !text.starts_with('/') {
         let message = format!("found \"{}\", expected a pattern that begins with /", text.escape_debug());
@@ -101,7 +101,7 @@ fn matcher(entry: &Table<'_>, pattern: &At<String>) -> Option<GlobSet> {
     match build() {
         Ok(set) => Some(set),
         Err(error) => {
-            let message = format!("the pattern is no glob: {}", error.kind());
+            let message = format!("the pattern is not a valid glob: {}", error.kind());
             let help = "`*` stands for one segment, `**` for any number";
             entry.problems.error(&pattern.key, pattern.span.clone(), message, help);
             None
@@ -118,9 +118,9 @@ fn extract_from(entry: &Table<'_>) -> Option<ExtractFrom> {
     let param = entry.string("param");
     let header = entry.string("header");
     let regex = entry.string("regex");
-    let needed = |key: &str, found: Option<At<String>>| {
+    let needed = |key: &str, found: Option<Located<String>>| {
         if found.is_none() && !entry.has(key) {
-            entry.missing(key, "the place is named by this key");
+            entry.missing(key, "this key names where the account is");
         }
         found
     };
@@ -138,7 +138,7 @@ fn extract_from(entry: &Table<'_>) -> Option<ExtractFrom> {
 }
 
 /// A field name (RFC 9110, section 5.1), lower case.
-fn header_name(entry: &Table<'_>, at: At<String>) -> Option<String> {
+fn header_name(entry: &Table<'_>, at: Located<String>) -> Option<String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if !at.value.is_empty() && at.value.bytes().all(is_token) {
         return Some(at.value.to_ascii_lowercase());
@@ -148,7 +148,7 @@ fn header_name(entry: &Table<'_>, at: At<String>) -> Option<String> {
     None
 }
 
-fn body(entry: &Table<'_>, at: &At<String>) -> Option<ExtractFrom> {
+fn body(entry: &Table<'_>, at: &Located<String>) -> Option<ExtractFrom> {
     let built = regex::bytes::RegexBuilder::new(&at.value).size_limit(REGEX_SIZE).build();
     match built {
         Ok(regex) if regex.captures_len() >= 2 => Some(ExtractFrom::Body(regex)),
@@ -158,7 +158,7 @@ fn body(entry: &Table<'_>, at: &At<String>) -> Option<ExtractFrom> {
             None
         }
         Err(error) => {
-            let message = format!("the pattern is no regular expression: {error}");
+            let message = format!("the pattern is not a valid regular expression: {error}");
             entry.problems.error(
                 &at.key,
                 at.span.clone(),

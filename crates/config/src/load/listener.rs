@@ -7,14 +7,14 @@ use std::time::Duration;
 use types::protocol::Protocol;
 
 use crate::draft::ListenerPlaces;
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use plan::{Listener, ProxyIn, TlsMode};
 use types::network::Network;
 
 pub(crate) const TLS_MODES: [(&str, TlsMode); 3] =
     [("implicit", TlsMode::Implicit), ("starttls", TlsMode::StartTls), ("plain", TlsMode::Plain)];
 
-/// Every listener that could be read.
+/// Reads every listener.
 pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<ListenerPlaces>) {
     let Some(table) = root.table("listener") else {
         if !root.has("listener") {
@@ -26,7 +26,7 @@ pub(super) fn read(root: &Table<'_>) -> (Vec<Arc<Listener>>, Vec<ListenerPlaces>
     let named = table.named();
     if named.is_empty() {
         let help = "add at least one [listener.NAME] with protocol, bind and tls";
-        table.problems.error(&table.path, table.span.clone(), "there is no listener in it", help);
+        table.problems.error(&table.path, table.span.clone(), "the table has no listener", help);
     }
     for (name, entry) in named {
         if let Some((listener, places)) = one(&name, &entry) {
@@ -93,20 +93,20 @@ fn one(name: &str, entry: &Table<'_>) -> Option<(Listener, ListenerPlaces)> {
 }
 
 /// Refuses a listener that reads PROXY headers and names no peer that may send one.
-fn check_balancers(entry: &Table<'_>, proxy: &At<ProxyIn>) {
+fn check_balancers(entry: &Table<'_>, proxy: &Located<ProxyIn>) {
     if proxy.value == ProxyIn::Off || entry.has_items("proxy_trusted") {
         return;
     }
     entry.problems.error(
         &proxy.key,
         proxy.span.clone(),
-        "proxy_protocol is on, and proxy_trusted names nobody",
+        "proxy_protocol is on, and proxy_trusted is empty",
         "add proxy_trusted = [\"192.0.2.0/24\"] with the networks of your load balancers",
     );
 }
 
-/// At least one socket address.
-pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<At<SocketAddr>> {
+/// Reads socket addresses, of which there must be at least one.
+pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<Located<SocketAddr>> {
     let help = "write addresses with ports, such as [\"0.0.0.0:993\", \"[::]:993\"]";
     let Some(texts) = entry.string_or_strings(key) else {
         if !entry.has(key) {
@@ -117,8 +117,8 @@ pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<At<SocketAddr>> {
     if texts.is_empty() {
         entry.missing(key, help);
     }
-    let parse = |at: At<String>| match at.value.parse() {
-        Ok(value) => Some(At { value, span: at.span, key: at.key }),
+    let parse = |at: Located<String>| match at.value.parse() {
+        Ok(value) => Some(Located { value, span: at.span, key: at.key }),
         Err(_) => {
             let message = format!("found \"{}\", expected an IP address and a port", at.value.escape_debug());
             entry.problems.error(&at.key, at.span, message, help);
@@ -128,9 +128,9 @@ pub(super) fn addresses(entry: &Table<'_>, key: &str) -> Vec<At<SocketAddr>> {
     texts.into_iter().filter_map(parse).collect()
 }
 
-/// CIDRs; a bare address is a network of one.
+/// Reads networks in CIDR notation; an address is a network of one address.
 pub(super) fn networks(entry: &Table<'_>, key: &str) -> Vec<Network> {
-    let parse = |at: At<String>| {
+    let parse = |at: Located<String>| {
         let found = at.value.parse();
         if found.is_err() {
             let message = format!("found \"{}\", expected a network", at.value.escape_debug());
@@ -146,7 +146,7 @@ pub(super) fn networks(entry: &Table<'_>, key: &str) -> Vec<Network> {
     entry.strings(key).unwrap_or_default().into_iter().filter_map(parse).collect()
 }
 
-fn required<T>(entry: &Table<'_>, key: &str, found: Option<At<T>>, help: &str) -> Option<At<T>> {
+fn required<T>(entry: &Table<'_>, key: &str, found: Option<Located<T>>, help: &str) -> Option<Located<T>> {
     if found.is_none() && !entry.has(key) {
         entry.missing(key, help);
     }

@@ -1,17 +1,17 @@
 //! `server.log_level`: a level, or a list of directives.
 //!
-//! The log's own reader takes a mistyped level for the name of a target, and then logs nothing of what was
-//! wanted; so a bare word is a level here, or a mistake.
+//! The parser of the log takes a mistyped level for the name of a target, and then logs nothing that was wanted. So a
+//! bare word must be a level here.
 
 use tracing_subscriber::filter::EnvFilter;
 
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use crate::suggest::closest;
 
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
-/// The value as the log takes it; a single level in lower case, since only then it is one for our own crates.
-pub(super) fn judge(table: &Table<'_>, at: At<String>) -> Option<String> {
+/// Returns the value for the log. A single level is in lower case, because only then it applies to our own crates.
+pub(super) fn check(table: &Table<'_>, at: Located<String>) -> Option<String> {
     let pieces: Vec<&str> = at.value.split(',').map(str::trim).collect();
     let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
     let bare = || pieces.iter().filter(|piece| !piece.contains(['=', '[']));
@@ -25,7 +25,7 @@ pub(super) fn judge(table: &Table<'_>, at: At<String>) -> Option<String> {
         return None;
     }
     if let Err(error) = EnvFilter::builder().parse(&at.value) {
-        let message = format!("found \"{}\", which is no filter: {error}", at.value.escape_debug());
+        let message = format!("found \"{}\", which is not a filter: {error}", at.value.escape_debug());
         let help = "write a level, or directives such as \"warn,pointsman=info,mail=debug\"";
         table.problems.error(&at.key, at.span, message, help);
         return None;
@@ -37,9 +37,9 @@ pub(super) fn judge(table: &Table<'_>, at: At<String>) -> Option<String> {
         bare().find(|word| ["debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(word)))
     {
         let message = format!(
-            "\"{word}\" stands for every library here, and some of them log header fields, which hold passwords"
+            "\"{word}\" applies to every library here, and some libraries log header fields that contain passwords"
         );
-        let help = format!("write \"warn,pointsman={word}\" and what else is wanted");
+        let help = format!("write \"warn,pointsman={word}\", and directives for the libraries that you need");
         table.problems.warning(&at.key, at.span.clone(), message, help);
     }
     Some(at.value)

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::built;
-use crate::read::{At, Table};
+use crate::implemented;
+use crate::read::{Located, Table};
 use plan::{Mapping, Source};
 
 /// `[mapping]`, which must be there. Where something is missing another thing stands in its place, so that the
@@ -50,7 +50,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Mapping {
     mapping
 }
 
-/// What holds where nothing is written.
+/// Returns the defaults.
 fn defaults(source: Source) -> Mapping {
     Mapping {
         source,
@@ -63,13 +63,13 @@ fn defaults(source: Source) -> Mapping {
     }
 }
 
-fn check_source(table: &Table<'_>, source: &At<&str>) {
+fn check_source(table: &Table<'_>, source: &Located<&str>) {
     if !table.has(source.value) {
         let message = format!("source is \"{0}\", and there is no [mapping.{0}]", source.value);
         let help = format!("add [mapping.{}] with its keys, or name the source that is there", source.value);
         table.problems.error(&source.key, source.span.clone(), message, help);
-    } else if !built::STORES.contains(&source.value) {
-        let message = format!("the \"{}\" store is not built yet", source.value);
+    } else if !implemented::STORES.contains(&source.value) {
+        let message = format!("the \"{}\" store is not implemented yet", source.value);
         table.problems.error(&source.key, source.span.clone(), message, "use source = \"file\" until it is");
     }
 }
@@ -124,7 +124,7 @@ fn url(entry: &Table<'_>, folder: &Path, schemes: &[&str]) -> Option<types::secr
     None
 }
 
-fn required(entry: &Table<'_>, key: &str, help: &str) -> Option<At<String>> {
+fn required(entry: &Table<'_>, key: &str, help: &str) -> Option<Located<String>> {
     let found = entry.string(key);
     if found.is_none() && !entry.has(key) {
         entry.missing(key, help);

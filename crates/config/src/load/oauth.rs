@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::built;
-use crate::read::{At, Table};
+use crate::implemented;
+use crate::read::{Located, Table};
 use plan::{OAuth, Resolve, ResolveWith, Routing};
 
-/// Claims tried behind the configured one.
+/// The claims that are tried after the configured one.
 const CLAIMS: [&str; 5] = ["email", "preferred_username", "upn", "unique_name", "sub"];
 
 /// `[oauth]`, which may be missing.
@@ -15,7 +15,7 @@ pub(super) fn read(
     root: &Table<'_>,
     folder: &Path,
     routing: &Routing,
-    references: &mut Vec<At<String>>,
+    references: &mut Vec<Located<String>>,
 ) -> OAuth {
     let table = root.table("oauth");
     let first = table.as_ref().and_then(|table| table.string("jwt_username_claim"));
@@ -32,7 +32,7 @@ fn resolve(
     entry: &Table<'_>,
     folder: &Path,
     routing: &Routing,
-    references: &mut Vec<At<String>>,
+    references: &mut Vec<Located<String>>,
 ) -> Option<Resolve> {
     let with = ways(entry);
     let destination = entry.string("destination");
@@ -48,15 +48,10 @@ fn resolve(
     if asks_url && url.is_none() && !entry.has("url") {
         entry.missing("url", "introspection and userinfo need the endpoint's URL");
     }
-    if !with.is_empty() && !built::RESOLVE {
+    if !with.is_empty() && !implemented::RESOLVE {
         let message =
-            "asking whose an opaque token is is not built yet: such logins go to the default destination";
-        entry.problems.warning(
-            &entry.key("with"),
-            entry.place("with"),
-            message,
-            "nothing needs to be changed",
-        );
+            "looking up opaque tokens is not implemented yet: their logins go to the default destination";
+        entry.problems.warning(&entry.key("with"), entry.place("with"), message, "no change is needed");
     }
     let destination = destination.map_or_else(|| routing.default.clone(), |at| at.value.into());
     let resolve = Resolve { with, destination, url, client_id, client_secret, ttl, negative_ttl, timeout };
@@ -64,7 +59,7 @@ fn resolve(
 }
 
 /// The URL of an HTTP endpoint. It may hold a password: it is never quoted.
-fn endpoint(entry: &Table<'_>, at: At<String>) -> Option<String> {
+fn endpoint(entry: &Table<'_>, at: Located<String>) -> Option<String> {
     if at.value.starts_with("https://") || at.value.starts_with("http://") {
         return Some(at.value);
     }
@@ -79,14 +74,19 @@ fn ways(entry: &Table<'_>) -> Vec<ResolveWith> {
         ("introspection", ResolveWith::Introspection),
         ("userinfo", ResolveWith::Userinfo),
     ];
-    let parse = |at: At<String>| {
+    let parse = |at: Located<String>| {
         let found = known.iter().find(|(word, _)| *word == at.value).map(|(_, way)| *way);
         if found.is_none() {
             let message = format!(
                 "found \"{}\", expected \"jmap\", \"introspection\" or \"userinfo\"",
                 at.value.escape_debug()
             );
-            entry.problems.error(&at.key, at.span, message, "list the ways to ask, first success wins");
+            entry.problems.error(
+                &at.key,
+                at.span,
+                message,
+                "list the methods in the order in which they are tried",
+            );
         }
         found
     };

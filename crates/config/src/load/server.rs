@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::log_level;
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use plan::{LogFormat, LogIdentifiers, Routing, Server};
 
 /// `[server]`, which may be missing.
@@ -24,7 +24,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     server.host_down_min_clients = count("host_down_min_clients", server.host_down_min_clients, 64);
     server.host_down_cooldown = table.duration("host_down_cooldown", server.host_down_cooldown);
     server.proxy_ttl = u8::try_from(table.integer("proxy_ttl", 7, 1..=255)).unwrap_or(7);
-    if let Some(level) = table.string("log_level").and_then(|at| log_level::judge(&table, at)) {
+    if let Some(level) = table.string("log_level").and_then(|at| log_level::check(&table, at)) {
         server.log_level = level;
     }
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
@@ -41,7 +41,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
 }
 
 /// `[routing]`, which must be there.
-pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Routing, Range<usize>) {
+pub(super) fn routing(root: &Table<'_>, references: &mut Vec<Located<String>>) -> (Routing, Range<usize>) {
     // Stands where one is missing, so that the rest is judged all the same; the report keeps it from being run.
     let mut routing =
         Routing { default: "".into(), passthrough: None, master_user_separators: vec!["%".to_owned()] };
@@ -83,7 +83,7 @@ pub(super) fn routing(root: &Table<'_>, references: &mut Vec<At<String>>) -> (Ro
 }
 
 /// A host name that can stand in a greeting.
-fn hostname(table: &Table<'_>, at: At<String>) -> Option<String> {
+fn hostname(table: &Table<'_>, at: Located<String>) -> Option<String> {
     let is_fit = !at.value.is_empty()
         && at.value.len() <= 255
         && at.value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::{SupportedCipherSuite, crypto::aws_lc_rs};
 
 use crate::exposure;
-use crate::read::{At, Table};
+use crate::read::{Located, Table};
 use crate::suggest::closest;
 use crate::value;
 use plan::{Certificate, Tls};
@@ -70,7 +70,7 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
     };
     exposure::warn(entry, &key_path, &key.key, key.span);
     if let Some(list) = &subjects {
-        judge_subjects(entry, list, &leaf.subjects);
+        check_subjects(entry, list, &leaf.subjects);
     }
     Some(Certificate {
         name: name.into(),
@@ -87,10 +87,10 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
 }
 
 /// Names that a client can ask for: `mail.example.org`, `*.example.org`.
-fn judge_subjects(entry: &Table<'_>, list: &[At<String>], own: &[String]) {
+fn check_subjects(entry: &Table<'_>, list: &[Located<String>], own: &[String]) {
     if list.is_empty() {
-        let message = "found no name: no client could ask for this certificate";
-        let help = "remove the key: the names that the certificate itself has are used then";
+        let message = "found an empty list: no client could request this certificate";
+        let help = "remove the key to use the names in the certificate";
         entry.problems.error(&entry.key("subjects"), entry.place("subjects"), message, help);
     }
     for at in list {
@@ -102,15 +102,16 @@ fn judge_subjects(entry: &Table<'_>, list: &[At<String>], own: &[String]) {
         };
         if host.len() > 253 || !host.split('.').all(is_label) {
             let message = format!("found \"{}\", expected a host name", at.value.escape_debug());
-            let help = "write one such as \"mail.example.org\" or \"*.example.org\"; other than ASCII in its xn-- form";
+            let help = "write one such as \"mail.example.org\" or \"*.example.org\"; non-ASCII names in their xn-- form";
             entry.problems.error(&at.key, at.span.clone(), message, help);
             continue;
         }
         let wildcard = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
         if !own.iter().any(|own| *own == name || Some(own) == wildcard.as_ref()) {
-            let message =
-                format!("the certificate is not for \"{name}\": clients that ask for it will not trust it");
-            let help = format!("it is for {}", own.join(", "));
+            let message = format!(
+                "the certificate is not valid for \"{name}\": clients that connect to that name will not trust it"
+            );
+            let help = format!("the certificate is for {}", own.join(", "));
             entry.problems.warning(&at.key, at.span.clone(), message, help);
         }
     }
@@ -130,7 +131,7 @@ fn check_defaults(certificates: &[Arc<Certificate>], table: &Table<'_>) {
     }
 }
 
-fn disable(tls: &mut Tls, disabled: &[At<String>], table: &Table<'_>) {
+fn disable(tls: &mut Tls, disabled: &[Located<String>], table: &Table<'_>) {
     let suites = &mut tls.cipher_suites;
     let name = |suite: &SupportedCipherSuite| suite_name(suite);
     for at in disabled {

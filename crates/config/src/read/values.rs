@@ -7,13 +7,13 @@ use std::time::Duration;
 use toml::de::DeValue;
 use types::secret::Secret;
 
-use super::{At, Table};
+use super::{Located, Table};
 use crate::exposure;
 use crate::suggest::closest;
 use crate::value;
 
 impl Table<'_> {
-    pub(crate) fn string(&self, key: &str) -> Option<At<String>> {
+    pub(crate) fn string(&self, key: &str) -> Option<Located<String>> {
         self.get(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
@@ -26,7 +26,7 @@ impl Table<'_> {
     }
 
     /// A secret, wherever it is kept: as itself, in the environment or in a file.
-    pub(crate) fn secret(&self, key: &str, folder: &Path) -> Option<At<Secret>> {
+    pub(crate) fn secret(&self, key: &str, folder: &Path) -> Option<Located<Secret>> {
         let value = self.raw(key)?;
         let path = self.key(key);
         let help = "write \"file:PATH\", \"env:NAME\" or the secret itself";
@@ -43,7 +43,7 @@ impl Table<'_> {
                 if let Some(file) = value::path_of_secret(text, folder) {
                     exposure::warn(self, &file, &path, value.span());
                 }
-                Some(At { value: secret, span: value.span(), key: path })
+                Some(Located { value: secret, span: value.span(), key: path })
             }
             Err(why) => {
                 self.problems.error(&path, value.span(), why, help);
@@ -69,11 +69,11 @@ impl Table<'_> {
             .map_or(default, |at| at.value)
     }
 
-    /// A duration that something is bounded by: no time at all would end it before it begins.
+    /// A duration that something is bounded by: a duration of zero would end it before it begins.
     pub(crate) fn limit(&self, key: &str, default: Duration) -> Duration {
         let found = self.duration(key, default);
         if found.is_zero() {
-            let message = "found no time at all, expected a limit that something can happen within";
+            let message = "found a duration of zero, expected a longer one";
             self.problems.error(&self.key(key), self.place(key), message, "write a duration such as \"30s\"");
         }
         found
@@ -95,10 +95,10 @@ impl Table<'_> {
     }
 
     /// One of a closed set of words.
-    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<At<T>> {
-        let At { value, span, key } = self.string(key)?;
+    pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Located<T>> {
+        let Located { value, span, key } = self.string(key)?;
         match words.iter().find(|(word, _)| *word == value) {
-            Some((_, found)) => Some(At { value: *found, span, key }),
+            Some((_, found)) => Some(Located { value: *found, span, key }),
             None => {
                 let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
                 let help = closest(&value, words.iter().map(|(word, _)| *word)).map_or_else(
@@ -117,7 +117,7 @@ impl Table<'_> {
     }
 
     /// A list of strings, each with its place.
-    pub(crate) fn strings(&self, key: &str) -> Option<Vec<At<String>>> {
+    pub(crate) fn strings(&self, key: &str) -> Option<Vec<Located<String>>> {
         let at = self.raw(key)?;
         let path = self.key(key);
         let Some(array) = at.get_ref().as_array() else {
@@ -127,7 +127,9 @@ impl Table<'_> {
         let mut found = Vec::new();
         for item in array {
             match item.get_ref().as_str() {
-                Some(text) => found.push(At { value: text.to_owned(), span: item.span(), key: path.clone() }),
+                Some(text) => {
+                    found.push(Located { value: text.to_owned(), span: item.span(), key: path.clone() });
+                }
                 None => self.mismatch(&path, item, "a string"),
             }
         }
@@ -135,7 +137,7 @@ impl Table<'_> {
     }
 
     /// A string, or a list of them.
-    pub(crate) fn string_or_strings(&self, key: &str) -> Option<Vec<At<String>>> {
+    pub(crate) fn string_or_strings(&self, key: &str) -> Option<Vec<Located<String>>> {
         if self.table.get(key).is_some_and(|value| value.get_ref().is_array()) {
             return self.strings(key);
         }

@@ -8,12 +8,12 @@ type Rule = (&'static str, &'static str, &'static str, &'static str, &'static st
 #[rustfmt::skip]
 const ERRORS: &[Rule] = &[
     // Undeclared destinations, anywhere.
-    ("default_destination = \"old\"", "default_destination = \"odl\"", "17:23", "routing.default_destination", "no declared destination"),
-    ("#passthrough", "smtp_passthrough_destination = \"nwe\"", "18:32", "routing.smtp_passthrough_destination", "no declared destination"),
-    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"nowhere\"", "29:15", "http.route[0].destination", "no declared destination"),
-    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"authorization\" }\nfallback = \"nowhere\"", "30:12", "http.route[0].fallback", "no declared destination"),
-    ("#oauth", "[oauth.resolve]\nwith = [\"jmap\"]\ndestination = \"nowhere\"", "28:15", "oauth.resolve.destination", "no declared destination"),
-    ("#moves", "[moves.compare.nowhere]\npassword = \"env:PATH\"", "30:1", "moves.compare.nowhere", "no declared destination"),
+    ("default_destination = \"old\"", "default_destination = \"odl\"", "17:23", "routing.default_destination", "expected a declared destination"),
+    ("#passthrough", "smtp_passthrough_destination = \"nwe\"", "18:32", "routing.smtp_passthrough_destination", "expected a declared destination"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"nowhere\"", "29:15", "http.route[0].destination", "expected a declared destination"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"authorization\" }\nfallback = \"nowhere\"", "30:12", "http.route[0].fallback", "expected a declared destination"),
+    ("#oauth", "[oauth.resolve]\nwith = [\"jmap\"]\ndestination = \"nowhere\"", "28:15", "oauth.resolve.destination", "expected a declared destination"),
+    ("#moves", "[moves.compare.nowhere]\npassword = \"env:PATH\"", "30:1", "moves.compare.nowhere", "expected a declared destination"),
     // Legs.
     ("protocol.imap = { port = 993, tls = \"implicit\" } #old", "protocol.pop3 = { port = 995, tls = \"implicit\" }", "6:12", "listener.imap.protocol", "has no leg for \"imap\""),
     ("tls = \"implicit\" } #old", "tls = \"plain\" }", "12:37", "destination.old.protocol.imap.tls", "in the clear"),
@@ -47,19 +47,19 @@ const ERRORS: &[Rule] = &[
     ("#old", "\ntls_client_cert = \"cert.pem\"\ntls_client_key = \"other-key.pem\"", "13:19", "destination.old.tls_client_cert", "does not match"),
     ("#old", "\nsource_ips = [\"192.0.2.1:80\"]", "13:15", "destination.old.source_ips", "expected an IP address"),
     ("#old", "\nhealth_interval = \"soon\"", "13:19", "destination.old.health_interval", "expected a duration"),
-    ("#old", "\nhealth_interval = \"0s\"", "13:19", "destination.old.health_interval", "no time at all"),
+    ("#old", "\nhealth_interval = \"0s\"", "13:19", "destination.old.health_interval", "a duration of zero"),
     ("#old", "\nforwarding = \"haproxy\"", "13:14", "destination.old.forwarding", "expected one of"),
-    ("[destination.new]", "[destination.default]", "13:1", "destination.default", "stands for the default destination"),
+    ("[destination.new]", "[destination.default]", "13:1", "destination.default", "routes use for the default destination"),
     ("[destination.new]", "[destination.\"ne w\"]", "13:14", "destination.\"ne w\"", "expected a name"),
     // Listeners.
-    ("#imap", "proxy_protocol = \"required\"", "9:18", "listener.imap.proxy_protocol", "proxy_trusted names nobody"),
-    ("#imap", "proxy_protocol = \"optional\"\nproxy_trusted = []", "9:18", "listener.imap.proxy_protocol", "proxy_trusted names nobody"),
+    ("#imap", "proxy_protocol = \"required\"", "9:18", "listener.imap.proxy_protocol", "proxy_trusted is empty"),
+    ("#imap", "proxy_protocol = \"optional\"\nproxy_trusted = []", "9:18", "listener.imap.proxy_protocol", "proxy_trusted is empty"),
     ("#imap", "proxy_protocol = \"required\"\nproxy_trusted = [\"10.0.0.0/33\"]", "10:18", "listener.imap.proxy_trusted", "expected a network"),
     ("#imap", "trusted_fronts = [\"10.0.0.0/33\"]", "9:19", "listener.imap.trusted_fronts", "expected a network"),
     ("#imap", "proxy_protocol = true", "9:18", "listener.imap.proxy_protocol", "expected a string"),
-    ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is taken by [listener.imap]"),
-    ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"0.0.0.0:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is taken by [listener.imap]"),
-    ("bind = [\"127.0.0.1:10993\"]", "bind = [\"[::1]:10993\", \"[::1]:10993\"]", "7:24", "listener.imap.bind", "is taken by [listener.imap]"),
+    ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is already used by [listener.imap]"),
+    ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"0.0.0.0:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is already used by [listener.imap]"),
+    ("bind = [\"127.0.0.1:10993\"]", "bind = [\"[::1]:10993\", \"[::1]:10993\"]", "7:24", "listener.imap.bind", "is already used by [listener.imap]"),
     ("host = \"old.example.org\"", "host = \"127.0.0.1\"\ntls_server_name = \"x\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "13:45", "destination.old.protocol.submission.port", "a loop"),
     ("host = \"old.example.org\"", "host = \"localhost\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "12:45", "destination.old.protocol.submission.port", "a loop"),
     ("host = \"old.example.org\"", "host = \"::ffff:127.0.0.1\"\ntls_server_name = \"x\"\nprotocol.submission = { port = 10993, tls = \"implicit\" }", "13:45", "destination.old.protocol.submission.port", "a loop"),
@@ -70,7 +70,7 @@ const ERRORS: &[Rule] = &[
     ("protocol = \"imap\"", "", "5:1", "listener.imap.protocol", "missing"),
     ("#imap", "preauth_timeout = \"30\"", "9:19", "listener.imap.preauth_timeout", "expected a duration"),
     ("#imap", "preauth_timeout = 30", "9:19", "listener.imap.preauth_timeout", "expected a duration"),
-    ("#imap", "preauth_timeout = \"0s\"", "9:19", "listener.imap.preauth_timeout", "no time at all"),
+    ("#imap", "preauth_timeout = \"0s\"", "9:19", "listener.imap.preauth_timeout", "a duration of zero"),
     ("#imap", "max_connections = 0", "9:19", "listener.imap.max_connections", "from 1 to"),
     ("#imap", "max_auth_attempts = -1", "9:21", "listener.imap.max_auth_attempts", "from 1 to"),
     // The server, limits.
@@ -80,10 +80,10 @@ const ERRORS: &[Rule] = &[
     ("#server", "log_level = \"inof\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
     ("#server", "log_level = \"\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
     ("#server", "log_level = \"info,mail\"", "4:13", "server.log_level", "expected a level or TARGET=LEVEL"),
-    ("#server", "log_level = \"info, pointsman=debug\"", "4:13", "server.log_level", "which is no filter"),
-    ("#server", "log_level = \"a=b=c\"", "4:13", "server.log_level", "which is no filter"),
-    ("#server", "log_level = \"pointsman=loud\"", "4:13", "server.log_level", "which is no filter"),
-    ("#server", "backend_timeout = \"0ms\"", "4:19", "server.backend_timeout", "no time at all"),
+    ("#server", "log_level = \"info, pointsman=debug\"", "4:13", "server.log_level", "which is not a filter"),
+    ("#server", "log_level = \"a=b=c\"", "4:13", "server.log_level", "which is not a filter"),
+    ("#server", "log_level = \"pointsman=loud\"", "4:13", "server.log_level", "which is not a filter"),
+    ("#server", "backend_timeout = \"0ms\"", "4:19", "server.backend_timeout", "a duration of zero"),
     ("hostname = \"mail.example.org\"", "hostname = \"mail example\"", "3:12", "server.hostname", "expected a host name"),
     ("#limits", "[limits]\nhandshakes_per_core = 0", "30:23", "limits.handshakes_per_core", "from 1 to"),
     // Routing and mapping.
@@ -95,7 +95,7 @@ const ERRORS: &[Rule] = &[
     ("[mapping.file]\npath = \"mapping\"", "", "20:10", "mapping.source", "there is no [mapping.file]"),
     ("path = \"mapping\"", "watch = true", "22:1", "mapping.file.path", "missing"),
     ("#mapping", "normalize = \"upper\"", "21:13", "mapping.normalize", "expected one of"),
-    ("#mapping", "lookup_timeout = \"0s\"", "21:18", "mapping.lookup_timeout", "no time at all"),
+    ("#mapping", "lookup_timeout = \"0s\"", "21:18", "mapping.lookup_timeout", "a duration of zero"),
     ("#mapping", "redis = { url = \"http://h\" }", "21:17", "mapping.redis.url", "expected one that begins with redis://"),
     ("#mapping", "redis = { key_prefix = \"x\" }", "21:9", "mapping.redis.url", "missing"),
     ("#mapping", "sql = { url = \"env:POINTSMAN_NOT_SET\", query = \"q\" }", "21:15", "mapping.sql.url", "POINTSMAN_NOT_SET is not set"),
@@ -109,7 +109,7 @@ const ERRORS: &[Rule] = &[
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"other-key.pem\"", "27:7", "tls.certificate.a.key", "does not match"),
     ("#tls", "[tls.certificate.a]\ncert = \"key.pem\"\nkey = \"key.pem\"", "26:8", "tls.certificate.a.cert", "holds no certificate"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"", "25:1", "tls.certificate.a.key", "missing"),
-    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = []", "28:12", "tls.certificate.a.subjects", "no client could ask"),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = []", "28:12", "tls.certificate.a.subjects", "no client could request"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"mail.example.org\", \"mail.example.org.\"]", "28:33", "tls.certificate.a.subjects", "expected a host name"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"m*.example.org\"]", "28:13", "tls.certificate.a.subjects", "expected a host name"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"https://mail.example.org\"]", "28:13", "tls.certificate.a.subjects", "expected a host name"),
@@ -119,26 +119,26 @@ const ERRORS: &[Rule] = &[
     ("#tls", "[tls.protocols]\nmin_version = \"1.3\"\ndisable_cipher_suites = [\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]", "27:26", "tls.protocols.disable_cipher_suites", "every cipher suite"),
     ("#tls", "[tls.protocols]\nmin_version = \"1.1\"", "26:15", "tls.protocols.min_version", "expected one of"),
     // HTTP.
-    ("#route", "[[http.route]]\nmatch = \"/[\"\ndestination = \"old\"", "28:9", "http.route[0].match", "no glob"),
+    ("#route", "[[http.route]]\nmatch = \"/[\"\ndestination = \"old\"", "28:9", "http.route[0].match", "not a valid glob"),
     ("#route", "[[http.route]]\nmatch = \"x\"\ndestination = \"old\"", "28:9", "http.route[0].match", "begins with /"),
     ("#route", "[[http.route]]\ndestination = \"old\"", "27:1", "http.route[0].match", "missing"),
-    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"(\" }", "29:36", "http.route[0].extract.regex", "no regular expression"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"(\" }", "29:36", "http.route[0].extract.regex", "not a valid regular expression"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"x\" }", "29:36", "http.route[0].extract.regex", "no capture group"),
-    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"((x{1000}){1000}){1000}\" }", "29:36", "http.route[0].extract.regex", "no regular expression"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\", regex = \"((x{1000}){1000}){1000}\" }", "29:36", "http.route[0].extract.regex", "not a valid regular expression"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"body\" }", "29:11", "http.route[0].extract.regex", "missing"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"query\" }", "29:11", "http.route[0].extract.param", "missing"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"header\", header = \"X-A: b\" }", "29:39", "http.route[0].extract.header", "name of a header"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\nextract = { from = \"path\" }", "29:20", "http.route[0].extract.from", "expected one of"),
     ("#route", "[[http.route]]\nmatch = \"/x\"", "27:1", "http.route[0]", "neither destination nor extract"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nextract = { from = \"authorization\" }", "27:1", "http.route[0]", "both destination and extract"),
-    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nfallback = \"new\"", "30:12", "http.route[0].fallback", "no use for a fallback"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nfallback = \"new\"", "30:12", "http.route[0].fallback", "cannot have a fallback"),
     ("#route", "[http]\nmax_head_size = \"64GB\"", "28:17", "http.max_head_size", "expected a size"),
     ("#route", "[http]\nmax_head_size = 10", "28:17", "http.max_head_size", "from 1024 to"),
     // Capabilities and tokens.
     ("#capabilities", "[capabilities.imap]\nsasl = [\"PLAIN\", \"PLAIN\"]", "29:18", "capabilities.imap.sasl", "twice"),
-    ("#capabilities", "[capabilities.imap]\nsasl = []", "29:8", "capabilities.imap.sasl", "nobody could log in"),
+    ("#capabilities", "[capabilities.imap]\nsasl = []", "29:8", "capabilities.imap.sasl", "no client could log in"),
     ("#capabilities", "[capabilities.imap]\nsasl = [\"PLAN\"]", "29:9", "capabilities.imap.sasl", "expected a SASL mechanism"),
-    ("#capabilities", "[capabilities.imap]\nbanner = \"two\\r\\nlines\"", "29:10", "capabilities.imap.banner", "cannot stand on a protocol line"),
+    ("#capabilities", "[capabilities.imap]\nbanner = \"two\\r\\nlines\"", "29:10", "capabilities.imap.banner", "a protocol line cannot contain"),
     ("#capabilities", "[capabilities.pop3]\nadvertise = [\"UIDL\"]", "29:1", "capabilities.pop3.advertise", "unknown key"),
     ("#oauth", "[oauth.resolve]\nwith = [\"jmapp\"]", "27:9", "oauth.resolve.with", "expected \"jmap\""),
     ("#oauth", "[oauth.resolve]\nwith = [\"userinfo\"]", "26:1", "oauth.resolve.url", "missing"),
@@ -149,9 +149,9 @@ const ERRORS: &[Rule] = &[
     ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"none\"", "33:21", "admin.bearer_token_file", "cannot read"),
     ("#admin", "[admin]\nbind = \"127.0.0.1:1\"", "31:1", "admin.bearer_token_file", "there is no token"),
     ("#admin", "[admin]\nbearer_token_file = \"token\"", "31:1", "admin.bind", "missing"),
-    ("#admin", "[admin]\nbind = \"127.0.0.1:10993\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "is taken by [listener.imap]"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:10993\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "is already used by [listener.imap]"),
     ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\ntls = \"plain\"\nbearer_token_file = \"token\"", "33:7", "admin.tls", "expected \"implicit\""),
-    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\ncertificate = \"a\"", "34:15", "admin.certificate", "no [tls.certificate.NAME]"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\ncertificate = \"a\"", "34:15", "admin.certificate", "expected the name of a [tls.certificate.NAME]"),
     // Keys and syntax.
     ("#imap", "preauth_timout = \"30s\"", "9:1", "listener.imap.preauth_timout", "unknown key"),
     ("#imap", "\"\\u001b[31m\" = 1", "9:1", "listener.imap.\"\\u{1b}[31m\"", "unknown key `\\u{1b}[31m`"),
@@ -176,7 +176,7 @@ fn each_error_stops_the_start() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A listener for what is not built yet, whose other keys are judged all the same.
+/// A listener for what is not implemented yet, whose other keys are judged all the same.
 #[test]
 fn what_is_not_built_yet_is_an_error_of_its_own() {
     let http = "[listener.web]\nprotocol = \"http\"\nbind = [\"127.0.0.1:10443\"]\ntls = \"implicit\"\npreauth_timeout = \"1\"";
@@ -185,7 +185,7 @@ fn what_is_not_built_yet_is_an_error_of_its_own() {
         .replace(leg, &format!("{leg}\nprotocol.http = {{ port = 443, tls = \"implicit\" }}"))
         .replace("#listener", http);
     let errors = found(&text, config::Severity::Error);
-    let built = config::built::PROTOCOLS.contains(&types::protocol::Protocol::Http);
+    let built = config::implemented::PROTOCOLS.contains(&types::protocol::Protocol::Http);
     let keys: Vec<_> = errors.iter().map(|(_, key, _)| &**key).collect();
     let expected: &[&str] = &["listener.web.protocol", "listener.web.preauth_timeout"];
     assert_eq!(keys, expected[usize::from(built)..], "{errors:#?}");
@@ -200,7 +200,7 @@ fn http_listeners_need_the_default_destination_unless_every_route_is_pinned() {
         let text = text.replace("#new", "\nprotocol.http = { port = 443, tls = \"implicit\" }");
         let errors = found(&text, config::Severity::Error);
         let mut said: Vec<_> = errors.into_iter().map(|(_, _, message)| message).collect();
-        said.retain(|message| !message.contains("not built yet"));
+        said.retain(|message| !message.contains("not implemented yet"));
         said.join("; ")
     };
     let pinned = "[[http.route]]\nmatch = \"/**\"\ndestination = \"new\"";
@@ -214,9 +214,9 @@ fn http_listeners_need_the_default_destination_unless_every_route_is_pinned() {
 
 #[rustfmt::skip]
 const WARNINGS: &[Rule] = &[
-    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\nbearer_token = \"0123456789abcdef0123456789abcdef\"", "33:21", "admin.bearer_token_file", "written here as well"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\nbearer_token = \"0123456789abcdef0123456789abcdef\"", "33:21", "admin.bearer_token_file", "bearer_token is set too"),
     ("#server", "log_level = \"debug,mail=trace\"", "4:13", "server.log_level", "every library"),
-    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"Imap.example.org\"]", "28:13", "tls.certificate.a.subjects", "is not for \"imap.example.org\""),
+    ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"Imap.example.org\"]", "28:13", "tls.certificate.a.subjects", "is not valid for \"imap.example.org\""),
     ("#admin", "[admin]\nbind = \"0.0.0.0:1\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "on every address"),
     ("#old", "\ntls_allow_invalid_certs = true", "13:27", "destination.old.tls_allow_invalid_certs", "not verified"),
     ("#old", "\ntls_allow_invalid_certs = true\ntls_pinned_cert_sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"", "13:27", "destination.old.tls_allow_invalid_certs", "does nothing"),

@@ -12,7 +12,10 @@ type Read = (Vec<u8>, Option<Fields>, Vec<u8>);
 
 /// Decodes `pieces`, each of which is fed when the previous one is consumed.
 fn decode(pieces: &[&[u8]]) -> Result<Read, BadBody> {
-    let mut decoder = ChunkDecoder::default();
+    decode_with(ChunkDecoder::for_requests(), pieces)
+}
+
+fn decode_with(mut decoder: ChunkDecoder, pieces: &[&[u8]]) -> Result<Read, BadBody> {
     let mut unread = Vec::new();
     let mut content = Vec::new();
     for piece in pieces {
@@ -56,6 +59,23 @@ fn malformed_bodies_are_rejected() {
         (b"0\r\nX: a\n\n", BadBody::Trailers),
     ] {
         assert_eq!(decode(&[body]).map(|(content, ..)| content), Err(bad), "{}", body.escape_ascii());
+    }
+}
+
+#[test]
+fn white_space_in_chunk_lines() {
+    for (body, in_request) in [
+        (&b"5 ;a=b\r\nhello\r\n0 \t;c\r\n\r\n"[..], true),
+        (b"5  \r\nhello\r\n0\r\n\r\n", false),
+        (b"5\t\r\nhello\r\n0 \r\n\r\n", false),
+    ] {
+        let (content, _, rest) = decode_with(ChunkDecoder::for_responses(), &[body]).expect("a body");
+        assert_eq!((&*content, &*rest), (&b"hello"[..], &b""[..]), "{}", body.escape_ascii());
+        assert_eq!(decode(&[body]).is_ok(), in_request, "{}", body.escape_ascii());
+    }
+    for body in [&b"5 x\r\nhello\r\n"[..], b"5 5\r\nhello\r\n", b" 5\r\nhello\r\n", b"5 \0\r\nhello\r\n"] {
+        let found = decode_with(ChunkDecoder::for_responses(), &[body]);
+        assert_eq!(found.map(drop), Err(BadBody::Size), "{}", body.escape_ascii());
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::forwarded::{Hop, append};
 use super::super::path::{BadPath, form_decode, normalize, query_parameter};
-use super::super::{Fields, authority};
+use super::super::{Fields, authority, set_destination_scheme};
 
 fn fields(rows: &[(&'static str, &'static str)]) -> Fields {
     rows.iter()
@@ -87,10 +87,12 @@ fn paths_are_normalised_or_rejected() {
         ("*", Ok("*")),
         ("/100%25", Ok("/100%25")),
         ("/admin%2f..", Err(BadPath::EncodedSlash)),
-        ("/x%5cadmin", Err(BadPath::Backslash)),
+        ("/x%5cadmin", Ok("/x%5Cadmin")),
+        ("/x/%2e%2e%5cadmin", Err(BadPath::Backslash)),
         ("/x\\admin", Err(BadPath::Backslash)),
         ("/x%00", Err(BadPath::Control)),
-        ("/x%0d%0aHost:", Err(BadPath::Control)),
+        ("/x%0d%0aHost:", Ok("/x%0D%0AHost:")),
+        ("/x%0d/%09..%2fy", Err(BadPath::Control)),
         ("/..", Err(BadPath::AboveRoot)),
         ("/x/../../admin", Err(BadPath::AboveRoot)),
         ("/%2e%2e/admin", Err(BadPath::AboveRoot)),
@@ -113,6 +115,37 @@ fn paths_are_normalised_or_rejected() {
     ] {
         let found = normalize(target.as_bytes());
         assert_eq!(found.as_ref().map(|path| &*path.normalized), expected.as_ref().map(|it| *it), "{target}");
+    }
+}
+
+/// An encoded separator is reported with the part of the path that no reading leaves.
+#[test]
+fn encoded_separators_have_a_prefix() {
+    for (target, expected) in [
+        (
+            "/jmap/download/a/b/Angebot%201%2f2026.pdf",
+            Ok(Some(("/jmap/download/a/b", BadPath::EncodedSlash))),
+        ),
+        ("/jmap/a%5Cb%2Fc", Ok(Some(("/jmap", BadPath::Backslash)))),
+        ("/jmap//./a%0ab", Ok(Some(("/jmap", BadPath::Control)))),
+        ("/a%2fb", Ok(Some(("", BadPath::EncodedSlash)))),
+        ("/jmap/...%2fa", Ok(Some(("/jmap", BadPath::EncodedSlash)))),
+        ("/jmap/a%252fb", Ok(None)),
+        ("/jmap/a+b%20c", Ok(None)),
+        ("/jmap/a?%2f", Ok(None)),
+        ("/jmap/x/../a%2fb", Err(BadPath::EncodedSlash)),
+        ("/jmap/a%2fb/..", Err(BadPath::EncodedSlash)),
+        ("/jmap/a%2f..%2fb", Err(BadPath::EncodedSlash)),
+        ("/jmap/a%2f.", Err(BadPath::EncodedSlash)),
+        ("/jmap/%2e%2e%2fb", Err(BadPath::EncodedSlash)),
+        ("/jmap/a%5c..;x", Err(BadPath::Backslash)),
+        ("/jmap/a%5c..%3bx", Err(BadPath::Backslash)),
+        ("/jmap/a%2f%20..%09/b", Err(BadPath::EncodedSlash)),
+        ("/jmap;x/a%2fb", Err(BadPath::EncodedSlash)),
+    ] {
+        let found = normalize(target.as_bytes()).map(|path| path.separator.map(|it| (it.prefix, it.bad)));
+        let found = found.as_ref().map(|found| found.as_ref().map(|(prefix, bad)| (&**prefix, *bad)));
+        assert_eq!(found, expected.as_ref().map(|it| *it), "{target}");
     }
 }
 
@@ -235,6 +268,34 @@ fn forwarded_fields_are_removed_in_every_spelling() {
     ]);
     head.strip_forwarded();
     assert_eq!(names(&head), ["X-Reality", "X-Forward", "Forwarded-By", "Via"]);
+}
+
+#[test]
+fn a_destination_gets_the_scheme_of_the_leg() {
+    const HOST: &str = "mail.example.org";
+    for (authority, https, destination, expected) in [
+        (HOST, false, "https://mail.example.org/dav/b?c", "http://mail.example.org/dav/b?c"),
+        (HOST, false, "HTTPS://Mail.Example.org:443/b", "http://mail.example.org/b"),
+        (HOST, false, "http://mail.example.org/b", "http://mail.example.org/b"),
+        (HOST, false, "https://other.example.org/b", "https://other.example.org/b"),
+        (HOST, false, "https://mail.example.org.evil/b", "https://mail.example.org.evil/b"),
+        (HOST, false, "https://mail.example.org:8443/b", "https://mail.example.org:8443/b"),
+        ("mail.example.org:8443", false, "https://mail.example.org:8443/b", "http://mail.example.org:8443/b"),
+        ("mail.example.org:443", false, "https://mail.example.org/b", "http://mail.example.org:443/b"),
+        (HOST, true, "http://mail.example.org/b", "https://mail.example.org/b"),
+        (HOST, true, "https://mail.example.org/b", "https://mail.example.org/b"),
+        (HOST, false, "/b", "/b"),
+        (HOST, false, "https:", "https:"),
+    ] {
+        let mut head = Fields::default();
+        head.push(&b"destination"[..], destination);
+        set_destination_scheme(&mut head, authority.as_bytes(), https);
+        let found: Vec<_> = head.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(found, [(&b"destination"[..], expected.as_bytes())], "{destination}");
+    }
+    let mut twice = fields(&[("Destination", "https://a/"), ("Destination", "https://a/b")]);
+    set_destination_scheme(&mut twice, b"a", false);
+    assert!(twice.get_all("destination").all(|value| value.starts_with(b"https:")));
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn http_authorization() {
 #[test]
 fn a_refusal_holds_the_reason_and_nothing_of_the_name() {
     let refusal = rules(true, &["%"]).name(b"very secret").expect_err("a space");
-    assert_eq!(refusal.to_string(), "the account name holds a space; take it out");
+    assert_eq!(refusal.to_string(), "the account name contains a space");
     assert_eq!(format!("{refusal:?}"), "Identifier(Space)");
     assert_eq!(Identity::Opaque.identifier(), None);
 }

@@ -101,8 +101,14 @@ fn quotable(text: &[u8]) -> Option<&str> {
 }
 
 fn pair(name: &str, value: Option<&str>) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    format!("{} {}", quoted(name), value.map_or_else(|| "NIL".to_owned(), quoted))
+    match value {
+        Some(value) => format!("{} {}", quoted(name), quoted(value)),
+        None => format!("{} NIL", quoted(name)),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]

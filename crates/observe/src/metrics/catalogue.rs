@@ -1,6 +1,6 @@
-//! The table of all metrics. The page, its documentation and the tests of the dashboard walk it.
+//! The table of all metrics. The page, its documentation and the tests of the dashboard are checked against it.
 //!
-//! Names end in their unit, counters in `_total`, as Prometheus' conventions have it; `promtool check metrics`
+//! Names end in their unit, counters in `_total`, as the conventions of Prometheus require; `promtool check metrics`
 //! agrees.
 
 /// What kind of number it is.
@@ -10,7 +10,7 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Counts in buckets; `_bucket`, `_sum` and `_count` are behind its name.
+    /// Counts in buckets; `_bucket`, `_sum` and `_count` follow its name.
     Histogram,
 }
 
@@ -23,7 +23,7 @@ pub struct Metric {
     pub kind: Kind,
     /// Its labels, in the order in which they are written.
     pub labels: &'static [&'static str],
-    /// What it tells.
+    /// Its help text.
     pub help: &'static str,
 }
 
@@ -40,78 +40,78 @@ macro_rules! catalogue {
 
 catalogue! {
     BUILD_INFO = "pointsman_build_info" Gauge ["version"]
-        "Always 1; the label tells the version";
+        "Always 1; the label is the version";
     START_TIME = "pointsman_start_timestamp_seconds" Gauge []
         "When the process started, in Unix time";
 
     ACCEPTED = "pointsman_connections_accepted_total" Counter ["listener", "protocol"]
-        "Connections that were given a place";
+        "Connections that were accepted within the limits";
     REFUSED = "pointsman_connections_refused_total" Counter ["listener", "protocol", "reason"]
-        "Connections that ended before a login by the proxy's own decision";
+        "Connections that the proxy ended before a login";
     CONNECTIONS = "pointsman_connections" Gauge ["listener", "protocol", "state"]
-        "Connections now: before the login (login), or bridged to a backend (session)";
+        "Open connections: before the login (login), or bridged to a backend (session)";
 
     LOGINS = "pointsman_logins_total" Counter ["protocol", "mechanism", "destination", "result"]
-        "Logins that came to an end; the destination is empty where none was chosen yet";
+        "Finished logins; the destination is empty if none was chosen";
     LOGIN_SECONDS = "pointsman_login_seconds" Histogram ["listener", "protocol", "step"]
-        "How long accepted logins took, by step, and altogether (total)";
+        "Duration of accepted logins, by step and in total (total)";
     LOGINS_UNDER_WAY = "pointsman_logins_under_way" Gauge []
-        "Logins under way now, those that wait for a move included";
+        "Logins in progress, including those that wait for a move";
     ACCOUNTS = "pointsman_accounts" Gauge []
-        "Accounts with a session or a login under way";
+        "Accounts with a session or a login in progress";
 
     SESSIONS = "pointsman_sessions" Gauge ["listener", "protocol", "destination"]
-        "Sessions that are bridged now";
+        "Open sessions";
     SESSIONS_ENDED = "pointsman_sessions_ended_total" Counter ["listener", "protocol", "destination", "why"]
-        "Sessions that ended, by who or what ended them";
+        "Ended sessions, by reason";
     BYTES = "pointsman_bytes_total" Counter ["listener", "protocol", "destination", "direction"]
-        "Bytes that the bridges have delivered, as they pass (direction: to_backend, to_client)";
+        "Bytes delivered (direction: to_backend, to_client)";
 
     CONNECT_SECONDS = "pointsman_backend_connect_seconds" Histogram ["destination", "protocol"]
-        "Resolving a backend's name and connecting to it";
+        "Duration of resolving the name of a backend and connecting to it";
     TLS_SECONDS = "pointsman_backend_tls_seconds" Histogram ["destination", "protocol"]
-        "TLS handshakes with a backend";
+        "Duration of TLS handshakes with a backend";
     GREETING_SECONDS = "pointsman_backend_greeting_seconds" Histogram ["destination", "protocol"]
-        "From connected to ready for a credential, without TLS";
+        "Time from the connection to readiness for a credential, without TLS";
     AUTH_SECONDS = "pointsman_backend_auth_seconds" Histogram ["destination", "protocol"]
-        "From the credential to the backend's verdict, a client's own part in an exchange included";
+        "Time from the credential to the response of the backend, including the part of the client in an exchange";
     FAULTS = "pointsman_backend_faults_total" Counter ["destination", "protocol", "fault"]
-        "Logins and pass-throughs that a destination could not be used for";
+        "Logins and pass-throughs for which a destination could not be used";
     UP = "pointsman_destination_up" Gauge ["destination", "protocol"]
         "1, or 0 while the leg is marked down";
     FAILURES = "pointsman_destination_consecutive_failures" Gauge ["destination", "protocol"]
-        "Failures in a row of the leg";
+        "Consecutive failures of the leg";
 
     CACHE_HITS = "pointsman_cache_hits_total" Counter []
-        "Mapping lookups that were answered from memory";
+        "Mapping lookups answered from the cache";
     CACHE_MISSES = "pointsman_cache_misses_total" Counter []
-        "Mapping lookups that had to wait for the store";
+        "Mapping lookups sent to the store";
     CACHE_ENTRIES = "pointsman_cache_entries" Gauge []
-        "Answers of the store that are in memory";
+        "Cached answers of the store";
     MAPPED = "pointsman_mapping_entries" Gauge ["destination"]
-        "Entries of a mapping file: how far the migration is";
+        "Entries of the mapping file, which show the progress of the migration";
     STORE_SECONDS = "pointsman_store_lookup_seconds" Histogram []
-        "Lookups in the mapping store, failed ones included";
+        "Duration of lookups in the mapping store, including failed ones";
     STORE_ERRORS = "pointsman_store_errors_total" Counter []
-        "Lookups in the mapping store that failed";
+        "Failed lookups in the mapping store";
     STORE_DOWN = "pointsman_routed_without_store_total" Counter []
-        "Logins routed by an old answer or to the default, since the store could not be asked";
+        "Logins routed by an expired answer or to the default destination because the store did not answer";
     UNDECLARED = "pointsman_routed_undeclared_total" Counter []
-        "Logins routed to the default, since the store named no declared destination";
+        "Logins routed to the default destination because the store named a destination that is not declared";
 
     TOKENS = "pointsman_opaque_tokens_total" Counter []
-        "Opaque tokens whose account was looked up";
+        "Lookups of the account of an opaque token";
     TOKENS_REMEMBERED = "pointsman_opaque_tokens_remembered_total" Counter []
-        "Opaque tokens whose account was known from before";
+        "Lookups of opaque tokens answered from the cache";
     TOKEN_ERRORS = "pointsman_opaque_token_errors_total" Counter []
-        "Questions for a token's account that nobody could answer";
+        "Failed lookups of opaque tokens";
 
     CERTIFICATE_EXPIRY = "pointsman_tls_certificate_expiry_timestamp_seconds" Gauge ["certificate"]
-        "When the certificate that clients are shown ends, in Unix time";
+        "When the certificate for clients expires, in Unix time";
     RELOADS = "pointsman_reloads_total" Counter ["result"]
         "Reloads of the configuration (result: done, refused)";
     LAST_RELOAD = "pointsman_last_reload_success_timestamp_seconds" Gauge []
-        "When the configuration in force was read, in Unix time";
+        "When the configuration in force was loaded, in Unix time";
     LOG_LINES_DROPPED = "pointsman_log_lines_dropped_total" Counter []
         "Log lines that were dropped because standard error was not read, or could not be written";
     MEMORY = "pointsman_resident_memory_bytes" Gauge []
@@ -119,7 +119,7 @@ catalogue! {
     DESCRIPTORS = "pointsman_open_descriptors" Gauge []
         "Open file descriptors of the process";
     MAX_DESCRIPTORS = "pointsman_max_descriptors" Gauge []
-        "How many it may have";
+        "Limit of open file descriptors";
 }
 
 #[cfg(test)]

@@ -1,25 +1,25 @@
-//! What other rooms count and know, as it was at a scrape. `app` fills it in: this room imports none of them.
+//! Numbers of other crates at a scrape. `app` fills them in, because this crate imports none of the others.
 
 use std::sync::Arc;
 
-/// Plain numbers.
+/// The numbers at a scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// The program's version.
     pub version: &'static str,
     /// Unix time of the start.
     pub started: f64,
-    /// Accounts at the desk.
+    /// Accounts with a session or a login in progress.
     pub accounts: usize,
-    /// Logins under way.
+    /// Logins in progress.
     pub logins: usize,
     /// The mapping's cache.
     pub cache: Cache,
-    /// Opaque tokens; zeros where nobody is asked about them. They begin anew with each plan.
+    /// Opaque tokens; zeros if they are not looked up. They start from zero with each plan.
     pub tokens: Tokens,
     /// The mapping's store.
     pub store: Store,
-    /// Entries of the mapping by destination; empty where the store does not know.
+    /// Entries of the mapping by destination; empty if the store cannot count them.
     pub mapped: Vec<(Arc<str>, usize)>,
     /// Every leg of every destination.
     pub legs: Vec<Leg>,
@@ -29,7 +29,7 @@ pub struct Facts {
     pub reloads: Reloads,
     /// Log lines that were dropped.
     pub log_lines_dropped: u64,
-    /// The process; `None` where the system does not tell.
+    /// The process; `None` if the system does not report it.
     pub process: Option<Process>,
 }
 
@@ -38,9 +38,9 @@ pub struct Facts {
 pub struct Tokens {
     /// Looked up.
     pub asked: u64,
-    /// Of these, known from before.
+    /// Lookups answered from the cache.
     pub remembered: u64,
-    /// Questions that nobody could answer.
+    /// Lookups that failed.
     pub failed: u64,
 }
 
@@ -60,9 +60,9 @@ pub struct Cache {
 pub struct Store {
     /// Failed lookups.
     pub errors: u64,
-    /// Logins routed without its word.
+    /// Logins routed while it did not answer.
     pub down: u64,
-    /// Logins routed by a word that names no destination.
+    /// Logins whose entry names a destination that is not declared.
     pub undeclared: u64,
     /// Upper bounds in seconds, ascending, and how many lookups were in each bucket alone; the last bound is
     /// infinite.
@@ -95,13 +95,13 @@ pub struct Reloads {
     pub last_success: f64,
 }
 
-/// What the system knows of the process.
+/// Resource usage of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process {
     /// Resident memory in bytes.
     pub resident_bytes: u64,
     /// Open descriptors.
     pub descriptors: u64,
-    /// How many it may have; `None`: no limit.
+    /// Limit of open descriptors; `None`: no limit.
     pub max_descriptors: Option<u64>,
 }

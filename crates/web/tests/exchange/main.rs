@@ -3,6 +3,9 @@
 mod bodies;
 mod gone;
 mod h2_server;
+mod interim;
 mod limits;
+mod requests;
+mod retry;
 mod support;
 mod websocket;

@@ -1,39 +1,19 @@
-//! `[limits]`, `[moves]` and `[cluster]`.
+//! `[moves]`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::built;
-use crate::read::{At, Table};
-use plan::{CommandsFromApi, CompareLogin, Limits, Moves};
-
-/// `[limits]`, which may be missing.
-pub(super) fn limits(root: &Table<'_>) -> Limits {
-    let mut limits = Limits {
-        auth_delay_max: Duration::from_secs(15),
-        logins_in_flight_per_account: 8,
-        connections_per_account: 0,
-        handshakes_per_core: 256,
-    };
-    let Some(table) = root.table("limits") else { return limits };
-    let count = |key, default: usize, min| {
-        usize::try_from(table.integer(key, default as u64, min..=1_000_000)).unwrap_or(default)
-    };
-    limits.auth_delay_max = table.duration("auth_delay_max", limits.auth_delay_max);
-    limits.logins_in_flight_per_account = count("logins_in_flight_per_account", 8, 0);
-    limits.connections_per_account = count("connections_per_account", 0, 0);
-    limits.handshakes_per_core = count("handshakes_per_core", 256, 1);
-    table.finish();
-    limits
-}
+use crate::implemented;
+use crate::read::{Located, Table};
+use plan::{CommandsFromApi, CompareLogin, Moves};
 
 /// The values of `moves.commands_from_api`.
 const COMMANDS_FROM_API: [(&str, CommandsFromApi); 3] =
     [("off", CommandsFromApi::Off), ("loopback", CommandsFromApi::Loopback), ("any", CommandsFromApi::Any)];
 
 /// `[moves]`, which may be missing.
-pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<String>>) -> Moves {
+pub(super) fn read(root: &Table<'_>, folder: &Path, references: &mut Vec<Located<String>>) -> Moves {
     let mut moves = Moves {
         journal: None,
         hold: Duration::from_secs(60),
@@ -56,13 +36,17 @@ pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<Str
     moves.parallel = usize::try_from(table.integer("parallel", 4, 1..=64)).unwrap_or(4);
     if let Some(compare) = table.table("compare") {
         for (name, entry) in compare.named() {
-            if !built::COMPARE {
+            if !implemented::COMPARE {
                 let message =
-                    "the comparison of mailboxes is not built yet: this table is checked and not used";
+                    "the comparison of mailboxes is not implemented yet: this table is checked and not used";
                 let help = "compare them in a verify command";
                 table.problems.warning(&entry.path, entry.span.clone(), message, help);
             }
-            references.push(At { value: name.clone(), span: entry.span.clone(), key: entry.path.clone() });
+            references.push(Located {
+                value: name.clone(),
+                span: entry.span.clone(),
+                key: entry.path.clone(),
+            });
             if let Some(login) = compare_login(&entry, folder) {
                 moves.compare.insert(name.into(), login);
             }
@@ -71,14 +55,6 @@ pub(super) fn moves(root: &Table<'_>, folder: &Path, references: &mut Vec<At<Str
     }
     table.finish();
     moves
-}
-
-/// The name of this node; `None` = the host's.
-pub(super) fn cluster(root: &Table<'_>) -> Option<String> {
-    let table = root.table("cluster")?;
-    let node = table.string("node").map(|at| at.value);
-    table.finish();
-    node
 }
 
 fn compare_login(entry: &Table<'_>, folder: &Path) -> Option<CompareLogin> {

@@ -1,8 +1,8 @@
-//! Hides what may be a secret before a file's text is kept or shown.
+//! Redacts secrets before the text of a file is stored or shown.
 //!
-//! A report quotes lines of the file, and a line may hold a token. The text is searched as text, not as TOML:
-//! a file that cannot be parsed holds secrets too, and so do a misspelt key and a comment. Every byte and
-//! every character keeps its place, so that spans and columns stay true.
+//! A report quotes lines of the file, and a line may contain a token. The text is searched as text, not as TOML:
+//! a file that cannot be parsed contains secrets too, and so do a misspelt key and a comment. Every byte and
+//! every character keeps its position, so that spans and columns stay correct.
 
 mod broken;
 mod secret_key;
@@ -12,26 +12,26 @@ use std::ops::Range;
 use self::secret_key::star;
 pub(crate) use self::secret_key::{is_secret, last};
 
-/// The text with every value that may be a secret starred out. `env:NAME` and `file:PATH` stay: they are
-/// where a secret is, not what it is. When the text `is_toml`, a string ends at its quote; else the quote may
-/// be the mistake, and the rest of the line goes too.
-pub(crate) fn mask(text: &str, is_toml: bool) -> String {
-    let mut masked = String::with_capacity(text.len());
+/// Returns `text` with stars in place of every value that may be a secret. `env:NAME` and `file:PATH` stay, because
+/// they name where a secret is. If `is_toml`, a string ends at its quote; otherwise the quote may be the mistake, and
+/// the rest of the line is redacted too.
+pub(crate) fn redact(text: &str, is_toml: bool) -> String {
+    let mut redacted = String::with_capacity(text.len());
     let mut at = 0;
     for (equals, _) in text.match_indices('=') {
         if equals < at || !is_secret(key_before(text, equals)) {
             continue;
         }
         let value = value_after(text, equals + 1, is_toml);
-        masked.push_str(&text[at..value.start]);
-        masked.extend(text[value.clone()].chars().map(star));
+        redacted.push_str(&text[at..value.start]);
+        redacted.extend(text[value.clone()].chars().map(star));
         at = value.end;
     }
-    masked.push_str(&text[at..]);
-    if is_toml { masked } else { broken::mask(&masked) }
+    redacted.push_str(&text[at..]);
+    if is_toml { redacted } else { broken::redact(&redacted) }
 }
 
-/// The name that stands before an equals sign; quotes are not part of it.
+/// Returns the name before an equals sign, without quotes.
 fn key_before(text: &str, equals: usize) -> &str {
     let before = text[..equals].trim_end_matches([' ', '\t', '"', '\'']);
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -41,7 +41,7 @@ fn key_before(text: &str, equals: usize) -> &str {
     })
 }
 
-/// What is to be starred out of the value that begins at `from` or behind spaces.
+/// Returns the part to redact of the value that begins at `from`, after optional spaces.
 fn value_after(text: &str, from: usize, is_toml: bool) -> Range<usize> {
     let start = from + text[from..].len() - text[from..].trim_start_matches([' ', '\t']).len();
     let rest = &text[start..];
@@ -64,7 +64,7 @@ fn value_after(text: &str, from: usize, is_toml: bool) -> Range<usize> {
     start + 1..start + 1 + end
 }
 
-/// Where a string of one line ends; a string that does not ends with its line.
+/// Returns the end of a string on one line. A string without an end ends with its line.
 fn inner_end(inner: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in inner.char_indices() {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_starred_out() {
+    fn secrets_are_redacted() {
         for (text, expected) in [
             ("bearer_token = \"abc\" # x", "bearer_token = \"***\" # x"),
             ("bearer_token = \"a\\\"c\" # x", "bearer_token = \"****\" # x"),
@@ -105,13 +105,13 @@ mod tests {
             ("password=", "password="),
             ("", ""),
         ] {
-            assert_eq!(mask(text, true), expected, "{text}");
+            assert_eq!(redact(text, true), expected, "{text}");
         }
     }
 
-    /// Where the quotes cannot be trusted.
+    /// In a file that is not TOML, quotes cannot be trusted.
     #[test]
-    fn secrets_are_starred_out_of_what_is_no_toml() {
+    fn secrets_are_redacted_in_invalid_toml() {
         for (text, expected) in [
             ("password = \"a\"b\"\nport = 1", "password = \"****\nport = 1"),
             // The rest of a value that was broken in two, for all that is known.
@@ -125,7 +125,7 @@ mod tests {
             ("password\n = \"ab\"\n[routing]\nx = 1", "password\n = \"**\"\n[routing]\nx = 1"),
             ("password = \"a\nb\"\n", "password = \"*\n*\"\n"),
         ] {
-            assert_eq!(mask(text, false), expected, "{text}");
+            assert_eq!(redact(text, false), expected, "{text}");
         }
     }
 
@@ -133,9 +133,9 @@ mod tests {
     fn every_place_is_kept() {
         use proptest::prelude::*;
         proptest!(|(is_toml in any::<bool>(), text in "([a-z]{0,3}|password|url|=|\"|'|\\\\| |\n|\\[|\\]|\\{|\\}|é|𝄞|#|\"\"\"){0,40}")| {
-            let masked = mask(&text, is_toml);
+            let redacted = redact(&text, is_toml);
             let places = |text: &str| text.char_indices().map(|(at, c)| (at, c == '\n')).collect::<Vec<_>>();
-            prop_assert_eq!(places(&text), places(&masked));
+            prop_assert_eq!(places(&text), places(&redacted));
         });
     }
 }

@@ -1,4 +1,4 @@
-//! What a file may ask for that this version does not do yet. Each later step flips a line here.
+//! The parts of the configuration that this version implements.
 
 use types::protocol::Protocol;
 

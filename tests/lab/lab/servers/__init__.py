@@ -1,0 +1,1 @@
+"""The real servers of the conformance matrix: each has the same accounts, and can be asked what is in a mailbox."""
