@@ -58,17 +58,18 @@ async fn start_queued(shared: &Arc<Shared>) -> Result<(), JournalError> {
 
 async fn run_one(shared: Arc<Shared>, record: MoveRecord, cancel: CancellationToken) {
     let outcome = Running::new(Arc::clone(&shared), record.clone(), cancel).run().await;
+    // Before its place is free, so that a batch with too many failures starts no further move.
+    if outcome != MoveOutcome::Done
+        && let Some(batch) = &record.batch
+    {
+        pause_after_failures(&shared, batch).await;
+    }
     shared.state().running.remove(&record.id);
     shared.unclaim(&record);
     match shared.journal.get(record.id).await {
         Ok(Some(ended)) => shared.changed(&ended),
         Ok(None) => {}
         Err(error) => tracing::error!(id = %record.id, %error, "a move cannot be read"),
-    }
-    if outcome != MoveOutcome::Done
-        && let Some(batch) = &record.batch
-    {
-        pause_after_failures(&shared, batch).await;
     }
     shared.may_start.notify_one();
 }

@@ -175,7 +175,9 @@ impl Wires {
                 Box::new(submission::Dialogue::new(dialogue_context)),
             ),
         };
-        let yes = [&b"OK\r\n"[..], b"+OK\r\n", b"OK\r\n", b"235 2.7.0 OK\r\n"][usize::from(input.choice & 3)];
+        // With its capabilities: an IMAP backend that announces none is asked for them, and nobody answers here.
+        let yes = [&b"OK [CAPABILITY IMAP4rev1] done\r\n"[..], b"+OK\r\n", b"OK\r\n", b"235 2.7.0 OK\r\n"]
+            [usize::from(input.choice & 3)];
         let to_client = Pipe::new(input.sizes());
         let to_server = Pipe::new(input.sizes());
         Self { client, server, to_client, to_server, attempt, yes, introduced: false, received: None }

@@ -56,7 +56,7 @@ pub(crate) enum MoveCommand {
 /// The arguments of `move` and `move start`.
 #[derive(Debug, Args)]
 pub(crate) struct StartOptions {
-    /// An account; several are names of one account and move together
+    /// The names of one account, which move together
     #[arg(value_name = "ACCOUNT", required_unless_present = "file", conflicts_with = "file")]
     pub(crate) accounts: Vec<String>,
     /// The destination
@@ -64,13 +64,13 @@ pub(crate) struct StartOptions {
     pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) options: MoveOptions,
-    /// Move a batch: one account a line, its names separated by tabs; - reads standard input
+    /// Move a batch: one account a line; - is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The batch's name [default: made from the file's]
+    /// The batch's name [default: like the file's]
     #[arg(long, value_name = "NAME", requires = "file")]
     pub(crate) batch: Option<String>,
-    /// Pause the batch after this many failures; 0 never does
+    /// Pause after this many failures
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     pub(crate) max_failures: usize,
     /// Check everything, and move nothing
@@ -81,19 +81,19 @@ pub(crate) struct StartOptions {
 /// How a move is carried out.
 #[derive(Debug, Args)]
 pub(crate) struct MoveOptions {
-    /// Command that copies what is left [default: moves.sync]
+    /// Copies what is left [default: moves.sync]
     #[arg(long, value_name = "COMMAND")]
     pub(crate) sync: Option<String>,
-    /// Command that checks the account at the target [default: moves.verify]
+    /// Checks the account there [default: moves.verify]
     #[arg(long, value_name = "COMMAND")]
     pub(crate) verify: Option<String>,
-    /// Longest time that logins wait [default: moves.hold]
+    /// Longest wait of logins [default: moves.hold]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) hold: Option<u64>,
-    /// Time that a transfer in progress has to finish [default: moves.grace]
+    /// For transfers to finish [default: moves.grace]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) grace: Option<u64>,
-    /// Sync even onto a destination that the account has used
+    /// Sync onto a destination that was used before
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -121,7 +121,7 @@ pub(crate) struct RollbackOptions {
     /// The move's number
     #[arg(value_name = "ID", required_unless_present = "batch")]
     pub(crate) id: Option<i64>,
-    /// Take back every move of this batch that is done
+    /// Take back every move of a batch that is done
     #[arg(long, value_name = "NAME", conflicts_with = "id")]
     pub(crate) batch: Option<String>,
     #[command(flatten)]
@@ -160,13 +160,21 @@ changed leaves everything as it was.
 The commands run on the proxy's host, by /bin/sh, with ACCOUNT, ACCOUNTS (all
 names, one a line), FROM, TO and MOVE_ID in their environment.
 
-Ctrl-C stops a batch after the moves in progress. A single move goes on:
-`pointsman move cancel` cancels it.
+Ctrl-C stops a batch after the moves in progress, and `--max-failures 0` never
+pauses it. A single move goes on: `pointsman move cancel` cancels it.
 
 Exit status: 0 everything was moved; 1 something was not; 2 no answer from the
 proxy, or invalid arguments.";
 
-const START: &str = MOVE;
+const START: &str = "\
+Examples:
+  pointsman move start alice@example.org --to new
+  pointsman move start list@example.org --to new --sync 'copy-account'
+
+The same as `pointsman move` without a subcommand.
+
+Exit status: 0 everything was moved; 1 something was not; 2 no answer from the
+proxy, or invalid arguments.";
 
 const LIST: &str = "\
 Examples:

@@ -82,7 +82,9 @@ fn a_password_with_line_ends_stays_in_its_line() {
     let proxy = in_front_of(&backend, &POP3.options());
     for message in [&b"\0alice@example.org\0se\r\nQUIT"[..], b"\0alice@example.org\0se\rcret"] {
         let login = POP3.login(&encoded(message));
-        proxy.client().plays(&format!("{}\nC: {login}\nS: -ERR [SYS/TEMP] …", POP3.hello));
+        proxy
+            .client()
+            .plays(&format!("{}\nC: {login}\nS: -ERR Unsupported authentication mechanism", POP3.hello));
         assert_eq!(backend.saw_all(), ["CAPA"]);
     }
     proxy.logged("fault=\"no_mechanism\"");
@@ -91,13 +93,18 @@ fn a_password_with_line_ends_stays_in_its_line() {
 #[test]
 fn what_is_no_base64_never_leaves() {
     for protocol in ALL {
-        // The backend's own challenge is passed on; the response must be base64 too.
+        // The backend's own challenge is passed on; the response must be base64 too. What is not cancels the exchange,
+        // and the backend's refusal of the token is the verdict.
         let (challenge, shown, cancelled) = match protocol.name {
-            "pop3" => ("+ e30=", "+ e30=", "-ERR …"),
-            "managesieve" => ("\"e30=\"", "\"e30=\"", "NO …"),
-            _ => ("334 e30=", "334 e30=", "501 …"),
+            "pop3" => ("+ e30=", "+ e30=", "-ERR refused"),
+            "managesieve" => ("\"e30=\"", "\"e30=\"", "NO \"refused\""),
+            _ => ("334 e30=", "334 e30=", "535 5.7.8 refused"),
         };
-        let script = format!("{}\n{}\nS: {challenge}\nWAIT", protocol.backend, protocol.asked);
+        let cancel = if protocol.name == "managesieve" { "\"*\"" } else { "*" };
+        let script = format!(
+            "{}\n{}\nS: {challenge}\nC: {cancel}\nS: {cancelled}\nWAIT",
+            protocol.backend, protocol.asked
+        );
         let backend = protocol.playing(&script.replace("PLAIN", "XOAUTH2"));
         let proxy = in_front_of(&backend, &protocol.options());
         let login = protocol.login(&encoded(b"user=alice@example.org\x01auth=Bearer x\x01\x01"));
@@ -113,10 +120,9 @@ fn what_is_no_base64_never_leaves() {
             );
             proxy.client().plays(&script);
             let seen = backend.saw_all();
-            assert!(
-                seen.last().is_some_and(|line| line.len() > 40),
-                "the login, and nothing after it: {seen:?}"
-            );
+            let [.., last, end] = &*seen else { panic!("the login and its end: {seen:?}") };
+            assert!(last.len() > 40, "nothing between the login and its end: {seen:?}");
+            assert_eq!(end, cancel, "{seen:?}");
         }
     }
 }
