@@ -3,6 +3,9 @@
 //! What must never happen here: a step that is reported as written and is lost in a crash (`synchronous = FULL`); a group
 //! that is only partly there; a journal of a newer version that is written to.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -114,9 +117,9 @@ impl Query {
 impl Journal {
     /// Opens the file, and creates it when it is missing.
     pub(crate) async fn open(path: &Path) -> Result<Self, JournalError> {
+        create_private(path).map_err(|error| cannot_open(path, error.into()))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -339,6 +342,12 @@ impl Journal {
             .await?;
         rows.iter().map(rows::account).collect()
     }
+}
+
+/// Creates the file when it is missing, for our user only: it has account names and commands in it. SQLite gives the files
+/// beside it the same mode.
+fn create_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 fn cannot_open(path: &Path, error: sqlx::Error) -> JournalError {
