@@ -62,7 +62,7 @@ class Owner(Managed):
         self.assert_owner_logs_in(32)
 
     def test_own_logins_during_a_delay(self):
-        self.start(58)
+        self.start(229)
         source = fresh()
         talks = [self.dial(proxy=self.guarded, source=source) for _ in range(OWN)]
         self.api(self.guarded, "POST", "/connections/delay", identifier=ALICE, seconds=2)

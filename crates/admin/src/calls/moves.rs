@@ -97,9 +97,13 @@ pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -
     let parameters = parameters.only(&[IDENTIFIER, BATCH, UNFINISHED, FROM, LIMIT])?;
     let (from, limit) = parameters.page()?;
     let limit = limit.min(Query::MAX);
+    let account = match parameters.optional(IDENTIFIER) {
+        Some(identifier) => Some(Arc::from(shared.account(identifier)?)),
+        None => None,
+    };
     let query = Query {
         batch: parameters.optional(BATCH).map(Arc::from),
-        account: parameters.optional(IDENTIFIER).map(Arc::from),
+        account,
         unfinished: parameters.flag(UNFINISHED)?,
         before: from.and_then(|from| i64::try_from(from).ok()).map(MoveId),
         limit,
