@@ -17,7 +17,7 @@ use types::protocol::Protocol;
 use crate::journal::{Journal, JournalError};
 use crate::move_id::MoveId;
 use crate::record::MovedAccount;
-use crate::request::MoveRequest;
+use crate::request::{MoveOptions, MoveRequest};
 
 /// A reason why a group cannot be moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,10 @@ pub enum ProblemKind {
     TooManyAccounts(usize),
     /// The name cannot be an account's.
     BadAccount(String),
-    /// A whole domain; its accounts are not known to the proxy.
+    /// A whole domain, as a mapping or a kick may name it; its accounts are not known to the proxy.
     Domain,
+    /// A command that cannot be run: it has a NUL byte, or more than [`MoveOptions::MAX_COMMAND`] bytes.
+    BadCommand(&'static str),
     /// The account is named in another request of the same batch.
     Repeated,
     /// The account is in a move that has not ended.
@@ -120,6 +122,7 @@ impl Checker<'_> {
     ) -> Result<Result<Checked, Vec<Problem>>, JournalError> {
         let mut problems = Vec::new();
         self.check_target(&request.target, &mut problems);
+        check_commands(&request.options, &mut problems);
         let names = self.names(request, &mut problems);
         let accounts = self.resolve(&names, &request.target, &mut problems).await;
         if let Some((source, accounts)) = accounts.filter(|_| problems.is_empty()) {
@@ -158,7 +161,7 @@ impl Checker<'_> {
         let mut seen = HashSet::new();
         let mut names = Vec::new();
         for account in &request.accounts {
-            if account.starts_with('@') {
+            if names_domain(account) {
                 problems.push(Problem::of(account, ProblemKind::Domain));
                 continue;
             }
@@ -255,6 +258,23 @@ impl Checker<'_> {
     }
 }
 
+fn check_commands(options: &MoveOptions, problems: &mut Vec<Problem>) {
+    for (name, command) in [("sync", &options.sync), ("verify", &options.verify)] {
+        if command
+            .as_ref()
+            .is_some_and(|command| command.len() > MoveOptions::MAX_COMMAND || command.contains('\0'))
+        {
+            problems.push(Problem::group(ProblemKind::BadCommand(name)));
+        }
+    }
+}
+
+/// `@example.org` in a mapping, `*@example.org` in a kick, `*` for everybody. As the name of an account, each would move
+/// nobody and report success.
+fn names_domain(account: &str) -> bool {
+    account.starts_with('@') || account.starts_with("*@") || account == "*"
+}
+
 // === impl Problem ===
 
 impl Problem {
@@ -291,6 +311,11 @@ impl fmt::Display for ProblemKind {
             }
             Self::BadAccount(reason) => f.write_str(reason),
             Self::Domain => f.write_str("a domain cannot be moved: name its accounts, in a batch"),
+            Self::BadCommand(name) => write!(
+                f,
+                "the {name} command has a NUL byte or more than {} bytes: put what it does into a script",
+                MoveOptions::MAX_COMMAND
+            ),
             Self::Repeated => f.write_str("the account is named twice in this batch"),
             Self::InMove(id) => {
                 write!(f, "the account is in move {id}, which has not ended: wait for it, or cancel it")
@@ -318,12 +343,12 @@ impl fmt::Display for ProblemKind {
             Self::TargetInUse { target, since } => write!(
                 f,
                 "move {since} has brought the account to {target} before: a sync that deletes what only {target} has would \
-                 destroy what arrived there; force it if the command only adds"
+                 destroy what arrived there; pass `--force` if the command only adds"
             ),
             Self::LeavesBehind { source, since } => write!(
                 f,
-                "the account has been at {source} since move {since}: what it received there would stay behind; give a sync \
-                 command that copies it back, or accept to leave it behind"
+                "the account has been at {source} since move {since}: what it received there would stay behind; pass a \
+                 sync command that copies it back (`--sync`), or leave it behind (`--leave-behind`)"
             ),
         }
     }

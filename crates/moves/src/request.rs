@@ -40,6 +40,9 @@ pub struct MoveOptions {
 // === impl MoveOptions ===
 
 impl MoveOptions {
+    /// The most bytes of a command. The journal keeps the commands of each move of a batch.
+    pub const MAX_COMMAND: usize = 4 * 1_024;
+
     /// Returns the options that `[moves]` sets.
     #[must_use]
     pub fn of(settings: &MoveSettings) -> Self {

@@ -62,6 +62,9 @@ impl Moves {
         if self.shared.journal.batch(name).await?.is_some() {
             return Err(MoveError::BatchExists(name.into()));
         }
+        if requests.is_empty() {
+            return Err(MoveError::Problems(vec![Problem::group(ProblemKind::NoAccount)]));
+        }
         self.queue(requests, Some(&NewBatch { name: name.into(), max_failures })).await
     }
 

@@ -175,6 +175,10 @@ async fn every_mistake_of_a_request_is_reported_before_anything_starts() {
         options: options(),
         rollback_of: None,
     };
+    let with_sync = |command: String| MoveRequest {
+        options: MoveOptions { sync: Some(command), ..options() },
+        ..request(&["erin@example.org"], "new")
+    };
     let requests = [
         request(&["alice@example.org"], "new"),
         request(&["@example.org"], "new"),
@@ -183,6 +187,10 @@ async fn every_mistake_of_a_request_is_reported_before_anything_starts() {
         request(&["carol@example.org"], "new"),
         request(&["dave@example.org"], "nowhere"),
         request(&[], "new"),
+        request(&["*@example.org"], "new"),
+        request(&["*"], "new"),
+        with_sync("x".repeat(MoveOptions::MAX_COMMAND + 1)),
+        with_sync("true\0".to_owned()),
         request(&["a\nb"], "new"),
     ];
     let MoveError::Problems(problems) = world.moves.start_batch("b", 0, &requests).await.unwrap_err() else {
@@ -196,9 +204,16 @@ async fn every_mistake_of_a_request_is_reported_before_anything_starts() {
         "carol@example.org: the account is at new already",
         "nowhere is not a declared destination; declared are: new, old, third",
         "no account was named",
+        "*@example.org: a domain cannot be moved: name its accounts, in a batch",
+        "*: a domain cannot be moved: name its accounts, in a batch",
+        "the sync command has a NUL byte or more than 4096 bytes: put what it does into a script",
+        "the sync command has a NUL byte or more than 4096 bytes: put what it does into a script",
     ];
-    assert_eq!(problems[..6], expected);
-    assert!(problems[6].starts_with("a\\nb: "), "{problems:?}");
+    assert_eq!(problems[..10], expected);
+    assert!(problems[10].starts_with("a\\nb: "), "{problems:?}");
+    let error = world.moves.start_batch("empty", 0, &[]).await.unwrap_err().to_string();
+    assert_eq!(error, "nothing was started: no account was named");
+    assert!(matches!(world.moves.batch("empty").await, Err(MoveError::UnknownBatch(_))));
     assert!(world.moves.list(Query { limit: 10, ..Query::default() }).await.unwrap().is_empty());
 }
 
