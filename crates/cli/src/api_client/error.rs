@@ -49,8 +49,14 @@ impl CommandError {
 fn problem_text(problem: &Problem) -> String {
     let mut text = escaped(&problem.detail);
     for diagnostic in &problem.problems {
-        let file = escaped(&diagnostic.file);
-        let _ = write!(text, "\n  {file}:{}: {}", diagnostic.line, escaped(&diagnostic.message));
+        let message = escaped(&diagnostic.message);
+        if !diagnostic.file.is_empty() {
+            let _ = write!(text, "\n  {}:{}: {message}", escaped(&diagnostic.file), diagnostic.line);
+        } else if problem.detail.contains(&diagnostic.message) {
+            continue;
+        } else {
+            let _ = write!(text, "\n  {message}");
+        }
         if !diagnostic.help.is_empty() {
             let _ = write!(text, " ({})", escaped(&diagnostic.help));
         }

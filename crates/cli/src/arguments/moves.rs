@@ -30,7 +30,8 @@ pub(crate) enum MoveCommand {
         id: i64,
     },
     /// Move accounts back
-    #[command(after_help = ROLLBACK)]
+    #[command(after_help = ROLLBACK, mut_arg("sync", |sync| sync.help("Copies back what the account has received")),
+        mut_arg("verify", |verify| verify.help("Checks the account there")))]
     Rollback(RollbackOptions),
     /// Cancel a move that has not changed the mapping yet
     #[command(after_help = CANCEL)]
