@@ -318,12 +318,12 @@ impl fmt::Display for ProblemKind {
             Self::TargetInUse { target, since } => write!(
                 f,
                 "move {since} has brought the account to {target} before: a sync that deletes what only {target} has would \
-                 destroy what arrived there; force it if the command only adds"
+                 destroy what arrived there; if the command only adds, use `--force`"
             ),
             Self::LeavesBehind { source, since } => write!(
                 f,
-                "the account has been at {source} since move {since}: what it received there would stay behind; give a sync \
-                 command that copies it back, or accept to leave it behind"
+                "the account has been at {source} since move {since}: what it received there would stay behind; copy it \
+                 back with `--sync`, or accept that with `--leave-behind`"
             ),
         }
     }

@@ -49,6 +49,10 @@ impl CommandError {
 fn problem_text(problem: &Problem) -> String {
     let mut text = escaped(&problem.detail);
     for diagnostic in &problem.problems {
+        // A problem of the request itself, which the detail has named already.
+        if diagnostic.file.is_empty() {
+            continue;
+        }
         let file = escaped(&diagnostic.file);
         let _ = write!(text, "\n  {file}:{}: {}", diagnostic.line, escaped(&diagnostic.message));
         if !diagnostic.help.is_empty() {
