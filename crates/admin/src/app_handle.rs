@@ -45,7 +45,7 @@ pub trait AppHandle: Send + Sync + 'static {
     /// Reads the configuration and the mapping again and puts them in force, if both are valid.
     fn reload(&self) -> BoxFuture<'_, Result<Reload, ReloadError>>;
 
-    /// Returns the media type and the text of the metrics for Prometheus; `None` if there are none.
+    /// Returns the media type and the text of the metrics for Prometheus; `None` for a program without metrics.
     fn metrics(&self) -> Option<(&'static str, String)>;
 }
 

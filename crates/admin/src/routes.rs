@@ -56,7 +56,7 @@ pub(crate) fn table() -> Vec<Row> {
     ]
 }
 
-/// Returns the service with every call and the dashboard, behind the guard.
+/// Returns the service: every call and the dashboard. The guard checks each request first.
 pub(crate) fn service(shared: Shared) -> Router {
     let mut router = dashboard::routes(Router::new());
     for (path, _, call) in table() {

@@ -11,7 +11,7 @@ use listen::{ConnectionLimiter, Ipv4Ports};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// An IMAP server behind the PROXY protocol.
+/// An IMAP server that expects a PROXY header.
 #[derive(Clone)]
 struct Server {
     address: SocketAddr,

@@ -111,7 +111,7 @@ const MAX_EVENTS: usize = 1_024;
 struct Inner {
     shared: Arc<Shared>,
     link: Mutex<Option<Link>>,
-    /// Why there is no link, if there is none.
+    /// The reason for a missing link.
     alone: ArcSwap<Arc<str>>,
 }
 

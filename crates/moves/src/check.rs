@@ -343,12 +343,12 @@ impl fmt::Display for ProblemKind {
             Self::TargetInUse { target, since } => write!(
                 f,
                 "move {since} has brought the account to {target} before: a sync that deletes what only {target} has would \
-                 destroy what arrived there; pass `--force` if the command only adds"
+                 destroy what arrived there; if the command only adds, use `--force`"
             ),
             Self::LeavesBehind { source, since } => write!(
                 f,
-                "the account has been at {source} since move {since}: what it received there would stay behind; pass a \
-                 sync command that copies it back (`--sync`), or leave it behind (`--leave-behind`)"
+                "the account has been at {source} since move {since}: what it received there would stay behind; copy it \
+                 back with `--sync`, or accept that with `--leave-behind`"
             ),
         }
     }

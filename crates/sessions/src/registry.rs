@@ -162,7 +162,7 @@ impl Registry {
         self.inner.shards.iter().map(lock)
     }
 
-    /// Returns the account's entry, which is made if there is none.
+    /// Returns the account's entry, and creates it when it is missing.
     pub(crate) fn entry<'s>(&self, shard: &'s mut Shard, name: &Arc<str>) -> &'s mut Account {
         shard.accounts.entry(Arc::clone(name)).or_insert_with(|| Account::new(self.next_generation()))
     }

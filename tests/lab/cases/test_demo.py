@@ -71,6 +71,15 @@ class Demo(Case):
         self.assertIn("new", self.shell(lookup))
         self.shell(self.commands(f"{program} map rm")[0])
         until(lambda: "Subject: I am on old" in self.shell(read), "the account moves back")
+        connected = self.box(ALICE)
+        move, moves = self.commands(f"{program} move")
+        self.assertIn("alice@example.org is at new: ", self.shell(move))
+        with self.assertRaises((imaplib.IMAP4.abort, OSError), msg="the session ends"):
+            connected.noop()
+        self.assertIn("Subject: I am on new", self.shell(read))
+        self.assertIn("done", self.shell(moves))
+        self.shell(self.commands(f"{program} map rm")[0])
+        until(lambda: "Subject: I am on old" in self.shell(read), "the account moves back")
         self.assertIn("Subject: I am on old", self.shell(self.commands("curl")[2]))
 
         login = self.commands("then type: ")[0].removeprefix("then type: ")

@@ -27,7 +27,7 @@ pub(super) fn page(
     Ok(page)
 }
 
-/// Returns the number of the newest record; 0 when there is none.
+/// Returns the number of the newest record; 0 for an empty log.
 pub(super) fn last_seq(path: &Path, older_files: usize) -> io::Result<u64> {
     Ok(page(path, older_files, None, 1)?.records.first().map_or(0, |record| record.seq))
 }

@@ -183,13 +183,8 @@ pub(crate) async fn pause(
 ) -> CallResult<Json<Batch>> {
     parameters.only(&[])?;
     let moves = running(&shared)?;
-    let outcome = async {
-        moves.pause(&name).await?;
-        Ok(Json(batch_view(moves.batch(&name).await?)))
-    };
-    let outcome = outcome.await;
-    shared.record(&caller, Action::to("moves.pause", name.clone()), &outcome).await;
-    outcome
+    let result = moves.pause(&name).await;
+    changed_batch(&shared, &caller, &moves, Action::to("moves.pause", name.as_str()), &name, result).await
 }
 
 /// `POST /moves/batches/NAME/resume`.
@@ -201,12 +196,28 @@ pub(crate) async fn resume(
 ) -> CallResult<Json<Batch>> {
     parameters.only(&[])?;
     let moves = running(&shared)?;
-    let outcome = async {
-        moves.resume(&name).await?;
-        Ok(Json(batch_view(moves.batch(&name).await?)))
+    let result = moves.resume(&name).await;
+    changed_batch(&shared, &caller, &moves, Action::to("moves.resume", name.as_str()), &name, result).await
+}
+
+/// Records a change of a batch, and returns the batch as it is now.
+async fn changed_batch(
+    shared: &Shared,
+    caller: &Caller,
+    moves: &Moves,
+    action: Action,
+    name: &str,
+    result: Result<(), MoveError>,
+) -> CallResult<Json<Batch>> {
+    let outcome = match result {
+        Ok(()) => moves.batch(name).await,
+        Err(error) => Err(error),
     };
-    let outcome = outcome.await;
-    shared.record(&caller, Action::to("moves.resume", name.clone()), &outcome).await;
+    let outcome = match outcome {
+        Ok(state) => Ok(Json(batch_view(state))),
+        Err(error) => Err(error.into()),
+    };
+    shared.record(caller, action, &outcome).await;
     outcome
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Api {
     ending: CancellationToken,
 }
 
-/// The program behind the API.
+/// The program that the API manages.
 pub(crate) struct FakeApp {
     plan: Arc<ActivePlan>,
     registry: Registry,

@@ -49,14 +49,12 @@ impl CommandError {
 fn problem_text(problem: &Problem) -> String {
     let mut text = escaped(&problem.detail);
     for diagnostic in &problem.problems {
-        let message = escaped(&diagnostic.message);
-        if !diagnostic.file.is_empty() {
-            let _ = write!(text, "\n  {}:{}: {message}", escaped(&diagnostic.file), diagnostic.line);
-        } else if problem.detail.contains(&diagnostic.message) {
+        // A problem of the request itself, which the detail has named already.
+        if diagnostic.file.is_empty() {
             continue;
-        } else {
-            let _ = write!(text, "\n  {message}");
         }
+        let file = escaped(&diagnostic.file);
+        let _ = write!(text, "\n  {file}:{}: {}", diagnostic.line, escaped(&diagnostic.message));
         if !diagnostic.help.is_empty() {
             let _ = write!(text, " ({})", escaped(&diagnostic.help));
         }

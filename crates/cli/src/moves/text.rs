@@ -7,7 +7,10 @@ pub(super) fn name(record: &Move) -> String {
     record.accounts.first().cloned().unwrap_or_default()
 }
 
-/// Returns milliseconds as seconds with a tenth.
+/// Returns a short time in milliseconds, a longer one in seconds with a tenth.
 pub(super) fn milliseconds(ms: u64) -> String {
-    format!("{}.{:01}s", ms / 1_000, ms % 1_000 / 100)
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        _ => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+    }
 }
