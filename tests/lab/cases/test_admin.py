@@ -70,7 +70,7 @@ class Guide(Managed):
         for block in blocks:
             block = block.replace("https://127.0.0.1:9443", self.url)
             for word, name in (("old", OLD), ("new", NEW)):
-                block = re.sub(rf'(destination(?:=|": "))\b{word}\b', rf"\g<1>{name}", block)
+                block = re.sub(rf'((?:destination|"to)(?:=|": "))\b{word}\b', rf"\g<1>{name}", block)
             with self.subTest(block):
                 self.shell(block)
         self.assertIn(f"{ALICE}\t{NEW}", (self.managed.dir / "mappings.tsv").read_text())
