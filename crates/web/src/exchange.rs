@@ -69,47 +69,46 @@ impl<'a> Exchange<'a> {
         }
         let https = route.leg.plan.tls != TlsMode::Plain;
         set_destination_scheme(&mut self.head.fields, &self.head.authority, https);
-        let mut kept = Kept::new(route.leg.is_reused);
-        for piece in &self.prefix {
-            kept.push(piece);
+        let prefix = std::mem::take(&mut self.prefix);
+        let mut kept = Kept::new(&self.memory, route.leg.is_reused);
+        for piece in &prefix {
+            kept.push_counted(piece);
         }
         let mut keeping = Keeping { source: &mut *source, kept: &mut kept };
-        let mut ended = self.carry(&mut route, &mut keeping, client).await;
+        let mut ended = self.carry(prefix, &mut route, &mut keeping, client).await;
         if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
             && route.leg.is_reused
             && (unprocessed || is_idempotent(&self.head.method))
             && let Some(pieces) = kept.into_pieces()
         {
-            self.prefix = pieces;
             let finder = RouteFinder { connection, upgrades: self.head.upgrade.is_some() };
             route.leg.connection = match finder.connect(&route.backend, route.leg.plan).await {
                 Ok(connection) => connection,
                 Err(reply) => return give(connection, reply, &self.head.method, source, client, last).await,
             };
             route.leg.is_reused = false;
-            ended = self.carry(&mut route, source, client).await;
+            ended = self.carry(pieces, &mut route, source, client).await;
         }
         self.end(ended, route, source, client, last).await
     }
 
     async fn carry<S: Source, C: Client>(
-        &mut self,
+        &self,
+        prefix: Vec<Piece>,
         route: &mut Route,
         source: &mut S,
         client: &mut C,
     ) -> ExchangeOutcome {
-        let prefix = std::mem::take(&mut self.prefix);
         let plan = &self.connection.plan;
         let session_guard = plan.meters.route(&self.connection.listener.name, &route.destination).begin();
         let account = route.ticket.account().cloned();
         let destination = Name::clone(&route.destination);
-        let this = &*self;
         let record_status = |status| match status {
-            401 if this.has_credentials => this.refused(account.as_deref(), &destination),
+            401 if self.has_credentials => self.refused(account.as_deref(), &destination),
             // A refused request is counted until its end: anybody can have one.
             401 | 403 => Duration::ZERO,
             _ => {
-                this.memory.release();
+                self.memory.release();
                 Duration::ZERO
             }
         };

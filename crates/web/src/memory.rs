@@ -91,18 +91,19 @@ pub(crate) fn h2_head_size(parts: &http::request::Parts) -> usize {
 // === impl MemoryLimiter ===
 
 impl MemoryLimiter {
-    fn take(&self, network: Option<IpAddr>, bytes: usize) -> Result<(), MemoryFull> {
+    /// Takes `bytes` of the `part`-th part of what the network may hold.
+    fn take(&self, network: Option<IpAddr>, bytes: usize, part: usize) -> Result<(), MemoryFull> {
         let mut held = self.lock();
         let free = TOTAL - held.total;
         match network {
             Some(network) => {
                 let own = held.by_network.get(&network).copied().unwrap_or(0);
-                if own + bytes > free / SHARE {
+                if own + bytes > free / SHARE / part {
                     return Err(MemoryFull::Network);
                 }
                 held.by_network.insert(network, own + bytes);
             }
-            None if bytes > free => return Err(MemoryFull::Network),
+            None if bytes > free / part => return Err(MemoryFull::Network),
             None => {}
         }
         held.total += bytes;
@@ -159,12 +160,22 @@ impl Claim {
     /// # Errors
     /// When the connection or its network holds as much as it may. Nothing is claimed then.
     pub(crate) fn grow(&self, bytes: usize) -> Result<(), MemoryFull> {
+        self.grow_within(bytes, 1)
+    }
+
+    /// Claims memory for something that the request can do without. Returns whether it may have it: only half of what the
+    /// connection and its network may hold is given away for that, so that no request is refused because of it.
+    pub(crate) fn grow_optional(&self, bytes: usize) -> bool {
+        self.grow_within(bytes, 2).is_ok()
+    }
+
+    fn grow_within(&self, bytes: usize, part: usize) -> Result<(), MemoryFull> {
         let memory = &self.memory;
         let held = memory.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let taken = if held > memory.limit {
+        let taken = if held > memory.limit / part {
             Err(MemoryFull::Connection)
         } else {
-            memory.limiter.take(memory.network, bytes)
+            memory.limiter.take(memory.network, bytes, part)
         };
         match taken {
             Ok(()) => {
