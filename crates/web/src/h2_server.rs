@@ -192,9 +192,10 @@ async fn serve_stream(
     let memory = match connection.memory.claim(memory::h2_head_size(&parts)) {
         Ok(memory) => memory,
         Err(full) => {
+            // Not counted as cancelled: other clients of the network may hold the memory. `http.max_keepalive_requests`
+            // bounds how many streams are refused.
             connection.log_full(full);
             respond.send_reset(Reason::REFUSED_STREAM);
-            counts.note(false);
             return;
         }
     };
