@@ -12,7 +12,6 @@ use types::protocol::Protocol;
 use self::overlap::overlap;
 use crate::diagnostic::Problems;
 use crate::draft::Draft;
-use crate::implemented;
 use crate::suggest::closest;
 use plan::{HttpTarget, TlsMode};
 
@@ -53,15 +52,6 @@ fn listeners(draft: &Draft, problems: &Problems) {
     for (listener, places) in draft.plan.listeners.iter().zip(&draft.listeners) {
         let key = |name: &str| format!("{}.{name}", places.path);
         let protocol = listener.protocol;
-        if !implemented::PROTOCOLS.contains(&protocol) {
-            let message = format!("listeners for \"{protocol}\" are not implemented yet");
-            problems.error(
-                &key("protocol"),
-                places.protocol.clone(),
-                message,
-                "remove this listener until they are",
-            );
-        }
         if !protocol.carries_credentials() && listener.tls == TlsMode::StartTls {
             let message = format!(
                 "found \"starttls\" on a listener for \"{protocol}\", expected \"plain\" or \"implicit\""

@@ -8,7 +8,6 @@ mod check;
 mod diagnostic;
 mod draft;
 mod exposure;
-pub mod implemented;
 pub mod keys;
 mod load;
 mod read;

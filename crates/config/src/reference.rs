@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use crate::implemented;
 use crate::keys::{KEYS, Kind};
 
 /// The page as Markdown, made from the table of keys: `docs/configuration.md`.
@@ -23,13 +22,7 @@ pub fn reference() -> String {
         let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
         let _ = writeln!(page, "| `{name}` | {} | {default} | {} |", value(key.kind), key.doc);
     }
-    let names: Vec<_> = implemented::PROTOCOLS.iter().map(|protocol| format!("`{protocol}`")).collect();
-    let _ = write!(
-        page,
-        "\n## Implemented so far\n\nListeners: {}. Mapping stores: `{}`. `pointsman check` warns about keys that are accepted but not implemented yet.\n",
-        names.join(", "),
-        implemented::STORES.join("`, `")
-    );
+    page.push_str("\n`pointsman check` warns about keys that are accepted but not implemented yet.\n");
     page
 }
 

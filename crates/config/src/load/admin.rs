@@ -7,10 +7,10 @@ use std::time::Duration;
 use types::secret::Secret;
 
 use super::listener::addresses;
+use crate::exposure;
 use crate::read::{Located, Table};
 use crate::suggest::closest;
 use crate::value;
-use crate::{exposure, implemented};
 use plan::Admin;
 
 /// Environment variables that override the file, in order of precedence.
@@ -53,15 +53,6 @@ pub(super) fn read(
     check_certificate(&table, certificate.as_ref(), certificates);
     let metrics_public = table.boolean("metrics_public", false);
     accept_newer_keys(&table);
-    if !implemented::ADMIN {
-        let message = "the management API is not implemented yet: nothing listens there";
-        table.problems.warning(
-            &table.path,
-            table.span.clone(),
-            message,
-            "change mappings in the mapping file, which is watched",
-        );
-    }
     table.finish();
     let admin = token.map(|token| Admin {
         bind: bind.iter().map(|at| at.value).collect(),

@@ -12,7 +12,6 @@ use types::protocol::Protocol;
 use super::listener::TLS_MODES;
 use crate::draft::DestinationPlaces;
 use crate::exposure;
-use crate::implemented;
 use crate::read::{Located, Table};
 use crate::value;
 use plan::{ClientCertificate, Destination, Forwarding, Leg, Name, TlsMode, Verify};
@@ -278,10 +277,8 @@ fn health_interval(entry: &Table<'_>) -> Option<std::time::Duration> {
     if !entry.has("health_interval") || entry.is_text("health_interval", "off") {
         return None;
     }
-    if !implemented::HEALTH_CHECKS {
-        let message = "active health checks are not implemented yet: health is determined from logins";
-        let help = "no change is needed";
-        entry.problems.warning(&entry.key("health_interval"), entry.place("health_interval"), message, help);
-    }
+    let message = "active health checks are not implemented yet: health is determined from logins";
+    let help = "no change is needed";
+    entry.problems.warning(&entry.key("health_interval"), entry.place("health_interval"), message, help);
     Some(entry.limit("health_interval", std::time::Duration::from_secs(30)))
 }

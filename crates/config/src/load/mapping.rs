@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::implemented;
 use crate::read::{Located, Table};
 use plan::{Mapping, Source};
 
@@ -68,9 +67,6 @@ fn check_source(table: &Table<'_>, source: &Located<&str>) {
         let message = format!("source is \"{0}\", and there is no [mapping.{0}]", source.value);
         let help = format!("add [mapping.{}] with its keys, or name the source that is there", source.value);
         table.problems.error(&source.key, source.span.clone(), message, help);
-    } else if !implemented::STORES.contains(&source.value) {
-        let message = format!("the \"{}\" store is not implemented yet", source.value);
-        table.problems.error(&source.key, source.span.clone(), message, "use source = \"file\" until it is");
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::implemented;
 use crate::read::{Located, Table};
 use plan::{CommandsFromApi, CompareLogin, Moves};
 
@@ -36,12 +35,10 @@ pub(super) fn read(root: &Table<'_>, folder: &Path, references: &mut Vec<Located
     moves.parallel = usize::try_from(table.integer("parallel", 4, 1..=64)).unwrap_or(4);
     if let Some(compare) = table.table("compare") {
         for (name, entry) in compare.named() {
-            if !implemented::COMPARE {
-                let message =
-                    "the comparison of mailboxes is not implemented yet: this table is checked and not used";
-                let help = "compare them in a verify command";
-                table.problems.warning(&entry.path, entry.span.clone(), message, help);
-            }
+            let message =
+                "the comparison of mailboxes is not implemented yet: this table is checked and not used";
+            let help = "compare them in a verify command";
+            table.problems.warning(&entry.path, entry.span.clone(), message, help);
             references.push(Located {
                 value: name.clone(),
                 span: entry.span.clone(),

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::implemented;
 use crate::read::{Located, Table};
 use plan::{OAuth, Resolve, ResolveWith, Routing};
 
@@ -47,11 +46,6 @@ fn resolve(
     let asks_url = with.iter().any(|way| *way != ResolveWith::Jmap);
     if asks_url && url.is_none() && !entry.has("url") {
         entry.missing("url", "introspection and userinfo need the endpoint's URL");
-    }
-    if !with.is_empty() && !implemented::RESOLVE {
-        let message =
-            "looking up opaque tokens is not implemented yet: their logins go to the default destination";
-        entry.problems.warning(&entry.key("with"), entry.place("with"), message, "no change is needed");
     }
     let destination = destination.map_or_else(|| routing.default.clone(), |at| at.value.into());
     let resolve = Resolve { with, destination, url, client_id, client_secret, ttl, negative_ttl, timeout };
