@@ -1,4 +1,5 @@
-//! Asks every server what it announces: at the start, after every reload, and every ten minutes.
+//! Asks every server what it announces: at the start, after every reload, and every ten minutes; sooner while one of them
+//! does not answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,42 @@ use crate::shared::Shared;
 
 /// How often every server is asked.
 const INTERVAL: Duration = Duration::from_secs(600);
+/// How soon all of them are asked again when one does not answer. Each further time it takes twice as long.
+const FIRST_RETRY: Duration = Duration::from_secs(15);
 /// How many servers are asked at once.
 const AT_ONCE: usize = 8;
+
+/// What the servers answered.
+struct Asked {
+    announcements: Announcements,
+    have_all_answered: bool,
+}
+
+/// When the servers are asked next.
+struct Schedule {
+    retry: Duration,
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// Returns the time until the servers are asked again.
+    fn next(&mut self, have_all_answered: bool) -> Duration {
+        if have_all_answered {
+            *self = Self::default();
+            return INTERVAL;
+        }
+        let wait = self.retry;
+        self.retry = (wait * 2).min(INTERVAL);
+        wait
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { retry: FIRST_RETRY }
+    }
+}
 
 // === impl Shared ===
 
@@ -24,18 +59,19 @@ impl Shared {
     pub(crate) async fn learn(self) {
         let current = self.placement.current().clone();
         let mut replaced = current.subscribe();
+        let mut schedule = Schedule::default();
         loop {
             replaced.mark_unchanged();
             let plan = current.now();
-            let announcements = self.ask_all(&plan).await;
+            let Asked { announcements, have_all_answered } = self.ask_all(&plan).await;
             self.offers.learn(&plan, announcements);
             // A reload ends the wait early; the result is the same either way.
-            let _ = timeout(INTERVAL, replaced.changed()).await;
+            let _ = timeout(schedule.next(have_all_answered), replaced.changed()).await;
         }
     }
 
     /// Returns the announcements of every server of `plan`: of one that does not answer, what it announced last.
-    async fn ask_all(&self, plan: &Arc<ActivePlan>) -> Announcements {
+    async fn ask_all(&self, plan: &Arc<ActivePlan>) -> Asked {
         let known = self.offers.announcements();
         let mut waiting = Vec::new();
         for protocol in Protocol::ALL {
@@ -45,6 +81,7 @@ impl Shared {
             }
         }
         let mut announcements = Announcements::new();
+        let mut have_all_answered = true;
         let mut tasks = JoinSet::new();
         loop {
             while tasks.len() < AT_ONCE
@@ -52,9 +89,12 @@ impl Shared {
             {
                 tasks.spawn(ask(Arc::clone(plan), server));
             }
-            let Some(answered) = tasks.join_next().await else { return announcements };
+            let Some(answered) = tasks.join_next().await else {
+                return Asked { announcements, have_all_answered };
+            };
             let Ok((server, answer)) = answered else { continue };
             let before = known.get(&server);
+            have_all_answered &= answer.is_some();
             match answer {
                 Some(announcement) => {
                     if before.is_none_or(|before| **before != announcement) {
@@ -110,5 +150,19 @@ fn warn_of_lacking(plan: &ActivePlan, server: &Server, announcement: &Announceme
                  remove it from the list, or remove the list to advertise what all servers have"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_soon_and_then_less_often() {
+        let mut schedule = Schedule::default();
+        let waits: Vec<u64> = (0..8).map(|_| schedule.next(false).as_secs()).collect();
+        assert_eq!(waits, [15, 30, 60, 120, 240, 480, 600, 600]);
+        assert_eq!(schedule.next(true), INTERVAL);
+        assert_eq!(schedule.next(false), FIRST_RETRY);
     }
 }
