@@ -326,7 +326,7 @@ impl Journal {
     ) -> Result<Option<MoveId>, JournalError> {
         let id: Option<i64> = sqlx::query_scalar(
             "SELECT max(move.id) FROM move JOIN account ON account.move = move.id \
-             WHERE account = ? AND target = ? AND outcome IN ('done', 'reverted')",
+             WHERE account = ? AND target = ? AND outcome IN ('done', 'reverted', 'unverified')",
         )
         .bind(account)
         .bind(destination)

@@ -97,7 +97,8 @@ pub enum MoveOutcome {
     Cancelled,
     /// The accounts were at the target and are at the source again, because the check at the target failed.
     Reverted,
-    /// The accounts are at the target, though the check there failed: the move could not be taken back.
+    /// The accounts are at the target, though the check there failed and the move could not be taken back, or the check
+    /// was interrupted.
     Unverified,
 }
 

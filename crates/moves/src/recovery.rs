@@ -68,11 +68,7 @@ async fn hold_unsettled(shared: &Shared, record: &MoveRecord) -> Option<HeldAcco
 async fn settle_as(shared: &Shared, record: &MoveRecord, location: Location) -> Result<(), JournalError> {
     let Settled { outcome, message } = settled(record, &location);
     let id: MoveId = record.id;
-    if outcome == MoveOutcome::Done {
-        tracing::warn!(%id, step = record.step.label(), "an unfinished move was settled: {message}");
-    } else {
-        tracing::warn!(%id, step = record.step.label(), outcome = outcome.label(), "an unfinished move was settled: {message}");
-    }
+    tracing::warn!(%id, step = record.step.label(), outcome = outcome.label(), "an unfinished move was settled: {message}");
     shared.journal.finish(id, outcome, Some(&message)).await
 }
 
@@ -81,12 +77,12 @@ fn settled(record: &MoveRecord, location: &Location) -> Settled {
     let interrupted = format!("interrupted in the step {}", step.label());
     match location {
         Location::At(found) if found == target => {
-            let unverified = record.options.verify.is_some() && *step <= Step::Verify;
-            let check = if unverified { "; the verify command was not run to its end" } else { "" };
-            Settled {
-                outcome: MoveOutcome::Done,
-                message: format!("{interrupted}: the accounts are at {target}{check}"),
+            let arrived = format!("{interrupted}: the accounts are at {target}");
+            if record.options.verify.is_none() {
+                return Settled { outcome: MoveOutcome::Done, message: arrived };
             }
+            let message = format!("{arrived}; the verify command was not run to its end");
+            Settled { outcome: MoveOutcome::Unverified, message }
         }
         Location::At(found) if found == source && *step == Step::Revert => Settled {
             outcome: MoveOutcome::Reverted,

@@ -11,7 +11,7 @@ use control::{HeldAccounts, Order, OrderError};
 use mapping::Change;
 use plan::Name;
 use sessions::HoldStats;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
@@ -43,6 +43,9 @@ const KICKED: Duration = Duration::from_secs(5);
 /// How long before the hold's end the mapping must have been changed.
 const FLIP_MARGIN: Duration = Duration::from_secs(2);
 
+/// How often a journal that cannot be written is tried again.
+const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+
 /// How long the figures of a hold may take to be final after its release.
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -56,7 +59,6 @@ impl Running {
     /// Takes every step, and writes how the move ended.
     pub(crate) async fn run(mut self) -> MoveOutcome {
         let result = self.take_steps().await;
-        let id = self.record.id;
         let outcome = match &result {
             Ok(()) => MoveOutcome::Done,
             Err(failure) => failure.outcome(),
@@ -64,15 +66,31 @@ impl Running {
         let message = result.err().map(|failure| failure.to_string());
         log_end(&self.record, outcome, message.as_deref());
         let output = std::mem::take(&mut self.output).into_text();
-        let journal = &self.shared.journal;
-        let written = async {
-            journal.record(id, &self.record.figures, &output).await?;
-            journal.finish(id, outcome, message.as_deref()).await
-        };
-        if let Err(error) = written.await {
-            tracing::error!(%id, %error, outcome = outcome.label(), "the end of a move was not recorded; the next start settles it");
-        }
+        self.write_end(outcome, message.as_deref(), &output).await;
         outcome
+    }
+
+    /// Writes how the move ended, and tries again while the journal cannot be written: until then the accounts are not free
+    /// for another move. What is not written when the proxy ends is settled by the next start.
+    async fn write_end(&self, outcome: MoveOutcome, message: Option<&str>, output: &str) {
+        let id = self.record.id;
+        let journal = &self.shared.journal;
+        let mut has_warned = false;
+        loop {
+            let written = async {
+                journal.record(id, &self.record.figures, output).await?;
+                journal.finish(id, outcome, message).await
+            };
+            let Err(error) = written.await else { return };
+            if !has_warned {
+                has_warned = true;
+                tracing::error!(%id, %error, outcome = outcome.label(), "the end of a move cannot be recorded yet");
+            }
+            tokio::select! {
+                () = sleep(JOURNAL_RETRY) => {}
+                () = self.shared.shutdown.cancelled() => return,
+            }
+        }
     }
 
     async fn take_steps(&mut self) -> Result<(), MoveFailure> {

@@ -286,9 +286,9 @@ async fn a_restart_settles_what_a_crash_left() {
         (Step::Drain, false, MoveOutcome::Failed),
         (Step::Sync, false, MoveOutcome::Failed),
         (Step::Flip, false, MoveOutcome::Failed),
-        (Step::Flip, true, MoveOutcome::Done),
-        (Step::Release, true, MoveOutcome::Done),
-        (Step::Verify, true, MoveOutcome::Done),
+        (Step::Flip, true, MoveOutcome::Unverified),
+        (Step::Release, true, MoveOutcome::Unverified),
+        (Step::Verify, true, MoveOutcome::Unverified),
         (Step::Revert, false, MoveOutcome::Reverted),
     ] {
         let world = World::new().await;
@@ -319,7 +319,7 @@ async fn a_restart_holds_what_the_store_does_not_answer_for() {
     assert!(waits.is_err(), "a login went to the default destination");
     world.store.come_back();
     tokio::time::timeout(PATIENCE, login.wait_admitted()).await.unwrap().unwrap();
-    assert_eq!(ended(&moves, id).await.outcome, Some(MoveOutcome::Done));
+    assert_eq!(ended(&moves, id).await.outcome, Some(MoveOutcome::Unverified));
     assert_eq!(world.destination("alice@example.org").await, "new");
 }
 
