@@ -98,7 +98,7 @@ pub const KEYS: &[Key] = &[
     key("destination.*.allow_plaintext_auth", Boolean, "false", "Allow credentials to be sent to the backend without TLS."),
     key("destination.*.hide_auth_errors", Boolean, "false", "Replace the backend's error text for a failed login by a generic one."),
     key("destination.*.source_ips", Texts, "[]", "Local IP addresses to connect from, used in turn."),
-    key("destination.*.health_interval", Text, "off", "Time between active health checks, or `off`."),
+    key("destination.*.health_interval", Text, "off", "Time between active health checks, or `off`. Accepted but not implemented yet: a server is checked only when connections of clients to it fail."),
     key("destination.*.protocol.*.port", Integer(1, 65535), "", "TCP port of the server; required."),
     key("destination.*.protocol.*.tls", TLS, "", "How the connection to the backend is encrypted; required."),
     key("destination.*.protocol.*.forwarding", FORWARDING, "", "Overrides `forwarding` of the destination for this protocol."),
@@ -176,7 +176,7 @@ pub const KEYS: &[Key] = &[
     key("moves.verify", Text, "", "Default command that verifies the copy."),
     key("moves.commands_from_api", Word(&["off", "loopback", "any"]), "loopback", "Whose requests to the management API, and so whose `pointsman move`, may name sync and verify commands: nobody's, those from this host, or all. The commands run as the user of the proxy, and whoever may name them needs the token only."),
     key("moves.parallel", Integer(1, 64), "4", "Maximum number of moves in progress."),
-    key("moves.compare.*.master_user", Text, "", "Master user to log in with at that destination; unset = the account itself."),
-    key("moves.compare.*.password", Secret, "", "Password for that login."),
+    key("moves.compare.*.master_user", Text, "", "Master user to log in with at that destination; unset = the account itself. Accepted but not implemented yet."),
+    key("moves.compare.*.password", Secret, "", "Password for that login. Accepted but not implemented yet."),
     key("cluster.node", Text, "", "Name of this node; unset = the host name."),
 ];

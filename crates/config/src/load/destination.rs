@@ -277,7 +277,7 @@ fn health_interval(entry: &Table<'_>) -> Option<std::time::Duration> {
     if !entry.has("health_interval") || entry.is_text("health_interval", "off") {
         return None;
     }
-    let message = "active health checks are not implemented yet: health is determined from logins";
+    let message = "active health checks are not implemented yet: a server is checked only when connections of clients to it fail";
     let help = "no change is needed";
     entry.problems.warning(&entry.key("health_interval"), entry.place("health_interval"), message, help);
     Some(entry.limit("health_interval", std::time::Duration::from_secs(30)))
