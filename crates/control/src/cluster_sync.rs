@@ -60,6 +60,11 @@ impl Control {
     /// then.
     fn end_remote_hold(&self, id: HoldId, received: ReceivedOrder) {
         let groups = self.inner.holds.groups(id);
+        if groups.is_empty() {
+            // Not acknowledged: this proxy has restarted since, or the hold's time is over, so logins complete here.
+            tracing::warn!(from = %received.from, "sessions were not ended: the hold of the other proxy is not known here");
+            return;
+        }
         for group in &groups {
             group.end_sessions();
         }

@@ -5,12 +5,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::{Bus, Publisher};
 use mapping::rules::domain_key;
 use mapping::store::Applied;
 use mapping::{FileStore, Loaded, RouterControl, Settings, Store};
 use sessions::{Ending, Hold, HoldStats, Kicked, Limits, RegistryControl, SessionFilter};
+
+use tokio::time::sleep;
 
 use crate::hold::{HoldId, HoldTable, Origin};
 use crate::order::{HoldNumber, Order, OrderError};
@@ -77,6 +80,9 @@ struct Carried {
 /// With more changes than this, every login under way is looked up again: finding those of so many accounts takes longer
 /// than looking all of them up.
 const MAX_SINGLE_BUMPS: usize = 1_000;
+
+/// How soon the order to end sessions is repeated when another proxy did not acknowledge it.
+const END_RETRY: Duration = Duration::from_millis(100);
 
 // === impl Control ===
 
@@ -194,6 +200,7 @@ impl Control {
                     let not_held_by = Vec::new();
                     return Ok(Executed::Held(HeldAccounts { control: self.clone(), number, not_held_by }));
                 }
+                self.drop_remote_hold_after(lasts);
             }
             Order::EndSessions { number } => {
                 let groups = holds.groups(HoldId { origin, number });
@@ -203,6 +210,16 @@ impl Control {
             Order::Drain { spread } => registry.drain(spread),
         }
         Ok(Executed::Done)
+    }
+
+    /// Drops a hold of another proxy when its time is over: its release never comes when its owner has ended.
+    fn drop_remote_hold_after(&self, lasts: Duration) {
+        let control = self.clone();
+        tokio::spawn(async move {
+            // The instant itself is still part of the hold.
+            sleep(lasts + Duration::from_millis(1)).await;
+            control.inner.holds.drop_expired();
+        });
     }
 
     /// Has the logins under way of these accounts, and of the accounts of these domains, looked up again.
@@ -297,9 +314,20 @@ impl HeldAccounts {
             if carried.silent.is_empty() {
                 break;
             }
+            // A channel that is cut fails at once.
+            sleep(END_RETRY).await;
         }
         self.emptied().await;
         Ok(signalled)
+    }
+
+    /// Returns the proxies that do not confirm, now, that they hold the accounts and have no session of them: one that has
+    /// restarted since the hold began does not know of it. Empty when all do.
+    ///
+    /// # Errors
+    /// [`OrderError::Interrupted`].
+    pub async fn unconfirmed_by(&self) -> Result<Vec<Arc<str>>, OrderError> {
+        Ok(self.control.carry_out(Order::EndSessions { number: self.number }).await?.silent)
     }
 
     /// Closes every session of the group at once, here and at the other proxies. The caller waits for their end with

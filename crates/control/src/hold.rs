@@ -58,11 +58,7 @@ impl HoldTable {
         let mut holds = self.lock();
         drop_expired(&mut holds);
         if holds.len() >= MAX_HOLDS && id.origin != Origin::ThisProxy {
-            tracing::warn!(
-                limit = MAX_HOLDS,
-                "a hold of another proxy was ignored: too many holds are in force"
-            );
-            return Ok(());
+            return Err(HoldError::TooManyHolds(MAX_HOLDS));
         }
         if let Some(groups) = holds.get_mut(&id) {
             groups.retain(|group| group.accounts != accounts);
@@ -78,7 +74,12 @@ impl HoldTable {
         drop(self.lock().remove(&id));
     }
 
-    /// Returns the parts of a hold; none when it is released.
+    /// Drops the holds of other proxies whose time is over.
+    pub(crate) fn drop_expired(&self) {
+        drop_expired(&mut self.lock());
+    }
+
+    /// Returns the parts of a hold; none when it is released, or not known here.
     pub(crate) fn groups(&self, id: HoldId) -> Vec<Arc<Hold>> {
         match self.lock().get(&id) {
             Some(groups) => groups.iter().map(|group| Arc::clone(&group.hold)).collect(),

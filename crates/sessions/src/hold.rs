@@ -31,7 +31,10 @@ pub enum HoldError {
     AlreadyHeld(Arc<str>),
     /// No account was named.
     #[error("no account to hold")]
-    Nobody,
+    NoAccount,
+    /// As many holds of other proxies as may be are in force.
+    #[error("{0} holds are in force, which is the most that a proxy keeps")]
+    TooManyHolds(usize),
     /// More than [`Hold::MAX_GROUP`].
     #[error("{0} accounts in one hold; at most {max} can be held at once", max = Hold::MAX_GROUP)]
     TooMany(usize),
@@ -50,7 +53,7 @@ impl Hold {
         until: Instant,
     ) -> Result<Self, HoldError> {
         if identifiers.is_empty() {
-            return Err(HoldError::Nobody);
+            return Err(HoldError::NoAccount);
         }
         if identifiers.len() > Self::MAX_GROUP {
             return Err(HoldError::TooMany(identifiers.len()));

@@ -273,7 +273,7 @@ async fn a_delayed_login_waits_for_a_hold_that_comes_later() {
 fn groups_have_bounds() {
     let registry = registry();
     let until = Instant::now();
-    assert_eq!(registry.hold(&[], until).unwrap_err(), HoldError::Nobody);
+    assert_eq!(registry.hold(&[], until).unwrap_err(), HoldError::NoAccount);
     let many = vec!["alice"; Hold::MAX_GROUP + 1];
     assert_eq!(registry.hold(&many, until).unwrap_err(), HoldError::TooMany(1_001));
     assert_eq!(counts(&registry), (0, 0, 0));
