@@ -202,7 +202,7 @@ async fn forged_and_repeated_messages_are_ignored_and_counted() {
     assert!(!drain(&mut b_events));
     let mut tap = hub.tap();
     let delivery = tokio::join!(a.publish(changed("alice"), Audience::Present), async {
-        next_order(&mut b_events).await.acknowledge()
+        next_order(&mut b_events).await.acknowledge();
     })
     .0;
     assert_eq!(delivery.unwrap().done.len(), 1);
