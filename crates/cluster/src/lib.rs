@@ -44,9 +44,9 @@ pub use self::channel::{Channel, ChannelError, MAX_MESSAGE, MessageStream};
 pub use self::counters::Counts;
 pub use self::delivery::{Audience, Delivery};
 pub use self::message::{ChannelKey, MAX_ORDER, OrderMessage};
-pub use self::peers::Node;
+pub use self::peers::{Node, PRESENT};
 pub use self::received::{Event, ReceivedOrder};
-pub use self::shared::{BEAT, PRESENT};
+pub use self::shared::BEAT;
 
 use self::acknowledgements::Acknowledgements;
 use self::counters::Counters;

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use crate::delivery::Audience;
 use crate::message::Header;
-use crate::shared::PRESENT;
 
 /// A proxy on the channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +54,9 @@ pub(super) enum MessageCheck {
     /// It is not: [`MAX_NODES`] other proxies are known.
     TooManyPeers,
 }
+
+/// The sender of most orders does not wait for a proxy that has sent nothing for longer than this.
+pub const PRESENT: Duration = Duration::from_secs(15);
 
 /// The most proxies in the list; far more than anybody runs in front of two mail servers.
 pub(super) const MAX_NODES: usize = 256;

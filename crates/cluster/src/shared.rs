@@ -18,9 +18,6 @@ use crate::throttle::OncePerMinute;
 /// A proxy that has nothing else to send sends a heartbeat this often.
 pub const BEAT: Duration = Duration::from_secs(5);
 
-/// The sender of an order does not wait for a proxy that has sent nothing for longer than this.
-pub const PRESENT: Duration = Duration::from_secs(15);
-
 /// The state of this proxy on its channel.
 #[derive(Debug)]
 pub(crate) struct Shared {
