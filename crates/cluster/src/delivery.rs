@@ -1,6 +1,16 @@
-//! The result of a publication.
+//! Whom a publication waits for, and its result.
 
 use std::sync::Arc;
+
+/// The proxies whose acknowledgement the sender of an order waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Those that have sent a message within [`PRESENT`](crate::PRESENT).
+    Present,
+    /// Every proxy that may be running: one that has been silent for longer, too, until it has left the channel, another
+    /// run of its name is present, or ten minutes are over. For an order that must not take effect at some proxies only.
+    Known,
+}
 
 /// The result of a publication.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

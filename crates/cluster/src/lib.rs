@@ -19,7 +19,7 @@
 //! [`Publisher::publish`] returns the proxies that did not acknowledge it.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -42,11 +42,11 @@ mod throttle;
 
 pub use self::channel::{Channel, ChannelError, MAX_MESSAGE, MessageStream};
 pub use self::counters::Counts;
-pub use self::delivery::Delivery;
+pub use self::delivery::{Audience, Delivery};
 pub use self::message::{ChannelKey, MAX_ORDER, OrderMessage};
-pub use self::peers::Node;
+pub use self::peers::{Node, PRESENT};
 pub use self::received::{Event, ReceivedOrder};
-pub use self::shared::{BEAT, PRESENT};
+pub use self::shared::BEAT;
 
 use self::acknowledgements::Acknowledgements;
 use self::counters::Counters;
@@ -87,6 +87,11 @@ pub enum BusError {
     /// Too many messages wait to be sent.
     #[error("the order could not be sent to the other proxies: too many messages wait to be sent")]
     Full,
+    /// This proxy does not receive the channel's messages, or has only begun to, and cannot know which proxies there are.
+    #[error(
+        "this proxy does not receive the messages of the other proxies yet, so none can confirm the order"
+    )]
+    NotReceiving,
 }
 
 /// Whether a bus is connected.
@@ -102,6 +107,9 @@ pub enum BusState {
 
 /// How long the sender of an order waits for the other proxies.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// A proxy that receives the channel's messages for so long has had the answers to its first heartbeat.
+const ANSWERED: Duration = Duration::from_secs(1);
 
 /// The most events that wait to be carried out here.
 const MAX_EVENTS: usize = 1_024;
@@ -131,7 +139,7 @@ impl Bus {
             number: AtomicU64::new(0),
             peers: Mutex::default(),
             acknowledgements: Acknowledgements::default(),
-            is_connected: AtomicBool::new(false),
+            receiving_since: Mutex::default(),
             events,
             counters: Counters::default(),
             log_throttle: OncePerMinute::default(),
@@ -155,7 +163,7 @@ impl Bus {
     /// Leaves any channel, for the reason `why`.
     pub fn stay_alone(&self, why: &str) {
         drop(self.inner.link().take());
-        self.inner.shared.is_connected.store(false, Ordering::Relaxed);
+        self.inner.shared.set_receiving(false);
         self.inner.alone.store(Arc::new(why.into()));
     }
 
@@ -175,7 +183,7 @@ impl Bus {
     /// Returns whether the bus is connected.
     #[must_use]
     pub fn state(&self) -> BusState {
-        match (self.inner.link().is_some(), self.inner.shared.is_connected.load(Ordering::Relaxed)) {
+        match (self.inner.link().is_some(), self.inner.shared.receiving_for().is_some()) {
             (false, _) => BusState::Alone(Arc::clone(&self.inner.alone.load())),
             (true, false) => BusState::Disconnected,
             (true, true) => BusState::Connected,
@@ -206,22 +214,30 @@ impl Publisher {
         &self.bus
     }
 
-    /// Sends an order, in as many messages as it takes, and waits until the proxies that were present within [`PRESENT`]
-    /// have acknowledged it, at most for [`MAX_WAIT`]. Call it after the order was carried out here. Without a channel
-    /// there is nothing to do.
+    /// Sends an order, in as many messages as it takes, and waits until its audience has acknowledged it, at most for
+    /// [`MAX_WAIT`]. Call it after the order was carried out here. Without a channel there is nothing to do.
     ///
     /// # Errors
     /// [`BusError`]: some of the proxies did not get the order. They flush their caches when they receive another message
     /// of ours; a kick, hold or delay is not made up for.
-    pub async fn publish(&self, messages: Vec<OrderMessage>) -> Result<Delivery, BusError> {
+    pub async fn publish(
+        &self,
+        messages: Vec<OrderMessage>,
+        audience: Audience,
+    ) -> Result<Delivery, BusError> {
         let Some(outbox) = self.bus.inner.link().as_ref().map(Link::outbox) else {
             return Ok(Delivery::default());
         };
+        if audience == Audience::Known
+            && self.bus.inner.shared.receiving_for().is_none_or(|time| time < ANSWERED)
+        {
+            return Err(BusError::NotReceiving);
+        }
         let deadline = Instant::now() + MAX_WAIT;
         let mut sending = Vec::new();
         for message in messages {
             let (report, sent) = oneshot::channel();
-            let outgoing = Outgoing { body: Body::Order(message), report: Some(report) };
+            let outgoing = Outgoing { body: Body::Order(message), audience, report: Some(report) };
             match timeout_at(deadline, outbox.send(outgoing)).await {
                 Ok(Ok(())) => sending.push(sent),
                 Ok(Err(_)) | Err(_) => return Err(BusError::Full),

@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
 
 use crate::channel::{Channel, ChannelError, MessageStream};
+use crate::delivery::Audience;
 use crate::message::{Body, ChannelKey, Message};
 use crate::outgoing::Outgoing;
-use crate::shared::{BEAT, PRESENT, Shared};
+use crate::shared::{BEAT, Shared};
 
 /// A joined channel. Dropping it leaves without a message to the other proxies.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Link {
     pub(super) async fn leave(self) {
         const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
         let (report, sent) = oneshot::channel();
-        let message = Outgoing { body: Body::Leave, report: Some(report) };
+        let message = Outgoing { body: Body::Leave, audience: Audience::Present, report: Some(report) };
         let _ = timeout(LEAVE_TIMEOUT, async {
             if self.outbox.send(message).await.is_ok() {
                 let _ = sent.await;
@@ -96,12 +97,12 @@ async fn send_all(
         let next = tokio::select! {
             biased;
             next = outgoing.recv() => next,
-            _ = heartbeats.tick() => Some(Outgoing { body: Body::Heartbeat { wants_reply: false }, report: None }),
+            _ = heartbeats.tick() => Some(Outgoing::unattended(Body::Heartbeat { wants_reply: false })),
         };
-        let Some(Outgoing { body, report }) = next else { return };
+        let Some(Outgoing { body, audience, report }) = next else { return };
         let number = 1 + shared.number.fetch_add(1, Ordering::Relaxed);
         let waits_for = match &body {
-            Body::Order(_) => shared.peers().present(Instant::now(), PRESENT),
+            Body::Order(_) => shared.peers().audience(audience, Instant::now()),
             Body::Heartbeat { .. } | Body::Leave | Body::Done { .. } => Vec::new(),
         };
         let waiting = report.is_some().then(|| shared.acknowledgements.begin(number, waits_for));
@@ -137,13 +138,12 @@ async fn keep_subscribed(
         };
         let error = match subscribed {
             Ok(stream) => {
-                shared.is_connected.store(true, Ordering::Relaxed);
+                shared.set_receiving(true);
                 tracing::info!(node = %shared.node, "cluster channel connected");
                 is_logged = false;
                 // Messages that were sent before we subscribed are unknown.
                 shared.missed().await;
-                let _ =
-                    outbox.try_send(Outgoing { body: Body::Heartbeat { wants_reply: true }, report: None });
+                let _ = outbox.try_send(Outgoing::unattended(Body::Heartbeat { wants_reply: true }));
                 let began = Instant::now();
                 let error = receive(&shared, &key, stream, &outbox).await;
                 // A connection that was cut at once does not shorten the pause.
@@ -154,7 +154,7 @@ async fn keep_subscribed(
             }
             Err(error) => error,
         };
-        shared.is_connected.store(false, Ordering::Relaxed);
+        shared.set_receiving(false);
         if !std::mem::replace(&mut is_logged, true) {
             tracing::warn!(%error, "cluster channel not connected: changes of other proxies take effect here when cached answers expire");
         }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::delivery::Audience;
 use crate::message::Header;
 
 /// A proxy on the channel.
@@ -53,6 +54,9 @@ pub(super) enum MessageCheck {
     /// It is not: [`MAX_NODES`] other proxies are known.
     TooManyPeers,
 }
+
+/// The sender of most orders does not wait for a proxy that has sent nothing for longer than this.
+pub const PRESENT: Duration = Duration::from_secs(15);
 
 /// The most proxies in the list; far more than anybody runs in front of two mail servers.
 pub(super) const MAX_NODES: usize = 256;
@@ -101,10 +105,19 @@ impl Peers {
         }
     }
 
-    /// Returns the runs that have sent a message within `within`, and their names.
-    pub(super) fn present(&self, now: Instant, within: Duration) -> Vec<(u64, Arc<str>)> {
-        let present = self.listed().filter(|(_, peer)| now.duration_since(peer.received_at) <= within);
-        present.map(|(run, peer)| (*run, Arc::clone(&peer.name))).collect()
+    /// Returns the runs that an order waits for, and their names.
+    pub(super) fn audience(&self, audience: Audience, now: Instant) -> Vec<(u64, Arc<str>)> {
+        let waited_for = self.listed().filter(|(_, peer)| match audience {
+            Audience::Present => peer.is_present(now),
+            Audience::Known => peer.is_present(now) || self.may_be_running(peer, now),
+        });
+        waited_for.map(|(run, peer)| (*run, Arc::clone(&peer.name))).collect()
+    }
+
+    /// Returns whether a proxy that is silent may only be cut off from the channel. One that was started anew is not.
+    fn may_be_running(&self, silent: &Peer, now: Instant) -> bool {
+        let was_restarted = self.listed().any(|(_, peer)| peer.name == silent.name && peer.is_present(now));
+        now.duration_since(silent.received_at) < FORGET && !was_restarted
     }
 
     /// Returns the list, sorted by name.
@@ -126,6 +139,14 @@ impl Peers {
     /// Those that have not left.
     fn listed(&self) -> impl Iterator<Item = (&u64, &Peer)> {
         self.by_run.iter().filter(|(_, peer)| !peer.name.is_empty())
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    fn is_present(&self, now: Instant) -> bool {
+        now.duration_since(self.received_at) <= PRESENT
     }
 }
 
@@ -190,12 +211,22 @@ mod tests {
     async fn a_proxy_that_left_is_not_waited_for_and_its_messages_cannot_be_replayed() {
         let mut peers = Peers::default();
         let now = Instant::now();
-        let near = Duration::from_secs(15);
         peers.check(&header(1, 1, NOW_MS), now, date());
         peers.check(&header(2, 1, NOW_MS), now, date());
         peers.leave(1, now);
-        assert_eq!(peers.present(now, near), [(2, Arc::from("node2"))]);
-        assert_eq!(peers.present(now + near + Duration::from_millis(1), near), []);
+        let later = now + PRESENT + Duration::from_millis(1);
+        for (audience, time, expected) in [
+            (Audience::Present, now, vec![(2, Arc::from("node2"))]),
+            (Audience::Present, later, vec![]),
+            (Audience::Known, later, vec![(2, Arc::from("node2"))]),
+            (Audience::Known, now + FORGET, vec![]),
+        ] {
+            assert_eq!(peers.audience(audience, time), expected, "{audience:?}");
+        }
+        // Another run of the same name: the silent one has ended.
+        let restarted = Header { node: "node2".into(), ..header(3, 1, NOW_MS) };
+        peers.check(&restarted, later, date());
+        assert_eq!(peers.audience(Audience::Known, later), [(3, Arc::from("node2"))]);
         assert_eq!(peers.check(&header(1, 1, NOW_MS), now, date()), MessageCheck::Repeated);
     }
 }

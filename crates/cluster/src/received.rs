@@ -35,6 +35,6 @@ impl ReceivedOrder {
     /// Reports to the sender that the order was carried out. Without it the sender waits for its full time.
     pub fn acknowledge(self) {
         // With a full outbox the sender waits for its full time, too.
-        let _ = self.outbox.try_send(Outgoing { body: self.acknowledgement, report: None });
+        let _ = self.outbox.try_send(Outgoing::unattended(self.acknowledgement));
     }
 }

@@ -1,6 +1,6 @@
 //! The state that the bus and the two loops over its channel share.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +18,6 @@ use crate::throttle::OncePerMinute;
 /// A proxy that has nothing else to send sends a heartbeat this often.
 pub const BEAT: Duration = Duration::from_secs(5);
 
-/// The sender of an order does not wait for a proxy that has sent nothing for longer than this.
-pub const PRESENT: Duration = Duration::from_secs(15);
-
 /// The state of this proxy on its channel.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -29,7 +26,8 @@ pub(crate) struct Shared {
     pub(crate) number: AtomicU64,
     pub(crate) peers: Mutex<Peers>,
     pub(crate) acknowledgements: Acknowledgements,
-    pub(crate) is_connected: AtomicBool,
+    /// Since when this proxy receives the channel's messages.
+    pub(crate) receiving_since: Mutex<Option<Instant>>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) counters: Counters,
     pub(crate) log_throttle: OncePerMinute,
@@ -40,6 +38,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn peers(&self) -> MutexGuard<'_, Peers> {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_receiving(&self, is_receiving: bool) {
+        *self.receiving_since.lock().unwrap_or_else(PoisonError::into_inner) =
+            is_receiving.then(Instant::now);
+    }
+
+    /// Returns how long this proxy has received the channel's messages; `None` while it does not.
+    pub(crate) fn receiving_for(&self) -> Option<Duration> {
+        let since = *self.receiving_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed())
     }
 
     pub(crate) fn header(&self, number: u64) -> Header {
@@ -79,8 +88,7 @@ impl Shared {
         match body {
             Body::Heartbeat { wants_reply: false } => {}
             Body::Heartbeat { wants_reply: true } => {
-                let _ =
-                    outbox.try_send(Outgoing { body: Body::Heartbeat { wants_reply: false }, report: None });
+                let _ = outbox.try_send(Outgoing::unattended(Body::Heartbeat { wants_reply: false }));
             }
             Body::Leave => self.peers().leave(header.run, Instant::now()),
             Body::Done { run, number } if run == self.run => {

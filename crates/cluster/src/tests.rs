@@ -1,5 +1,5 @@
 use futures_core::future::BoxFuture;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
 use tokio::sync::broadcast;
@@ -150,7 +150,7 @@ async fn an_order_is_received_and_acknowledged() {
         assert_eq!(received.run, a.bus.inner.shared.run);
         received.acknowledge();
     };
-    let delivery = tokio::join!(a.publish(changed("alice")), receive).0.unwrap();
+    let delivery = tokio::join!(a.publish(changed("alice"), Audience::Present), receive).0.unwrap();
     assert_eq!(delivery, Delivery { done: vec!["b".into()], silent: vec![] });
     assert!(!drain(&mut a_events), "a proxy does not receive its own orders");
     assert_eq!((a.bus().state(), b.bus().state()), (BusState::Connected, BusState::Connected));
@@ -162,13 +162,13 @@ async fn a_silent_proxy_is_named_and_one_that_left_is_not_waited_for() {
     let hub = Hub::new();
     let ((a, _a_events), (b, _b_events)) = hub.pair().await;
     let began = Instant::now();
-    let delivery = a.publish(flush()).await.unwrap();
+    let delivery = a.publish(flush(), Audience::Present).await.unwrap();
     assert_eq!(delivery, Delivery { done: vec![], silent: vec!["b".into()] });
     assert_eq!(began.elapsed(), MAX_WAIT);
     b.bus().leave().await;
     until(|| a.bus().nodes().len() == 1).await;
     let began = Instant::now();
-    assert_eq!(a.publish(flush()).await.unwrap(), Delivery::default());
+    assert_eq!(a.publish(flush(), Audience::Present).await.unwrap(), Delivery::default());
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
@@ -179,7 +179,7 @@ async fn a_proxy_that_died_is_not_waited_for_after_a_while() {
     drop((b.bus.inner.link().take(), b_events));
     tokio::time::sleep(PRESENT + Duration::from_millis(1)).await;
     let began = Instant::now();
-    assert_eq!(a.publish(flush()).await.unwrap(), Delivery::default());
+    assert_eq!(a.publish(flush(), Audience::Present).await.unwrap(), Delivery::default());
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(a.bus().nodes().len(), 2, "it stays on the list for a while");
 }
@@ -201,8 +201,10 @@ async fn forged_and_repeated_messages_are_ignored_and_counted() {
     until(|| b.bus().counts().forged == 2).await;
     assert!(!drain(&mut b_events));
     let mut tap = hub.tap();
-    let delivery =
-        tokio::join!(a.publish(changed("alice")), async { next_order(&mut b_events).await.acknowledge() }).0;
+    let delivery = tokio::join!(a.publish(changed("alice"), Audience::Present), async {
+        next_order(&mut b_events).await.acknowledge();
+    })
+    .0;
     assert_eq!(delivery.unwrap().done.len(), 1);
     // Collected first: what is put back is received by the tap again.
     let sent: Vec<String> = std::iter::from_fn(|| tap.try_recv().ok()).collect();
@@ -249,7 +251,7 @@ async fn a_message_that_could_not_be_sent_is_noticed_with_the_next() {
     let hub = Hub::new();
     let ((a, _a_events), (b, mut b_events)) = hub.pair().await;
     hub.is_mute.store(true, Ordering::SeqCst);
-    let error = a.publish(changed("alice")).await.unwrap_err();
+    let error = a.publish(changed("alice"), Audience::Present).await.unwrap_err();
     assert!(error.to_string().contains("connection reset"), "{error}");
     assert!(!drain(&mut b_events));
     hub.is_mute.store(false, Ordering::SeqCst);
@@ -294,7 +296,7 @@ async fn an_order_in_parts_is_done_when_every_part_is() {
     let ((a, _a_events), (_b, mut b_events)) = hub.pair().await;
     let parts: Vec<_> = (0..100).map(|number| order("hold", json!({ "hold": 3, "part": number }))).collect();
     let sent = parts.clone();
-    let publishing = tokio::spawn(async move { a.publish(sent).await });
+    let publishing = tokio::spawn(async move { a.publish(sent, Audience::Present).await });
     let mut received = Vec::new();
     while received.len() < parts.len() {
         let part = next_order(&mut b_events).await;
@@ -311,7 +313,7 @@ async fn a_bus_without_a_channel_sends_nothing() {
     let (publisher, _events) = Bus::new(&"é".repeat(60));
     let bus = publisher.bus();
     bus.stay_alone("the mapping is a file");
-    assert_eq!(publisher.publish(flush()).await.unwrap(), Delivery::default());
+    assert_eq!(publisher.publish(flush(), Audience::Present).await.unwrap(), Delivery::default());
     assert_eq!(bus.state(), BusState::Alone("the mapping is a file".into()));
     assert_eq!(bus.nodes().len(), 1);
     assert_eq!(bus.nodes()[0].name.len(), MAX_NODE, "a long name is cut");

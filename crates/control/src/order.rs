@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use cluster::Audience;
 use mapping::Change;
 use mapping::store::{LoadError, StoreError};
 use sessions::{HoldError, SessionFilter};
@@ -116,6 +117,21 @@ impl Order {
             Self::EndSessions { .. } => "end_sessions",
             Self::Release { .. } => "release",
             Self::Drain { .. } => "drain",
+        }
+    }
+
+    /// Returns whose acknowledgement the order waits for. A hold that a proxy does not know of lets logins complete there.
+    pub(crate) const fn audience(&self) -> Audience {
+        match self {
+            Self::Hold { .. } | Self::EndSessions { .. } => Audience::Known,
+            Self::Change(_)
+            | Self::Invalidate(_)
+            | Self::Flush
+            | Self::Reload
+            | Self::Kick(_)
+            | Self::Delay { .. }
+            | Self::Release { .. }
+            | Self::Drain { .. } => Audience::Present,
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) async fn publish(publisher: &Publisher, order: &Order) -> Vec<Arc<str
         );
         return Vec::new();
     };
-    match publisher.publish(messages).await {
+    match publisher.publish(messages, order.audience()).await {
         Ok(delivery) => {
             // Sessions take their time to end, and the order is repeated until they have.
             if !delivery.silent.is_empty() && !matches!(order, Order::EndSessions { .. }) {

@@ -68,11 +68,16 @@ pub enum MoveFailure {
     #[error(transparent)]
     Hold(OrderError),
     /// Another proxy did not confirm that it holds the accounts.
-    #[error("these proxies did not confirm that they hold the accounts: {}; nothing was changed", .0.join(", "))]
+    #[error("these proxies did not confirm that they hold the accounts: {}", .0.join(", "))]
     NotHeldBy(Vec<Arc<str>>),
     /// Sessions did not end.
-    #[error("{} did not end within the grace period and a kick", sessions_text(*.0))]
-    SessionsLeft(usize),
+    #[error("{}", sessions_left_text(*.here, .elsewhere))]
+    SessionsLeft {
+        /// Sessions of this proxy.
+        here: usize,
+        /// The other proxies that did not confirm that theirs have ended.
+        elsewhere: Vec<Arc<str>>,
+    },
     /// The hold was over before the mapping could be changed.
     #[error("the hold of {} s was over in the step {}: choose a longer hold, or copy more before the move", hold.as_secs_f32(), step.label())]
     HoldOver {
@@ -126,7 +131,7 @@ impl MoveFailure {
             Self::Problems(_)
             | Self::Hold(_)
             | Self::NotHeldBy(_)
-            | Self::SessionsLeft(_)
+            | Self::SessionsLeft { .. }
             | Self::HoldOver { .. }
             | Self::Sync(_)
             | Self::ChangedMeanwhile { .. }
@@ -136,8 +141,21 @@ impl MoveFailure {
     }
 }
 
-fn sessions_text(count: usize) -> String {
-    if count == 1 { "1 session".to_owned() } else { format!("{count} sessions") }
+fn sessions_left_text(here: usize, elsewhere: &[Arc<str>]) -> String {
+    let mut left = Vec::new();
+    match here {
+        0 => {}
+        1 => left.push("1 session".to_owned()),
+        count => left.push(format!("{count} sessions")),
+    }
+    if !elsewhere.is_empty() {
+        left.push(format!("the sessions at {}", elsewhere.join(", ")));
+    }
+    if left.is_empty() {
+        // They ended just after the wait.
+        left.push("the sessions".to_owned());
+    }
+    format!("{} did not end within the grace period and a kick", left.join(" and "))
 }
 
 /// The first problems, as one sentence.

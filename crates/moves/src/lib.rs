@@ -21,6 +21,7 @@
 //! | `check` | what must be true before a move starts: [`Problem`] |
 //! | `command` | runs the operator's commands: bounded in time and output, with everything they started |
 //! | `steps` | the steps of one move |
+//! | `holding` | its accounts while they are held |
 //! | `location` | where the accounts of a move are, by the store's word |
 //! | `failure` | [`MoveError`], [`MoveFailure`]: why a move was not accepted, or did not succeed |
 //! | `recovery` | settles the moves that a crash has left unfinished |
@@ -31,6 +32,7 @@
 mod check;
 mod command;
 mod failure;
+mod holding;
 mod journal;
 mod location;
 mod move_id;

@@ -1,21 +1,21 @@
 //! The steps of one move.
 //!
 //! What must never happen here: a step that is taken before it is in the journal; a flip while a session of the group
-//! lives, while the sync still runs, or after the hold is over; logins that go on while nobody knows what the store has
+//! is open, while the sync still runs, or after the hold is over; logins that go on before it is known what the store has
 //! written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::{HeldAccounts, Order, OrderError};
+use control::{Order, OrderError};
 use mapping::Change;
 use plan::Name;
-use sessions::HoldStats;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
 use crate::failure::MoveFailure;
+use crate::holding::Holding;
 use crate::location::{Location, forget_cached, locate, settle};
 use crate::record::{Figures, MoveOutcome, MoveRecord, Step};
 use crate::request::MoveRequest;
@@ -29,25 +29,8 @@ pub(crate) struct Running {
     output: Output,
 }
 
-/// Accounts that are held, and until when they may be.
-struct Holding {
-    held: HeldAccounts,
-    costs: Vec<Arc<HoldStats>>,
-    began: Instant,
-    deadline: Instant,
-}
-
-/// How long a session may take to end after a kick.
-const KICKED: Duration = Duration::from_secs(5);
-
-/// How long before the hold's end the mapping must have been changed.
-const FLIP_MARGIN: Duration = Duration::from_secs(2);
-
 /// How often a journal that cannot be written is tried again.
 const JOURNAL_RETRY: Duration = Duration::from_secs(1);
-
-/// How long the figures of a hold may take to be final after its release.
-const SETTLED: Duration = Duration::from_secs(1);
 
 // === impl Running ===
 
@@ -97,14 +80,14 @@ impl Running {
         self.enter(Step::Check).await?;
         self.check().await?;
         self.enter(Step::Hold).await?;
-        let mut holding = self.hold().await?;
-        let moved = self.take_held_steps(&mut holding).await;
+        let holding = Holding::begin(&self.shared, &self.record).await?;
+        let moved = self.take_held_steps(&holding).await;
         if moved.is_ok() {
             // From here on the move can be taken back, not cancelled.
             self.cancel = CancellationToken::new();
             self.enter_after_flip(Step::Release).await;
         }
-        self.release(holding).await;
+        holding.release(&mut self.record).await;
         moved?;
         let Err(error) = self.verify().await else { return Ok(()) };
         match self.revert().await {
@@ -114,7 +97,7 @@ impl Running {
     }
 
     /// The steps under the hold. After `Ok` the accounts are at the target.
-    async fn take_held_steps(&mut self, holding: &mut Holding) -> Result<(), MoveFailure> {
+    async fn take_held_steps(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
         self.enter(Step::Drain).await?;
         self.drain(holding).await?;
         self.enter(Step::Sync).await?;
@@ -123,11 +106,7 @@ impl Running {
         self.enter(Step::Flip).await?;
         let source = Arc::clone(&self.record.source);
         let target = Arc::clone(&self.record.target);
-        self.check_unchanged(&source).await?;
-        if Instant::now() >= holding.deadline {
-            return Err(MoveFailure::HoldOver { hold: self.record.options.hold, step: Step::Flip });
-        }
-        self.flip(&source, &target).await
+        self.flip(holding, &source, &target).await
     }
 
     /// Writes that a step is about to be taken, before the mapping is changed: without the journal nothing is begun.
@@ -174,71 +153,17 @@ impl Running {
         Ok(())
     }
 
-    // --- hold ---
+    // --- drain, sync and verify ---
 
-    async fn hold(&self) -> Result<Holding, MoveFailure> {
-        let began = Instant::now();
-        let limit = self.record.options.hold;
-        let accounts = self.record.names().map(Arc::clone).collect();
-        let executed =
-            self.shared.control.execute(Order::hold(accounts, limit)).await.map_err(MoveFailure::Hold)?;
-        let Some(held) = executed.held() else { return Err(MoveFailure::Hold(OrderError::Interrupted)) };
-        if !held.not_held_by().is_empty() {
-            return Err(MoveFailure::NotHeldBy(held.not_held_by().to_vec()));
-        }
-        let costs = held.costs();
-        let margin = FLIP_MARGIN.min(limit / 4);
-        Ok(Holding { held, costs, began, deadline: began + limit - margin })
-    }
-
-    async fn release(&mut self, holding: Holding) {
-        let Holding { held, costs, began, .. } = holding;
-        if let Err(error) = held.release().await {
-            tracing::error!(id = %self.record.id, %error, "other proxies may hold the accounts of a move until its time is over");
-        }
-        let held_for = began.elapsed();
-        let settled = async {
-            for cost in &costs {
-                cost.none_waits().await;
-            }
-        };
-        // A login that still waits then is missing from the figures.
-        let _ = timeout(SETTLED, settled).await;
-        let figures = &mut self.record.figures;
-        figures.held += held_for;
-        figures.logins_waited += costs.iter().map(|cost| cost.logins()).sum::<usize>();
-        for cost in &costs {
-            figures.longest_wait = figures.longest_wait.max(cost.longest());
-        }
-    }
-
-    // --- drain ---
-
-    /// Ends the group's sessions: gently at first, with a kick when the grace is over.
     async fn drain(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
-        let before = holding.held.sessions_left();
-        let grace = (Instant::now() + self.record.options.grace).min(holding.deadline);
-        let ended = timeout_at(grace, holding.held.end_sessions());
-        let is_empty = tokio::select! {
-            ended = ended => matches!(ended, Ok(Ok(_))),
-            () = self.cancel.cancelled() => return Err(MoveFailure::Cancelled),
-        };
-        if !is_empty {
-            holding.held.kick().await.map_err(MoveFailure::Hold)?;
-            let ended = timeout(KICKED, holding.held.end_sessions()).await;
-            if !matches!(ended, Ok(Ok(_))) {
-                return Err(MoveFailure::SessionsLeft(holding.held.sessions_left()));
-            }
-        }
-        self.record.figures.sessions_ended += before;
+        let ended = holding.drain(self.record.options.grace, &self.cancel).await?;
+        self.record.figures.sessions_ended += ended;
         Ok(())
     }
 
-    // --- sync and verify ---
-
     async fn sync(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
         let Some(command) = self.record.options.sync.clone() else { return Ok(()) };
-        let result = self.run_command(&command, holding.deadline).await;
+        let result = self.run_command(&command, holding.deadline()).await;
         match result {
             Ok(()) => Ok(()),
             Err(CommandError::TimedOut(_)) => {
@@ -271,7 +196,7 @@ impl Running {
 
     // --- flip ---
 
-    /// The mapping may have been changed by hand while the sync ran; whoever did it knew nothing of this move.
+    /// The mapping may have been changed by hand while the accounts were held. That change stays.
     async fn check_unchanged(&self, source: &Name) -> Result<(), MoveFailure> {
         match locate(&self.shared, &self.record).await {
             Location::At(found) if found == *source => Ok(()),
@@ -286,7 +211,9 @@ impl Running {
 
     /// Maps the group to `to` in one durable write. When the store does not say what it has written, the group stays
     /// held until it does.
-    async fn flip(&self, from: &Name, to: &Name) -> Result<(), MoveFailure> {
+    async fn flip(&self, holding: &Holding, from: &Name, to: &Name) -> Result<(), MoveFailure> {
+        self.check_unchanged(from).await?;
+        holding.check_in_force(self.record.step).await?;
         let order = Order::Change(self.changes(to));
         let Err(error) = self.shared.control.execute(order).await else { return Ok(()) };
         match settle(&self.shared, &self.record).await {
@@ -310,15 +237,15 @@ impl Running {
     /// Takes the accounts back to the source, because the check at the target failed: held again, flipped back, released.
     async fn revert(&mut self) -> Result<(), MoveFailure> {
         self.enter_after_flip(Step::Revert).await;
-        let holding = self.hold().await?;
+        let holding = Holding::begin(&self.shared, &self.record).await?;
         let result = async {
             self.drain(&holding).await?;
             let source = Arc::clone(&self.record.source);
             let target = Arc::clone(&self.record.target);
-            self.flip(&target, &source).await
+            self.flip(&holding, &target, &source).await
         };
         let result = result.await;
-        self.release(holding).await;
+        holding.release(&mut self.record).await;
         result
     }
 }
