@@ -74,7 +74,7 @@ async fn door(app: &Arc<App>) -> SocketAddr {
             let permit = places.take(peer.ip(), listener.max_connections, 0);
             let accepted = Accepted { stream, peer, local: address, permit, reserved_fd: None };
             if accepted.permit.is_err() {
-                app.mail().turn_away(&plan, &listener, &accepted);
+                mail::Service::turn_away(&plan, &listener, &accepted);
                 continue;
             }
             tokio::spawn(app.mail().clone().serve(listener, accepted, std::future::pending()));

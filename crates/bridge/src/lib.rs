@@ -32,7 +32,9 @@ mod session;
 #[cfg(target_os = "linux")]
 mod splice;
 
-pub use session::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, HALF_CLOSE, Limits, Opening, Watch};
+pub use session::{
+    BridgeEnd, BridgeOutcome, Direction, EndRequest, Follow, HALF_CLOSE, Limits, Opening, Position, Watch,
+};
 
 /// Moves bytes both ways until one side or `end` ends it.
 ///
@@ -41,13 +43,13 @@ pub use session::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, HALF_CLOSE, Limits, O
 /// closed by a peer: the caller decides whether to close or to reset.
 ///
 /// Not cancel-safe: dropping the future loses the bytes that it holds. Stop it with `end`.
-pub async fn run<A, B, W, E>(
+pub async fn run<'e, A, B, W, E>(
     client: &mut A,
     backend: &mut B,
     opening: Opening,
     limits: Limits,
     watch: W,
-    end: impl Future<Output = E>,
+    end: impl Future<Output = EndRequest<'e, E>>,
 ) -> BridgeOutcome<E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -61,13 +63,13 @@ where
 /// kernel supports it, and never copied to user space. A waiting session holds no pipe.
 ///
 /// The pipes of the whole process are bounded: at most 128, which is 256 descriptors.
-pub async fn run_tcp<W: Watch, E>(
+pub async fn run_tcp<'e, W: Watch, E>(
     client: &mut TcpStream,
     backend: &mut TcpStream,
     opening: Opening,
     limits: Limits,
     watch: W,
-    end: impl Future<Output = E>,
+    end: impl Future<Output = EndRequest<'e, E>>,
 ) -> BridgeOutcome<E> {
     #[cfg(target_os = "linux")]
     type Plain = splice::Spliced;

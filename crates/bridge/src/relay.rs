@@ -1,7 +1,8 @@
 //! One session from the first byte to the last: closes, time limits and ends from outside.
 //!
 //! One timer serves every limit. Moving bytes only records the time of the last byte; the timer compares it when it
-//! fires, and is then set again. It bounds every wait of this module.
+//! fires, and is then set again. It bounds every wait of this module, except that for a boundary, which ends with
+//! [`EndRequest::give_up`].
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -14,13 +15,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::fast_path::{FastPath, FlowError};
 use crate::flow::{Flow, FlowStage, Inspector};
-use crate::session::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, Limits, Opening, Watch};
+use crate::session::{BridgeEnd, BridgeOutcome, Direction, EndRequest, Limits, Opening, Position, Watch};
 
 /// Replaces a duration too long to add to an instant.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// A session under way.
-struct Relay<'s, A, B, K, W, E> {
+struct Relay<'s, 'e, A, B, K, W, E> {
     client: &'s mut A,
     backend: &'s mut B,
     to_backend: Flow<K>,
@@ -29,7 +30,8 @@ struct Relay<'s, A, B, K, W, E> {
     limits: Limits,
     last_byte: Instant,
     closing: Option<Closing>,
-    ending: Option<Ending<E>>,
+    /// The end was requested from outside; the next boundary is awaited.
+    ending: Option<EndRequest<'e, E>>,
 }
 
 /// One side has closed.
@@ -38,31 +40,21 @@ struct Closing {
     by: Instant,
 }
 
-/// The end was requested from outside; the next boundary is awaited.
-struct Ending<E> {
-    value: E,
-    by: Instant,
-}
-
-/// The inspector of the direction to the client.
+/// The watch as the inspector of one direction.
 struct Watched<'w, W> {
     watch: &'w mut W,
-    ending: bool,
-}
-
-/// The inspector of the direction to the backend: it ignores the bytes, and reads no more once the end is requested.
-struct Unwatched {
-    ending: bool,
+    direction: Direction,
+    is_ending: bool,
 }
 
 /// [`crate::run`] with any fast path.
-pub(crate) async fn run<A, B, K, W, E>(
+pub(crate) async fn run<'e, A, B, K, W, E>(
     client: &mut A,
     backend: &mut B,
     opening: Opening,
     limits: Limits,
     mut watch: W,
-    end: impl Future<Output = E>,
+    end: impl Future<Output = EndRequest<'e, E>>,
 ) -> BridgeOutcome<E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
@@ -70,7 +62,8 @@ where
     K: FastPath<A, B> + FastPath<B, A>,
     W: Watch,
 {
-    watch.to_client(&opening.to_client);
+    watch.see(Direction::ToClient, &opening.to_client);
+    watch.see(Direction::ToBackend, &opening.to_backend);
     let mut relay = Relay {
         client,
         backend,
@@ -90,7 +83,7 @@ where
 
 // === impl Relay ===
 
-impl<A, B, K, W, E> Relay<'_, A, B, K, W, E>
+impl<'e, A, B, K, W, E> Relay<'_, 'e, A, B, K, W, E>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -100,14 +93,14 @@ where
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        end: Pin<&mut impl Future<Output = E>>,
+        end: Pin<&mut impl Future<Output = EndRequest<'e, E>>>,
         mut timer: Pin<&mut Sleep>,
     ) -> Poll<BridgeEnd<E>> {
         if self.ending.is_none()
-            && let Poll::Ready(value) = end.poll(cx)
+            && let Poll::Ready(request) = end.poll(cx)
         {
-            self.ending = Some(Ending { value, by: after(Instant::now(), BOUNDARY_WAIT) });
-            timer.as_mut().reset(self.deadline());
+            self.ending = Some(request);
+            self.watch.end_requested();
         }
         let up = self.to_backend.delivered();
         let down = self.to_client.delivered();
@@ -123,6 +116,11 @@ where
         }
         if let Some(why) = self.over() {
             return Poll::Ready(why);
+        }
+        if let Some(request) = &mut self.ending
+            && let Poll::Ready(by) = request.give_up.as_mut().poll(cx)
+        {
+            return Poll::Ready(BridgeEnd::Ended { by, at_boundary: false });
         }
         if self.closing.is_none()
             && (self.to_backend.stage() != FlowStage::Open || self.to_client.stage() != FlowStage::Open)
@@ -146,7 +144,11 @@ where
     /// even when the client's next bytes cannot be written any more.
     fn poll_flows(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
         self.poll_to_client(cx)?;
-        let mut inspector = Unwatched { ending: self.ending.is_some() };
+        let mut inspector = Watched {
+            watch: &mut self.watch,
+            direction: Direction::ToBackend,
+            is_ending: self.ending.is_some(),
+        };
         let Err(fault) = self.to_backend.poll(cx, self.client, self.backend, &mut inspector) else {
             return Ok(());
         };
@@ -160,7 +162,11 @@ where
     }
 
     fn poll_to_client(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
-        let mut inspector = Watched { watch: &mut self.watch, ending: self.ending.is_some() };
+        let mut inspector = Watched {
+            watch: &mut self.watch,
+            direction: Direction::ToClient,
+            is_ending: self.ending.is_some(),
+        };
         self.to_client.poll(cx, self.backend, self.client, &mut inspector).map_err(|fault| match fault {
             FlowError::Read(kind) => backend_failed(kind),
             FlowError::Write(kind) => client_failed(kind),
@@ -170,11 +176,12 @@ where
     /// Returns why the session is over, if it is; time limits are checked in [`Relay::overdue`].
     fn over(&mut self) -> Option<BridgeEnd<E>> {
         let is_client_closing = self.to_client.stage() != FlowStage::Open;
-        let at_boundary = !is_client_closing && self.to_client.is_settled() && self.watch.at_boundary();
-        if (at_boundary || is_client_closing)
-            && let Some(Ending { value, .. }) = self.ending.take()
+        let position = self.watch.position();
+        let at_boundary = !is_client_closing && self.to_client.is_settled() && position == Position::Boundary;
+        if (at_boundary || is_client_closing || position == Position::Opaque)
+            && let Some(EndRequest { by, .. }) = self.ending.take()
         {
-            return Some(BridgeEnd::Ended { by: value, at_boundary });
+            return Some(BridgeEnd::Ended { by, at_boundary });
         }
         if self.to_backend.stage() != FlowStage::Done || self.to_client.stage() != FlowStage::Done {
             return None;
@@ -185,9 +192,6 @@ where
 
     /// Returns why the session is over, if a time limit has passed.
     fn overdue(&mut self, now: Instant) -> Option<BridgeEnd<E>> {
-        if let Some(Ending { value, .. }) = self.ending.take_if(|ending| ending.by <= now) {
-            return Some(BridgeEnd::Ended { by: value, at_boundary: false });
-        }
         if self.closing.as_ref().is_some_and(|closing| closing.by <= now) {
             return Some(BridgeEnd::HalfCloseTimeout);
         }
@@ -197,14 +201,10 @@ where
     /// Returns when the next time limit may pass.
     fn deadline(&self) -> Instant {
         let idle = after(self.last_byte, self.limits.idle);
-        let mut deadline = idle;
-        if let Some(closing) = &self.closing {
-            deadline = deadline.min(closing.by);
+        match &self.closing {
+            Some(closing) => idle.min(closing.by),
+            None => idle,
         }
-        if let Some(ending) = &self.ending {
-            deadline = deadline.min(ending.by);
-        }
-        deadline
     }
 }
 
@@ -231,37 +231,28 @@ fn is_reset(kind: io::ErrorKind) -> bool {
 // === impl Watched ===
 
 impl<W: Watch> Inspector for Watched<'_, W> {
+    /// Once an end is requested, what the session waits for is read, and nothing beyond it.
     fn may_read(&self) -> bool {
-        !(self.ending && self.watch.at_boundary())
+        if !self.is_ending {
+            return true;
+        }
+        match self.direction {
+            Direction::ToBackend => self.watch.position() == Position::InCommand,
+            Direction::ToClient => self.watch.position() != Position::Boundary,
+        }
     }
 
     fn inspect(&mut self, bytes: &[u8]) {
-        self.watch.to_client(bytes);
+        self.watch.see(self.direction, bytes);
     }
 
     fn unseen(&self) -> u64 {
-        self.watch.unseen()
+        self.watch.unseen(self.direction)
     }
 
     fn skip(&mut self, count: u64) {
-        self.watch.skip(count);
+        self.watch.skip(self.direction, count);
     }
-}
-
-// === impl Unwatched ===
-
-impl Inspector for Unwatched {
-    fn may_read(&self) -> bool {
-        !self.ending
-    }
-
-    fn inspect(&mut self, _: &[u8]) {}
-
-    fn unseen(&self) -> u64 {
-        u64::MAX
-    }
-
-    fn skip(&mut self, _: u64) {}
 }
 
 #[cfg(test)]

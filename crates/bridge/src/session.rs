@@ -1,21 +1,20 @@
 //! What a session is given, what it reports, and how it ended.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
-
-/// How long an end from outside waits for [`Watch::at_boundary`]. A kick or a move must not hang on a client
-/// that has stopped reading in the middle of a message.
-pub const BOUNDARY_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a session may continue after one side has closed: the value for [`Limits::half_close`].
 pub const HALF_CLOSE: Duration = Duration::from_secs(30);
 
-/// Bytes that were read before the bridge started. They are written before anything else, and once.
+/// Bytes that were read before the bridge started. They are written before anything else, and once; the watch sees those
+/// to the client first, as the end of the login.
 #[derive(Debug, Default)]
 pub struct Opening {
     /// Bytes that the client sent after its credentials without waiting.
     pub to_backend: Vec<u8>,
-    /// Bytes that the backend sent and the client has not received. The watch sees them.
+    /// Bytes that the backend sent and the client has not received.
     pub to_client: Vec<u8>,
 }
 
@@ -28,33 +27,65 @@ pub struct Limits {
     pub half_close: Duration,
 }
 
-/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one, and
-/// counts the bytes that pass.
+/// A direction of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the backend.
+    ToBackend,
+    /// From the backend to the client.
+    ToClient,
+}
+
+/// Where a session is in its dialogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Every command has its response: the session may end, and a final message may be written to the client.
+    Boundary,
+    /// The client is in the middle of a command or a message, and may go on sending while an end waits.
+    InCommand,
+    /// The backend is in the middle of a response, or has not sent it yet.
+    InResponse,
+    /// The dialogue cannot be followed: the session ends at once, and nothing may be written.
+    Opaque,
+}
+
+/// Follows the dialogue of a session, so that an end from outside comes between two responses and not inside one.
 ///
-/// `()` is a watch for which every position is a boundary.
-pub trait Watch {
-    /// Receives the bytes that are sent to the client next.
-    fn to_client(&mut self, bytes: &[u8]);
+/// `()` follows nothing: every position is a boundary.
+pub trait Follow {
+    /// Receives the bytes that are sent next.
+    fn see(&mut self, direction: Direction, bytes: &[u8]);
 
-    /// Returns whether the stream to the client may be cut after the bytes seen so far.
-    fn at_boundary(&self) -> bool;
+    /// Returns where the session is after the bytes seen so far.
+    fn position(&self) -> Position;
 
-    /// Returns how many of the next bytes the watch does not need to see: the rest of a literal, for example. They may
-    /// be reported to [`Watch::skip`] as a number instead, and are spliced between plain sockets.
-    fn unseen(&self) -> u64 {
-        0
-    }
+    /// Returns how many of the next bytes need not be seen: the rest of a message, for example. They may be reported to
+    /// [`Follow::skip`] as a number instead, and are spliced between plain sockets.
+    fn unseen(&self, direction: Direction) -> u64;
 
+    /// Passes over `count` bytes, at most [`Follow::unseen`].
+    fn skip(&mut self, direction: Direction, count: u64);
+
+    /// Reports that an end was requested: bytes that must be looked at to find the next boundary are seen from now on.
+    fn end_requested(&mut self) {}
+}
+
+/// Follows a session and counts its bytes.
+pub trait Watch: Follow {
     /// Receives how many more bytes the sockets of the backend and of the client have accepted since the last call.
     /// Called once for each poll that moved bytes.
     fn moved(&mut self, to_backend: u64, to_client: u64) {
         let _ = (to_backend, to_client);
     }
+}
 
-    /// Passes over `count` bytes, at most [`Watch::unseen`].
-    fn skip(&mut self, count: u64) {
-        let _ = count;
-    }
+/// The request to end a session at its next boundary.
+pub struct EndRequest<'a, E> {
+    /// Who requests it.
+    pub by: E,
+    /// Resolves when the session must end without having reached a boundary. It bounds the wait: a client that has
+    /// stopped in the middle of a message must not keep its session.
+    pub give_up: Pin<Box<dyn Future<Output = E> + Send + 'a>>,
 }
 
 /// How a session ended, and how many bytes it moved.
@@ -97,6 +128,16 @@ pub enum BridgeEnd<E> {
     },
 }
 
+// === impl EndRequest ===
+
+impl<'a, E> EndRequest<'a, E> {
+    /// Returns a request that waits for a boundary until `give_up` resolves.
+    pub fn new(by: E, give_up: impl Future<Output = E> + Send + 'a) -> Self {
+        // Boxed: only a session that ends has it, and most sessions wait.
+        Self { by, give_up: Box::pin(give_up) }
+    }
+}
+
 // === impl Limits ===
 
 impl Limits {
@@ -107,16 +148,20 @@ impl Limits {
     }
 }
 
-// === impl Watch ===
+// === impl Follow ===
 
-impl Watch for () {
-    fn to_client(&mut self, _: &[u8]) {}
+impl Follow for () {
+    fn see(&mut self, _: Direction, _: &[u8]) {}
 
-    fn at_boundary(&self) -> bool {
-        true
+    fn position(&self) -> Position {
+        Position::Boundary
     }
 
-    fn unseen(&self) -> u64 {
+    fn unseen(&self, _: Direction) -> u64 {
         u64::MAX
     }
+
+    fn skip(&mut self, _: Direction, _: u64) {}
 }
+
+impl Watch for () {}

@@ -5,19 +5,25 @@
 use std::future::{Future, pending, ready};
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bridge::{BOUNDARY_WAIT, BridgeEnd, BridgeOutcome, HALF_CLOSE, Limits, Opening, Watch, run};
+use bridge::{
+    BridgeEnd, BridgeOutcome, Direction, EndRequest, Follow, HALF_CLOSE, Limits, Opening, Position, Watch,
+    run,
+};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter, DuplexStream, ReadBuf, duplex,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, advance, timeout};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 const IDLE: Duration = Duration::from_secs(1800);
 const LIMITS: Limits = Limits::with_idle(IDLE);
+/// How long an end waits for a boundary.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// More than the bridge keeps for one direction, which is one read.
 const KEPT: usize = 32 * 1024;
 
@@ -35,16 +41,54 @@ struct Lines {
     inside: bool,
 }
 
-impl Watch for Lines {
-    fn to_client(&mut self, bytes: &[u8]) {
-        if let Some(last) = bytes.last() {
+impl Follow for Lines {
+    fn see(&mut self, direction: Direction, bytes: &[u8]) {
+        if direction == Direction::ToClient
+            && let Some(last) = bytes.last()
+        {
             self.inside = *last != b'\n';
         }
     }
 
-    fn at_boundary(&self) -> bool {
-        !self.inside
+    fn position(&self) -> Position {
+        if self.inside { Position::InResponse } else { Position::Boundary }
     }
+
+    fn unseen(&self, _: Direction) -> u64 {
+        0
+    }
+
+    fn skip(&mut self, _: Direction, _: u64) {}
+}
+
+impl Watch for Lines {}
+
+/// A watch whose position the test sets.
+#[derive(Clone)]
+struct At(Arc<Mutex<Position>>);
+
+impl Follow for At {
+    fn see(&mut self, _: Direction, _: &[u8]) {}
+
+    fn position(&self) -> Position {
+        *self.0.lock().unwrap()
+    }
+
+    fn unseen(&self, _: Direction) -> u64 {
+        0
+    }
+
+    fn skip(&mut self, _: Direction, _: u64) {}
+}
+
+impl Watch for At {}
+
+/// Returns a request that waits [`PATIENCE`] for a boundary.
+fn request<E: Copy + Send + 'static>(by: E) -> EndRequest<'static, E> {
+    EndRequest::new(by, async move {
+        sleep(PATIENCE).await;
+        by
+    })
 }
 
 fn begin(opening: Opening, watch: impl Watch + Send + 'static, buffer: usize) -> Session {
@@ -52,7 +96,7 @@ fn begin(opening: Opening, watch: impl Watch + Send + 'static, buffer: usize) ->
     let (backend, mut at_backend) = duplex(buffer);
     let (end, ended) = oneshot::channel();
     let bridge = tokio::spawn(async move {
-        let end = async { ended.await.unwrap_or("nobody can end it") };
+        let end = async { request(ended.await.unwrap_or("nobody can end it")) };
         run(&mut at_client, &mut at_backend, opening, LIMITS, watch, end).await
     });
     Session { client, backend, end, bridge }
@@ -151,7 +195,7 @@ async fn an_overflowing_limit_never_expires() {
     let (mut client, _client) = duplex(64);
     let (mut backend, _backend) = duplex(64);
     let limits = Limits::with_idle(Duration::MAX);
-    let end = tokio::time::sleep(Duration::from_secs(10_000_000));
+    let end = async { request(sleep(Duration::from_secs(10_000_000)).await) };
     let outcome = run(&mut client, &mut backend, Opening::default(), limits, (), end).await;
     assert_eq!(outcome.why, BridgeEnd::Ended { by: (), at_boundary: true });
 }
@@ -188,7 +232,7 @@ async fn an_end_waits_for_the_end_of_the_line() {
     settle().await;
     // Nothing more is sent to the backend.
     session.client.write_all(b"a NOOP\r\n").await.unwrap();
-    advance(BOUNDARY_WAIT - Duration::from_secs(1)).await;
+    advance(PATIENCE - Duration::from_secs(1)).await;
     session.backend.write_all(b"ISTS\r\n").await.unwrap();
     let outcome = session.bridge.await.unwrap();
     let why = BridgeEnd::Ended { by: "move", at_boundary: true };
@@ -203,12 +247,53 @@ async fn an_end_does_not_wait_for_ever() {
         let (mut backend, mut at_backend) = duplex(64);
         backend.write_all(backend_says.as_bytes()).await.unwrap();
         let start = Instant::now();
-        let end = tokio::time::sleep(Duration::from_secs(5));
+        let end = async { request(sleep(Duration::from_secs(5)).await) };
         let outcome =
             run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, Lines::default(), end).await;
         assert_eq!(outcome.why, BridgeEnd::Ended { by: (), at_boundary: false });
-        assert_eq!(start.elapsed().as_secs(), 5 + BOUNDARY_WAIT.as_secs());
+        assert_eq!(start.elapsed().as_secs(), 5 + PATIENCE.as_secs());
     }
+}
+
+/// A message that the client has begun is sent to its end, and its reply awaited; nothing after it is read.
+#[tokio::test(start_paused = true)]
+async fn an_end_lets_a_command_and_its_response_pass() {
+    let at = At(Arc::new(Mutex::new(Position::InCommand)));
+    let mut session = begin(Opening::default(), at.clone(), 64);
+    session.end.send("drain").unwrap();
+    settle().await;
+    session.client.write_all(b"the rest of a message\r\n").await.unwrap();
+    read(&mut session.backend, "the rest of a message\r\n").await;
+    *at.0.lock().unwrap() = Position::InResponse;
+    session.client.write_all(b"QUIT\r\n").await.unwrap();
+    settle().await;
+    *at.0.lock().unwrap() = Position::Boundary;
+    // The position changes only with bytes that pass.
+    session.backend.write_all(b"250 queued\r\n").await.unwrap();
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::Ended { by: "drain", at_boundary: true });
+    assert_eq!(read_to_end(&mut session.backend).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opaque_session_ends_at_once_and_in_silence() {
+    let session = begin(Opening::default(), At(Arc::new(Mutex::new(Position::Opaque))), 64);
+    let start = Instant::now();
+    session.end.send("drain").unwrap();
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::Ended { by: "drain", at_boundary: false });
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+/// A kick during a drain does not wait as the drain does.
+#[tokio::test(start_paused = true)]
+async fn a_stronger_request_ends_the_wait() {
+    let (_client, mut at_client) = duplex(64);
+    let (_backend, mut at_backend) = duplex(64);
+    let at = At(Arc::new(Mutex::new(Position::InCommand)));
+    let end = ready(EndRequest { by: "drain", ..request("kick") });
+    let start = Instant::now();
+    let outcome = run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, at, end).await;
+    assert_eq!(outcome.why, BridgeEnd::Ended { by: "kick", at_boundary: false });
+    assert_eq!(start.elapsed(), PATIENCE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -225,7 +310,7 @@ async fn an_end_that_is_ready_at_the_start_still_writes_the_opening() {
     let (mut client, mut at_client) = duplex(64);
     let (mut backend, mut at_backend) = duplex(64);
     let opening = Opening { to_backend: text("up"), to_client: text("down") };
-    let outcome = run(&mut at_client, &mut at_backend, opening, LIMITS, (), ready(7)).await;
+    let outcome = run(&mut at_client, &mut at_backend, opening, LIMITS, (), ready(request(7))).await;
     let why = BridgeEnd::Ended { by: 7, at_boundary: true };
     assert_eq!(outcome, BridgeOutcome { to_backend: 2, to_client: 4, why });
     read(&mut client, "down").await;
@@ -239,7 +324,7 @@ async fn buffering_streams_are_flushed() {
     tokio::spawn(async move {
         let mut client = BufWriter::new(at_client);
         let mut backend = BufWriter::new(at_backend);
-        run(&mut client, &mut backend, Opening::default(), LIMITS, (), pending::<()>()).await
+        run(&mut client, &mut backend, Opening::default(), LIMITS, (), pending::<EndRequest<'_, ()>>()).await
     });
     client.write_all(b"a NOOP\r\n").await.unwrap();
     read(&mut backend, "a NOOP\r\n").await;
@@ -317,7 +402,7 @@ async fn failures_name_their_side() {
             let (mut peer, mut at_peer) = duplex(64);
             let mut failing = Failing { says: b"last words", reads, writes };
             peer.write_all(b"x").await.unwrap();
-            let end = pending::<()>();
+            let end = pending::<EndRequest<'_, ()>>();
             let outcome = if is_client {
                 run(&mut failing, &mut at_peer, Opening::default(), LIMITS, (), end).await
             } else {
@@ -441,7 +526,7 @@ mod property {
             let mut at_backend = Choppy { inner: at_backend, script: backend_script, at: 0 };
             let (outcome, at_client_end, at_backend_end) = block_on(async {
                 tokio::join!(
-                    run(&mut at_client, &mut at_backend, opening, LIMITS, (), pending::<()>()),
+                    run(&mut at_client, &mut at_backend, opening, LIMITS, (), pending::<EndRequest<'_, ()>>()),
                     exchange(client, up_rest.to_vec()),
                     exchange(backend, down_rest.to_vec()),
                 )

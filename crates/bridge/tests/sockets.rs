@@ -5,7 +5,9 @@
 use std::future::pending;
 use std::time::Duration;
 
-use bridge::{BridgeEnd, BridgeOutcome, Limits, Opening, Watch, run, run_tcp};
+use bridge::{
+    BridgeEnd, BridgeOutcome, Direction, EndRequest, Follow, Limits, Opening, Position, Watch, run, run_tcp,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -23,44 +25,65 @@ enum FastPath {
     SplicedWhereUnseen,
 }
 
-/// A watch that inspects 1000 bytes of every million and counts all of them.
+/// A watch that inspects 1000 bytes of every million in both directions and counts all of them.
+#[derive(Default)]
 struct Partly {
-    at: u64,
+    to_backend: u64,
+    to_client: u64,
 }
 
-impl Watch for Partly {
-    fn to_client(&mut self, bytes: &[u8]) {
-        self.at += bytes.len() as u64;
+impl Follow for Partly {
+    fn see(&mut self, direction: Direction, bytes: &[u8]) {
+        *self.at(direction) += bytes.len() as u64;
     }
 
-    fn at_boundary(&self) -> bool {
-        true
+    fn position(&self) -> Position {
+        Position::Boundary
     }
 
-    fn unseen(&self) -> u64 {
-        (1_000_000 - self.at % 1_000_000).saturating_sub(1000)
+    fn unseen(&self, direction: Direction) -> u64 {
+        let at = match direction {
+            Direction::ToBackend => self.to_backend,
+            Direction::ToClient => self.to_client,
+        };
+        (1_000_000 - at % 1_000_000).saturating_sub(1000)
     }
 
-    fn skip(&mut self, count: u64) {
-        assert!(count <= self.unseen());
-        self.at += count;
+    fn skip(&mut self, direction: Direction, count: u64) {
+        assert!(count <= self.unseen(direction));
+        *self.at(direction) += count;
+    }
+}
+
+impl Watch for Partly {}
+
+impl Partly {
+    fn at(&mut self, direction: Direction) -> &mut u64 {
+        match direction {
+            Direction::ToBackend => &mut self.to_backend,
+            Direction::ToClient => &mut self.to_client,
+        }
     }
 }
 
 /// A watch that records what has moved.
 struct Told(mpsc::UnboundedSender<(u64, u64)>);
 
-impl Watch for Told {
-    fn to_client(&mut self, _: &[u8]) {}
+impl Follow for Told {
+    fn see(&mut self, _: Direction, _: &[u8]) {}
 
-    fn at_boundary(&self) -> bool {
-        true
+    fn position(&self) -> Position {
+        Position::Boundary
     }
 
-    fn unseen(&self) -> u64 {
+    fn unseen(&self, _: Direction) -> u64 {
         u64::MAX
     }
 
+    fn skip(&mut self, _: Direction, _: u64) {}
+}
+
+impl Watch for Told {
     fn moved(&mut self, to_backend: u64, to_client: u64) {
         self.0.send((to_backend, to_client)).unwrap();
     }
@@ -79,12 +102,12 @@ async fn begin(path: FastPath, opening: Opening) -> (TcpStream, TcpStream, JoinH
     let bridge = tokio::spawn(async move {
         let client = &mut at_client;
         let backend = &mut at_backend;
-        let end = pending();
+        let end = pending::<EndRequest<'_, ()>>();
         match path {
             FastPath::Copied => run(client, backend, opening, LIMITS, (), end).await,
             FastPath::Spliced => run_tcp(client, backend, opening, LIMITS, (), end).await,
             FastPath::SplicedWhereUnseen => {
-                run_tcp(client, backend, opening, LIMITS, Partly { at: 0 }, end).await
+                run_tcp(client, backend, opening, LIMITS, Partly::default(), end).await
             }
         }
     });
@@ -150,9 +173,9 @@ async fn moved_bytes_are_reported_and_add_up_to_the_outcome() {
             let watch = Told(tell);
             let opening = Opening { to_backend: Vec::new(), to_client: b"in\r\n".to_vec() };
             if spliced {
-                run_tcp(client, backend, opening, LIMITS, watch, pending::<()>()).await
+                run_tcp(client, backend, opening, LIMITS, watch, pending::<EndRequest<'_, ()>>()).await
             } else {
-                run(client, backend, opening, LIMITS, watch, pending::<()>()).await
+                run(client, backend, opening, LIMITS, watch, pending::<EndRequest<'_, ()>>()).await
             }
         });
         assert_eq!(told.recv().await, Some((0, 4)), "the opening; spliced: {spliced}");

@@ -150,6 +150,12 @@ impl<G: Grammar> Dialogue<G> {
         Self { context, grammar: G::default(), unknown: 0, state: DialogueState::ExpectCommand }
     }
 
+    /// Returns what a client is sent before its connection is closed, also in the middle of a session.
+    #[must_use]
+    pub fn farewell_for(why: CloseReason) -> Vec<u8> {
+        G::farewell(why)
+    }
+
     fn carry_out(&mut self, outcome: CommandOutcome) -> Step<ClientEvent> {
         match outcome {
             CommandOutcome::NeedMore => Step::NeedMore,

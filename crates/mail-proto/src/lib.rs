@@ -11,16 +11,16 @@
 //! | [`replay`] | the client side of every text protocol, towards backends |
 //! | [`imap`], [`pop3`], [`managesieve`], [`submission`] | the grammars of both sides |
 //! | [`passthrough`] | SMTP and LMTP before pass-through |
-//! | [`imap_boundary`] | where a `BYE` may be inserted into a bridged IMAP session |
+//! | [`follow`] | where a bridged session may end |
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`mod@line`], `frame` | line ends; lines with literals |
 //! | [`verdict`] | the result of a login, and why a connection is closed |
 //! | [`xclient`] | the client's address, sent and received over SMTP, POP3 and ManageSieve |
 
 pub mod dialogue;
+pub mod follow;
 mod frame;
 pub mod imap;
-pub mod imap_boundary;
 pub mod inbox;
 pub mod line;
 pub mod managesieve;

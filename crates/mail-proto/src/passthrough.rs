@@ -44,14 +44,15 @@ enum PassthroughState {
     Over,
 }
 
-/// Returns the reply to a client before its connection is closed without a bridge (RFC 5321 section 3.8).
+/// Returns the reply to a client before its connection is closed (RFC 5321 section 3.8).
 #[must_use]
 pub fn farewell(why: CloseReason) -> &'static [u8] {
     match why {
         CloseReason::TooBusy => b"421 4.3.2 Too many connections, try again later\r\n",
         CloseReason::ShuttingDown => b"421 4.3.2 The server is shutting down, connect again\r\n",
         CloseReason::TimedOut => b"421 4.4.2 Time-out\r\n",
-        CloseReason::Unavailable | CloseReason::Ended | CloseReason::TooManyFailures => {
+        CloseReason::Ended => b"421 4.3.2 The session was ended, connect again\r\n",
+        CloseReason::Unavailable | CloseReason::TooManyFailures => {
             b"421 4.3.2 The mail server cannot be reached right now, try again later\r\n"
         }
     }

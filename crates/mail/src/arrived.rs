@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use listen::Accepted;
+use mail_proto::verdict::CloseReason;
 use plan::Listener;
 use runtime::ActivePlan;
 use tls::Stream;
 use tokio::time::Instant;
 use types::session_id::SessionId;
 
+use crate::protocols;
 use crate::shared::Shared;
 use crate::slot::Slot;
 
@@ -45,8 +47,7 @@ impl Arrived {
         let guard = meter.enter();
         let deadline = Instant::now() + listener.preauth_timeout;
         let arrival = shared.arrival.clone();
-        let local = accepted.local;
-        let farewell = || shared.busy_farewell(&plan, &listener, local);
+        let farewell = || protocols::farewell(listener.protocol, CloseReason::TooBusy);
         let arriving = arrival.receive(&listener, &meter, accepted, deadline, farewell);
         let runtime::Arrived { client, local, stream, permit } = arriving.await?;
         let slot = Slot::new(guard, permit);

@@ -1,49 +1,37 @@
 //! The last stage: bytes both ways, until either side or somebody outside ends the session.
 
-use mail_proto::imap_boundary;
-use mail_proto::step::Dialogue;
+use bridge::{Direction, Follow, Position};
+use mail_proto::follow;
 use mail_proto::verdict::CloseReason;
-use runtime::{Boundary, BridgedSession, Closing};
+use runtime::{BridgedSession, Closing};
 use types::protocol::Protocol;
 
+use crate::protocols;
 use crate::slot::Slot;
 
 /// A session that is bridged.
 pub(crate) struct Bridged {
     /// Boxed: it moves through several stages, and is as large as two TLS streams.
-    session: Box<BridgedSession<SessionBoundary>>,
-    /// For the farewell. `None` where nothing may be sent in the middle of a session.
-    dialogue: Option<Box<dyn Dialogue>>,
+    session: Box<BridgedSession<Follower>>,
+    protocol: Protocol,
     slot: Slot,
 }
 
-/// Where the stream to a client may be cut.
-pub(crate) enum SessionBoundary {
-    /// Between two of IMAP's responses, literals included.
-    Imap(imap_boundary::Boundary),
-    /// Anywhere: the other protocols have no words for the middle of a session, so they are closed at once.
-    Anywhere,
-}
+/// The protocol's follower, as the bridge uses it. `None` follows nothing.
+pub(crate) struct Follower(Option<Box<dyn follow::Follow>>);
 
 // === impl Bridged ===
 
 impl Bridged {
-    pub(crate) fn new(
-        session: BridgedSession<SessionBoundary>,
-        dialogue: Option<Box<dyn Dialogue>>,
-        slot: Slot,
-    ) -> Self {
-        Self { session: Box::new(session), dialogue, slot }
+    pub(crate) fn new(session: BridgedSession<Follower>, protocol: Protocol, slot: Slot) -> Self {
+        Self { session: Box::new(session), protocol, slot }
     }
 
     /// Runs the session to its end, and frees its slot.
     pub(crate) async fn run(self) {
-        let Self { session, dialogue, mut slot } = self;
+        let Self { session, protocol, mut slot } = self;
         slot.bridged();
-        let farewell = move |closing| match dialogue {
-            Some(mut dialogue) => dialogue.farewell(close_reason(closing)),
-            None => Vec::new(),
-        };
+        let farewell = move |closing| protocols::farewell(protocol, close_reason(closing));
         // Boxed: this future lives as long as the session; the stages before it must not add to its size.
         Box::pin(session.run(farewell)).await;
     }
@@ -56,41 +44,55 @@ const fn close_reason(closing: Closing) -> CloseReason {
     }
 }
 
-// === impl SessionBoundary ===
+// === impl Follower ===
 
-impl SessionBoundary {
+impl Follower {
+    /// Returns what follows a session of `protocol`.
     pub(crate) fn of(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Imap => Self::Imap(imap_boundary::Boundary::default()),
-            _ => Self::Anywhere,
+        Self(follow::follower(protocol))
+    }
+}
+
+impl Follow for Follower {
+    fn see(&mut self, direction: Direction, bytes: &[u8]) {
+        if let Some(follower) = &mut self.0 {
+            follower.see(sender(direction), bytes);
+        }
+    }
+
+    fn position(&self) -> Position {
+        let Some(follower) = &self.0 else { return Position::Opaque };
+        match follower.position() {
+            follow::Position::Boundary => Position::Boundary,
+            follow::Position::InCommand => Position::InCommand,
+            follow::Position::InResponse => Position::InResponse,
+            follow::Position::Opaque => Position::Opaque,
+        }
+    }
+
+    fn unseen(&self, direction: Direction) -> u64 {
+        match &self.0 {
+            Some(follower) => follower.unseen(sender(direction)),
+            None => u64::MAX,
+        }
+    }
+
+    fn skip(&mut self, direction: Direction, count: u64) {
+        if let Some(follower) = &mut self.0 {
+            follower.skip(sender(direction), count);
+        }
+    }
+
+    fn end_requested(&mut self) {
+        if let Some(follower) = &mut self.0 {
+            follower.end_requested();
         }
     }
 }
 
-impl Boundary for SessionBoundary {
-    fn feed(&mut self, bytes: &[u8]) {
-        if let Self::Imap(boundary) = self {
-            boundary.feed(bytes);
-        }
-    }
-
-    fn at_boundary(&self) -> bool {
-        match self {
-            Self::Imap(boundary) => boundary.at_boundary(),
-            Self::Anywhere => true,
-        }
-    }
-
-    fn unseen(&self) -> u64 {
-        match self {
-            Self::Imap(boundary) => boundary.unseen(),
-            Self::Anywhere => u64::MAX,
-        }
-    }
-
-    fn skip(&mut self, count: u64) {
-        if let Self::Imap(boundary) = self {
-            boundary.skip(count);
-        }
+const fn sender(direction: Direction) -> follow::Side {
+    match direction {
+        Direction::ToBackend => follow::Side::Client,
+        Direction::ToClient => follow::Side::Backend,
     }
 }

@@ -87,10 +87,10 @@ impl Client {
         }
     }
 
-    /// Returns what the bridge needs: the dialogue, the stream, and what the client has sent after its credential.
-    pub(crate) fn into_parts(self) -> Option<(Box<dyn Dialogue>, Stream, Inbox)> {
+    /// Returns what the bridge needs: the stream, and what the client has sent after its credential.
+    pub(crate) fn into_parts(self) -> Option<(Stream, Inbox)> {
         let connection = self.connection?;
-        Some((self.dialogue, connection.stream, connection.inbox))
+        Some((connection.stream, connection.inbox))
     }
 
     /// Returns the client as a backend may learn of it; `front` is what a trusted proxy in front of us reported.

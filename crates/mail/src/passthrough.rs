@@ -15,7 +15,7 @@ use types::protocol::Protocol;
 use upstream::ClientIdentity;
 
 use crate::arrived::Arrived;
-use crate::bridged::{Bridged, SessionBoundary};
+use crate::bridged::{Bridged, Follower};
 
 /// Dials on behalf of a connection that passes through.
 struct PassthroughDial<'a> {
@@ -68,12 +68,11 @@ impl Arrived {
             client: self.stream,
             backend: leg.connection.stream,
             opening: Opening { to_backend: Vec::new(), to_client: leg.connection.inbox.unread().to_vec() },
-            boundary: SessionBoundary::Anywhere,
+            follower: Follower::of(protocol),
             limits: Limits::with_idle(plan.plan.server.bridge_idle),
             ledger: Ledger::open(&plan, accounts, &self.listener, ticket, destination),
         };
-        // In the middle of a message nothing may be sent: closing is all there is.
-        Some(Bridged::new(session, None, self.slot))
+        Some(Bridged::new(session, protocol, self.slot))
     }
 
     async fn refuse(&mut self, refusal: &Refusal<Fault>) {

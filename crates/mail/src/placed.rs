@@ -6,10 +6,9 @@ use bridge::{Limits, Opening};
 use credentials::attempt::Mechanism;
 use mail_proto::verdict::Verdict;
 use runtime::{BridgedSession, Ledger, micros};
-use types::protocol::Protocol;
 use upstream::ClientIdentity;
 
-use crate::bridged::{Bridged, SessionBoundary};
+use crate::bridged::{Bridged, Follower};
 use crate::client::Client;
 use crate::replay::AuthenticatedLeg;
 use crate::slot::Slot;
@@ -45,18 +44,16 @@ impl Placed {
         let destination = Arc::clone(&login.placed.destination);
         let ledger = Ledger::open(plan, accounts, &listener, login.placed.ticket, destination);
         let limits = Limits::with_idle(plan.plan.server.bridge_idle);
-        let (dialogue, stream, inbox) = client.into_parts()?;
-        // Only IMAP has words for the middle of a session.
-        let dialogue = (listener.protocol == Protocol::Imap).then_some(dialogue);
+        let (stream, inbox) = client.into_parts()?;
         let session = BridgedSession {
             client: stream,
             backend: leg.connection.stream,
             opening: Opening { to_backend: inbox.unread().to_vec(), to_client },
-            boundary: SessionBoundary::of(listener.protocol),
+            follower: Follower::of(listener.protocol),
             limits,
             ledger,
         };
-        Some(Bridged::new(session, dialogue, slot))
+        Some(Bridged::new(session, listener.protocol, slot))
     }
 
     fn log_login(&self) {

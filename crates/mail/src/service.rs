@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use listen::Accepted;
+use mail_proto::verdict::CloseReason;
 use placement::Placement;
 use plan::Listener;
 use runtime::{ActivePlan, Arrival, LoginRecorder};
@@ -13,6 +14,7 @@ use types::session_id::SessionId;
 use crate::arrived::Arrived;
 use crate::bridged::Bridged;
 use crate::offers::Offers;
+use crate::protocols;
 use crate::shared::Shared;
 
 /// Serves the text protocols. Clones share everything.
@@ -54,8 +56,10 @@ impl Service {
     }
 
     /// Refuses a connection for lack of room.
-    pub fn turn_away(&self, plan: &Arc<ActivePlan>, listener: &Listener, accepted: &Accepted) {
-        runtime::turn_away(plan, listener, accepted, || self.0.busy_farewell(plan, listener, accepted.local));
+    pub fn turn_away(plan: &Arc<ActivePlan>, listener: &Listener, accepted: &Accepted) {
+        runtime::turn_away(plan, listener, accepted, || {
+            protocols::farewell(listener.protocol, CloseReason::TooBusy)
+        });
     }
 
     /// From accept to a session that may be bridged. Returns `None` when the connection has come to its end.

@@ -2,32 +2,32 @@
 
 use std::time::Duration;
 
-use bridge::{BridgeEnd, BridgeOutcome, Limits, Opening};
+use bridge::{BridgeEnd, BridgeOutcome, Follow, Limits, Opening};
 use sessions::EndReason;
 use tls::Stream;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::ledger::{Boundary, Ledger};
+use crate::ledger::Ledger;
 
 /// A session that is bridged. It holds nothing but what it needs while it waits, since most sessions do.
-pub struct BridgedSession<B> {
+pub struct BridgedSession<F> {
     /// The client's leg.
     pub client: Stream,
     /// The backend's leg.
     pub backend: Stream,
     /// Bytes that were read before the bridge and belong to the other side.
     pub opening: Opening,
-    /// Where the stream to the client may be cut.
-    pub boundary: B,
+    /// Follows the dialogue, to find where the session may end.
+    pub follower: F,
     /// When the session has lasted long enough.
     pub limits: Limits,
     /// The record of the session.
     pub ledger: Ledger,
 }
 
-/// BridgeEnd a client may be sent a farewell at the end of its session.
+/// Why a client is sent a farewell at the end of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closing {
     /// The proxy is draining.
@@ -41,12 +41,12 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 // === impl BridgedSession ===
 
-impl<B: Boundary> BridgedSession<B> {
+impl<F: Follow> BridgedSession<F> {
     /// Moves bytes until the session ends, sends `farewell` where one may be sent, and logs the end.
     pub async fn run(self, farewell: impl FnOnce(Closing) -> Vec<u8> + Send) {
-        let Self { client, backend, opening, boundary, limits, ledger } = self;
+        let Self { client, backend, opening, follower, limits, ledger } = self;
         // Boxed: it is what a session holds while it waits; the frame of this function would keep it twice.
-        let relay = Box::pin(relay(client, backend, opening, boundary, limits, &ledger));
+        let relay = Box::pin(relay(client, backend, opening, follower, limits, &ledger));
         let (mut client, backend, outcome) = relay.await;
         close(&mut client, &backend, &outcome, farewell).await;
         ledger.close(&outcome);
@@ -54,16 +54,16 @@ impl<B: Boundary> BridgedSession<B> {
 }
 
 /// Runs the bridge, through the kernel where both legs are plain sockets.
-async fn relay<B: Boundary>(
+async fn relay<F: Follow>(
     client: Stream,
     backend: Stream,
     opening: Opening,
-    boundary: B,
+    follower: F,
     limits: Limits,
     ledger: &Ledger,
 ) -> (Stream, Stream, BridgeOutcome<EndReason>) {
-    let watch = ledger.watch(boundary);
-    let end = ledger.ticket.ended();
+    let watch = ledger.watch(follower);
+    let end = ledger.end_request();
     let (mut client, mut backend) = match (client.into_plain_tcp(), backend.into_plain_tcp()) {
         (Ok(mut client), Ok(mut backend)) => {
             let outcome = bridge::run_tcp(&mut client, &mut backend, opening, limits, watch, end).await;

@@ -4,16 +4,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bridge::{BridgeEnd, BridgeOutcome, Watch};
+use bridge::{BridgeEnd, BridgeOutcome, Direction, EndRequest, Follow, Position, Watch};
 use observe::Accounts;
 use observe::metrics::SessionGuard;
 use plan::Listener;
 use sessions::{EndReason, SessionTicket, Traffic};
+use tokio::time::sleep;
 use types::outcome::SessionEnd;
 
 use crate::ActivePlan;
+
+/// How long a kicked session may take to reach a boundary: long enough for a backend that is queueing a message, and
+/// shorter than those who kick wait for the session to leave (5 s in a move, 8 s in the management API).
+const KICK_WAIT: Duration = Duration::from_secs(4);
 
 /// The record of one session.
 pub struct Ledger {
@@ -25,28 +30,13 @@ pub struct Ledger {
     began: Instant,
 }
 
-/// Follows the bytes to the client, so that an end from outside does not cut a response in two.
-pub trait Boundary: Send {
-    /// Reads bytes that go to the client next.
-    fn feed(&mut self, bytes: &[u8]);
-
-    /// Returns whether the stream to the client may be cut after the bytes seen so far.
-    fn at_boundary(&self) -> bool;
-
-    /// Returns how many of the next bytes need not be seen; see [`Watch::unseen`].
-    fn unseen(&self) -> u64;
-
-    /// Passes over `count` bytes.
-    fn skip(&mut self, count: u64);
-}
-
-/// Protocols without words for the middle of a session: they are closed at once.
+/// Sessions without words for their end, such as WebSockets: they are closed at once and in silence.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct NoBoundary;
+pub struct NotFollowed;
 
 /// The bridge's view of a session.
-pub(crate) struct Watched<'s, B> {
-    boundary: B,
+pub(crate) struct Watched<'s, F> {
+    follower: F,
     guard: &'s SessionGuard,
     traffic: &'s Traffic,
 }
@@ -78,15 +68,29 @@ impl Ledger {
         C: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
-        let end = self.ticket.ended();
-        let watch = self.watch(NoBoundary);
+        let end = self.end_request();
+        let watch = self.watch(NotFollowed);
         // Boxed: clippy::large_futures; the bridge's state would be part of every request's future.
         let outcome = Box::pin(bridge::run(client, backend, opening, limits, watch, end)).await;
         self.close(&outcome);
     }
 
-    pub(crate) fn watch<B: Boundary>(&self, boundary: B) -> Watched<'_, B> {
-        Watched { boundary, guard: &self.guard, traffic: self.ticket.traffic() }
+    pub(crate) fn watch<F: Follow>(&self, follower: F) -> Watched<'_, F> {
+        Watched { follower, guard: &self.guard, traffic: self.ticket.traffic() }
+    }
+
+    /// Resolves when the session has to end at its next boundary. A drain and a move let a message under way finish: the
+    /// process that ends, or the kick at the end of the move's grace period, bounds their wait.
+    pub(crate) async fn end_request(&self) -> EndRequest<'_, EndReason> {
+        let by = self.ticket.ended().await;
+        let give_up = async move {
+            if by != EndReason::Kick {
+                self.ticket.kicked().await;
+            }
+            sleep(KICK_WAIT).await;
+            EndReason::Kick
+        };
+        EndRequest::new(by, give_up)
     }
 
     /// Counts and logs the end of the session.
@@ -123,41 +127,47 @@ const fn session_end(why: &BridgeEnd<EndReason>) -> SessionEnd {
     }
 }
 
-// === impl NoBoundary ===
+// === impl NotFollowed ===
 
-impl Boundary for NoBoundary {
-    fn feed(&mut self, _: &[u8]) {}
+impl Follow for NotFollowed {
+    fn see(&mut self, _: Direction, _: &[u8]) {}
 
-    fn at_boundary(&self) -> bool {
-        true
+    fn position(&self) -> Position {
+        Position::Opaque
     }
 
-    fn unseen(&self) -> u64 {
+    fn unseen(&self, _: Direction) -> u64 {
         u64::MAX
     }
 
-    fn skip(&mut self, _: u64) {}
+    fn skip(&mut self, _: Direction, _: u64) {}
 }
 
 // === impl Watched ===
 
-impl<B: Boundary> Watch for Watched<'_, B> {
-    fn to_client(&mut self, bytes: &[u8]) {
-        self.boundary.feed(bytes);
+impl<F: Follow> Follow for Watched<'_, F> {
+    fn see(&mut self, direction: Direction, bytes: &[u8]) {
+        self.follower.see(direction, bytes);
     }
 
-    fn at_boundary(&self) -> bool {
-        self.boundary.at_boundary()
+    fn position(&self) -> Position {
+        self.follower.position()
     }
 
-    fn unseen(&self) -> u64 {
-        self.boundary.unseen()
+    fn unseen(&self, direction: Direction) -> u64 {
+        self.follower.unseen(direction)
     }
 
-    fn skip(&mut self, count: u64) {
-        self.boundary.skip(count);
+    fn skip(&mut self, direction: Direction, count: u64) {
+        self.follower.skip(direction, count);
     }
 
+    fn end_requested(&mut self) {
+        self.follower.end_requested();
+    }
+}
+
+impl<F: Follow> Watch for Watched<'_, F> {
     fn moved(&mut self, to_backend: u64, to_client: u64) {
         self.guard.moved(to_backend, to_client);
         self.traffic.to_backend.fetch_add(to_backend, Ordering::Relaxed);

@@ -26,7 +26,7 @@ pub use active_plan::{ActivePlan, ActivePlanError, TlsMaterial};
 pub use arrival::{Arrival, Arrived, NoTls, log_refusal, span, turn_away};
 pub use bridged::{BridgedSession, Closing};
 pub use current::{Current, CurrentPlan, Held};
-pub use ledger::{Boundary, Ledger, NoBoundary};
+pub use ledger::{Ledger, NotFollowed};
 pub use recorder::LoginRecorder;
 
 /// Returns a duration as a number that JSON can hold; `as_micros` would be logged as text.

@@ -331,6 +331,11 @@ impl SessionTicket {
         }
     }
 
+    /// Resolves when the session is kicked.
+    pub async fn kicked(&self) {
+        self.end_signal.stronger_than(Some(EndReason::Move)).await;
+    }
+
     /// Returns this session's moment within the drain's spread.
     fn drained_at(&self) -> Instant {
         let Some(drain) = self.registry.inner.drain.get() else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bridge::{Limits, Opening};
 use plan::Name;
-use runtime::{BridgedSession, Ledger, NoBoundary};
+use runtime::{BridgedSession, Ledger, NotFollowed};
 use sessions::SessionTicket;
 use tls::Stream;
 
@@ -31,7 +31,7 @@ pub(crate) async fn bridge_h1(
         BackendEnd::Stream(backend, received) => {
             let opening = Opening { to_backend: read_ahead, to_client: received };
             let session =
-                BridgedSession { client, backend: *backend, opening, boundary: NoBoundary, limits, ledger };
+                BridgedSession { client, backend: *backend, opening, follower: NotFollowed, limits, ledger };
             Box::pin(session.run(|_| Vec::new())).await;
         }
         BackendEnd::Tunnel(mut backend) => {

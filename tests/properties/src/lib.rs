@@ -10,6 +10,7 @@
 mod body;
 mod dialogue;
 mod exchange;
+mod follow;
 mod head;
 mod input;
 mod leaks;
@@ -35,7 +36,7 @@ pub const ALL: [(&str, Property); 23] = [
     ("submission_replay", replay::submission),
     ("passthrough_replay", replay::passthrough),
     ("exchange", exchange::exchange),
-    ("imap_boundary", small::imap_boundary),
+    ("follow", follow::follow),
     ("proxy", small::proxy),
     ("xclient", small::xclient),
     ("sasl", names::sasl),

@@ -1,12 +1,9 @@
-//! What is read in one go: PROXY headers, XCLIENT; and where an IMAP session may be cut.
+//! What is read in one go: PROXY headers, XCLIENT.
 
 use credentials::attempt::ClientInfo;
-use mail_proto::imap_boundary::Boundary;
 use mail_proto::step::Forward;
 use mail_proto::xclient::{self, Style};
 use proxy_protocol::{self, Header, MAX_HEADER, MAX_OUTGOING, Outgoing, Parsed, SslInfo};
-
-use crate::input::Input;
 
 /// A header is found at its last byte, whatever follows; what was refused stays refused; and what we say of it to
 /// a backend is read as the same.
@@ -119,74 +116,4 @@ pub(crate) fn xclient(bytes: &[u8]) {
             assert_eq!((&heard.helo, heard.extended), (&client_info.helo, client_info.extended), "{said}");
         }
     }
-}
-
-/// The pieces do not matter, nor whether literals are fed or passed over by number; and the boundaries are those that
-/// a plain reader finds, who takes the responses apart one by one.
-pub(crate) fn imap_boundary(bytes: &[u8]) {
-    let Some(input) = Input::plain(bytes) else { return };
-    let data = &input.data[..];
-    // No server writes a number with zeroes in front until it is longer than the largest one.
-    if data.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 20) {
-        return;
-    }
-    let mut sizes = input.sizes();
-    let mut pieces = Boundary::default();
-    let mut at = 0;
-    while at < data.len() {
-        let size = sizes.next(data.len() - at);
-        pieces.feed(&data[at..at + size]);
-        at += size;
-        let mut whole = Boundary::default();
-        whole.feed(&data[..at]);
-        assert_eq!((pieces.at_boundary(), pieces.unseen()), (whole.at_boundary(), whole.unseen()));
-        assert_eq!(
-            (pieces.at_boundary(), pieces.unseen()),
-            plainly(&data[..at]),
-            "{}",
-            data[..at].escape_ascii()
-        );
-    }
-    let mut skipping = Boundary::default();
-    let mut at = 0;
-    while at < data.len() {
-        let passed = usize::try_from(skipping.unseen()).unwrap_or(usize::MAX).min(data.len() - at);
-        skipping.skip(passed as u64);
-        at += passed;
-        let line = data[at..].iter().position(|&byte| byte == b'\n').map_or(data.len() - at, |end| end + 1);
-        skipping.feed(&data[at..at + line]);
-        at += line;
-    }
-    assert_eq!((skipping.at_boundary(), skipping.unseen()), (pieces.at_boundary(), pieces.unseen()));
-}
-
-/// Whether `data` ends between two responses, and what is missing of a literal.
-fn plainly(data: &[u8]) -> (bool, u64) {
-    let mut rest = data;
-    let mut is_fresh = true;
-    while !rest.is_empty() {
-        let Some(end) = rest.iter().position(|&byte| byte == b'\n') else { return (false, 0) };
-        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        rest = &rest[end + 1..];
-        let Some(octets) = literal(line) else {
-            is_fresh = true;
-            continue;
-        };
-        is_fresh = false;
-        match usize::try_from(octets).ok().and_then(|octets| rest.get(octets..)) {
-            Some(behind) => rest = behind,
-            None => return (false, octets - rest.len() as u64),
-        }
-    }
-    (is_fresh, 0)
-}
-
-fn literal(line: &[u8]) -> Option<u64> {
-    let text = line.strip_suffix(b"}")?;
-    let text = text.strip_suffix(b"+").unwrap_or(text);
-    let digits = &text[text.iter().rposition(|byte| !byte.is_ascii_digit())? + 1..];
-    // What is longer than the largest number is none.
-    let is_number =
-        !digits.is_empty() && digits.len() <= 20 && text[..text.len() - digits.len()].ends_with(b"{");
-    std::str::from_utf8(digits).ok().filter(|_| is_number)?.parse().ok()
 }

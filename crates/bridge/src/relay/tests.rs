@@ -13,7 +13,14 @@ const LIMITS: Limits = Limits::with_idle(Duration::from_secs(1800));
 #[tokio::test]
 async fn a_waiting_session_is_small() {
     let (mut client, mut backend) = duplex(1);
-    let size = size_of_val(&run(&mut client, &mut backend, Opening::default(), LIMITS, (), pending::<()>()));
+    let size = size_of_val(&run(
+        &mut client,
+        &mut backend,
+        Opening::default(),
+        LIMITS,
+        (),
+        pending::<EndRequest<'_, ()>>(),
+    ));
     assert!(size <= 800, "{size} bytes");
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -21,7 +28,14 @@ async fn a_waiting_session_is_small() {
     let (one, other) = tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
     let mut one = one.unwrap();
     let mut other = other.unwrap().0;
-    let size = size_of_val(&run_tcp(&mut one, &mut other, Opening::default(), LIMITS, (), pending::<()>()));
+    let size = size_of_val(&run_tcp(
+        &mut one,
+        &mut other,
+        Opening::default(),
+        LIMITS,
+        (),
+        pending::<EndRequest<'_, ()>>(),
+    ));
     assert!(size <= 960, "{size} bytes");
 }
 
@@ -29,7 +43,7 @@ async fn a_waiting_session_is_small() {
 async fn a_waiting_session_keeps_nothing() {
     let (mut client, mut at_client) = duplex(100);
     let (mut backend, mut at_backend) = duplex(100);
-    let mut relay: Relay<'_, _, _, CopyOnly, (), ()> = Relay {
+    let mut relay: Relay<'_, '_, _, _, CopyOnly, (), ()> = Relay {
         client: &mut at_client,
         backend: &mut at_backend,
         to_backend: Flow::new(vec![b'o'; 150]),
