@@ -5,14 +5,14 @@
 //! keeps its slot for a while after it is closed. Beyond the limits, connections are closed before any work is done.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Extension;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use listen::{Accepted, BindError, BoundListener, ConnectionLimiter, Ipv4Ports};
+use listen::{Accepted, BindError, Binder, BoundListener, ConnectionLimiter};
 use plan::Admin;
 use tls::Stream;
 use tokio::time::{sleep, timeout};
@@ -30,7 +30,7 @@ use crate::write_timeout::WriteTimeout;
 /// The API, bound and not yet served.
 pub struct Server {
     shared: Shared,
-    listeners: Vec<BoundListener>,
+    listeners: Vec<Arc<BoundListener>>,
 }
 
 /// Concurrent connections.
@@ -63,12 +63,13 @@ impl Server {
     /// If an address cannot be bound.
     pub fn bind(
         admin: &Admin,
-        ipv4_ports: &Ipv4Ports,
+        binder: &mut Binder,
         app_handle: Arc<dyn AppHandle>,
         audit: Audit,
     ) -> Result<Self, BindError> {
-        let listeners = listen::bind_all("admin", &admin.bind, ipv4_ports, BACKLOG)?;
-        let listeners = listeners.into_iter().map(|listener| listener.reserving(RESERVED)).collect();
+        let listeners = binder.bind_all("admin", "admin", &admin.bind, BACKLOG)?;
+        let listeners =
+            listeners.into_iter().map(|listener| Arc::new(listener.reserving(RESERVED))).collect();
         let shared = Shared::new(app_handle, Authenticator::new(&admin.token), audit);
         Ok(Self { shared, listeners })
     }
@@ -84,6 +85,12 @@ impl Server {
         }
     }
 
+    /// Returns the listening sockets, which are closed when the server ends.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<Weak<BoundListener>> {
+        self.listeners.iter().map(Arc::downgrade).collect()
+    }
+
     /// Returns the bound addresses.
     #[must_use]
     pub fn addresses(&self) -> Vec<std::net::SocketAddr> {
@@ -91,7 +98,12 @@ impl Server {
     }
 }
 
-async fn accept(shared: Shared, listener: BoundListener, limiter: ConnectionLimiter, tasks: TaskTracker) {
+async fn accept(
+    shared: Shared,
+    listener: Arc<BoundListener>,
+    limiter: ConnectionLimiter,
+    tasks: TaskTracker,
+) {
     let service = routes::service(shared.clone());
     loop {
         let accepted = listener.accept_for("admin", &limiter, MAX_CONNECTIONS, MAX_PER_NETWORK).await;

@@ -4,6 +4,7 @@
 //! put in force in one moment.
 
 mod api_tls;
+mod drain;
 mod health_checks;
 mod listeners;
 mod management;
@@ -18,7 +19,10 @@ mod run;
 mod service_manager;
 mod start;
 mod state;
+mod takeover;
 
+pub use drain::Ended;
 pub use mapping::{check as check_mapping, probe as probe_mapping};
-pub use run::{Ended, Options, run};
+pub use run::{Options, run};
 pub use start::{App, StartError};
+pub use takeover::TakeoverError;

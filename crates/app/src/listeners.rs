@@ -1,8 +1,8 @@
 //! The listeners: bound sockets and their accept loops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use listen::{BoundListener, ConnectionLimiter, Ipv4Ports, bind};
+use listen::{Binder, BoundListener, ConnectionLimiter};
 use plan::{Listener, Name};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,10 +16,12 @@ pub(crate) struct Listeners {
     tasks: TaskTracker,
     /// Cancelled when the listeners close.
     closing: CancellationToken,
+    /// Cancelled when clients that are connected have to leave.
+    draining: CancellationToken,
     /// The connections of each listener.
     limiters: Vec<(Name, ConnectionLimiter)>,
     /// Bound and not yet served.
-    bound: Vec<(Arc<Listener>, Vec<BoundListener>)>,
+    bound: Vec<(Arc<Listener>, Vec<Arc<BoundListener>>)>,
 }
 
 // === impl Listeners ===
@@ -29,15 +31,26 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address cannot be bound; none stays bound then.
-    pub(crate) fn bind(app: &App) -> Result<Self, StartError> {
-        let ipv4_ports = Ipv4Ports::of(&app.plan().plan);
+    pub(crate) fn bind(app: &App, binder: &mut Binder) -> Result<Self, StartError> {
         let mut limiters = Vec::new();
         let mut bound = Vec::new();
         for listener in &app.plan().plan.listeners {
-            bound.push((Arc::clone(listener), bind(listener, &ipv4_ports)?));
+            let sockets = binder.bind(listener)?.into_iter().map(Arc::new).collect();
+            bound.push((Arc::clone(listener), sockets));
             limiters.push((Arc::clone(&listener.name), ConnectionLimiter::new()));
         }
-        Ok(Self { tasks: TaskTracker::new(), closing: CancellationToken::new(), limiters, bound })
+        Ok(Self {
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            draining: CancellationToken::new(),
+            limiters,
+            bound,
+        })
+    }
+
+    /// Returns the listening sockets, which are closed by [`Listeners::close`]. Call it before [`Listeners::accept`].
+    pub(crate) fn sockets(&self) -> Vec<Weak<BoundListener>> {
+        self.bound.iter().flat_map(|(_, sockets)| sockets).map(Arc::downgrade).collect()
     }
 
     /// Begins to accept connections.
@@ -57,16 +70,22 @@ impl Listeners {
                     limiter: limiter.clone(),
                     tasks: self.tasks.clone(),
                     closing: self.closing.clone(),
+                    draining: self.draining.clone(),
                 };
                 self.tasks.spawn(accept_loop.run());
             }
         }
     }
 
-    /// Closes the listeners. Sessions go on.
+    /// Closes the listeners. Clients that are connected may go on, and log in.
     pub(crate) fn close(&self) {
         self.closing.cancel();
         self.tasks.close();
+    }
+
+    /// Asks clients that have not logged in, and those of HTTP, to leave. Sessions go on.
+    pub(crate) fn drain(&self) {
+        self.draining.cancel();
     }
 
     /// Resolves when every session has ended after [`Listeners::close`].
@@ -90,10 +109,11 @@ struct AcceptLoop {
     app: Arc<App>,
     /// The listener as the plan of the start declared it.
     bound_as: Arc<Listener>,
-    socket: BoundListener,
+    socket: Arc<BoundListener>,
     limiter: ConnectionLimiter,
     tasks: TaskTracker,
     closing: CancellationToken,
+    draining: CancellationToken,
 }
 
 // === impl AcceptLoop ===
@@ -113,14 +133,14 @@ impl AcceptLoop {
             match listener.protocol {
                 Protocol::Http if has_room => {
                     let service = self.app.web().clone();
-                    self.tasks.spawn(service.serve(listener, accepted, self.closing.clone()));
+                    self.tasks.spawn(service.serve(listener, accepted, self.draining.clone()));
                 }
                 Protocol::Http => web::Service::turn_away(&active, &listener, &accepted),
                 _ if has_room => {
-                    let draining = self.closing.clone().cancelled_owned();
+                    let draining = self.draining.clone().cancelled_owned();
                     self.tasks.spawn(self.app.mail().clone().serve(listener, accepted, draining));
                 }
-                _ => self.app.mail().turn_away(&active, &listener, &accepted),
+                _ => mail::Service::turn_away(&active, &listener, &accepted),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use control::Control;
-use listen::{ConnectionLimiter, Ipv4Ports};
+use listen::{Binder, ConnectionLimiter};
 use mapping::Router;
 use moves::Moves;
 use plan::Name;
@@ -29,7 +29,11 @@ struct RunningApp {
 ///
 /// # Errors
 /// When an address cannot be bound or the audit log cannot be written.
-pub(crate) fn bind(app: &Arc<App>, listeners: &Listeners) -> Result<Option<(Server, Audit)>, StartError> {
+pub(crate) fn bind(
+    app: &Arc<App>,
+    listeners: &Listeners,
+    binder: &mut Binder,
+) -> Result<Option<(Server, Audit)>, StartError> {
     let plan = app.plan();
     let (Some(admin), Some(folder)) = (&plan.plan.admin, app.state_folder()) else {
         return Ok(None);
@@ -41,13 +45,16 @@ pub(crate) fn bind(app: &Arc<App>, listeners: &Listeners) -> Result<Option<(Serv
         limiters: listeners.limiters().to_vec(),
         closing: listeners.closing().clone(),
     };
-    let server = Server::bind(admin, &Ipv4Ports::of(&plan.plan), Arc::new(handle), audit.clone())?;
+    let server = Server::bind(admin, binder, Arc::new(handle), audit.clone())?;
     Ok(Some((server, audit)))
 }
 
-/// Serves the API until the process ends, so that a drain can be watched over it.
-pub(crate) fn serve(server: Server) {
-    server.serve(&TaskTracker::new(), &CancellationToken::new());
+/// Serves the API until the process ends, so that a drain can be watched over it, or until the returned token is
+/// cancelled, since another process serves it.
+pub(crate) fn serve(server: Server) -> CancellationToken {
+    let ending = CancellationToken::new();
+    server.serve(&TaskTracker::new(), &ending);
+    ending
 }
 
 // === impl RunningApp ===

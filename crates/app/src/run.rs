@@ -1,43 +1,47 @@
 //! One run of the program: start, signals, drain.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Action, Actor, Audit};
+use admin::{Action, Actor, Audit, Server};
 use config::Report;
-use control::Order;
+use listen::{Binder, Inherited};
 use plan::Plan;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
 
+use crate::drain::{self, Drain, Ended};
 use crate::listeners::Listeners;
-use crate::management;
-use crate::process;
-use crate::report;
-use crate::service_manager::{DRAIN_EXTENSION, State};
+use crate::service_manager::State;
 use crate::start::{App, StartError, log_format};
+use crate::takeover::{self, Offer, Previous, Successor, Taken};
+use crate::{management, process, report, state};
 
 /// Options of a run, besides its plan.
 #[derive(Default)]
 pub struct Options {
     /// Called once every listener is open.
     pub on_ready: Option<Box<dyn FnOnce() + Send>>,
+    /// Take the listening sockets of the running process, if there is one, and have it drain.
+    pub takeover: bool,
     /// Leave the log alone: the caller has set it up.
     pub keep_log: bool,
     /// The warnings about the configuration, to be logged.
     pub warnings: Option<Report>,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// Every session had ended.
-    Drained,
-    /// Sessions were still open when `shutdown_grace` was over, or when a second signal came.
-    Cut {
-        /// How many sessions.
-        sessions: usize,
-    },
+/// Sockets that the process did not open, and where they are from.
+struct Inheritance {
+    sockets: Inherited,
+    /// The process that is taken over.
+    previous: Option<Previous>,
+}
+
+/// A run that has ended.
+struct Finished {
+    ended: Ended,
+    /// The process that has taken over.
+    successor: Option<Successor>,
 }
 
 /// The longest wait at the end for log lines that are not written yet.
@@ -62,15 +66,19 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     let _flush = FlushLog(log.clone());
     process::raise_descriptors();
     process::forbid_dumps();
+    let inheritance = inherit(&plan, options.takeover)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if plan.server.threads > 0 {
         builder.worker_threads(plan.server.threads);
     }
     let runtime = builder.enable_all().build()?;
-    let ended = runtime.block_on(Box::pin(run_app(plan, options, log)));
+    let finished = runtime.block_on(Box::pin(run_app(plan, options, log, inheritance)));
     // Tasks that are left had their time in the grace period.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ended
+    // The successor moves accounts from here on: no session is left.
+    let Finished { ended, successor } = finished?;
+    drop(successor);
+    Ok(ended)
 }
 
 impl Drop for FlushLog {
@@ -81,20 +89,33 @@ impl Drop for FlushLog {
     }
 }
 
-async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> Result<Ended, StartError> {
+async fn run_app(
+    plan: Plan,
+    options: Options,
+    log: Option<observe::Handle>,
+    inheritance: Inheritance,
+) -> Result<Finished, StartError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let app = Arc::new(App::new(plan, log).await?);
+    let Inheritance { sockets, previous } = inheritance;
+    let app = Arc::new(App::build(plan, log).await?);
+    if previous.is_none() {
+        app.open_moves().await;
+    }
     // Everything is bound before anything is accepted, so that either all listeners open or none does.
-    let mut listeners = Listeners::bind(&app)?;
-    let (server, audit) = management::bind(&app, &listeners)?.unzip();
+    let mut binder = Binder::new(&app.plan().plan, sockets);
+    let mut listeners = Listeners::bind(&app, &mut binder)?;
+    let (server, audit) = management::bind(&app, &listeners, &mut binder)?.unzip();
+    check_unused(&app, &binder, previous.is_some())?;
+    let offer = offer(&app, &listeners, server.as_ref());
     listeners.accept(&app);
     tokio::spawn(app.mail().clone().learn());
-    if let Some(server) = server {
-        management::serve(server);
-    }
+    let api = server.map(management::serve);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    if let Some(previous) = previous {
+        replace(previous, &app);
+    }
     app.service_manager.notify(State::Ready, "ready").await;
     if let Some(interval) = app.service_manager.watchdog() {
         tokio::spawn(keep_watchdog(Arc::clone(&app), interval / 2));
@@ -102,22 +123,94 @@ async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> 
     if let Some(on_ready) = options.on_ready {
         on_ready();
     }
-    loop {
+    let mut replaced = pin!(replaced(offer));
+    let successor = loop {
         tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break None,
+            _ = terminate.recv() => break None,
             _ = hangup.recv() => reload(&app, audit.as_ref()).await,
+            successor = &mut replaced => break Some(successor),
+        }
+    };
+    if successor.is_some()
+        && let Some(api) = api
+    {
+        api.cancel();
+    }
+    let drain = Drain::new(&app, &listeners, successor.is_some());
+    let ended = tokio::select! {
+        ended = drain.run() => ended,
+        _ = interrupt.recv() => drain::cut(&app),
+        _ = terminate.recv() => drain::cut(&app),
+    };
+    Ok(Finished { ended, successor })
+}
+
+/// Returns the sockets to use instead of new ones: those of the running process with `--takeover`, or those of the service
+/// manager.
+fn inherit(plan: &Plan, takeover: bool) -> Result<Inheritance, StartError> {
+    if takeover {
+        if let Some(folder) = state::existing(plan)
+            && let Some(Taken { sockets, previous }) = takeover::request(&folder)?
+        {
+            tracing::info!(
+                sockets = sockets.count(),
+                "taking over the listening sockets of the running process"
+            );
+            return Ok(Inheritance { sockets, previous: Some(previous) });
+        }
+        tracing::info!("no process to take over from: starting");
+    }
+    Ok(Inheritance { sockets: Inherited::from_environment()?, previous: None })
+}
+
+/// Checks that every inherited socket is used. After a takeover, the others are those of listeners that the
+/// configuration no longer has: they are closed.
+fn check_unused(app: &App, binder: &Binder, is_takeover: bool) -> Result<(), StartError> {
+    if is_takeover {
+        return Ok(());
+    }
+    let plan = &app.plan().plan;
+    let admin = plan.admin.iter().map(|_| "admin".to_owned());
+    let names = plan.listeners.iter().map(|listener| listener.name.to_string()).chain(admin);
+    Ok(binder.unused().check_used(names.collect())?)
+}
+
+/// Offers the listening sockets to a later process. Mail is served without the offer rather than not at all.
+fn offer(app: &App, listeners: &Listeners, server: Option<&Server>) -> Option<Offer> {
+    let folder = state::existing(&app.plan().plan)?;
+    let mut sockets = listeners.sockets();
+    sockets.extend(server.into_iter().flat_map(Server::sockets));
+    match Offer::open(&folder, sockets) {
+        Ok(offer) => Some(offer),
+        Err(error) => {
+            tracing::warn!(%error, folder = %folder.display(), "`pointsman run --takeover` cannot replace this process");
+            None
         }
     }
-    let grace = app.plan().plan.server.shutdown_grace;
-    if app.service_manager.is_present() {
-        tokio::spawn(report_drain(Arc::clone(&app)));
+}
+
+/// Resolves when a later process accepts the connections; never without an offer.
+async fn replaced(offer: Option<Offer>) -> Successor {
+    match offer {
+        Some(offer) => offer.handed_over().await,
+        None => std::future::pending().await,
     }
-    tokio::select! {
-        ended = drain(&app, &listeners, grace) => Ok(ended),
-        _ = interrupt.recv() => Ok(cut(&app)),
-        _ = terminate.recv() => Ok(cut(&app)),
+}
+
+/// Has the previous process drain, and opens the moves when it has ended.
+fn replace(previous: Previous, app: &Arc<App>) {
+    if let Err(error) = previous.report_ready() {
+        tracing::warn!(%error, "the previous process ended during the takeover");
     }
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        if let Err(error) = previous.ended().await {
+            tracing::warn!(%error, "the connection to the previous process failed");
+        }
+        tracing::info!("the previous process has ended");
+        app.open_moves().await;
+    });
 }
 
 /// Reloads on a signal; the result goes into the log and the audit log.
@@ -146,31 +239,6 @@ async fn reload(app: &App, audit: Option<&Audit>) {
     }
 }
 
-/// Closes the listeners, ends the sessions over the grace period, and waits for them.
-async fn drain(app: &App, listeners: &Listeners, grace: Duration) -> Ended {
-    let sessions = app.registry().counts().sessions;
-    tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
-    listeners.close();
-    app.service_manager.notify(State::Stopping, &left(app)).await;
-    if let Some(moves) = app.moves()
-        && timeout(grace, moves.shut_down()).await.is_err()
-    {
-        tracing::warn!("moves are in progress: the next start settles them");
-    }
-    // The last fifth of the grace period is for farewells to slow clients.
-    let drain = Order::Drain { spread: grace.mul_f32(0.8) };
-    if let Err(error) = app.control().execute(drain).await {
-        tracing::error!(%error, "sessions were not signalled to end");
-    }
-    match timeout(grace, listeners.drained()).await {
-        Ok(()) => {
-            tracing::info!("drained");
-            Ended::Drained
-        }
-        Err(_) => cut(app),
-    }
-}
-
 /// Notifies the service manager's watchdog. The count of sessions takes the registry's locks, and the task needs the
 /// runtime: when either is stuck, the service manager restarts the program.
 async fn keep_watchdog(app: Arc<App>, interval: Duration) {
@@ -180,24 +248,4 @@ async fn keep_watchdog(app: Arc<App>, interval: Duration) {
         let sessions = app.registry().counts().sessions;
         app.service_manager.notify(State::Alive, &format!("sessions: {sessions}")).await;
     }
-}
-
-/// Reports the progress of a drain to the service manager, and asks it for more time, until the process ends.
-async fn report_drain(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(DRAIN_EXTENSION / 10);
-    loop {
-        ticks.tick().await;
-        app.service_manager.notify(State::Draining, &left(&app)).await;
-    }
-}
-
-/// Returns the status line of a drain.
-fn left(app: &App) -> String {
-    format!("draining, sessions left: {}", app.registry().counts().sessions)
-}
-
-fn cut(app: &App) -> Ended {
-    let sessions = app.registry().counts().sessions;
-    tracing::warn!(sessions, "ended with sessions still open");
-    Ended::Cut { sessions }
 }

@@ -1,7 +1,7 @@
 //! From a plan to a running program.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use admin::ReloadError;
 use cluster::Bus;
@@ -21,6 +21,7 @@ use crate::health_checks;
 use crate::mapping::Mapping;
 use crate::reload_history::ReloadHistory;
 use crate::service_manager::ServiceManager;
+use crate::takeover::TakeoverError;
 use crate::{report, state};
 
 /// Everything that runs, except the listeners' accept loops.
@@ -34,8 +35,8 @@ pub struct App {
     pub(crate) router: Arc<Router>,
     recorder: LoginRecorder,
     control: Control,
-    /// `None` without a management API, or when the journal cannot be opened.
-    moves: Option<Moves>,
+    /// Unset without a management API, when the journal cannot be opened, and while a previous process has sessions.
+    moves: OnceLock<Moves>,
     /// TLS state that outlives plans.
     pub(crate) material: TlsMaterial,
     /// Replaced by a reload; the watch ends with its certificates.
@@ -71,6 +72,12 @@ pub enum StartError {
     /// A listening socket could not be had.
     #[error(transparent)]
     Bind(#[from] listen::BindError),
+    /// A socket of the service manager cannot be used.
+    #[error(transparent)]
+    Sockets(#[from] listen::InheritError),
+    /// The running process did not pass its sockets.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// What has to outlive the process could not be kept: the audit log, first of all.
     #[error("server.state_dir: the audit log cannot be kept in {}: {_1}", _0.display())]
     State(PathBuf, std::io::Error),
@@ -87,6 +94,13 @@ impl App {
     /// # Errors
     /// See [`StartError`]. Nothing runs then.
     pub async fn new(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
+        let app = Self::build(plan, log).await?;
+        app.open_moves().await;
+        Ok(app)
+    }
+
+    /// Builds everything except the moves; see [`App::open_moves`].
+    pub(crate) async fn build(plan: Plan, log: Option<observe::Handle>) -> Result<Self, StartError> {
         tls::provide();
         let plan = Arc::new(plan);
         let mapping = Mapping::open(&plan).await?;
@@ -109,13 +123,6 @@ impl App {
         let watch = certificates.watch();
 
         let current = CurrentPlan::new(Arc::new(active));
-        let parts = Parts {
-            control: control.clone(),
-            router: Arc::clone(&router),
-            registry: registry.clone(),
-            current: current.clone(),
-        };
-        let moves = open_moves(state_folder.as_deref(), &plan, parts).await;
         tokio::spawn(health_checks::run(current.clone()));
         let placement = Placement::new(registry.clone(), Arc::clone(&router), current.clone());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -129,7 +136,7 @@ impl App {
             router,
             recorder,
             control,
-            moves,
+            moves: OnceLock::new(),
             material,
             certificates: Mutex::new((certificates, watch)),
             api_tls,
@@ -140,6 +147,28 @@ impl App {
             reloads: ReloadHistory::begin(),
             service_manager: ServiceManager::from_environment(),
         })
+    }
+
+    /// Opens the journal of moves, and settles what an earlier run has left unfinished. No other process may have sessions
+    /// by then: a move would not end them. Mail is served without moves rather than not at all.
+    pub(crate) async fn open_moves(&self) {
+        let Some(folder) = self.state_folder() else { return };
+        let plan = self.plan();
+        let path = plan.plan.moves.journal.clone().unwrap_or(folder.join("moves.sqlite"));
+        let parts = Parts {
+            control: self.control.clone(),
+            router: Arc::clone(&self.router),
+            registry: self.registry.clone(),
+            current: self.current.clone(),
+        };
+        match Moves::open(&path, parts).await {
+            // It is called once.
+            Ok(moves) => drop(self.moves.set(moves)),
+            Err(error) => tracing::error!(
+                %error,
+                "accounts cannot be moved by `pointsman move` until the next start"
+            ),
+        }
     }
 
     /// Returns the plan in force.
@@ -188,7 +217,7 @@ impl App {
 
     /// Returns the moves, where they are possible.
     pub fn moves(&self) -> Option<&Moves> {
-        self.moves.as_ref()
+        self.moves.get()
     }
 
     /// Returns the certificates that clients are shown.
@@ -221,19 +250,6 @@ fn state_folder(plan: &Plan) -> Result<Option<PathBuf>, StartError> {
     match state::folder(plan) {
         Ok(folder) => Ok(Some(folder)),
         Err(error) => Err(StartError::State(plan.server.state_dir.clone(), error)),
-    }
-}
-
-/// Opens the journal of moves, and settles what an earlier run has left unfinished. Mail is served without moves rather
-/// than not at all.
-async fn open_moves(folder: Option<&Path>, plan: &Plan, parts: Parts) -> Option<Moves> {
-    let path = plan.moves.journal.clone().unwrap_or(folder?.join("moves.sqlite"));
-    match Moves::open(&path, parts).await {
-        Ok(moves) => Some(moves),
-        Err(error) => {
-            tracing::error!(%error, "accounts cannot be moved by `pointsman move` until the next start");
-            None
-        }
     }
 }
 

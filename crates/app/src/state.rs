@@ -22,7 +22,6 @@ pub(crate) fn folder(plan: &Plan) -> io::Result<PathBuf> {
     if plan.server.state_dir_is_set {
         create(&plan.server.state_dir)?;
     }
-    let may_write = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK);
     let mut folders = plan.state_folders().into_iter();
     let usual = folders.next().unwrap_or(&plan.server.state_dir);
     let Err(error) = may_write(usual) else {
@@ -39,6 +38,15 @@ pub(crate) fn folder(plan: &Plan) -> io::Result<PathBuf> {
         "the state folder cannot be written, so the configuration's is used: create it, or set server.state_dir"
     );
     Ok(instead.to_owned())
+}
+
+/// Returns the first of the plan's folders that can be written, without creating one.
+pub(crate) fn existing(plan: &Plan) -> Option<PathBuf> {
+    plan.state_folders().into_iter().find(|folder| may_write(folder).is_ok()).map(Path::to_owned)
+}
+
+fn may_write(folder: &Path) -> rustix::io::Result<()> {
+    access(folder, Access::WRITE_OK | Access::EXEC_OK)
 }
 
 fn create(folder: &Path) -> io::Result<()> {

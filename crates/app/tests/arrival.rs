@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use app::App;
-use listen::{ConnectionLimiter, Ipv4Ports};
+use listen::{Binder, ConnectionLimiter};
 use plan::{Destination, Verify};
 use tls::{Connector, PlatformRoots, Stream};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -32,7 +32,7 @@ async fn start(folder: &Path, listeners: &str, limits: &str) -> Vec<SocketAddr> 
     let app = Arc::new(App::new(loaded.plan, None).await.unwrap_or_else(|error| panic!("{error}")));
     let mut addresses = Vec::new();
     for listener in &app.plan().plan.listeners {
-        let bound = listen::bind(listener, &Ipv4Ports::default()).expect("bound").remove(0);
+        let bound = Binder::default().bind(listener).expect("bound").remove(0);
         addresses.push(bound.address);
         tokio::spawn(serve(Arc::clone(&app), Arc::clone(listener), bound));
     }
@@ -45,7 +45,7 @@ async fn serve(app: Arc<App>, listener: Arc<plan::Listener>, bound: listen::Boun
     loop {
         let accepted = bound.accept(&listener, &limiter).await;
         if accepted.permit.is_err() {
-            app.mail().turn_away(&app.plan(), &listener, &accepted);
+            mail::Service::turn_away(&app.plan(), &listener, &accepted);
             continue;
         }
         tokio::spawn(app.mail().clone().serve(Arc::clone(&listener), accepted, std::future::pending()));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use app::App;
-use listen::{ConnectionLimiter, Ipv4Ports};
+use listen::{Binder, ConnectionLimiter};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -82,7 +82,7 @@ async fn start(folder: &Path, server: &Server) -> (Arc<App>, SocketAddr) {
     let loaded = config::load(&folder.join("pointsman.toml")).unwrap_or_else(|report| panic!("{report}"));
     let app = Arc::new(App::new(loaded.plan, None).await.unwrap_or_else(|error| panic!("{error}")));
     let listener = Arc::clone(&app.plan().plan.listeners[0]);
-    let bound = listen::bind(&listener, &Ipv4Ports::default()).expect("bound").remove(0);
+    let bound = Binder::default().bind(&listener).expect("bound").remove(0);
     let address = bound.address;
     let serving = Arc::clone(&app);
     tokio::spawn(async move {

@@ -33,6 +33,9 @@ pub(crate) enum Command {
         /// Configuration file [default: see `pointsman --help`]
         #[arg(value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Replace the running proxy: take its listening sockets, and have it drain
+        #[arg(long)]
+        takeover: bool,
     },
     /// Check a configuration and, with --probe, the servers it names
     #[command(after_help = CHECK)]
@@ -188,6 +191,11 @@ Examples:
 Signals:
   SIGHUP            reload the configuration, the mapping and the certificates
   SIGINT, SIGTERM   drain, then exit; a second signal exits at once
+
+Upgrades: `pointsman run --takeover` takes the listening sockets of the proxy that
+uses the same state folder, and has it drain. It starts normally if there is none.
+Sockets passed by systemd (LISTEN_FDS) are used for the listeners of the same name
+or address.
 
 Exit status: 0 after a drain; 1 if the proxy cannot start.";
 

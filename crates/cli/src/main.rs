@@ -27,10 +27,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     let Some(command) = command else {
-        return run::run(config.as_deref());
+        return run::run(config.as_deref(), false);
     };
     match command {
-        Command::Run { config } => run::run(config.as_deref()),
+        Command::Run { config, takeover } => run::run(config.as_deref(), takeover),
         Command::Check { config, probe, json } => exit_code(check::check(config.as_deref(), probe, json)),
         Command::Schema { reference } => finish(check::schema(reference)),
         Command::Map { api, command } => {

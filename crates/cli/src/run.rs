@@ -13,12 +13,12 @@ const DEFAULT_PATHS: [&str; 2] = ["pointsman.toml", "/etc/pointsman/config.toml"
 /// Environment variables that name a configuration; the first that is set wins.
 const VARIABLES: [&str; 2] = ["POINTSMAN_CONFIG", "PROXY_CONFIG"];
 
-/// Runs the proxy with the named configuration, or the one that [`find`] finds.
-pub(crate) fn run(named: Option<&Path>) -> ExitCode {
+/// Runs the proxy with the named configuration, or the one that [`find`] finds. With `takeover` it replaces a running one.
+pub(crate) fn run(named: Option<&Path>, takeover: bool) -> ExitCode {
     let Some(Loaded { plan, warnings }) = load(named) else {
         return ExitCode::FAILURE;
     };
-    let options = app::Options { warnings: Some(warnings), ..app::Options::default() };
+    let options = app::Options { warnings: Some(warnings), takeover, ..app::Options::default() };
     match app::run(plan, options) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,15 +1,14 @@
-//! Listening sockets and the accept loop.
+//! A listening socket and its accept loop.
 
-use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use plan::{Listener, Plan};
-use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
+use plan::Listener;
 use tokio::net::{TcpListener, TcpStream};
 
 use types::outcome::ConnectionRefusal;
@@ -44,102 +43,25 @@ pub struct Accepted {
     pub reserved_fd: Option<ReservedFd>,
 }
 
-/// Why a listening socket could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("{table}.bind: cannot listen on {address}: {error}{}", hint(error))]
-pub struct BindError {
-    /// The table of the configuration that names the address: `listener.NAME`, `admin`.
-    pub table: String,
-    /// The address.
-    pub address: SocketAddr,
-    /// The system's error.
-    pub error: io::Error,
-}
-
-/// Connections that the kernel queues until they are accepted: enough for a reconnect storm.
-const BACKLOG: i32 = 4096;
 /// Pause after an error that would repeat at once (no descriptor left), so that the loop does not spin.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Time between two log lines about such an error.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The ports that a plan binds for IPv4. On any other port, `[::]` accepts IPv4 too.
-#[derive(Debug, Clone, Default)]
-pub struct Ipv4Ports(BTreeSet<u16>);
-
-/// Binds every address of `listener`.
-///
-/// # Errors
-/// Returns the first address that cannot be bound.
-pub fn bind(listener: &Listener, ipv4_ports: &Ipv4Ports) -> Result<Vec<BoundListener>, BindError> {
-    bind_all(&format!("listener.{}", listener.name), &listener.bind, ipv4_ports, BACKLOG)
-}
-
-/// Binds every one of `addresses`. `table` is the configuration table that names them, and `backlog` the number of
-/// connections that the kernel queues until they are accepted. `[::]` accepts IPv4 too, unless its port is one of
-/// `ipv4_ports`.
-///
-/// # Errors
-/// Returns the first address that cannot be bound.
-pub fn bind_all(
-    table: &str,
-    addresses: &[SocketAddr],
-    ipv4_ports: &Ipv4Ports,
-    backlog: i32,
-) -> Result<Vec<BoundListener>, BindError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for &address in addresses {
-        match open(address, ipv4_ports.accepts_ipv4(address), backlog) {
-            Ok(bound) => listeners.push(bound),
-            Err(error) => return Err(BindError { table: table.to_owned(), address, error }),
-        }
-    }
-    Ok(listeners)
-}
-
-fn open(address: SocketAddr, is_dual_stack: bool, backlog: i32) -> io::Result<BoundListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        // Set in both cases, since the system's default (`net.ipv6.bindv6only`) varies.
-        socket.set_only_v6(!is_dual_stack)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(backlog)?;
-    let socket = TcpListener::from_std(socket.into())?;
-    Ok(BoundListener {
-        address: socket.local_addr()?,
-        socket,
-        reserve: FdReserve::default(),
-        last_logged: Mutex::default(),
-    })
-}
-
-// === impl Ipv4Ports ===
-
-impl Ipv4Ports {
-    /// Returns the ports that `plan` binds for IPv4, those of the management API included.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        let listeners = plan.listeners.iter().flat_map(|listener| &listener.bind);
-        let admin = plan.admin.iter().flat_map(|admin| &admin.bind);
-        Self::of_addresses(listeners.chain(admin))
-    }
-
-    fn of_addresses<'a>(addresses: impl Iterator<Item = &'a SocketAddr>) -> Self {
-        Self(addresses.filter(|address| address.is_ipv4()).map(SocketAddr::port).collect())
-    }
-
-    /// Returns whether `address` accepts IPv4 too: it is `[::]`, and its port is not bound for IPv4.
-    fn accepts_ipv4(&self, address: SocketAddr) -> bool {
-        address.is_ipv6() && address.ip().is_unspecified() && !self.0.contains(&address.port())
-    }
-}
-
 // === impl BoundListener ===
 
 impl BoundListener {
+    /// Accepts from a listening socket. Call it on the runtime.
+    pub(crate) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
+        let socket = TcpListener::from_std(socket)?;
+        Ok(Self {
+            address: socket.local_addr()?,
+            socket,
+            reserve: FdReserve::default(),
+            last_logged: Mutex::default(),
+        })
+    }
+
     /// Reserves `count` descriptors for connections that arrive when the process has no others left.
     #[must_use]
     pub fn reserving(self, count: usize) -> Self {
@@ -219,6 +141,12 @@ impl BoundListener {
     }
 }
 
+impl AsFd for BoundListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 /// Returns whether `error` concerns only the connection that was to be accepted (accept(2)), not the listener.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
@@ -227,22 +155,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need root or CAP_NET_BIND_SERVICE (the shipped unit has it)"
-        }
-        io::ErrorKind::AddrInUse => "; another program listens there: `ss -ltnp` shows which",
-        io::ErrorKind::AddrNotAvailable => "; this host does not have that address",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
+    use crate::binder::Binder;
 
     async fn accept(bound: &BoundListener) -> Accepted {
         bound.accept_for("test", &ConnectionLimiter::new(), 8, 0).await
@@ -251,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn the_unspecified_ipv6_address_alone_serves_ipv4() {
         let any_ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let bound = bind_all("test", &[any_ipv6], &Ipv4Ports::default(), 8).expect("bound").remove(0);
+        let bound = Binder::default().bind_all("test", "test", &[any_ipv6], 8).expect("bound").remove(0);
         let port = bound.address.port();
         let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("served over IPv4");
         let accepted = accept(&bound).await;
@@ -261,24 +179,12 @@ mod tests {
         assert_eq!(accept(&bound).await.peer, client.local_addr().expect("an address"));
     }
 
-    #[tokio::test]
-    async fn both_families_can_be_bound_to_one_port() {
-        let ipv4 = open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false, 8).expect("bound");
-        let any_ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ipv4.address.port()));
-        let ports = Ipv4Ports::of_addresses([ipv4.address, any_ipv6].iter());
-        bind_all("test", &[any_ipv6], &ports, 8).expect("IPv6 only, so the port is free");
-        for (address, expected) in
-            [("[::]:993", true), ("[::1]:993", false), ("0.0.0.0:993", false), ("[::]:143", false)]
-        {
-            let ports = Ipv4Ports::of_addresses(["192.0.2.1:143".parse().expect("address")].iter());
-            assert_eq!(ports.accepts_ipv4(address.parse().expect("address")), expected, "{address}");
-        }
-    }
-
     /// Other parts of the process may use a released descriptor, so none may be free when its connection ends.
     #[tokio::test]
     async fn the_next_connection_refills_a_lost_reserve() {
-        let bound = open(SocketAddr::from(([127, 0, 0, 1], 0)), false, 1).expect("an address").reserving(2);
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let bound =
+            Binder::default().bind_all("test", "test", &[loopback], 1).expect("bound").remove(0).reserving(2);
         while let Some(reserved_fd) = bound.reserve.release() {
             std::mem::forget(reserved_fd);
         }

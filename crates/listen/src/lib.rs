@@ -5,19 +5,25 @@
 //!
 //! | module | subject |
 //! |---|---|
-//! | `bound` | listening sockets and the accept loop |
+//! | `binder` | the listening sockets of a plan, new or inherited |
+//! | `bound` | a listening socket and its accept loop |
+//! | `inherited` | sockets passed by a service manager or by the process before this one |
 //! | `limiter` | connections per listener, per client address and per trusted peer |
 //! | `origin` | the client address, from the socket or from a PROXY header |
 //! | `reserve` | file descriptors kept for the management API |
 //! | [`socket`] | socket options of both legs |
 
+mod binder;
 mod bound;
+mod inherited;
 mod limiter;
 mod origin;
 mod reserve;
 pub mod socket;
 
-pub use bound::{Accepted, BindError, BoundListener, Ipv4Ports, bind, bind_all};
+pub use binder::{BindError, Binder};
+pub use bound::{Accepted, BoundListener};
+pub use inherited::{InheritError, Inherited};
 pub use limiter::{ConnectionLimiter, Permit};
 pub use origin::{NoOrigin, Origin, origin};
 pub use reserve::ReservedFd;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use admin::{AppHandle, Audit, Reload, ReloadError, Server};
 use cluster::Bus;
 use control::Control;
-use listen::Ipv4Ports;
+use listen::Binder;
 use mapping::{FileStore, Router, RouterControl, Rules, Settings};
 use moves::{Moves, Parts};
 use observe::Accounts;
@@ -111,7 +111,7 @@ impl Api {
         let audit = Audit::open(folder.path(), &Arc::new(Accounts::Full)).expect("a log");
         let admin = plan.admin.as_ref().expect("[admin]");
         let server =
-            Server::bind(admin, &Ipv4Ports::default(), app_handle.clone(), audit).expect("an address");
+            Server::bind(admin, &mut Binder::default(), app_handle.clone(), audit).expect("an address");
         let address = server.addresses()[0];
         let ending = CancellationToken::new();
         server.serve(&TaskTracker::new(), &ending);
