@@ -75,7 +75,7 @@ fn the_folder_has_no_other_configuration() {
         .filter(|name| name.ends_with(".toml"))
         .collect();
     names.sort();
-    let known =
-        ["cluster", "dovecot-postfix", "minimal", "stalwart-upgrade"].map(|name| format!("config.{name}.toml"));
+    let known = ["cluster", "dovecot-postfix", "minimal", "stalwart-upgrade"]
+        .map(|name| format!("config.{name}.toml"));
     assert_eq!(names, known, "a configuration here is loaded by a test");
 }
