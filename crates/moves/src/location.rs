@@ -43,7 +43,7 @@ pub(crate) async fn forget_cached(shared: &Shared, record: &MoveRecord) {
 pub(crate) async fn locate(shared: &Shared, record: &MoveRecord) -> Location {
     forget_cached(shared, record).await;
     let mut first: Option<Name> = None;
-    for account in record.accounts.iter() {
+    for account in &record.accounts {
         let found = shared.router.resolve(account).await;
         if matches!(found.reason, ResolutionReason::StoreDown { .. }) {
             return Location::Unknown;

@@ -139,7 +139,7 @@ impl Shared {
 
     pub(crate) fn unclaim(&self, record: &MoveRecord) {
         let mut state = self.state();
-        for name in record.accounts.iter() {
+        for name in &record.accounts {
             if state.claimed.get(name) == Some(&record.id) {
                 state.claimed.remove(name);
             }

@@ -198,7 +198,7 @@ impl Running {
     }
 
     fn changed_meanwhile(&self, found: Name) -> MoveFailure {
-        let account = self.record.accounts.iter().next().map_or_else(Arc::default, Arc::clone);
+        let account = self.record.accounts.first().map_or_else(Arc::default, Arc::clone);
         MoveFailure::ChangedMeanwhile { account, found }
     }
 
