@@ -78,7 +78,7 @@ class Proxy:
         return Endpoint(self.host, port, is_implicit, self.pairs["mail"].ca, f"mail.{DOMAIN}")
 
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def tail(self, lines=15):
         return "\n".join(self.log().splitlines()[-lines:])
