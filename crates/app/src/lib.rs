@@ -15,6 +15,7 @@ mod reload_history;
 mod report;
 mod restart;
 mod run;
+mod service_manager;
 mod start;
 mod state;
 

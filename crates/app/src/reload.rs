@@ -12,6 +12,7 @@ use runtime::ActivePlan;
 use tls::Certificates;
 
 use crate::mapping::Left;
+use crate::service_manager::State;
 use crate::start::{App, StartError, hostnames, limits};
 use crate::{report, restart};
 
@@ -24,8 +25,15 @@ impl App {
     /// # Errors
     /// See [`StartError`]. Everything stays as it was.
     pub async fn reload(&self) -> Result<Reload, StartError> {
+        self.service_manager.notify(State::Reloading, "reloading the configuration").await;
         let reloaded = self.try_reload().await;
         self.reloads.record(reloaded.is_ok());
+        // The state after a refusal, too: the former configuration stays in force.
+        let status = match &reloaded {
+            Ok(_) => "configuration reloaded",
+            Err(_) => "reload refused, everything stays as it was: see the log",
+        };
+        self.service_manager.notify(State::Ready, status).await;
         reloaded
     }
 

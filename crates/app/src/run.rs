@@ -14,6 +14,7 @@ use crate::listeners::Listeners;
 use crate::management;
 use crate::process;
 use crate::report;
+use crate::service_manager::{DRAIN_EXTENSION, State};
 use crate::start::{App, StartError, log_format};
 
 /// Options of a run, besides its plan.
@@ -94,6 +95,10 @@ async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> 
         management::serve(server);
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    app.service_manager.notify(State::Ready, "ready").await;
+    if let Some(interval) = app.service_manager.watchdog() {
+        tokio::spawn(keep_watchdog(Arc::clone(&app), interval / 2));
+    }
     if let Some(on_ready) = options.on_ready {
         on_ready();
     }
@@ -105,6 +110,9 @@ async fn run_app(plan: Plan, options: Options, log: Option<observe::Handle>) -> 
         }
     }
     let grace = app.plan().plan.server.shutdown_grace;
+    if app.service_manager.is_present() {
+        tokio::spawn(report_drain(Arc::clone(&app)));
+    }
     tokio::select! {
         ended = drain(&app, &listeners, grace) => Ok(ended),
         _ = interrupt.recv() => Ok(cut(&app)),
@@ -143,6 +151,7 @@ async fn drain(app: &App, listeners: &Listeners, grace: Duration) -> Ended {
     let sessions = app.registry().counts().sessions;
     tracing::info!(sessions, grace_seconds = grace.as_secs(), "draining");
     listeners.close();
+    app.service_manager.notify(State::Stopping, &left(app)).await;
     if let Some(moves) = app.moves()
         && timeout(grace, moves.shut_down()).await.is_err()
     {
@@ -160,6 +169,31 @@ async fn drain(app: &App, listeners: &Listeners, grace: Duration) -> Ended {
         }
         Err(_) => cut(app),
     }
+}
+
+/// Notifies the service manager's watchdog. The count of sessions takes the registry's locks, and the task needs the
+/// runtime: when either is stuck, the service manager restarts the program.
+async fn keep_watchdog(app: Arc<App>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    loop {
+        ticks.tick().await;
+        let sessions = app.registry().counts().sessions;
+        app.service_manager.notify(State::Alive, &format!("sessions: {sessions}")).await;
+    }
+}
+
+/// Reports the progress of a drain to the service manager, and asks it for more time, until the process ends.
+async fn report_drain(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(DRAIN_EXTENSION / 10);
+    loop {
+        ticks.tick().await;
+        app.service_manager.notify(State::Draining, &left(&app)).await;
+    }
+}
+
+/// Returns the status line of a drain.
+fn left(app: &App) -> String {
+    format!("draining, sessions left: {}", app.registry().counts().sessions)
 }
 
 fn cut(app: &App) -> Ended {

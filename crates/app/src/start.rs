@@ -20,6 +20,7 @@ use crate::api_tls::ApiTls;
 use crate::health_checks;
 use crate::mapping::Mapping;
 use crate::reload_history::ReloadHistory;
+use crate::service_manager::ServiceManager;
 use crate::{report, state};
 
 /// Everything that runs, except the listeners' accept loops.
@@ -49,6 +50,7 @@ pub struct App {
     /// Held during a reload, so that there is one at a time.
     pub(crate) mapping: tokio::sync::Mutex<Mapping>,
     pub(crate) reloads: ReloadHistory,
+    pub(crate) service_manager: ServiceManager,
 }
 
 /// Why the program cannot start, or cannot go over to another plan.
@@ -136,6 +138,7 @@ impl App {
             log,
             mapping: tokio::sync::Mutex::new(mapping),
             reloads: ReloadHistory::begin(),
+            service_manager: ServiceManager::from_environment(),
         })
     }
 

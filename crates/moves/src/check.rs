@@ -16,7 +16,6 @@ use types::protocol::Protocol;
 
 use crate::journal::{Journal, JournalError};
 use crate::move_id::MoveId;
-use crate::record::MovedAccount;
 use crate::request::{MoveOptions, MoveRequest};
 
 /// A reason why a group cannot be moved.
@@ -37,6 +36,8 @@ pub enum ProblemKind {
     NoAccount,
     /// More accounts than a hold can take.
     TooManyAccounts(usize),
+    /// More than [`MoveRequest::MAX_BATCH`].
+    TooManyGroups(usize),
     /// The name cannot be an account's.
     BadAccount(String),
     /// A whole domain, as a mapping or a kick may name it; its accounts are not known to the proxy.
@@ -65,7 +66,7 @@ pub enum ProblemKind {
     },
     /// The store names a destination that is not declared.
     Undeclared,
-    /// The store does not answer, so nobody knows where the account is.
+    /// The store does not answer, so it is not known where the account is.
     StoreDown,
     /// A leg of the target is marked down.
     TargetDown {
@@ -101,7 +102,7 @@ pub enum ProblemKind {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) source: Name,
-    pub(crate) accounts: Vec<MovedAccount>,
+    pub(crate) accounts: Vec<Arc<str>>,
 }
 
 /// Checks requests.
@@ -115,7 +116,7 @@ pub(crate) struct Checker<'a> {
 // === impl Checker ===
 
 impl Checker<'_> {
-    /// Returns where the group is now, or everything that speaks against moving it.
+    /// Returns where the group is now, or every reason not to move it.
     pub(crate) async fn check(
         &self,
         request: &MoveRequest,
@@ -182,7 +183,7 @@ impl Checker<'_> {
         names: &[Arc<str>],
         target: &Name,
         problems: &mut Vec<Problem>,
-    ) -> Option<(Name, Vec<MovedAccount>)> {
+    ) -> Option<(Name, Vec<Arc<str>>)> {
         let mut source: Option<Name> = None;
         let mut accounts = Vec::new();
         for name in names {
@@ -203,18 +204,16 @@ impl Checker<'_> {
                 problems.push(Problem::of(name, kind));
                 continue;
             }
-            let has_entry = found.reason == ResolutionReason::Entry;
-            let previous = has_entry.then(|| Arc::clone(&found.destination));
-            accounts.push(MovedAccount { account: Arc::clone(name), previous });
+            accounts.push(Arc::clone(name));
         }
         Some((source?, accounts))
     }
 
     /// The clients that are connected now must be able to come back.
-    fn check_sessions(&self, target: &Name, accounts: &[MovedAccount], problems: &mut Vec<Problem>) {
+    fn check_sessions(&self, target: &Name, accounts: &[Arc<str>], problems: &mut Vec<Problem>) {
         let Some(backend) = self.plan.backends.get(target) else { return };
         let offered: HashSet<Protocol> = backend.legs().map(|(protocol, _)| protocol).collect();
-        let names: HashSet<&str> = accounts.iter().map(|moved| &*moved.account).collect();
+        let names: HashSet<&str> = accounts.iter().map(|account| &**account).collect();
         let sessions = self.registry.sessions_where(sessions::Hold::MAX_GROUP, |session| {
             session.account.as_deref().is_some_and(|account| names.contains(account))
                 && !offered.contains(&session.protocol)
@@ -234,11 +233,11 @@ impl Checker<'_> {
         &self,
         request: &MoveRequest,
         source: &Name,
-        accounts: &[MovedAccount],
+        accounts: &[Arc<str>],
         problems: &mut Vec<Problem>,
     ) -> Result<(), JournalError> {
         let options = &request.options;
-        for MovedAccount { account, .. } in accounts {
+        for account in accounts {
             if options.sync.is_some() && !options.force && request.rollback_of.is_none() {
                 // A copy that deletes what only the target has would destroy what has arrived there.
                 if let Some(since) = self.journal.last_arrival(account, &request.target).await? {
@@ -269,8 +268,8 @@ fn check_commands(options: &MoveOptions, problems: &mut Vec<Problem>) {
     }
 }
 
-/// `@example.org` in a mapping, `*@example.org` in a kick, `*` for everybody. As the name of an account, each would move
-/// nobody and report success.
+/// `@example.org` in a mapping, `*@example.org` in a kick, `*` for every account. As the name of one account, each would
+/// move none and report success.
 fn names_domain(account: &str) -> bool {
     account.starts_with('@') || account.starts_with("*@") || account == "*"
 }
@@ -308,6 +307,10 @@ impl fmt::Display for ProblemKind {
             Self::TooManyAccounts(count) => {
                 let max = sessions::Hold::MAX_GROUP;
                 write!(f, "{count} accounts in one move; at most {max} move together: use a batch")
+            }
+            Self::TooManyGroups(count) => {
+                let max = MoveRequest::MAX_BATCH;
+                write!(f, "{count} groups in one batch; at most {max} are accepted: make several batches")
             }
             Self::BadAccount(reason) => f.write_str(reason),
             Self::Domain => f.write_str("a domain cannot be moved: name its accounts, in a batch"),

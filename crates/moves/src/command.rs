@@ -66,7 +66,7 @@ enum Ended {
     Cancelled,
 }
 
-/// What a command is told of this process's own environment.
+/// What a command gets of this process's own environment.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR"];
 
 /// How long a command has to end by itself after SIGTERM.

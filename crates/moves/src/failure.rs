@@ -29,8 +29,14 @@ pub enum MoveError {
     #[error("there is a batch {0:?} already: resume it, or choose another name")]
     BatchExists(Arc<str>),
     /// The move can no longer be cancelled.
-    #[error("move {id} has changed the mapping already: wait for its end, then roll it back")]
+    #[error("move {id} changes the mapping, or has changed it already: wait for its end, then roll it back")]
     TooLate {
+        /// The move.
+        id: MoveId,
+    },
+    /// The move was interrupted, and it is not known yet where its accounts are.
+    #[error("move {id} was interrupted, and waits for the mapping store to say where its accounts are")]
+    Unsettled {
         /// The move.
         id: MoveId,
     },
@@ -89,7 +95,7 @@ pub enum MoveFailure {
     /// The sync command failed.
     #[error("sync: the command {0}")]
     Sync(CommandError),
-    /// The mapping was changed by somebody else during the move.
+    /// The mapping was changed by hand during the move.
     #[error("{account} was mapped to {found} during the move: the move was given up, and that mapping stays")]
     ChangedMeanwhile {
         /// The account.

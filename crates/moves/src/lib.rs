@@ -22,7 +22,7 @@
 //! | `command` | runs the operator's commands: bounded in time and output, with everything they started |
 //! | `steps` | the steps of one move |
 //! | `holding` | its accounts while they are held |
-//! | `location` | where the accounts of a move are, by the store's word |
+//! | `location` | where the accounts of a move are, as the store has it |
 //! | `failure` | [`MoveError`], [`MoveFailure`]: why a move was not accepted, or did not succeed |
 //! | `recovery` | settles the moves that a crash has left unfinished |
 //! | `queue` | runs queued moves, a few at a time |
@@ -49,7 +49,7 @@ pub use command::CommandError;
 pub use failure::{MoveError, MoveFailure};
 pub use journal::{JournalError, Query};
 pub use move_id::MoveId;
-pub use record::{BatchState, Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
+pub use record::{BatchState, Figures, MoveOutcome, MoveRecord, Step};
 pub use request::{MoveOptions, MoveRequest};
 pub use service::Moves;
 pub use shared::Parts;

@@ -23,7 +23,7 @@ pub struct MoveRequest {
 /// How a move is carried out. Kept in the journal, so that a queued move does not change with a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoveOptions {
-    /// The command that copies what is left once nobody writes any more. `None`: nothing is copied.
+    /// The command that copies what is left once no client writes any more. `None`: nothing is copied.
     pub sync: Option<String>,
     /// The command that checks the accounts at the target; its failure takes the move back.
     pub verify: Option<String>,
@@ -35,6 +35,13 @@ pub struct MoveOptions {
     pub force: bool,
     /// Takes accounts back without the data that they have received at the target.
     pub leave_behind: bool,
+}
+
+// === impl MoveRequest ===
+
+impl MoveRequest {
+    /// The most requests in one batch.
+    pub const MAX_BATCH: usize = 100_000;
 }
 
 // === impl MoveOptions ===

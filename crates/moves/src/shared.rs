@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use control::Control;
 use mapping::Router;
 use runtime::{ActivePlan, CurrentPlan};
 use sessions::Registry;
 use tokio::sync::{Notify, broadcast};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::check::Checker;
-use crate::journal::Journal;
+use crate::journal::{Ending, Journal};
 use crate::move_id::MoveId;
 use crate::record::MoveRecord;
 
@@ -55,6 +57,9 @@ pub(crate) struct State {
     pub(crate) running: HashMap<MoveId, CancellationToken>,
 }
 
+/// How often a journal that cannot be read or written is tried again.
+pub(crate) const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+
 /// How many changes a slow reader of [`Moves::subscribe`] may be behind.
 const CHANGES: usize = 256;
 
@@ -83,8 +88,45 @@ impl Shared {
     }
 
     pub(crate) fn changed(&self, record: &MoveRecord) {
-        // Nobody may be listening.
+        // An error only says that there is no subscriber.
         let _ = self.changes.send(Arc::new(record.clone()));
+    }
+
+    /// Writes how a move ended, and tries again while the journal cannot be written: until then the accounts are not free
+    /// for another move. What is not written when the proxy ends is settled by the next start.
+    pub(crate) async fn write_end(&self, id: MoveId, ending: &Ending<'_>) {
+        let mut has_warned = false;
+        while let Err(error) = self.journal.finish(id, ending).await {
+            if !has_warned {
+                has_warned = true;
+                tracing::error!(%id, %error, outcome = ending.outcome.label(), "the end of a move cannot be recorded yet");
+            }
+            tokio::select! {
+                () = sleep(JOURNAL_RETRY) => {}
+                () = self.shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// Frees the accounts of a move that has ended, and reports its end.
+    pub(crate) async fn ended(&self, record: &MoveRecord) {
+        self.unclaim(record);
+        match self.journal.get(record.id).await {
+            Ok(Some(ended)) => self.changed(&ended),
+            Ok(None) => {}
+            Err(error) => tracing::error!(id = %record.id, %error, "a move cannot be read"),
+        }
+    }
+
+    /// Asks a move in progress to stop. Returns whether there is such a move.
+    pub(crate) fn cancel_running(&self, id: MoveId) -> bool {
+        match self.state().running.get(&id) {
+            Some(cancel) => {
+                cancel.cancel();
+                true
+            }
+            None => false,
+        }
     }
 
     /// Keeps other moves away from these accounts.
@@ -97,7 +139,7 @@ impl Shared {
 
     pub(crate) fn unclaim(&self, record: &MoveRecord) {
         let mut state = self.state();
-        for name in record.names() {
+        for name in &record.accounts {
             if state.claimed.get(name) == Some(&record.id) {
                 state.claimed.remove(name);
             }

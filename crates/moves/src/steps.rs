@@ -5,17 +5,17 @@
 //! written.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use control::{Order, OrderError};
 use mapping::Change;
 use plan::Name;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
 use crate::failure::MoveFailure;
 use crate::holding::Holding;
+use crate::journal::Ending;
 use crate::location::{Location, forget_cached, locate, settle};
 use crate::record::{Figures, MoveOutcome, MoveRecord, Step};
 use crate::request::MoveRequest;
@@ -28,9 +28,6 @@ pub(crate) struct Running {
     cancel: CancellationToken,
     output: Output,
 }
-
-/// How often a journal that cannot be written is tried again.
-const JOURNAL_RETRY: Duration = Duration::from_secs(1);
 
 // === impl Running ===
 
@@ -49,35 +46,14 @@ impl Running {
         let message = result.err().map(|failure| failure.to_string());
         log_end(&self.record, outcome, message.as_deref());
         let output = std::mem::take(&mut self.output).into_text();
-        self.write_end(outcome, message.as_deref(), &output).await;
+        let ending =
+            Ending { outcome, message: message.as_deref(), figures: &self.record.figures, output: &output };
+        self.shared.write_end(self.record.id, &ending).await;
         outcome
     }
 
-    /// Writes how the move ended, and tries again while the journal cannot be written: until then the accounts are not free
-    /// for another move. What is not written when the proxy ends is settled by the next start.
-    async fn write_end(&self, outcome: MoveOutcome, message: Option<&str>, output: &str) {
-        let id = self.record.id;
-        let journal = &self.shared.journal;
-        let mut has_warned = false;
-        loop {
-            let written = async {
-                journal.record(id, &self.record.figures, output).await?;
-                journal.finish(id, outcome, message).await
-            };
-            let Err(error) = written.await else { return };
-            if !has_warned {
-                has_warned = true;
-                tracing::error!(%id, %error, outcome = outcome.label(), "the end of a move cannot be recorded yet");
-            }
-            tokio::select! {
-                () = sleep(JOURNAL_RETRY) => {}
-                () = self.shared.shutdown.cancelled() => return,
-            }
-        }
-    }
-
     async fn take_steps(&mut self) -> Result<(), MoveFailure> {
-        self.enter(Step::Check).await?;
+        // The queue has written that the check begins.
         self.check().await?;
         self.enter(Step::Hold).await?;
         let holding = Holding::begin(&self.shared, &self.record).await?;
@@ -137,19 +113,15 @@ impl Running {
         // A queued move may have waited, and its accounts may have been moved by hand meanwhile.
         forget_cached(&self.shared, &self.record).await;
         let request = MoveRequest {
-            accounts: self.record.names().map(Arc::clone).collect(),
+            accounts: self.record.accounts.iter().map(Arc::clone).collect(),
             target: Arc::clone(&self.record.target),
             options: self.record.options.clone(),
             rollback_of: self.record.rollback_of,
         };
         let plan = self.shared.current.now();
         let checked = self.shared.checker(&plan).check(&request).await?.map_err(MoveFailure::Problems)?;
-        self.shared.journal.checked(self.record.id, &checked.source, &checked.accounts).await?;
+        self.shared.journal.checked(self.record.id, &checked.source).await?;
         self.record.source = checked.source;
-        // What a rollback restores is what its move found; the check of the rollback finds the target's entries.
-        if self.record.rollback_of.is_none() {
-            self.record.accounts = checked.accounts;
-        }
         Ok(())
     }
 
@@ -182,7 +154,7 @@ impl Running {
 
     async fn run_command(&mut self, command: &str, deadline: Instant) -> Result<(), CommandError> {
         let record = &self.record;
-        let names: Vec<&str> = record.names().map(|name| &**name).collect();
+        let names: Vec<&str> = record.accounts.iter().map(|name| &**name).collect();
         let environment = vec![
             ("ACCOUNT", names.first().map(|name| (*name).to_owned()).unwrap_or_default()),
             ("ACCOUNTS", names.join("\n")),
@@ -226,12 +198,12 @@ impl Running {
     }
 
     fn changed_meanwhile(&self, found: Name) -> MoveFailure {
-        let account = self.record.names().next().map_or_else(Arc::default, Arc::clone);
+        let account = self.record.accounts.first().map_or_else(Arc::default, Arc::clone);
         MoveFailure::ChangedMeanwhile { account, found }
     }
 
     fn changes(&self, to: &Name) -> Vec<Change> {
-        self.record.names().map(|account| Change::set(&**account, &**to)).collect()
+        self.record.accounts.iter().map(|account| Change::set(&**account, &**to)).collect()
     }
 
     /// Takes the accounts back to the source, because the check at the target failed: held again, flipped back, released.

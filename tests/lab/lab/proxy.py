@@ -24,6 +24,8 @@ class Proxy:
         self.mapping_path, self.config_path = self.dir / "accounts.map", self.dir / "pointsman.toml"
         self.log_path = self.dir / "log"
         self.table, self.daemon = mapping() if table is None else table, None
+        # What a service manager adds: variables, and a program that starts the proxy.
+        self.environment, self.launcher = {}, []
         (self.dir / "state").mkdir(parents=True)
         self.authority = certificates.Authority(self.dir / "tls", f"CA of proxy {name}")
         self.pairs = {"mail": self.authority.issue("mail", [f"mail.{DOMAIN}"], [self.host]),
@@ -39,9 +41,9 @@ class Proxy:
 
     def start(self):
         environment = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "NOTIFY_SOCKET")}
-        environment["RUST_BACKTRACE"] = "1"
+        environment |= {"RUST_BACKTRACE": "1"} | self.environment
         with open(self.log_path, "ab") as log:
-            self.daemon = Daemon(self.binary, "run", self.config_path, out=log, env=environment)
+            self.daemon = Daemon(*self.launcher, self.binary, "run", self.config_path, out=log, env=environment)
         for bind in self._binds():
             until(lambda: self.daemon.has_ended() or answers(*bind), lambda: f"nobody answers on {bind}\n{self.tail()}")
         if self.daemon.has_ended():
@@ -76,7 +78,7 @@ class Proxy:
         return Endpoint(self.host, port, is_implicit, self.pairs["mail"].ca, f"mail.{DOMAIN}")
 
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def tail(self, lines=15):
         return "\n".join(self.log().splitlines()[-lines:])

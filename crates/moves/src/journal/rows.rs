@@ -9,10 +9,10 @@ use sqlx::sqlite::SqliteRow;
 
 use super::error::JournalError;
 use crate::move_id::MoveId;
-use crate::record::{BatchState, Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
+use crate::record::{BatchState, Figures, MoveOutcome, MoveRecord, Step};
 use crate::request::MoveOptions;
 
-pub(super) fn record(row: &SqliteRow, accounts: Vec<MovedAccount>) -> Result<MoveRecord, JournalError> {
+pub(super) fn record(row: &SqliteRow, accounts: Vec<Arc<str>>) -> Result<MoveRecord, JournalError> {
     let step: String = row.try_get("step")?;
     let outcome: Option<String> = row.try_get("outcome")?;
     let outcome = match outcome {
@@ -46,9 +46,8 @@ pub(super) fn record(row: &SqliteRow, accounts: Vec<MovedAccount>) -> Result<Mov
     })
 }
 
-pub(super) fn account(row: &SqliteRow) -> Result<MovedAccount, JournalError> {
-    let previous: Option<String> = row.try_get("previous")?;
-    Ok(MovedAccount { account: text(row, "account")?, previous: previous.map(Arc::from) })
+pub(super) fn account(row: &SqliteRow) -> Result<Arc<str>, JournalError> {
+    text(row, "account")
 }
 
 pub(super) fn batch(row: &SqliteRow, name: &str) -> Result<BatchState, JournalError> {
