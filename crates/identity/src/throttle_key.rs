@@ -67,7 +67,7 @@ mod tests {
 
     fn rules() -> Rules {
         // As with `normalize = "none"`: the mapping's rules for case do not matter here.
-        Rules { lowercase: false, separators: vec!["*".to_owned()], claims: Vec::new() }
+        Rules { separators: vec!["*".to_owned()], ..Rules::default() }
     }
 
     fn key(credential: &Credential) -> Option<String> {
