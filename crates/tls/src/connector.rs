@@ -12,7 +12,6 @@ use rustls::ClientConfig;
 use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
-use tokio_rustls::TlsConnector;
 
 use crate::error::TlsError;
 use crate::roots::PlatformRoots;
@@ -22,7 +21,7 @@ use crate::verify::Verifier;
 /// Performs handshakes with one destination. Cheap to clone; clones share their resumable sessions.
 #[derive(Clone)]
 pub struct Connector {
-    pub(crate) tls: TlsConnector,
+    pub(crate) config: Arc<ClientConfig>,
     /// `tls_server_name`, which overrides the host.
     server_name: Option<ServerName<'static>>,
 }
@@ -63,7 +62,7 @@ impl Connector {
         config.resumption = Resumption::store(Arc::new(ClientSessionMemoryCache::new(SESSIONS)));
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         let server_name = destination.tls_server_name.as_deref().map(parse).transpose()?;
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), server_name })
+        Ok(Self { config: Arc::new(config), server_name })
     }
 
     /// Returns the name for SNI and verification on a connection to `host`.

@@ -327,7 +327,7 @@ async fn a_backend_that_does_not_speak_tls_is_recognised() {
             "the server sent data that is not TLS; if the port is for STARTTLS, set tls = \"starttls\", and if it is for \
              cleartext, tls = \"plain\"",
         ),
-        (b"", "the connection failed during the TLS handshake: tls handshake eof"),
+        (b"", "the connection failed during the TLS handshake: the peer closed the connection"),
     ] {
         let (client, mut server) = sockets().await;
         server.write_all(sent).await.unwrap();
