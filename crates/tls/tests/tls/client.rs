@@ -85,6 +85,18 @@ async fn the_certificate_must_contain_the_name() {
 }
 
 #[tokio::test]
+async fn a_backend_that_lets_the_client_choose_uses_aes_128() {
+    let authority = Authority::new("any");
+    let mut plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
+    let connector = connector(Verify::Roots(vec![authority.root()]));
+    for expected in ["TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"] {
+        let (client, _server) = connected(&connector, "mail.test", &acceptor(&plan)).await;
+        assert_eq!(client.tls_info().unwrap().cipher, expected);
+        plan.cipher_suites.retain(|suite| suite.tls13().is_none());
+    }
+}
+
+#[tokio::test]
 async fn tls_server_name_overrides_the_host() {
     let (acceptor, root) = backend();
     let mut destination = destination(Verify::Roots(vec![root]));
