@@ -2,12 +2,12 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy picture lab moves bench bench-mapping soak fuzz demo help
+.PHONY: test packages fmt lint unit docs policy picture book lab moves bench bench-mapping soak fuzz demo help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: packages fmt policy lint unit docs lab ## everything (fast ones first)
+test: packages fmt policy lint unit docs book lab ## everything (fast ones first)
 
 packages: ## the Debian packages that the tests with real servers need
 	@tests/lab/install.sh
@@ -30,6 +30,12 @@ unit: ## unit tests and black-box tests in Rust
 
 docs: ## documentation builds without a warning
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
+
+book: ## the book: contents, links, configurations, generated pages; with mdBook, also the site in target/book
+	$(CARGO) build --locked --quiet
+	@python3 -B -m unittest discover --quiet -s tests/book/tests -t tests
+	@python3 tests/book.py
+	@if command -v mdbook >/dev/null; then mdbook build; else echo "book: no mdbook in PATH: the site is not built (docs/testing.md)"; fi
 
 lab: ## tests against real Dovecot and Postfix
 	$(CARGO) build --locked --quiet
