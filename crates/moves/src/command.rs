@@ -290,8 +290,12 @@ mod tests {
     #[tokio::test]
     async fn a_command_ends_with_the_process_that_runs_it() {
         let never = CancellationToken::new();
-        let task =
-            Task { command: "sleep 1000 & wait", environment: Vec::new(), deadline: Instant::now(), cancel: &never };
+        let task = Task {
+            command: "sleep 1000 & wait",
+            environment: Vec::new(),
+            deadline: Instant::now(),
+            cancel: &never,
+        };
         let (_reader, mut child, lifeline) = task.start().unwrap();
         drop(lifeline);
         let status = timeout(LONG, child.wait()).await.expect("it ends").unwrap();
