@@ -66,8 +66,8 @@ class Demo(Case):
         program = shlex.quote(base.BINARY)
         lookup, = self.commands(f"{program} map get")
         self.assertIn("old", self.shell(lookup))
-        self.shell(self.commands("echo")[0])
-        until(lambda: "Subject: I am on new" in self.shell(read), "the account moves")
+        self.shell(f"{self.commands('echo')[0]}\n{self.commands(f'{program} map reload')[0]}")
+        self.assertIn("Subject: I am on new", self.shell(read))
         self.assertIn("new", self.shell(lookup))
         self.shell(self.commands(f"{program} map rm")[0])
         until(lambda: "Subject: I am on old" in self.shell(read), "the account moves back")
@@ -231,6 +231,24 @@ Sync All
                     pass
                 self.assertIn(b"too long", received)
         self.box().noop()
+
+
+class DemoLog(Case):
+    def output(self, *options):
+        """What the demo prints, with a login in it."""
+        path = self.lab.dir / f"demo-log{len(options)}.out"
+        with open(path, "wb") as out:
+            daemon = Daemon(base.BINARY, "demo", *options, out=out, env={**os.environ, "TMPDIR": str(self.lab.dir)})
+        self.addCleanup(daemon.stop)
+        until(lambda: daemon.has_ended() or "Press Ctrl-C" in path.read_text(), path.read_text)
+        command = next(line for line in path.read_text().splitlines() if line.strip().startswith("curl"))
+        self.assertEqual(subprocess.run(["bash", "-c", command], capture_output=True, timeout=60).returncode, 0)
+        self.assertEqual(daemon.stop(signal.SIGINT), 0)
+        return path.read_text()
+
+    def test_the_log_is_shown_on_request(self):
+        self.assertNotIn(" INFO ", self.output())
+        self.assertIn('login account="alice@example.org"', self.output("--verbose"))
 
 
 class DemoEnds(Case):
