@@ -95,7 +95,7 @@ class Common:
 class Upgrade(Common):
     """Two deployments of Stalwart; `versions` are those of the old and the new one."""
 
-    example, versions = "upgrading-stalwart", ()
+    example, versions = "stalwart-upgrade", ()
 
     @classmethod
     def start(cls, lab):
@@ -220,7 +220,7 @@ class UpgradeToTheNextVersion(Upgrade, Scenario):
 class FromDovecot(Common, Scenario):
     """A Dovecot with a Postfix, which learn the client by XCLIENT, and a new Stalwart."""
 
-    example, first_host = "migrating-from-dovecot", 38
+    example, first_host = "dovecot-postfix", 38
 
     @classmethod
     def start(cls, lab):
