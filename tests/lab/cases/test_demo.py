@@ -18,6 +18,7 @@ from lab.waiting import until
 
 from . import base
 from .base import Case
+from .pages import blocks
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 
@@ -231,6 +232,34 @@ Sync All
                     pass
                 self.assertIn(b"too long", received)
         self.box().noop()
+
+
+class Tutorial(Case):
+    def test_every_runnable_block(self):
+        output = self.lab.dir / "demo-tutorial.out"
+        with open(output, "wb") as out:
+            daemon = Daemon(base.BINARY, "demo", out=out, env={**os.environ, "TMPDIR": str(self.lab.dir)})
+        self.addCleanup(daemon.stop)
+        until(lambda: daemon.has_ended() or "Press Ctrl-C" in output.read_text(), output.read_text)
+        folder = re.search(r"^  folder +(\S+)$", output.read_text(), re.MULTILINE)[1]
+        port = re.search(r"IMAPS localhost:(\d+)", output.read_text())[1]
+        environment = {**os.environ, "DEMO": folder, "POINTSMAN_CONFIG": f"{folder}/pointsman.toml"}
+
+        def run(block):
+            script = f"pointsman() {{ {shlex.quote(base.BINARY)} \"$@\"; }}\n{block.replace('10993', port)}"
+            return subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+
+        read, *others = blocks("tutorial.md")
+        self.assertIn("I am on old", run(read).stdout)
+        for block in others:
+            done = run(block)
+            self.assertEqual(done.returncode, 0, f"{block}\n{done.stdout}{done.stderr}")
+            if block.startswith("pointsman move alice"):
+                self.assertIn("I am on new", run(read).stdout)
+        self.assertIn("I am on old", run(read).stdout)
+        mistaken = run("pointsman check")
+        self.assertEqual(mistaken.returncode, 1)
+        self.assertIn("nwe", mistaken.stderr)
 
 
 class DemoLog(Case):
