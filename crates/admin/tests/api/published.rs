@@ -140,7 +140,7 @@ async fn invalid_changes_are_refused() {
         "PUT /mappings?identifier=bob",
         "PUT /mappings?destination=new",
         "PUT /mappings?identifier=&destination=new",
-        "PUT /mappings?identifier=a%20b&destination=new",
+        "PUT /mappings?identifier=a%20&destination=new",
         "PUT /mappings?identifier=a%0Ab&destination=new",
         "PUT /mappings?identifier=a%00&destination=new",
         "PUT /mappings?identifier=%23a&destination=new",
@@ -148,7 +148,7 @@ async fn invalid_changes_are_refused() {
         "PUT /mappings?identifier=bob&destination=new&destinaton=x",
         &long,
         "DELETE /mappings",
-        "GET /mappings?identifier=a%20b",
+        "GET /mappings?identifier=a%20",
     ] {
         let problem = api.call(line).await.problem(400);
         assert!(problem.detail.len() > 20, "{problem:?}");
