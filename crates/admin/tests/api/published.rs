@@ -143,7 +143,7 @@ async fn invalid_changes_are_refused() {
         "PUT /mappings?identifier=a%20&destination=new",
         "PUT /mappings?identifier=a%0Ab&destination=new",
         "PUT /mappings?identifier=a%00&destination=new",
-        "PUT /mappings?identifier=%23a&destination=new",
+        "PUT /mappings?identifier=%EF%BB%BFa&destination=new",
         "PUT /mappings?identifier=@example.org&destination=new",
         "PUT /mappings?identifier=bob&destination=new&destinaton=x",
         &long,
