@@ -83,6 +83,35 @@ class Common:
                 self.assert_ok(talk.login(account, ACCOUNTS[account]))
                 self.assert_bridged(talk, account, server)
 
+    def test_a_session_keeps_its_account(self):
+        account, server = self.residents()[0]
+        other = ALICE if account == BOB else BOB
+        for words in (b"c UNAUTHENTICATE\r\nd LOGIN %s %s\r\n", b"c APPEND INBOX {9}\r\nd UNAUTHENTICATE\r\ne LOGIN %s %s\r\n",
+                      b"c COMPRESS DEFLATE\r\nd LOGIN %s %s\r\n"):
+            with self.subTest(words=words):
+                talk = self.mail(*IMAPS)
+                self.assert_ok(talk.login(account, ACCOUNTS[account]))
+                talk.send(words % (other.encode(), ACCOUNTS[other]))
+                self.assertRegex(talk.line(), r"^\* BYE ")
+                self.assertEqual(talk.rest(), b"")
+                self.assertEqual([entry.account for entry in server.seen(client=talk.source, what="login")], [account])
+        talk = self.mail(*SIEVE)
+        self.assert_ok(talk.login(account, ACCOUNTS[account]))
+        talk.say("UNAUTHENTICATE")
+        self.assertEqual(talk.rest(), b"")
+        # It is not offered, and a message may contain it.
+        talk = self.mail(*IMAPS)
+        ok, _ = talk.command(f"LOGIN {account} {ACCOUNTS[account].decode()}")
+        self.assertIn("OK [CAPABILITY ", ok)
+        self.assertNotIn("UNAUTHENTICATE", ok)
+        for literal in ("{22+}", "{22}"):
+            talk.send(f"x APPEND INBOX {literal}\r\n".encode())
+            if literal == "{22}":
+                self.assertRegex(talk.line(), r"^\+")
+            talk.send(b"d UNAUTHENTICATE\r\nHi\r\n\r\n")
+            self.assertRegex(talk.reply("x")[0], "^OK ")
+        self.assert_bridged(talk, account, server)
+
     def test_port_25_leads_to_the_new_server(self):
         talk = self.dial_endpoint(self.listener(25, False), Smtp)
         self.assertEqual(talk.greeting, f"220 {self.new_server.hostname} Stalwart ESMTP at your service")

@@ -89,6 +89,9 @@ const ERRORS: &[Rule] = &[
     // Routing and mapping.
     ("default_destination = \"old\"", "", "16:1", "routing.default_destination", "missing"),
     ("#passthrough", "master_user_separators = [\"\"]", "18:27", "routing.master_user_separators", "expected a separator"),
+    ("#old", "\nlogin_domain_separator = \"@\"", "13:26", "destination.old.login_domain_separator", "expected a separator other than"),
+    ("#old", "\nlogin_domain_separator = \"\"", "13:26", "destination.old.login_domain_separator", "expected a separator other than"),
+    ("#old", "\nlogin_domain_separator = \"%\"", "13:26", "destination.old.login_domain_separator", "routing.master_user_separators has \"%\""),
     ("source = \"file\"", "source = \"redis\"", "20:10", "mapping.source", "there is no [mapping.redis]"),
     ("source = \"file\"", "source = \"sql\"", "20:10", "mapping.source", "there is no [mapping.sql]"),
     ("source = \"file\"", "", "19:1", "mapping.source", "missing"),
