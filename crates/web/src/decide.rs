@@ -171,13 +171,11 @@ impl Prefix {
             client.interim(&local_reply::go_on()).await.map_err(Refused::Body)?;
         }
         while self.data.len() <= cap {
-            match source.piece().await.map_err(Refused::Body)? {
-                Some(Piece::Data(data)) => {
-                    self.memory.grow(data.len()).map_err(Refused::Memory)?;
-                    self.data.extend_from_slice(&data);
-                }
-                Some(Piece::Trailers(fields)) => self.trailers = Some(fields),
-                None => return Ok(&self.data),
+            let Some(piece) = source.piece().await.map_err(Refused::Body)? else { return Ok(&self.data) };
+            self.memory.grow(piece.memory()).map_err(Refused::Memory)?;
+            match piece {
+                Piece::Data(data) => self.data.extend_from_slice(&data),
+                Piece::Trailers(fields) => self.trailers = Some(fields),
             }
         }
         Ok(&[])

@@ -70,24 +70,27 @@ impl<'a> Exchange<'a> {
         let https = route.leg.plan.tls != TlsMode::Plain;
         set_destination_scheme(&mut self.head.fields, &self.head.authority, https);
         let prefix = std::mem::take(&mut self.prefix);
-        let mut kept = Kept::new(&self.memory, route.leg.is_reused);
+        let kept = Kept::new(&self.memory, route.leg.is_reused);
         for piece in &prefix {
             kept.push_counted(piece);
         }
-        let mut keeping = Keeping { source: &mut *source, kept: &mut kept };
-        let mut ended = self.carry(prefix, &mut route, &mut keeping, client).await;
-        if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
+        let mut keeping = Keeping { source: &mut *source, kept: &kept };
+        let mut ended = self.carry(prefix, &kept, &mut route, &mut keeping, client).await;
+        if let ExchangeOutcome::Failed(failure @ ExchangeFailure::NoAnswer { unprocessed }) = &ended
             && route.leg.is_reused
-            && (unprocessed || is_idempotent(&self.head.method))
-            && let Some(pieces) = kept.into_pieces()
+            && (*unprocessed || is_idempotent(&self.head.method))
+            && let Some(pieces) = kept.take()
         {
             let finder = RouteFinder { connection, upgrades: self.head.upgrade.is_some() };
             route.leg.connection = match finder.connect(&route.backend, route.leg.plan).await {
                 Ok(connection) => connection,
-                Err(reply) => return give(connection, reply, &self.head.method, source, client, last).await,
+                Err(reply) => {
+                    self.report_failure(&route, failure);
+                    return give(connection, reply, &self.head.method, source, client, last).await;
+                }
             };
             route.leg.is_reused = false;
-            ended = self.carry(pieces, &mut route, source, client).await;
+            ended = self.carry(pieces, &kept, &mut route, source, client).await;
         }
         self.end(ended, route, source, client, last).await
     }
@@ -95,6 +98,7 @@ impl<'a> Exchange<'a> {
     async fn carry<S: Source, C: Client>(
         &self,
         prefix: Vec<Piece>,
+        kept: &Kept<'_>,
         route: &mut Route,
         source: &mut S,
         client: &mut C,
@@ -108,7 +112,7 @@ impl<'a> Exchange<'a> {
             // A refused request is counted until its end: anybody can have one.
             401 | 403 => Duration::ZERO,
             _ => {
-                self.memory.release();
+                kept.release();
                 Duration::ZERO
             }
         };
@@ -176,17 +180,7 @@ impl<'a> Exchange<'a> {
                 self.open_tunnel(*head, halves, route, source, client).await
             }
             ExchangeOutcome::Failed(failure) => {
-                let fault = match failure {
-                    ExchangeFailure::NoAnswer { .. } => Some(Fault::Closed),
-                    ExchangeFailure::BadAnswer(_) => Some(Fault::Protocol),
-                    ExchangeFailure::Silent => Some(Fault::TimedOut),
-                    ExchangeFailure::BadBody(_) => None,
-                };
-                if let Some(fault) = fault {
-                    let destination = &route.destination;
-                    tracing::warn!(%destination, reason = %failure, "the destination sent no usable response");
-                    self.report(&route, Err(fault));
-                }
+                self.report_failure(&route, &failure);
                 give(connection, LocalReply::failed(&failure), method, source, client, last).await
             }
             ExchangeOutcome::Cut(why) => {
@@ -228,6 +222,19 @@ impl<'a> Exchange<'a> {
     /// Reports what became of a route's connection.
     fn report(&self, route: &Route, result: Result<Duration, Fault>) {
         route.backend.report(Protocol::Http, self.connection.client.ip(), result);
+    }
+
+    /// Logs and reports a response that did not come, unless the client is to blame.
+    fn report_failure(&self, route: &Route, failure: &ExchangeFailure) {
+        let fault = match failure {
+            ExchangeFailure::NoAnswer { .. } => Fault::Closed,
+            ExchangeFailure::BadAnswer(_) => Fault::Protocol,
+            ExchangeFailure::Silent => Fault::TimedOut,
+            ExchangeFailure::BadBody(_) => return,
+        };
+        let destination = &route.destination;
+        tracing::warn!(%destination, reason = %failure, "the destination sent no usable response");
+        self.report(route, Err(fault));
     }
 
     /// Logs a response, and the login where it is the account's first on this connection.

@@ -57,8 +57,9 @@ pub(crate) async fn serve(
             Ok(Err(NoHead::TooLarge)) => Err(BadHead::TooLarge),
             Ok(Err(NoHead::Closed | NoHead::Broken(_))) => break,
             Err(_) => {
+                let answer = LocalReply::LATE_HEAD;
+                connection.log_refusal(answer.detail);
                 let mut client = H1Client::new(&mut writer, Version::Http11, true);
-                let answer = LocalReply::bad(408, "the head of the request did not arrive in time");
                 let _ = timeout(FINAL_REPLY_TIMEOUT, answer.give(&mut client, b"", true)).await;
                 break;
             }

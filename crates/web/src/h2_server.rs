@@ -84,11 +84,16 @@ pub(crate) async fn serve(
             requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             continue;
         }
+        if count > max_requests.saturating_add(MAX_STREAMS.into()) {
+            // A client that reads what we send has at most MAX_STREAMS requests under way when it learns of the last one.
+            tracing::warn!(streams = count, "connection closed: the client sends requests after GOAWAY");
+            requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            continue;
+        }
         if count > max_requests {
             // The library announces the last stream only after the client has acknowledged a PING, which it may never do.
             // The client may send a refused request again, on another connection (RFC 9113 section 8.7).
             respond.send_reset(Reason::REFUSED_STREAM);
-            counts.note(false);
             continue;
         }
         if count == max_requests {

@@ -51,7 +51,8 @@ pub(crate) async fn serve<S: Source, C: Client>(
         let decision = match timeout(connection.listener.preauth_timeout, deciding).await {
             Ok(Ok(decision)) => decision,
             Err(_) => {
-                let reply = LocalReply::bad(408, "the body of the request did not arrive in time");
+                let reply = LocalReply::LATE_BODY;
+                connection.log_refusal(reply.detail);
                 return give(&connection, reply, &method, source, client, true).await;
             }
             Ok(Err(refused)) => return refuse(&connection, &refused, &method, source, client, last).await,
