@@ -60,7 +60,7 @@ impl RouteFinder<'_> {
         let connection = self.connection;
         let request = Request {
             subject: match decision {
-                Decision::Account(identifier) => Subject::Account(identifier),
+                Decision::Account { identifier, .. } => Subject::Account(identifier),
                 Decision::Pinned(name) | Decision::Fallback(name) => Subject::Fixed(name),
             },
             protocol: Protocol::Http,
