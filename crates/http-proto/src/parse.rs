@@ -8,8 +8,8 @@ use super::head::Version;
 
 /// Rejects what `httparse` tolerates: bare LF, bare CR, NUL.
 pub(super) fn check_lines(head: &[u8]) -> Result<(), BadHead> {
-    for (at, &byte) in head.iter().enumerate() {
-        match byte {
+    for at in memchr::memchr3_iter(b'\r', b'\n', 0, head) {
+        match head[at] {
             b'\n' if at == 0 || head[at - 1] != b'\r' => {
                 return Err(BadHead::Malformed("a line that ends with LF alone"));
             }
