@@ -145,7 +145,7 @@ async fn a_guess_without_a_verdict_keeps_its_place() {
     second.say(head("GET", "/", "victim", "second")).await;
     assert!(timeout(Duration::from_millis(300), backend.0.accept()).await.is_err(), "it was sent");
     heard.say("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
-    heard.until("\r\n\r\n").await;
+    backend.accept().await.until("\r\n\r\n").await;
 }
 
 /// The answer of a page that everybody gets says nothing about the credential.
