@@ -48,10 +48,12 @@ impl HttpRoute {
         if !matches!(self.target, HttpTarget::Extract { from: ExtractFrom::Authorization, .. }) {
             return false;
         }
-        let is_below =
-            |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.authenticates.unwrap_or_else(|| AUTHENTICATED.into_iter().any(is_below))
+        self.authenticates.unwrap_or_else(|| AUTHENTICATED.into_iter().any(|root| is_at_or_below(path, root)))
     }
+}
+
+fn is_at_or_below(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Where a matched request goes.

@@ -94,8 +94,8 @@ impl Drop for Guess {
         let Some(place) = self.place.take() else { return };
         let Some(guesses) = in_flight.get_mut(&self.subject) else { return };
         // Each reference but the table's is that of a `Guess`, made and dropped under the lock.
-        let is_last = |shared: &Arc<Place>| Arc::ptr_eq(shared, &place) && Arc::strong_count(shared) == 2;
-        guesses.places.retain(|shared| !is_last(shared));
+        let is_shared = Arc::strong_count(&place) > 2;
+        guesses.places.retain(|other| is_shared || !Arc::ptr_eq(other, &place));
         drop(place);
         if guesses.places.is_empty() {
             in_flight.remove(&self.subject);
