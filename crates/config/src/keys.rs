@@ -152,6 +152,7 @@ pub const KEYS: &[Key] = &[
     key("http.route[].match", Text, "", "Glob that the path must match; the first matching route applies; required."),
     key("http.route[].destination", Text, "", "Send all requests of this route to this destination."),
     key("http.route[].fallback", Text, "default", "Destination of requests that name no account."),
+    key("http.route[].authenticates", Boolean, "", "Count a 2xx to a request with credentials on this route as a login; only if the backend never sends one for wrong credentials. Default: below /jmap, /.well-known/jmap, /dav, /caldav and /carddav."),
     key("http.route[].extract.from", Word(&["authorization", "query", "header", "body"]), "", "Part of the request that names the account."),
     key("http.route[].extract.param", Text, "", "Name of the query parameter, for from = \"query\"."),
     key("http.route[].extract.header", Text, "", "Name of the header, for from = \"header\"."),

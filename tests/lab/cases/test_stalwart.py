@@ -14,6 +14,7 @@ from clients.managesieve import ManageSieve
 from clients.pop3 import Pop3
 from clients.smtp import Smtp
 from clients.submission import Submission
+from clients.websocket import WebSocket, WebSocket2
 from lab.layout import ACCOUNTS, address, password
 from lab.stalwart.version import V0_15_5, V0_16_16
 
@@ -193,6 +194,18 @@ class Upgrade(Common):
             client.wait(lambda: answer.body)
             return answer.body
         return next(client.pieces(answer))
+
+    def test_websocket(self):
+        for words, client, field, account, server in self.each_http():
+            with self.subTest(words):
+                kind = WebSocket2 if isinstance(client, Http2) else WebSocket
+                socket = kind(client, "/jmap/ws", [field], subprotocol="jmap")
+                self.assertEqual(socket.answer.get("sec-websocket-protocol"), "jmap")
+                calls = [["Core/echo", {"hello": "x" * 200}, "c1"]]
+                socket.send(json.dumps({"@type": "Request", "id": "R1", "using": [], "methodCalls": calls}))
+                self.assertEqual(json.loads(socket.text()), {"@type": "Response", "requestId": "R1", "methodResponses": calls})
+                self.assertEqual(socket.close(1000), 1000)
+                self.assert_requested(client, account, server, "GET /jmap/ws")
 
     def test_caldav(self):
         for words, client, field, account, server in self.each_http():

@@ -59,6 +59,10 @@ extract = { from = "query", param = "user" }
 [[http.route]]
 match = "/b"
 extract = { from = "header", header = "X-Account" }
+[[http.route]]
+match = "/c"
+extract = { from = "authorization" }
+authenticates = true
 "#;
 
 fn value(key: &Key) -> String {

@@ -135,6 +135,7 @@ const ERRORS: &[Rule] = &[
     ("#route", "[[http.route]]\nmatch = \"/x\"", "27:1", "http.route[0]", "neither destination nor extract"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nextract = { from = \"authorization\" }", "27:1", "http.route[0]", "both destination and extract"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nfallback = \"new\"", "30:12", "http.route[0].fallback", "cannot have a fallback"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nauthenticates = true", "30:17", "http.route[0].authenticates", "does not read the account from Authorization"),
     ("#route", "[http]\nmax_head_size = \"64GB\"", "28:17", "http.max_head_size", "expected a size"),
     ("#route", "[http]\nmax_head_size = 10", "28:17", "http.max_head_size", "from 1024 to"),
     // Capabilities and tokens.
