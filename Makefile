@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test packages fmt lint unit docs policy picture book lab bench bench-mapping soak fuzz demo help
+.PHONY: test packages fmt lint unit docs policy picture book lab moves clients differential bench bench-mapping soak fuzz demo help
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,16 @@ lab: ## tests against real Dovecot and Postfix
 clients: ## the conformance matrix: programs and servers, direct and through the proxy
 	$(CARGO) build --locked --quiet
 	python3 tests/lab/run.py --pointsman target/debug/pointsman -k conformance
+
+moves: ## the large run of moves: 20 accounts, 100 clients, 20 rounds, 100,000 writes; 100 crashes
+	$(CARGO) build --locked --quiet
+	POINTSMAN_LAB_ROUNDS=20 POINTSMAN_LAB_MOVED=20 POINTSMAN_LAB_CLIENTS=5 POINTSMAN_LAB_WRITES=100000 \
+		python3 tests/lab/run.py --pointsman target/debug/pointsman -k moves_load
+	POINTSMAN_LAB_CRASHES=100 python3 tests/lab/run.py --pointsman target/debug/pointsman -k crash_at_every
+
+differential: ## 2,000 generated login conversations with real servers, direct and through the proxy
+	$(CARGO) build --locked --quiet
+	POINTSMAN_CONVERSATIONS=2000 python3 tests/lab/run.py --pointsman target/debug/pointsman -k Differential
 
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet

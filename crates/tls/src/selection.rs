@@ -3,6 +3,7 @@
 //! The selection is a pure function of the table and the ClientHello, so that a table of cases can test it. A missing
 //! or unknown SNI must never end the handshake while any certificate is available: old mail clients send none.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use plan::Certificate;
@@ -63,10 +64,21 @@ fn best(
     })
 }
 
+thread_local! {
+    static REQUESTED: Cell<Option<Box<str>>> = const { Cell::new(None) };
+}
+
+/// Returns the host name of the ClientHello that this thread has processed last, once. The engine's interface without
+/// buffers shows it only to the selection, which it calls before it returns to its caller.
+pub(crate) fn take_requested() -> Option<Box<str>> {
+    REQUESTED.take()
+}
+
 // === impl BySni ===
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        REQUESTED.set(hello.server_name().map(Box::from));
         let table = self.0.table();
         let schemes = hello.signature_schemes();
         let is_usable = |index: usize| {
@@ -98,7 +110,8 @@ impl ByName {
 }
 
 impl ResolvesServerCert for ByName {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        REQUESTED.set(hello.server_name().map(Box::from));
         self.find()
     }
 }

@@ -8,17 +8,23 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::UnbufferedServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::acceptor::Acceptor;
 use crate::connector::Connector;
+use crate::encrypted::Encrypted;
+use crate::engine::Engine;
 use crate::error::TlsError;
 use crate::handshake_info::TlsInfo;
 use crate::prefixed::Prefixed;
+use crate::selection::take_requested;
 
 /// A client's or a backend's connection. See the module's comment.
 ///
@@ -29,18 +35,16 @@ pub struct Stream(Inner);
 /// The TLS variants are boxed: the engine's state is large, and a task holds a stream across awaits.
 enum Inner {
     Plain(Prefixed<TcpStream>),
-    Server(Box<tokio_rustls::server::TlsStream<Prefixed<TcpStream>>>),
-    Client(Box<ClientTls>),
+    Server(Box<Tls<UnbufferedServerConnection>>),
+    Client(Box<Tls<UnbufferedClientConnection>>),
 }
 
-struct ClientTls {
-    stream: tokio_rustls::client::TlsStream<Prefixed<TcpStream>>,
-    /// The SNI that was sent, if the host is not an address (RFC 6066 section 3).
-    sni: Option<String>,
+struct Tls<E> {
+    stream: Encrypted<E>,
+    /// The SNI that the client has sent, if any (RFC 6066 section 3). To a backend it is sent if the host is not an
+    /// address.
+    sni: Option<Box<str>>,
 }
-
-/// The plaintext that the engine may buffer while the peer does not read, in bytes: one full record.
-const BUFFER_LIMIT: usize = 16 * 1024;
 
 // === impl Stream ===
 
@@ -58,6 +62,8 @@ impl Stream {
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
             Inner::Plain(plain) if plain.has_prefix() => Ok(()),
+            Inner::Server(tls) if tls.stream.has_plaintext() => Ok(()),
+            Inner::Client(tls) if tls.stream.has_plaintext() => Ok(()),
             _ => self.tcp().readable().await,
         }
     }
@@ -71,10 +77,22 @@ impl Stream {
         let Inner::Plain(plain) = self.0 else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, TlsError::AlreadyEncrypted));
         };
+        let config = Arc::clone(&acceptor.config);
         // Boxed: the handshake's state is large and would be part of the session's task until its end.
-        let mut tls = Box::pin(acceptor.tls.accept(plain)).await.map_err(crate::error::of_client)?;
-        tls.get_mut().1.set_buffer_limit(Some(BUFFER_LIMIT));
-        Ok(Self(Inner::Server(Box::new(tls))))
+        let handshake = Box::pin(async move {
+            let engine = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+            let (tcp, prefix) = plain.into_parts();
+            let mut sni = None;
+            // Each step that processes a ClientHello selects a certificate.
+            let observe = || {
+                if let Some(requested) = take_requested() {
+                    sni = Some(requested);
+                }
+            };
+            let stream = Encrypted::handshake(tcp, engine, prefix, observe).await?;
+            Ok(Box::new(Tls { stream, sni }))
+        });
+        Ok(Self(Inner::Server(handshake.await.map_err(crate::error::of_client)?)))
     }
 
     /// Performs the client's side of a TLS handshake with `host`, the name or address of the connection (the
@@ -89,12 +107,18 @@ impl Stream {
         };
         let name = connector.server_name(host)?;
         let sni = match &name {
-            ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+            ServerName::DnsName(name) => Some(Box::from(name.as_ref())),
             _ => None,
         };
-        let mut stream = Box::pin(connector.tls.connect(name, plain)).await.map_err(TlsError::of_backend)?;
-        stream.get_mut().1.set_buffer_limit(Some(BUFFER_LIMIT));
-        Ok(Self(Inner::Client(Box::new(ClientTls { stream, sni }))))
+        let config = Arc::clone(&connector.config);
+        // Boxed as in `accept`.
+        let handshake = Box::pin(async move {
+            let engine = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
+            let (tcp, prefix) = plain.into_parts();
+            let stream = Encrypted::handshake(tcp, engine, prefix, || ()).await?;
+            Ok(Box::new(Tls { stream, sni }))
+        });
+        Ok(Self(Inner::Client(handshake.await.map_err(TlsError::of_backend)?)))
     }
 
     /// Returns whether the stream uses TLS.
@@ -108,11 +132,8 @@ impl Stream {
     pub fn tls_info(&self) -> Option<TlsInfo> {
         match &self.0 {
             Inner::Plain(_) => None,
-            Inner::Server(tls) => {
-                let connection = tls.get_ref().1;
-                Some(TlsInfo::of(connection, connection.server_name().map(str::to_owned)))
-            }
-            Inner::Client(tls) => Some(TlsInfo::of(tls.stream.get_ref().1, tls.sni.clone())),
+            Inner::Server(tls) => Some(tls.info()),
+            Inner::Client(tls) => Some(tls.info()),
         }
     }
 
@@ -120,7 +141,7 @@ impl Stream {
     #[must_use]
     pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         match &self.0 {
-            Inner::Client(tls) => tls.stream.get_ref().1.peer_certificates()?.first().cloned(),
+            Inner::Client(tls) => tls.stream.common().peer_certificates()?.first().cloned(),
             Inner::Plain(_) | Inner::Server(_) => None,
         }
     }
@@ -130,8 +151,8 @@ impl Stream {
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Inner::Plain(plain) => plain.get_ref(),
-            Inner::Server(tls) => tls.get_ref().0.get_ref(),
-            Inner::Client(tls) => tls.stream.get_ref().0.get_ref(),
+            Inner::Server(tls) => tls.stream.tcp(),
+            Inner::Client(tls) => tls.stream.tcp(),
         }
     }
 
@@ -155,6 +176,12 @@ impl Stream {
     }
 }
 
+impl<E: Engine> Tls<E> {
+    fn info(&self) -> TlsInfo {
+        TlsInfo::of(self.stream.common(), self.sni.as_deref().map(str::to_owned))
+    }
+}
+
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("tcp", self.tcp()).field("tls", &self.tls_info()).finish()
@@ -169,7 +196,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_read(cx, buf),
-            Inner::Server(tls) => Pin::new(&mut **tls).poll_read(cx, buf),
+            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_read(cx, buf),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_read(cx, buf),
         }
     }
@@ -179,7 +206,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
-            Inner::Server(tls) => Pin::new(&mut **tls).poll_write(cx, buf),
+            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_write(cx, buf),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_write(cx, buf),
         }
     }
@@ -191,7 +218,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, bufs),
-            Inner::Server(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, bufs),
+            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, bufs),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, bufs),
         }
     }
@@ -199,7 +226,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Inner::Plain(plain) => plain.is_write_vectored(),
-            Inner::Server(tls) => tls.is_write_vectored(),
+            Inner::Server(tls) => tls.stream.is_write_vectored(),
             Inner::Client(tls) => tls.stream.is_write_vectored(),
         }
     }
@@ -207,7 +234,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_flush(cx),
-            Inner::Server(tls) => Pin::new(&mut **tls).poll_flush(cx),
+            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
         }
     }
@@ -216,7 +243,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
-            Inner::Server(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
+            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
         }
     }
