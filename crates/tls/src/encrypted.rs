@@ -144,13 +144,13 @@ impl<E: Engine> Encrypted<E> {
     fn process(&mut self, received: &mut [u8], buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let mut overflow = Vec::new();
         let mut answers = Vec::new();
-        let take = |plaintext: &[u8]| {
-            let (now, later) = plaintext.split_at(buf.remaining().min(plaintext.len()));
-            buf.put_slice(now);
-            overflow.extend_from_slice(later);
-        };
-        let result =
-            note_requested(&mut self.sni, || engine::receive(&mut self.engine, received, take, &mut answers));
+        let result = note_requested(&mut self.sni, || {
+            engine::receive(&mut self.engine, received, &mut answers, |plaintext| {
+                let (now, later) = plaintext.split_at(buf.remaining().min(plaintext.len()));
+                buf.put_slice(now);
+                overflow.extend_from_slice(later);
+            })
+        });
         self.unsent.append(&answers);
         if !overflow.is_empty() {
             self.plaintext.get_or_insert_default().append(&overflow);

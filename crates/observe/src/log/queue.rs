@@ -118,8 +118,8 @@ impl LogQueue {
         }
         let pause = earliest.saturating_duration_since(Instant::now());
         if !pause.is_zero() {
-            let is_short = |state: &mut State| state.pending.len() < BATCH;
-            let waited = self.0.added.wait_timeout_while(state, pause, is_short);
+            let added = &self.0.added;
+            let waited = added.wait_timeout_while(state, pause, |state| state.pending.len() < BATCH);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         batch.clear();
