@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the book in docs/: its contents, its links, its snippets, its generated pages. Standard library only; each check is a file in tests/book/.
+"""Checks the book in docs/: its contents, links, quoted messages, snippets and generated pages. Standard library only; each check is a file in tests/book/.
 
 The last line counts the problems; each problem says what was found, what is expected, and how to fix it.
 """
@@ -10,11 +10,12 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from book import generated, links, pages, snippets, summary  # noqa: E402
+from book import generated, links, messages, pages, snippets, summary  # noqa: E402
 
 CHECKS = {
     "summary": lambda options: summary.check(),
     "links": lambda options: links.check(),
+    "messages": lambda options: messages.check(),
     "generated": lambda options: generated.check(options.pointsman),
     "snippets": lambda options: snippets.check(options.pointsman),
 }

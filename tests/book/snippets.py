@@ -122,16 +122,19 @@ class Place:
 
 def base():
     """A small valid configuration, into which parts are merged."""
-    legs = {protocol: {"port": port, "tls": tls} for protocol, (port, tls) in PROTOCOLS.items()}
-    destination = {"tls_server_name": "mail.example.org", "protocol": legs}
     return {
         "server": {"hostname": "mail.example.org"},
         "tls": {"certificate": {"mail": {"cert": "cert.pem", "key": "key.pem"}}},
         "listener": {"imaps": {"protocol": "imap", "bind": ["192.0.2.10:993"], "tls": "implicit"}},
-        "destination": {name: {"host": f"{name}.internal.example.org", **destination} for name in DESTINATIONS},
+        "destination": {name: _destination(name) for name in DESTINATIONS},
         "routing": {"default_destination": "old", "smtp_passthrough_destination": "new"},
         "mapping": {"source": "file", "normalize": "lowercase", "file": {"path": "accounts.map"}},
     }
+
+
+def _destination(name):
+    legs = {protocol: {"port": port, "tls": tls} for protocol, (port, tls) in PROTOCOLS.items()}
+    return {"host": f"{name}.internal.example.org", "tls_server_name": "mail.example.org", "protocol": legs}
 
 
 def merged(table, change):

@@ -30,6 +30,8 @@ struct Relay<'s, A, B, K, W, E> {
     last_byte: Instant,
     closing: Option<Closing>,
     ending: Option<Ending<E>>,
+    /// The watch has refused the bytes that the client sent before the bridge.
+    is_opening_refused: bool,
 }
 
 /// One side has closed.
@@ -50,8 +52,9 @@ struct Watched<'w, W> {
     ending: bool,
 }
 
-/// The inspector of the direction to the backend: it ignores the bytes, and reads no more once the end is requested.
-struct Unwatched {
+/// The inspector of the direction to the backend: it has the bytes checked, and reads no more once the end is requested.
+struct Checked<'w, W> {
+    watch: &'w mut W,
     ending: bool,
 }
 
@@ -59,7 +62,7 @@ struct Unwatched {
 pub(crate) async fn run<A, B, K, W, E>(
     client: &mut A,
     backend: &mut B,
-    opening: Opening,
+    mut opening: Opening,
     limits: Limits,
     mut watch: W,
     end: impl Future<Output = E>,
@@ -71,6 +74,10 @@ where
     W: Watch,
 {
     watch.to_client(&opening.to_client);
+    let is_opening_refused = !watch.to_backend(&opening.to_backend);
+    if is_opening_refused {
+        opening.to_backend.clear();
+    }
     let mut relay = Relay {
         client,
         backend,
@@ -81,6 +88,7 @@ where
         last_byte: Instant::now(),
         closing: None,
         ending: None,
+        is_opening_refused,
     };
     let mut end = pin!(end);
     let mut timer = pin!(sleep_until(relay.deadline()));
@@ -146,7 +154,10 @@ where
     /// even when the client's next bytes cannot be written any more.
     fn poll_flows(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
         self.poll_to_client(cx)?;
-        let mut inspector = Unwatched { ending: self.ending.is_some() };
+        if self.is_opening_refused {
+            return Err(self.refused());
+        }
+        let mut inspector = Checked { watch: &mut self.watch, ending: self.ending.is_some() };
         let Err(fault) = self.to_backend.poll(cx, self.client, self.backend, &mut inspector) else {
             return Ok(());
         };
@@ -156,7 +167,17 @@ where
         Err(match fault {
             FlowError::Read(kind) => client_failed(kind),
             FlowError::Write(kind) => backend_failed(kind),
+            FlowError::Refused => self.refused(),
         })
+    }
+
+    fn refused(&self) -> BridgeEnd<E> {
+        BridgeEnd::Refused { at_boundary: self.is_at_boundary() }
+    }
+
+    /// Returns whether the client has received everything up to a boundary, and its stream is still open.
+    fn is_at_boundary(&self) -> bool {
+        self.to_client.stage() == FlowStage::Open && self.to_client.is_settled() && self.watch.at_boundary()
     }
 
     fn poll_to_client(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
@@ -164,13 +185,14 @@ where
         self.to_client.poll(cx, self.backend, self.client, &mut inspector).map_err(|fault| match fault {
             FlowError::Read(kind) => backend_failed(kind),
             FlowError::Write(kind) => client_failed(kind),
+            FlowError::Refused => self.refused(),
         })
     }
 
     /// Returns why the session is over, if it is; time limits are checked in [`Relay::overdue`].
     fn over(&mut self) -> Option<BridgeEnd<E>> {
         let is_client_closing = self.to_client.stage() != FlowStage::Open;
-        let at_boundary = !is_client_closing && self.to_client.is_settled() && self.watch.at_boundary();
+        let at_boundary = self.is_at_boundary();
         if (at_boundary || is_client_closing)
             && let Some(Ending { value, .. }) = self.ending.take()
         {
@@ -235,8 +257,9 @@ impl<W: Watch> Inspector for Watched<'_, W> {
         !(self.ending && self.watch.at_boundary())
     }
 
-    fn inspect(&mut self, bytes: &[u8]) {
+    fn inspect(&mut self, bytes: &[u8]) -> bool {
         self.watch.to_client(bytes);
+        true
     }
 
     fn unseen(&self) -> u64 {
@@ -248,20 +271,24 @@ impl<W: Watch> Inspector for Watched<'_, W> {
     }
 }
 
-// === impl Unwatched ===
+// === impl Checked ===
 
-impl Inspector for Unwatched {
+impl<W: Watch> Inspector for Checked<'_, W> {
     fn may_read(&self) -> bool {
         !self.ending
     }
 
-    fn inspect(&mut self, _: &[u8]) {}
-
-    fn unseen(&self) -> u64 {
-        u64::MAX
+    fn inspect(&mut self, bytes: &[u8]) -> bool {
+        self.watch.to_backend(bytes)
     }
 
-    fn skip(&mut self, _: u64) {}
+    fn unseen(&self) -> u64 {
+        self.watch.unseen_to_backend()
+    }
+
+    fn skip(&mut self, count: u64) {
+        self.watch.skip_to_backend(count);
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub const HALF_CLOSE: Duration = Duration::from_secs(30);
 /// Bytes that were read before the bridge started. They are written before anything else, and once.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// Bytes that the client sent after its credentials without waiting.
+    /// Bytes that the client sent after its credentials without waiting. The watch checks them.
     pub to_backend: Vec<u8>,
     /// Bytes that the backend sent and the client has not received. The watch sees them.
     pub to_client: Vec<u8>,
@@ -28,8 +28,8 @@ pub struct Limits {
     pub half_close: Duration,
 }
 
-/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one, and
-/// counts the bytes that pass.
+/// Follows the bytes to the client, so that an end from outside comes between two lines and not inside one; checks the
+/// bytes to the backend; and counts the bytes that pass.
 ///
 /// `()` is a watch for which every position is a boundary.
 pub trait Watch {
@@ -53,6 +53,24 @@ pub trait Watch {
 
     /// Passes over `count` bytes, at most [`Watch::unseen`].
     fn skip(&mut self, count: u64) {
+        let _ = count;
+    }
+
+    /// Receives the bytes that the client has sent, before the backend does. Returns whether they may be passed on; if not,
+    /// the session ends and the backend receives none of them.
+    #[must_use]
+    fn to_backend(&mut self, bytes: &[u8]) -> bool {
+        let _ = bytes;
+        true
+    }
+
+    /// Returns how many of the client's next bytes need not be checked, as [`Watch::unseen`] does for the backend's.
+    fn unseen_to_backend(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Passes over `count` bytes of the client, at most [`Watch::unseen_to_backend`].
+    fn skip_to_backend(&mut self, count: u64) {
         let _ = count;
     }
 }
@@ -87,6 +105,11 @@ pub enum BridgeEnd<E> {
     ClientError(io::ErrorKind),
     /// The backend's stream failed in another way.
     BackendError(io::ErrorKind),
+    /// [`Watch::to_backend`] refused bytes of the client.
+    Refused {
+        /// As in [`BridgeEnd::Ended`].
+        at_boundary: bool,
+    },
     /// The future `end` resolved to `by`.
     Ended {
         /// The value of the future.

@@ -95,6 +95,44 @@ async fn the_opening_comes_first_and_once() {
     );
 }
 
+/// A watch that refuses bytes with `!`.
+struct Refusing;
+
+impl Watch for Refusing {
+    fn to_client(&mut self, _: &[u8]) {}
+
+    fn at_boundary(&self) -> bool {
+        true
+    }
+
+    fn to_backend(&mut self, bytes: &[u8]) -> bool {
+        !bytes.contains(&b'!')
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_bytes_end_the_session_and_never_reach_the_backend() {
+    let opening = Opening { to_backend: text("a\r\n"), to_client: text("* OK\r\n") };
+    let mut session = begin(opening, Refusing, 64);
+    session.client.write_all(b"b\r\n").await.unwrap();
+    read(&mut session.backend, "a\r\nb\r\n").await;
+    session.client.write_all(b"c\r\n!\r\n").await.unwrap();
+    let outcome = session.bridge.await.unwrap();
+    assert_eq!(outcome.why, BridgeEnd::Refused { at_boundary: true });
+    assert_eq!(read_to_end(&mut session.backend).await, "");
+    assert_eq!(read_to_end(&mut session.client).await, "* OK\r\n");
+
+    let opening = Opening { to_backend: text("!\r\n"), to_client: text("* OK\r\n") };
+    let mut session = begin(opening, Refusing, 64);
+    let outcome = session.bridge.await.unwrap();
+    assert_eq!(
+        outcome,
+        BridgeOutcome { to_backend: 0, to_client: 6, why: BridgeEnd::Refused { at_boundary: true } }
+    );
+    assert_eq!(read_to_end(&mut session.backend).await, "");
+    assert_eq!(read_to_end(&mut session.client).await, "* OK\r\n");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_half_close_leaves_the_other_direction_open() {
     let mut session = begin(Opening::default(), (), 64);

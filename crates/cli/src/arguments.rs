@@ -118,7 +118,11 @@ pub(crate) enum Command {
     },
     /// Try the proxy with two built-in mail servers
     #[command(after_help = DEMO)]
-    Demo,
+    Demo {
+        /// Also show the log of the proxy
+        #[arg(long)]
+        verbose: bool,
+    },
 }
 
 /// The arguments of `verify`.

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Command::Token { command: TokenCommand::New { out } } => finish(token::new(out.as_deref())),
         Command::Completions { shell } => finish(manual::completions(shell)),
         Command::Man { out } => finish(manual::pages(out.as_deref())),
-        Command::Demo => demo::demo(),
+        Command::Demo { verbose } => demo::demo(verbose),
     }
 }
 

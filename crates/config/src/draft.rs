@@ -39,4 +39,5 @@ pub(crate) struct DestinationPlaces {
     pub(crate) host: Range<usize>,
     /// Of each leg's `tls`, by protocol.
     pub(crate) legs: Vec<(Protocol, Range<usize>)>,
+    pub(crate) login_domain_separator: Option<Range<usize>>,
 }

@@ -1,4 +1,5 @@
-//! Turns a claimed name into an identifier in a fixed order: remove the master user, fold case, validate.
+//! Turns a claimed name into an identifier in a fixed order: remove the master user, replace the domain separator, fold case,
+//! validate.
 //!
 //! The rules come from the configuration and do not depend on a protocol. They must never change the credential that is
 //! replayed, so they borrow it and return a new name.
@@ -20,6 +21,8 @@ pub struct Rules {
     pub lowercase: bool,
     /// `routing.master_user_separators`: the strings that separate a mailbox from the master user who opens it.
     pub separators: Vec<String>,
+    /// `login_domain_separator` of every destination: the strings that some server reads as `@`.
+    pub domain_separators: Vec<String>,
     /// The JWT claims that may hold the account, in the order in which they are tried.
     pub claims: Vec<String>,
 }
@@ -85,8 +88,29 @@ impl Rules {
         }
         let (mailbox, _) = self.split_master_user(name);
         let text = str::from_utf8(mailbox).map_err(|_| BadIdentifier::NotUtf8)?;
-        let text = if lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+        let text = self.with_at_sign(text);
+        let text = if lowercase { Cow::Owned(text.to_lowercase()) } else { text };
         Ok(Identifier::parse(text.as_bytes())?)
+    }
+
+    /// Returns `alice@example.org` for `alice%example.org`, where `%` is the domain separator of a destination. A name that
+    /// has an `@` is not changed.
+    ///
+    /// The destination is not known yet, so the separators of all destinations count. Otherwise the account would be looked
+    /// up under another name as soon as it is on a server without the separator, and would be sent back to its old server.
+    pub(crate) fn with_at_sign<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if name.contains('@') {
+            return Cow::Borrowed(name);
+        }
+        for separator in &self.domain_separators {
+            match name.rsplit_once(separator) {
+                Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
+                    return Cow::Owned(format!("{local}@{domain}"));
+                }
+                _ => {}
+            }
+        }
+        Cow::Borrowed(name)
     }
 
     /// Splits `name` at the first occurrence of any separator, into the mailbox and the master user.
@@ -107,6 +131,7 @@ impl From<&Plan> for Rules {
         Self {
             lowercase: plan.mapping.lowercase,
             separators: plan.routing.master_user_separators.clone(),
+            domain_separators: plan.login_domain_separators(),
             claims: plan.oauth.claims.clone(),
         }
     }

@@ -15,9 +15,17 @@ pub struct Boundary {
 
 /// The last bytes of an unfinished line.
 #[derive(Debug, Clone, Default)]
-struct Tail {
+pub(crate) struct Tail {
     bytes: [u8; MAX_HEADER],
     length: usize,
+}
+
+/// The header of a literal at the end of a line: `{n}`, `{n+}` or `~{n}` (RFC 9051 section 9: literal, literal8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LiteralHeader {
+    pub(crate) octets: u64,
+    /// Without a `+`: the octets follow after a continuation request.
+    pub(crate) is_synchronizing: bool,
 }
 
 /// Longest header of a literal: `{`, the twenty digits of the largest number, `+`, `}` and CR.
@@ -26,9 +34,12 @@ const MAX_HEADER: usize = 24;
 // === impl Boundary ===
 
 impl Boundary {
-    /// Processes the next bytes for the client.
-    pub fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
+    /// Processes the next bytes for the client, and passes the first byte of each response to `begins`.
+    pub fn feed(&mut self, mut bytes: &[u8], mut begins: impl FnMut(u8)) {
+        while let Some(&first) = bytes.first() {
+            if self.at_boundary() {
+                begins(first);
+            }
             if self.literal > 0 {
                 let passed = usize::try_from(self.literal).unwrap_or(usize::MAX).min(bytes.len());
                 self.literal -= passed as u64;
@@ -41,10 +52,11 @@ impl Boundary {
                 return;
             };
             self.tail.push(&bytes[..end]);
-            self.literal = self.tail.literal().unwrap_or(0);
+            let header = self.tail.header();
+            self.literal = header.map_or(0, |header| header.octets);
             // The line continues after a literal, even an empty one.
-            self.within_line = self.tail.literal().is_some();
-            self.tail.length = 0;
+            self.within_line = header.is_some();
+            self.tail.clear();
             bytes = &bytes[end + 1..];
         }
     }
@@ -70,7 +82,7 @@ impl Boundary {
 // === impl Tail ===
 
 impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let kept = &bytes[bytes.len().saturating_sub(MAX_HEADER)..];
         let old = self.length.min(MAX_HEADER - kept.len());
         self.bytes.copy_within(self.length - old..self.length, 0);
@@ -78,18 +90,24 @@ impl Tail {
         self.length = old + kept.len();
     }
 
-    /// Returns the number in `{n}`, `{n+}` or `~{n}` at the end of the line (RFC 9051 section 9: literal, literal8).
-    fn literal(&self) -> Option<u64> {
+    pub(crate) const fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    /// Returns the header at the end of the line.
+    pub(crate) fn header(&self) -> Option<LiteralHeader> {
         let line = &self.bytes[..self.length];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let inner = line.strip_suffix(b"}")?;
+        let is_synchronizing = !inner.ends_with(b"+");
         let inner = inner.strip_suffix(b"+").unwrap_or(inner);
         let open = memchr::memrchr(b'{', inner)?;
         let digits = &inner[open + 1..];
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        std::str::from_utf8(digits).ok()?.parse().ok()
+        let octets = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(LiteralHeader { octets, is_synchronizing })
     }
 }
 
@@ -100,7 +118,7 @@ mod tests {
 
     fn after(bytes: &[u8]) -> (bool, u64) {
         let mut boundary = Boundary::default();
-        boundary.feed(bytes);
+        boundary.feed(bytes, |_| {});
         (boundary.at_boundary(), boundary.unseen())
     }
 
@@ -139,13 +157,23 @@ mod tests {
     #[test]
     fn literals_can_be_skipped() {
         let mut boundary = Boundary::default();
-        boundary.feed(b"* 1 FETCH (BODY[] {1000000000000}\r\nabc");
+        boundary.feed(b"* 1 FETCH (BODY[] {1000000000000}\r\nabc", |_| {});
         boundary.skip(999_999_999_990);
         assert_eq!((boundary.at_boundary(), boundary.unseen()), (false, 7));
-        boundary.feed(b"1234567)");
+        boundary.feed(b"1234567)", |_| {});
         assert_eq!((boundary.at_boundary(), boundary.unseen()), (false, 0));
-        boundary.feed(b"\r\n");
+        boundary.feed(b"\r\n", |_| {});
         assert!(boundary.at_boundary());
+    }
+
+    #[test]
+    fn the_first_byte_of_each_response_is_reported() {
+        let mut boundary = Boundary::default();
+        let mut firsts = Vec::new();
+        for bytes in [&b"* 1 FETCH (BODY[] {3}\r"[..], b"\na\n+", b"x)\r\n+ go on\r\na", b" OK\r\n"] {
+            boundary.feed(bytes, |first| firsts.push(first));
+        }
+        assert_eq!(firsts, b"*+a");
     }
 
     proptest! {
@@ -156,7 +184,7 @@ mod tests {
         ) {
             let mut pieces = Boundary::default();
             for piece in text.as_bytes().chunks(size) {
-                pieces.feed(piece);
+                pieces.feed(piece, |_| {});
             }
             prop_assert_eq!((pieces.at_boundary(), pieces.unseen()), after(text.as_bytes()));
         }

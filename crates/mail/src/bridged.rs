@@ -1,5 +1,6 @@
 //! The last stage: bytes both ways, until either side or somebody outside ends the session.
 
+use mail_proto::account_guard::AccountGuard;
 use mail_proto::imap_boundary;
 use mail_proto::step::Dialogue;
 use mail_proto::verdict::CloseReason;
@@ -11,14 +12,21 @@ use crate::slot::Slot;
 /// A session that is bridged.
 pub(crate) struct Bridged {
     /// Boxed: it moves through several stages, and is as large as two TLS streams.
-    session: Box<BridgedSession<SessionBoundary>>,
+    session: Box<BridgedSession<SessionWatch>>,
     /// For the farewell. `None` where nothing may be sent in the middle of a session.
     dialogue: Option<Box<dyn Dialogue>>,
     slot: Slot,
 }
 
+/// Follows a session in both directions.
+pub(crate) struct SessionWatch {
+    boundary: SessionBoundary,
+    /// `None` where no command changes the account.
+    guard: Option<Box<AccountGuard>>,
+}
+
 /// Where the stream to a client may be cut.
-pub(crate) enum SessionBoundary {
+enum SessionBoundary {
     /// Between two of IMAP's responses, literals included.
     Imap(imap_boundary::Boundary),
     /// Anywhere: the other protocols have no words for the middle of a session, so they are closed at once.
@@ -29,7 +37,7 @@ pub(crate) enum SessionBoundary {
 
 impl Bridged {
     pub(crate) fn new(
-        session: BridgedSession<SessionBoundary>,
+        session: BridgedSession<SessionWatch>,
         dialogue: Option<Box<dyn Dialogue>>,
         slot: Slot,
     ) -> Self {
@@ -56,41 +64,64 @@ const fn close_reason(closing: Closing) -> CloseReason {
     }
 }
 
-// === impl SessionBoundary ===
+// === impl SessionWatch ===
 
-impl SessionBoundary {
-    pub(crate) fn of(protocol: Protocol) -> Self {
-        match protocol {
-            Protocol::Imap => Self::Imap(imap_boundary::Boundary::default()),
-            _ => Self::Anywhere,
-        }
+impl SessionWatch {
+    pub(crate) fn new(protocol: Protocol, guard: Option<AccountGuard>) -> Self {
+        let boundary = match protocol {
+            Protocol::Imap => SessionBoundary::Imap(imap_boundary::Boundary::default()),
+            _ => SessionBoundary::Anywhere,
+        };
+        Self { boundary, guard: guard.map(Box::new) }
     }
 }
 
-impl Boundary for SessionBoundary {
+impl Boundary for SessionWatch {
     fn feed(&mut self, bytes: &[u8]) {
-        if let Self::Imap(boundary) = self {
-            boundary.feed(bytes);
+        let SessionBoundary::Imap(boundary) = &mut self.boundary else { return };
+        match &mut self.guard {
+            Some(guard) => boundary.feed(bytes, |first| guard.response(first)),
+            None => boundary.feed(bytes, |_| {}),
         }
     }
 
     fn at_boundary(&self) -> bool {
-        match self {
-            Self::Imap(boundary) => boundary.at_boundary(),
-            Self::Anywhere => true,
+        match &self.boundary {
+            SessionBoundary::Imap(boundary) => boundary.at_boundary(),
+            SessionBoundary::Anywhere => true,
         }
     }
 
     fn unseen(&self) -> u64 {
-        match self {
-            Self::Imap(boundary) => boundary.unseen(),
-            Self::Anywhere => u64::MAX,
+        match &self.boundary {
+            SessionBoundary::Imap(boundary) => boundary.unseen(),
+            SessionBoundary::Anywhere => u64::MAX,
         }
     }
 
     fn skip(&mut self, count: u64) {
-        if let Self::Imap(boundary) = self {
+        if let SessionBoundary::Imap(boundary) = &mut self.boundary {
             boundary.skip(count);
+        }
+    }
+
+    fn check(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.guard {
+            Some(guard) => guard.feed(bytes),
+            None => true,
+        }
+    }
+
+    fn unchecked(&self) -> u64 {
+        match &self.guard {
+            Some(guard) => guard.unseen(),
+            None => u64::MAX,
+        }
+    }
+
+    fn skip_unchecked(&mut self, count: u64) {
+        if let Some(guard) = &mut self.guard {
+            guard.skip(count);
         }
     }
 }

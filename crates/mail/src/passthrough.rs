@@ -15,7 +15,7 @@ use types::protocol::Protocol;
 use upstream::ClientIdentity;
 
 use crate::arrived::Arrived;
-use crate::bridged::{Bridged, SessionBoundary};
+use crate::bridged::{Bridged, SessionWatch};
 
 /// Dials on behalf of a connection that passes through.
 struct PassthroughDial<'a> {
@@ -68,7 +68,7 @@ impl Arrived {
             client: self.stream,
             backend: leg.connection.stream,
             opening: Opening { to_backend: Vec::new(), to_client: leg.connection.inbox.unread().to_vec() },
-            boundary: SessionBoundary::Anywhere,
+            boundary: SessionWatch::new(protocol, None),
             limits: Limits::with_idle(plan.plan.server.bridge_idle),
             ledger: Ledger::open(&plan, accounts, &self.listener, ticket, destination),
         };

@@ -9,7 +9,7 @@ use runtime::{BridgedSession, Ledger, micros};
 use types::protocol::Protocol;
 use upstream::ClientIdentity;
 
-use crate::bridged::{Bridged, SessionBoundary};
+use crate::bridged::{Bridged, SessionWatch};
 use crate::client::Client;
 use crate::replay::AuthenticatedLeg;
 use crate::slot::Slot;
@@ -52,7 +52,7 @@ impl Placed {
             client: stream,
             backend: leg.connection.stream,
             opening: Opening { to_backend: inbox.unread().to_vec(), to_client },
-            boundary: SessionBoundary::of(listener.protocol),
+            boundary: SessionWatch::new(listener.protocol, leg.replay.account_guard()),
             limits,
             ledger,
         };

@@ -9,9 +9,6 @@ pub enum BadIdentifier {
     /// No login can have this identifier.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// A line that begins with it would be read as a comment.
-    #[error("it begins with '#', which begins a comment in the mapping file")]
-    Comment,
     /// At the start of a file it would be read as a byte order mark, not as part of the name.
     #[error("it begins with a byte order mark, which is invisible; remove it")]
     Mark,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use plan::Name;
 
-use crate::line::MappingLine;
+use crate::line::{self, MappingLine};
 use crate::parse::BOM;
 use crate::rules::Rules;
 
@@ -92,7 +92,7 @@ impl TextEdits {
             if !matches!(out.last(), None | Some(b'\n')) && out != BOM {
                 out.extend_from_slice(line_end);
             }
-            out.extend_from_slice(edit.key.as_bytes());
+            out.extend_from_slice(line::field(&edit.key).as_bytes());
             out.push(b'\t');
             out.extend_from_slice(destination.as_bytes());
             out.extend_from_slice(line_end);
@@ -196,6 +196,8 @@ mod tests {
             ),
             (&[("dora", Some("new")), ("dora", None)], text.to_owned()),
             (&[("@x", Some("new")), ("a", Some("old"))], format!("{text}\n@x\tnew\na\told\n")),
+            (&[("jane doe", Some("new"))], format!("{text}\n\"jane doe\"\tnew\n")),
+            (&[("#1", Some("new"))], format!("{text}\n\"#1\"\tnew\n")),
         ] {
             assert_eq!(edited(text, changes), expected, "{changes:?}");
         }
@@ -211,6 +213,7 @@ mod tests {
             ("a new\nA new\n", ("a", Some("old")), "a old\n"),
             ("a new\nb new\nA new\n", ("a", None), "b new\n"),
             ("new new\n", ("new", Some("old")), "new old\n"),
+            ("\"A new\"  new \n", ("a new", Some("old")), "\"A new\"  old \n"),
             ("a\u{a0}new\u{a0}\n", ("a", Some("old")), "a\u{a0}old\u{a0}\n"),
             ("\u{b}a new\n", ("a", Some("old")), "\u{b}a old\n"),
             ("\u{212a} new\n", ("k", Some("old")), "\u{212a} old\n"),

@@ -48,6 +48,7 @@ impl Holding {
             return Err(MoveFailure::NotHeldBy(held.not_held_by().to_vec()));
         }
         let costs = held.costs();
+        shared.holds(record.id, &costs);
         Ok(Self { held, costs, began, limit })
     }
 

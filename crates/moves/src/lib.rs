@@ -24,6 +24,8 @@
 //! | `holding` | its accounts while they are held |
 //! | `location` | where the accounts of a move are, as the store has it |
 //! | `failure` | [`MoveError`], [`MoveFailure`]: why a move was not accepted, or did not succeed |
+//! | `crash_point` | where a test can have the process end |
+//! | `counts` | [`MoveCounts`]: for the metrics |
 //! | `recovery` | settles the moves that a crash has left unfinished |
 //! | `queue` | runs queued moves, a few at a time |
 //! | `service` | [`Moves`]: accepts, cancels, lists |
@@ -31,6 +33,8 @@
 
 mod check;
 mod command;
+mod counts;
+mod crash_point;
 mod failure;
 mod holding;
 mod journal;
@@ -46,6 +50,7 @@ mod steps;
 
 pub use check::{Problem, ProblemKind};
 pub use command::CommandError;
+pub use counts::{MoveCounts, MoveTotals};
 pub use failure::{MoveError, MoveFailure};
 pub use journal::{JournalError, Query};
 pub use move_id::MoveId;

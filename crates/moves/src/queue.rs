@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point::crash_point;
 use crate::journal::{JournalError, Query};
 use crate::record::{MoveOutcome, MoveRecord, Step};
 use crate::recovery;
@@ -57,8 +58,8 @@ async fn start_queued(shared: &Arc<Shared>) -> Result<(), JournalError> {
         record.step = Step::Check;
         shared.journal.enter(record.id, record.step).await?;
         shared.changed(&record);
-        let cancel = CancellationToken::new();
-        shared.state().running.insert(record.id, cancel.clone());
+        let cancel = shared.begin(record.id, record.step);
+        crash_point(record.step.label());
         if shared.shutdown.is_cancelled() {
             cancel.cancel();
         }

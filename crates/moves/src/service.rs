@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::check::{Problem, ProblemKind};
+use crate::counts::MoveCounts;
 use crate::failure::MoveError;
 use crate::journal::{Journal, JournalError, NewBatch, NewMove, Query};
 use crate::move_id::MoveId;
@@ -180,13 +181,19 @@ impl Moves {
         self.shared.changes.subscribe()
     }
 
+    /// Returns how many moves there are, and what they have cost.
+    #[must_use]
+    pub fn counts(&self) -> MoveCounts {
+        self.shared.counts()
+    }
+
     /// Starts no further move, cancels those that have not changed the mapping yet, and waits for the others. The caller
     /// bounds the wait; what is unfinished then is settled by the next start.
     pub async fn shut_down(&self) {
         let mut changes = self.subscribe();
         self.shared.shutdown.cancel();
-        for cancel in self.shared.state().running.values() {
-            cancel.cancel();
+        for running in self.shared.state().running.values() {
+            running.cancel.cancel();
         }
         while !self.shared.state().running.is_empty() {
             // Also after a missed change.

@@ -1,21 +1,22 @@
 //! What the parts of this crate share: the journal, what moves act on, and the moves in progress.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use control::Control;
 use mapping::Router;
 use runtime::{ActivePlan, CurrentPlan};
-use sessions::Registry;
+use sessions::{HoldStats, Registry};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::check::Checker;
+use crate::counts::{MoveCounts, MoveTotals};
 use crate::journal::{Ending, Journal};
 use crate::move_id::MoveId;
-use crate::record::MoveRecord;
+use crate::record::{MoveRecord, Step};
 
 /// What moves act on.
 pub struct Parts {
@@ -53,8 +54,20 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     /// The accounts of every move that has not ended.
     pub(crate) claimed: HashMap<Arc<str>, MoveId>,
-    /// The moves in progress.
-    pub(crate) running: HashMap<MoveId, CancellationToken>,
+    /// Those that wait: for their turn, or, after a restart, for the mapping store.
+    waiting: HashSet<MoveId>,
+    /// Those in progress.
+    pub(crate) running: HashMap<MoveId, InProgress>,
+    totals: MoveTotals,
+}
+
+/// A move in progress.
+pub(crate) struct InProgress {
+    /// Stops it.
+    pub(crate) cancel: CancellationToken,
+    step: Step,
+    /// The logins that wait for it.
+    held: Vec<Arc<HoldStats>>,
 }
 
 /// How often a journal that cannot be read or written is tried again.
@@ -87,7 +100,11 @@ impl Shared {
         Checker { journal: &self.journal, router: &self.router, registry: &self.registry, plan }
     }
 
+    /// Reports that a move has begun a step or has ended.
     pub(crate) fn changed(&self, record: &MoveRecord) {
+        if let Some(running) = self.state().running.get_mut(&record.id) {
+            running.step = record.step;
+        }
         // An error only says that there is no subscriber.
         let _ = self.changes.send(Arc::new(record.clone()));
     }
@@ -112,17 +129,53 @@ impl Shared {
     pub(crate) async fn ended(&self, record: &MoveRecord) {
         self.unclaim(record);
         match self.journal.get(record.id).await {
-            Ok(Some(ended)) => self.changed(&ended),
+            Ok(Some(ended)) => {
+                if let Some(outcome) = ended.outcome {
+                    self.state().totals.add(outcome, &ended.figures);
+                }
+                self.changed(&ended);
+            }
             Ok(None) => {}
             Err(error) => tracing::error!(id = %record.id, %error, "a move cannot be read"),
+        }
+    }
+
+    /// Records that a move is in progress, until it has [ended](Self::ended).
+    pub(crate) fn begin(&self, id: MoveId, step: Step) -> CancellationToken {
+        let cancel = CancellationToken::new();
+        let mut state = self.state();
+        state.waiting.remove(&id);
+        state.running.insert(id, InProgress { cancel: cancel.clone(), step, held: Vec::new() });
+        cancel
+    }
+
+    /// Records the logins that wait for a move, for as long as it is in progress.
+    pub(crate) fn holds(&self, id: MoveId, held: &[Arc<HoldStats>]) {
+        if let Some(running) = self.state().running.get_mut(&id) {
+            running.held = held.to_vec();
+        }
+    }
+
+    /// Returns the numbers for the metrics.
+    pub(crate) fn counts(&self) -> MoveCounts {
+        let state = self.state();
+        let count = |step| match step {
+            Step::Queued => state.waiting.len(),
+            step => state.running.values().filter(|running| running.step == step).count(),
+        };
+        let held = state.running.values().flat_map(|running| &running.held);
+        MoveCounts {
+            unfinished: Step::ALL.into_iter().map(|step| (step, count(step))).collect(),
+            waiting_logins: held.map(|stats| stats.waiting()).sum(),
+            totals: state.totals,
         }
     }
 
     /// Asks a move in progress to stop. Returns whether there is such a move.
     pub(crate) fn cancel_running(&self, id: MoveId) -> bool {
         match self.state().running.get(&id) {
-            Some(cancel) => {
-                cancel.cancel();
+            Some(running) => {
+                running.cancel.cancel();
                 true
             }
             None => false,
@@ -132,6 +185,7 @@ impl Shared {
     /// Keeps other moves away from these accounts.
     pub(crate) fn claim<'a>(&self, id: MoveId, names: impl Iterator<Item = &'a Arc<str>>) {
         let mut state = self.state();
+        state.waiting.insert(id);
         for name in names {
             state.claimed.insert(Arc::clone(name), id);
         }
@@ -139,6 +193,7 @@ impl Shared {
 
     pub(crate) fn unclaim(&self, record: &MoveRecord) {
         let mut state = self.state();
+        state.waiting.remove(&record.id);
         for name in &record.accounts {
             if state.claimed.get(name) == Some(&record.id) {
                 state.claimed.remove(name);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
+use crate::crash_point::crash_point;
 use crate::failure::MoveFailure;
 use crate::holding::Holding;
 use crate::journal::Ending;
@@ -48,6 +49,7 @@ impl Running {
         let output = std::mem::take(&mut self.output).into_text();
         let ending =
             Ending { outcome, message: message.as_deref(), figures: &self.record.figures, output: &output };
+        crash_point("end");
         self.shared.write_end(self.record.id, &ending).await;
         outcome
     }
@@ -58,6 +60,7 @@ impl Running {
         self.enter(Step::Hold).await?;
         let holding = Holding::begin(&self.shared, &self.record).await?;
         let moved = self.take_held_steps(&holding).await;
+        crash_point("flipped or failed");
         if moved.is_ok() {
             // From here on the move can be taken back, not cancelled.
             self.cancel = CancellationToken::new();
@@ -91,6 +94,7 @@ impl Running {
         self.record.step = step;
         self.shared.journal.enter(self.record.id, step).await?;
         self.shared.changed(&self.record);
+        crash_point(step.label());
         Ok(())
     }
 
@@ -101,6 +105,7 @@ impl Running {
             tracing::error!(id = %self.record.id, %error, step = step.label(), "a step of a move was not recorded");
         }
         self.shared.changed(&self.record);
+        crash_point(step.label());
     }
 
     fn stop_if_cancelled(&self) -> Result<(), MoveFailure> {

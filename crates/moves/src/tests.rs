@@ -383,3 +383,12 @@ async fn no_login_is_confirmed_at_the_source_after_the_flip() {
         assert_eq!(ended(&world.moves, back).await.outcome, Some(MoveOutcome::Done));
     }
 }
+
+/// An alert whose label value does not exist never fires.
+#[test]
+fn the_alert_names_outcomes_that_exist() {
+    let alerts = include_str!("../../../contrib/prometheus/alerts.yml");
+    let (_, rest) = alerts.split_once(r#"pointsman_moves_total{outcome=~""#).unwrap();
+    let (outcomes, _) = rest.split_once('"').unwrap();
+    assert!(outcomes.split('|').all(|label| MoveOutcome::from_label(label).is_some()), "{outcomes}");
+}

@@ -25,7 +25,8 @@ pub struct Ledger {
     began: Instant,
 }
 
-/// Follows the bytes to the client, so that an end from outside does not cut a response in two.
+/// Follows the bytes to the client, so that an end from outside does not cut a response in two, and checks those to the
+/// backend.
 pub trait Boundary: Send {
     /// Reads bytes that go to the client next.
     fn feed(&mut self, bytes: &[u8]);
@@ -38,6 +39,23 @@ pub trait Boundary: Send {
 
     /// Passes over `count` bytes.
     fn skip(&mut self, count: u64);
+
+    /// Checks bytes of the client; see [`Watch::to_backend`].
+    #[must_use]
+    fn check(&mut self, bytes: &[u8]) -> bool {
+        let _ = bytes;
+        true
+    }
+
+    /// Returns how many of the client's next bytes need not be checked; see [`Watch::unseen_to_backend`].
+    fn unchecked(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Passes over `count` bytes of the client.
+    fn skip_unchecked(&mut self, count: u64) {
+        let _ = count;
+    }
 }
 
 /// Protocols without words for the middle of a session: they are closed at once.
@@ -117,6 +135,7 @@ const fn session_end(why: &BridgeEnd<EndReason>) -> SessionEnd {
         BridgeEnd::BackendReset => SessionEnd::BackendReset,
         BridgeEnd::ClientError(_) => SessionEnd::ClientFailed,
         BridgeEnd::BackendError(_) => SessionEnd::BackendFailed,
+        BridgeEnd::Refused { .. } => SessionEnd::Unauthenticated,
         BridgeEnd::Ended { by: EndReason::Drain, .. } => SessionEnd::Drained,
         BridgeEnd::Ended { by: EndReason::Move, .. } => SessionEnd::Moved,
         BridgeEnd::Ended { by: EndReason::Kick, .. } => SessionEnd::Kicked,
@@ -156,6 +175,18 @@ impl<B: Boundary> Watch for Watched<'_, B> {
 
     fn skip(&mut self, count: u64) {
         self.boundary.skip(count);
+    }
+
+    fn to_backend(&mut self, bytes: &[u8]) -> bool {
+        self.boundary.check(bytes)
+    }
+
+    fn unseen_to_backend(&self) -> u64 {
+        self.boundary.unchecked()
+    }
+
+    fn skip_to_backend(&mut self, count: u64) {
+        self.boundary.skip_unchecked(count);
     }
 
     fn moved(&mut self, to_backend: u64, to_client: u64) {

@@ -55,6 +55,11 @@ pub(crate) enum ExchangeFailure {
 // === impl ExchangeOutcome ===
 
 impl ExchangeOutcome {
+    /// Returns whether the client has ended the exchange, rather than the backend or an operator.
+    pub(crate) const fn is_clients(&self) -> bool {
+        matches!(self, Self::Cut(_) | Self::Failed(ExchangeFailure::BadBody(_)))
+    }
+
     /// Returns the name in metrics.
     pub(crate) const fn session_end(&self) -> SessionEnd {
         match self {

@@ -3,7 +3,7 @@ import unittest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from book import links, pages, snippets, summary
+from book import links, messages, pages, snippets, summary
 
 
 class Book(unittest.TestCase):
@@ -51,6 +51,13 @@ class Book(unittest.TestCase):
         page = self.write("docs/one.md", "text\n\n   ```toml file\n   a = 1\n     b\n   ```\n\n````\n```\n````\n")
         self.assertEqual([(block.line, block.words, block.text) for block in pages.blocks_of(page)],
                          [(3, ("toml", "file"), "a = 1\n  b\n"), (8, (), "```\n")])
+
+    def test_messages(self):
+        self.write("crates/a/src/lib.rs", 'warn!("the store is down");\nerror!("the file {} is \\\n    gone");\n')
+        self.write("docs/one.md", "# One\n```text quoted\nthe store is down\nthe file … is gone\nthe store is up\n```\n"
+                                  "| `the store is down`, `no store` | warn | x |\n| `not a message` | x |\n")
+        self.assertEqual(self.found(messages.check(self.root)), [
+            ("docs/one.md:5", "the message `the store is up`"), ("docs/one.md:7", "the message `no store`")])
 
     def test_runnable_blocks_need_a_case(self):
         self.write("docs/one.md", "# One\n```sh\ntrue\n```\n")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 
@@ -20,6 +21,20 @@ NUMBERS = itertools.count(230)
 MOVING = [address(f"reader{number}") for number in range(ACCOUNTS_MOVED)]
 # Writes before, between and after the moves, so that each move meets clients at work.
 WRITES = 20
+# Where the process is killed, and what its next start says: how the move ended, and where the account is. Past the flip
+# only the operator knows whether the account was checked there.
+CRASHES = (
+    ("check", ("failed", OLD)),
+    ("hold", ("failed", OLD)),
+    ("drain", ("failed", OLD)),
+    ("sync", ("failed", OLD)),
+    ("flip", ("failed", OLD)),
+    ("flipped or failed", ("unverified", NEW)),
+    ("release", ("unverified", NEW)),
+    ("verify", ("unverified", NEW)),
+    ("revert", ("unverified", NEW)),
+    ("end", ("unverified", NEW)),
+)
 
 
 class Moves(Managed):
@@ -72,11 +87,11 @@ class Moves(Managed):
         client.close()
         return connections[-1]["destination"]
 
-    def writers(self, accounts):
+    def writers(self, accounts, clients=CLIENTS):
         endpoint = self.managed.endpoint()
         writers = []
         for account in accounts:
-            for number in range(CLIENTS):
+            for number in range(clients):
                 writer = Writer(endpoint, account, ACCOUNTS[account], f"{account.split('@')[0]}-client{number}")
                 self.addCleanup(writer.ending.set)
                 writer.start()
@@ -167,16 +182,48 @@ class Moves(Managed):
 
     def test_a_crash_leaves_the_account_on_one_server(self):
         account = MOVING[0]
-        command = [base.BINARY, "move", "--config", self.managed.config_path, account, "--to", NEW, "--sync", "sleep 60"]
+        command = [base.BINARY, "move", "--config", self.managed.config_path, account, "--to", NEW,
+                   "--sync", f"echo $$ > {self.managed.dir}/pid; sleep 600"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as following:
-            until(lambda: self.last(account).get("step") == "sync", "the move does not begin")
+            until(lambda: self.last(account).get("step") == "sync" and (self.managed.dir / "pid").exists(), "the move does not begin")
             self.managed.daemon.stop(signal.SIGKILL)
             following.wait(60)
+        pid = (self.managed.dir / "pid").read_text().strip()
+        until(lambda: not os.path.exists(f"/proc/{pid}"), "the sync command outlives the proxy")
         self.managed.start()
         record = self.last(account)
         self.assertEqual(record["outcome"], "failed")
         self.assertIn("interrupted in the step sync", record["message"])
         self.assertEqual(self.place(account), OLD)
+
+    def test_a_crash_at_every_step(self):
+        """Killed wherever a move can be: the account is wholly on one server, the journal names it, and clients go on."""
+        account = MOVING[1]
+        rounds = int(os.environ.get("POINTSMAN_LAB_CRASHES", len(CRASHES)))
+        for number, (point, expected) in enumerate(itertools.islice(itertools.cycle(CRASHES), rounds)):
+            with self.subTest(point, round=number):
+                self.managed.stop()
+                self.managed.map(account, OLD)
+                self.managed.environment["POINTSMAN_CRASH_AT"] = point
+                self.managed.start()
+                [writer] = self.writers([account], clients=1)
+                self.pass_by([writer])
+                verify = "exit 1" if point == "revert" else "true"
+                self.move(account, "--to", NEW, "--sync", self.sync(self.old, self.new), "--force", "--verify", verify, check=False)
+                until(lambda: self.managed.daemon.process.poll() is not None, f"the proxy does not end at {point!r}")
+                del self.managed.environment["POINTSMAN_CRASH_AT"]
+                self.managed.start()
+                record = self.last(account)
+                place = self.place(account)
+                self.assertEqual((record["outcome"], place), expected, f"{record}\n{self.managed.tail(40)}")
+                self.assertIn("interrupted in the step", record["message"])
+                self.pass_by([writer])
+                written = writer.stop().written
+                self.assertEqual(writer.refused, [], "a client saw a failed login")
+                side = self.old if place == OLD else self.new
+                there = set(self.subjects(side, account))
+                self.assertEqual([subject for subject in written if subject not in there], [], "lost writes")
+                self.tidy(account)
 
     def last(self, account):
         done = self.move("list", "--user", account, "--limit", 1, "--json", check=False)

@@ -135,10 +135,10 @@ pub(crate) fn imap_boundary(bytes: &[u8]) {
     let mut at = 0;
     while at < data.len() {
         let size = sizes.next(data.len() - at);
-        pieces.feed(&data[at..at + size]);
+        pieces.feed(&data[at..at + size], |_| {});
         at += size;
         let mut whole = Boundary::default();
-        whole.feed(&data[..at]);
+        whole.feed(&data[..at], |_| {});
         assert_eq!((pieces.at_boundary(), pieces.unseen()), (whole.at_boundary(), whole.unseen()));
         assert_eq!(
             (pieces.at_boundary(), pieces.unseen()),
@@ -154,7 +154,7 @@ pub(crate) fn imap_boundary(bytes: &[u8]) {
         skipping.skip(passed as u64);
         at += passed;
         let line = data[at..].iter().position(|&byte| byte == b'\n').map_or(data.len() - at, |end| end + 1);
-        skipping.feed(&data[at..at + line]);
+        skipping.feed(&data[at..at + line], |_| {});
         at += line;
     }
     assert_eq!((skipping.at_boundary(), skipping.unseen()), (pieces.at_boundary(), pieces.unseen()));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use types::identifier;
 use types::protocol::Protocol;
 
 use super::listener::TLS_MODES;
@@ -80,6 +81,7 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
     let adds_forwarded = entry.boolean("forwarded", false);
     let allow_plaintext_auth = entry.boolean("allow_plaintext_auth", false);
     let hide_auth_errors = entry.boolean("hide_auth_errors", false);
+    let separator = login_domain_separator(entry);
     let source_ips = source_ips(entry);
     let proxy_tlvs = entry.boolean("proxy_tlvs", true);
     let health_interval = health_interval(entry);
@@ -89,6 +91,7 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
         path: entry.path.clone(),
         host: hosts.first()?.span.clone(),
         legs: leg_places,
+        login_domain_separator: separator.as_ref().map(|at| at.span.clone()),
     };
     let destination = Destination {
         name: name.into(),
@@ -99,12 +102,24 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
         adds_forwarded,
         allow_plaintext_auth,
         hide_auth_errors,
+        login_domain_separator: separator.map(|at| at.value),
         source_ips,
         proxy_tlvs,
         health_interval,
         legs,
     };
     Some((destination, places))
+}
+
+/// `login_domain_separator`: what can separate the parts of an identifier, and is not an `@` itself.
+fn login_domain_separator(entry: &Table<'_>) -> Option<Located<String>> {
+    let at = entry.string("login_domain_separator")?;
+    if identifier::validate(&at.value).is_ok() && !at.value.contains('@') {
+        return Some(at);
+    }
+    let message = format!("found \"{}\", expected a separator other than \"@\"", at.value.escape_debug());
+    entry.problems.error(&at.key, at.span, message, "write one such as \"%\", or remove it");
+    None
 }
 
 /// Reports a host that is neither a name nor an address.

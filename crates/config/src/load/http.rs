@@ -47,9 +47,17 @@ fn route(entry: &Table<'_>, references: &mut Vec<Located<String>>) -> Option<Htt
         entry.missing("match", "write a glob on the path, such as \"/admin/**\"");
     }
     let target = target(entry, references);
+    let authenticates = entry.has("authenticates").then(|| entry.boolean("authenticates", false));
+    if let (Some(true), Some(target)) = (authenticates, &target)
+        && !matches!(target, HttpTarget::Extract { from: ExtractFrom::Authorization, .. })
+    {
+        let message = "found authenticates on a route that does not read the account from Authorization";
+        let help = "remove it, or extract the account from \"authorization\"";
+        entry.problems.error(&entry.key("authenticates"), entry.place("authenticates"), message, help);
+    }
     let pattern = pattern?;
     let matcher = matcher(entry, &pattern);
-    Some(HttpRoute { pattern: pattern.value, matcher: matcher?, target: target? })
+    Some(HttpRoute { pattern: pattern.value, matcher: matcher?, target: target?, authenticates })
 }
 
 /// Either a destination, or a place to extract the account from.

@@ -25,6 +25,7 @@ const FITTING: &[(&str, &str)] = &[
     ("destination.*.tls_ca", "\"cert.pem\""),
     ("destination.*.tls_client_cert", "\"cert.pem\""),
     ("destination.*.tls_client_key", "\"key.pem\""),
+    ("destination.*.login_domain_separator", "\"+\""),
     ("destination.*.source_ips", "[\"192.0.2.5\", \"2001:db8::5\"]"),
     ("destination.*.health_interval", "\"30s\""),
     ("routing.default_destination", "\"old\""),
@@ -58,6 +59,10 @@ extract = { from = "query", param = "user" }
 [[http.route]]
 match = "/b"
 extract = { from = "header", header = "X-Account" }
+[[http.route]]
+match = "/c"
+extract = { from = "authorization" }
+authenticates = true
 "#;
 
 fn value(key: &Key) -> String {

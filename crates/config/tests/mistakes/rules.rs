@@ -89,6 +89,9 @@ const ERRORS: &[Rule] = &[
     // Routing and mapping.
     ("default_destination = \"old\"", "", "16:1", "routing.default_destination", "missing"),
     ("#passthrough", "master_user_separators = [\"\"]", "18:27", "routing.master_user_separators", "expected a separator"),
+    ("#old", "\nlogin_domain_separator = \"@\"", "13:26", "destination.old.login_domain_separator", "expected a separator other than"),
+    ("#old", "\nlogin_domain_separator = \"\"", "13:26", "destination.old.login_domain_separator", "expected a separator other than"),
+    ("#old", "\nlogin_domain_separator = \"%\"", "13:26", "destination.old.login_domain_separator", "routing.master_user_separators has \"%\""),
     ("source = \"file\"", "source = \"redis\"", "20:10", "mapping.source", "there is no [mapping.redis]"),
     ("source = \"file\"", "source = \"sql\"", "20:10", "mapping.source", "there is no [mapping.sql]"),
     ("source = \"file\"", "", "19:1", "mapping.source", "missing"),
@@ -132,6 +135,7 @@ const ERRORS: &[Rule] = &[
     ("#route", "[[http.route]]\nmatch = \"/x\"", "27:1", "http.route[0]", "neither destination nor extract"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nextract = { from = \"authorization\" }", "27:1", "http.route[0]", "both destination and extract"),
     ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nfallback = \"new\"", "30:12", "http.route[0].fallback", "cannot have a fallback"),
+    ("#route", "[[http.route]]\nmatch = \"/x\"\ndestination = \"old\"\nauthenticates = true", "30:17", "http.route[0].authenticates", "does not read the account from Authorization"),
     ("#route", "[http]\nmax_head_size = \"64GB\"", "28:17", "http.max_head_size", "expected a size"),
     ("#route", "[http]\nmax_head_size = 10", "28:17", "http.max_head_size", "from 1024 to"),
     // Capabilities and tokens.
