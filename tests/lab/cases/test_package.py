@@ -158,10 +158,11 @@ class Package(Case):
         self.assert_ok(self.dial(proxy=proxy).login(ALICE, ACCOUNTS[ALICE]))
         self.assertEqual(proxy.stop(), 0)
 
-        # Removed: what the administrator wrote stays. Purged: nothing stays.
+        # Removed: what the administrator wrote, and state, stay. Purged: nothing stays.
+        self.path("/var/lib/pointsman/mapping").write_text(f"{ALICE} new\n")
         self.dpkg("--remove", "pointsman")
         self.assertFalse(self.path("/usr/bin/pointsman").exists())
-        for name in ("/etc/pointsman/config.toml", "/etc/default/pointsman", "/var/lib/pointsman/moves.sqlite"):
+        for name in ("/etc/pointsman/config.toml", "/etc/default/pointsman", "/var/lib/pointsman/mapping"):
             self.assertTrue(self.path(name).exists(), name)
         self.dpkg("--purge", "pointsman")
         for name in ("/etc/pointsman", "/etc/default/pointsman", "/var/lib/pointsman"):

@@ -150,7 +150,9 @@ fn only_the_stream_that_journal_stream_names_is_the_journal() {
     let inode = metadata.ino();
     assert!(is_journal(&format!("{device}:{inode}"), &ours).unwrap());
     assert!(!is_journal(&format!("{device}:{inode}"), &other).unwrap());
-    for value in ["", ":", "1", &format!("{device}"), &format!("{device}:{inode}x"), &format!("{inode}:{device}")] {
+    for value in
+        ["", ":", "1", &format!("{device}"), &format!("{device}:{inode}x"), &format!("{inode}:{device}")]
+    {
         assert!(!is_journal(value, &ours).unwrap(), "{value}");
     }
 }
