@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds what is shipped into TARGET/dist-files, from the profile `dist`. `dist.sh deb` and `dist.sh static` build one part.
 #
-# The same commit, the same compilers and the same Debian give the same bytes: times come from SOURCE_DATE_EPOCH, and no
-# path of the machine is in the program.
+# The same commit, the same compilers and the same Debian are to give the same bytes: times come from SOURCE_DATE_EPOCH, and
+# paths of the machine are replaced. docs/installing.md says how to compare two builds.
 set -eu
 cd "$(dirname "$0")/.."
 parts=${1:-deb static}

@@ -59,12 +59,16 @@ fi
 
 # The packages' scripts start their services, and enable them for the next boot. The laboratory starts its own servers.
 policy=/usr/sbin/policy-rc.d
-[ ! -e "$policy" ] || mv "$policy" "$policy.pointsman-lab"
-restore_policy() {
-    rm -f "$policy"
-    [ ! -e "$policy.pointsman-lab" ] || mv "$policy.pointsman-lab" "$policy"
+saved=$policy.pointsman-lab
+# An earlier run that was killed may have left the machine's own file there.
+[ -e "$saved" ] || [ ! -e "$policy" ] || mv "$policy" "$saved"
+before=$(mktemp)
+clean_up() {
+    rm -f "$policy" "$before"
+    [ ! -e "$saved" ] || mv "$saved" "$policy"
 }
-trap restore_policy EXIT
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
 printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 
@@ -89,13 +93,11 @@ disable_services() {
 export DEBIAN_FRONTEND=noninteractive
 echo "lab: installing:$missing"
 echo "lab: their services are neither started nor enabled"
-installed >"/tmp/pointsman-lab-packages.$$"
+installed >"$before"
 echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
 apt-get update
 # shellcheck disable=SC2086  # a list
 apt-get install -y --no-install-recommends $missing
-new=$(installed | comm -13 "/tmp/pointsman-lab-packages.$$" -)
-rm "/tmp/pointsman-lab-packages.$$"
-disable_services "$new"
+disable_services "$(installed | comm -13 "$before" -)"
 install_python
 unpack_servers
