@@ -7,7 +7,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 POINTSMAN := $(TARGET)/debug/pointsman
 RELEASE := $(TARGET)/release/pointsman
 
-.PHONY: test test-quick packages fmt lint unit docs policy picture book lab clients moves package-test deb dist bench bench-mapping soak fuzz demo help
+.PHONY: test packages fmt lint unit docs policy picture book lab moves clients differential bench bench-mapping soak fuzz demo help
+.PHONY: test-quick package-test deb dist
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,10 @@ moves: ## the large run of moves: 20 accounts, 100 clients, 20 rounds, 100,000 w
 	POINTSMAN_LAB_ROUNDS=20 POINTSMAN_LAB_MOVED=20 POINTSMAN_LAB_CLIENTS=5 POINTSMAN_LAB_WRITES=100000 \
 		python3 tests/lab/run.py --pointsman $(POINTSMAN) -k moves_load
 	POINTSMAN_LAB_CRASHES=100 python3 tests/lab/run.py --pointsman $(POINTSMAN) -k crash_at_every
+
+differential: ## 2,000 generated login conversations with real servers, direct and through the proxy
+	$(CARGO) build --locked --quiet
+	POINTSMAN_CONVERSATIONS=2000 python3 tests/lab/run.py --pointsman $(POINTSMAN) -k Differential
 
 bench: ## latency, throughput and memory, in one run
 	$(CARGO) build --release --locked --quiet

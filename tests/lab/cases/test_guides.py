@@ -90,8 +90,9 @@ class Walk(WithStalwart):
         self.assertEqual(done.returncode, 0, f"{block}\n{done.stdout}\n{self.walked.tail()}")
         return done.stdout
 
-    def walk(self, steps, servers):
+    def walk(self, page, steps, servers):
         """Walks a guide: `steps` are the blocks of each step, and the first block of all copies the published files."""
+        self.assertEqual([block for step in steps for block in step], page, "a runnable block in a step that is not walked")
         first, *others = steps[0]
         self.run_block(first)
         base.secret((self.places["/etc/pointsman"] / "admin.token").read_text().strip())
@@ -143,7 +144,7 @@ class FromDovecot(Walk):
         self.prepare("guide-dovecot", 240)
         for account in PLAYED_BY.values():
             self.addCleanup(self.tidy, account)
-        self.walk([blocks("migrate-dovecot.md", step) for step in STEPS], {"legacy": self.old, "stalwart": self.new})
+        self.walk(blocks("migrate-dovecot.md"), [blocks("migrate-dovecot.md", step) for step in STEPS], {"legacy": self.old, "stalwart": self.new})
         self.assert_walked("legacy", "stalwart")
         for destination, side in (("legacy", self.old), ("stalwart", self.new)):
             self.run_block(f"pointsman map set {address('alice')} {destination}")
@@ -158,7 +159,7 @@ class FromStalwart(Walk):
         self.prepare(name, host_number)
         configuration = self.checkout / "resources/config.stalwart-upgrade.toml"
         configuration.write_text(published(configuration.read_text()))
-        self.walk([blocks("migrate-stalwart.md", step) for step in STEPS], {"old": old, "new": new})
+        self.walk(blocks("migrate-stalwart.md"), [blocks("migrate-stalwart.md", step) for step in STEPS], {"old": old, "new": new})
         self.assert_walked("old", "new")
         for destination, server in (("old", old), ("new", new)):
             self.run_block(f"pointsman map set {address('alice')} {destination}")

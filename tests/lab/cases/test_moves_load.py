@@ -13,7 +13,7 @@ from lab.configuration import NEW, OLD
 from lab.layout import ACCOUNTS, address
 from lab.waiting import until
 
-from .test_moves import Moves
+from .moving import Moving
 
 ROUNDS = int(os.environ.get("POINTSMAN_LAB_ROUNDS", 2))
 MOVED = int(os.environ.get("POINTSMAN_LAB_MOVED", 3))
@@ -24,7 +24,7 @@ MOVING = [address(f"reader{number}") for number in range(MOVED)]
 MINUTES = 60
 
 
-class Load(Moves):
+class Load(Moving):
     def setUp(self):
         super().setUp()
         for account in MOVING:
@@ -78,7 +78,7 @@ class Load(Moves):
         writers = self.mailbox_writers("-published")
         self.advance(writers, WRITES // 4)
         for account in MOVING:
-            self.lab.sync(account, OLD, NEW)
+            self.lab.sync(account, "old", "new")
             self.api(self.managed, "PUT", "/mappings", identifier=account, destination=NEW)
             self.api(self.managed, "POST", "/connections/kick", identifier=account)
         self.advance(writers, WRITES // 4)
