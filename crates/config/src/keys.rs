@@ -64,6 +64,7 @@ pub const KEYS: &[Key] = &[
     key("server.proxy_ttl", Integer(1, 255), "7", "Initial hop limit for forwarded client data; each proxy lowers it by one, which stops loops."),
     key("server.log_level", Text, "info", "Log level or tracing filter; the environment variable RUST_LOG overrides it."),
     key("server.log_format", Word(&["text", "json"]), "text", "Format of log lines: readable text, or one JSON object per line."),
+    key("server.log_timestamps", Boolean, "", "Whether log lines contain the time; unset = unless standard error is the systemd journal, which records the time itself."),
     key("server.log_identifiers", Word(&["full", "hash"]), "full", "Whether logs show account names in full or as a keyed hash."),
     key("server.state_dir", Text, "/var/lib/pointsman", "Folder for the journal of moves, the audit log and the self-signed certificate of the management API; created with mode 0700."),
     key("tls.certificate.*.cert", Text, "", "PEM file with the certificate chain, leaf first; required."),

@@ -16,12 +16,13 @@ use tokio::net::TcpStream;
 use crate::engine::{self, Engine};
 use crate::leftover::Leftover;
 use crate::scratch::{self, MAX_GATHERED, MAX_KEPT, MAX_PLAINTEXT, MAX_READ, MAX_RECORD, MAX_UNSENT};
+use crate::selection::note_requested;
 
 /// A socket and its engine.
 pub(crate) struct Encrypted<E> {
     tcp: TcpStream,
     engine: E,
-    /// An incomplete record or handshake message; at most [`MAX_KEPT`] and one record.
+    /// An incomplete record or handshake message; at most [`MAX_KEPT`].
     incoming: Vec<u8>,
     /// What was decrypted and did not fit into the reader's buffer; at most one read. `None` when it is empty.
     plaintext: Option<Box<Leftover>>,
@@ -32,6 +33,8 @@ pub(crate) struct Encrypted<E> {
     reading: Reading,
     /// `close_notify` was encrypted: nothing may be written any more.
     is_shut_down: bool,
+    /// On the server's side, the host name that the client has requested (RFC 6066 section 3).
+    sni: Option<Box<str>>,
 }
 
 /// Whether there may be more to read.
@@ -44,20 +47,17 @@ enum Reading {
     Failed,
 }
 
+/// The longest record of an alert: 2 bytes and what the suites of TLS 1.2 add.
+const MAX_CLOSE_NOTIFY: usize = 64;
+
 // === impl Encrypted ===
 
 impl<E: Engine> Encrypted<E> {
-    /// Performs the handshake. `prefix` was already read from `tcp`. `observe` is called after each step of the engine,
-    /// on the thread of the step.
+    /// Performs the handshake. `prefix` was already read from `tcp`.
     ///
     /// # Errors
     /// The socket's; the engine's, as an [`io::ErrorKind::InvalidData`] that holds a [`rustls::Error`].
-    pub(crate) async fn handshake(
-        tcp: TcpStream,
-        engine: E,
-        mut prefix: Vec<u8>,
-        mut observe: impl FnMut(),
-    ) -> io::Result<Self> {
+    pub(crate) async fn handshake(tcp: TcpStream, engine: E, mut prefix: Vec<u8>) -> io::Result<Self> {
         let mut stream = Self {
             tcp,
             engine,
@@ -67,16 +67,21 @@ impl<E: Engine> Encrypted<E> {
             is_blocked: false,
             reading: Reading::Open,
             is_shut_down: false,
+            sni: None,
         };
         stream.process(&mut prefix, &mut ReadBuf::new(&mut []))?;
-        observe();
-        std::future::poll_fn(|cx| stream.poll_handshake(cx, &mut observe)).await?;
+        std::future::poll_fn(|cx| stream.poll_handshake(cx)).await?;
         Ok(stream)
     }
 
     /// Returns what was negotiated.
     pub(crate) fn common(&self) -> &CommonState {
         self.engine.common()
+    }
+
+    /// Returns the host name that the client has requested, on the server's side.
+    pub(crate) fn sni(&self) -> Option<&str> {
+        self.sni.as_deref()
     }
 
     /// Returns the socket. Never read or write through it.
@@ -89,7 +94,7 @@ impl<E: Engine> Encrypted<E> {
         self.plaintext.is_some()
     }
 
-    fn poll_handshake(&mut self, cx: &mut Context<'_>, observe: &mut impl FnMut()) -> Poll<io::Result<()>> {
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let common = self.engine.common();
             let is_complete = !common.is_handshaking();
@@ -108,7 +113,6 @@ impl<E: Engine> Encrypted<E> {
                 return Poll::Ready(Err(closed()));
             }
             ready!(self.poll_receive(cx, &mut ReadBuf::new(&mut [])))?;
-            observe();
         }
     }
 
@@ -140,12 +144,13 @@ impl<E: Engine> Encrypted<E> {
     fn process(&mut self, received: &mut [u8], buf: &mut ReadBuf<'_>) -> io::Result<()> {
         let mut overflow = Vec::new();
         let mut answers = Vec::new();
-        let take = |plaintext: &[u8]| {
-            let (now, later) = plaintext.split_at(buf.remaining().min(plaintext.len()));
-            buf.put_slice(now);
-            overflow.extend_from_slice(later);
-        };
-        let result = engine::receive(&mut self.engine, received, take, &mut answers);
+        let result = note_requested(&mut self.sni, || {
+            engine::receive(&mut self.engine, received, &mut answers, |plaintext| {
+                let (now, later) = plaintext.split_at(buf.remaining().min(plaintext.len()));
+                buf.put_slice(now);
+                overflow.extend_from_slice(later);
+            })
+        });
         self.unsent.append(&answers);
         if !overflow.is_empty() {
             self.plaintext.get_or_insert_default().append(&overflow);
@@ -332,9 +337,6 @@ impl<E: Engine> AsyncWrite for Encrypted<E> {
         }
     }
 }
-
-/// The longest record of an alert: 2 bytes and what the suites of TLS 1.2 add.
-const MAX_CLOSE_NOTIFY: usize = 64;
 
 #[cfg(test)]
 mod tests;

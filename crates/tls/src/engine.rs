@@ -44,8 +44,8 @@ pub(crate) struct Received {
 pub(crate) fn receive<E: Engine>(
     engine: &mut E,
     incoming: &mut [u8],
-    mut plaintext: impl FnMut(&[u8]),
     outgoing: &mut Vec<u8>,
+    mut plaintext: impl FnMut(&[u8]),
 ) -> Result<Received, rustls::Error> {
     let mut consumed = 0;
     loop {

@@ -64,21 +64,34 @@ fn best(
     })
 }
 
+/// The host name of a ClientHello, if it has one.
+struct Requested(Option<Box<str>>);
+
 thread_local! {
-    static REQUESTED: Cell<Option<Box<str>>> = const { Cell::new(None) };
+    static REQUESTED: Cell<Option<Requested>> = const { Cell::new(None) };
 }
 
-/// Returns the host name of the ClientHello that this thread has processed last, once. The engine's interface without
-/// buffers shows it only to the selection, which it calls before it returns to its caller.
-pub(crate) fn take_requested() -> Option<Box<str>> {
-    REQUESTED.take()
+/// Runs one step of an engine, and stores the host name in `sni` when the step has processed a ClientHello. The engine
+/// without buffers shows the name only to the selection, which it calls within the step, on the same thread.
+pub(crate) fn note_requested<T>(sni: &mut Option<Box<str>>, step: impl FnOnce() -> T) -> T {
+    // A step that panicked may have left the name of another connection.
+    REQUESTED.set(None);
+    let result = step();
+    if let Some(Requested(name)) = REQUESTED.take() {
+        *sni = name;
+    }
+    result
+}
+
+fn note(hello: &ClientHello<'_>) {
+    REQUESTED.set(Some(Requested(hello.server_name().map(Box::from))));
 }
 
 // === impl BySni ===
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        REQUESTED.set(hello.server_name().map(Box::from));
+        note(&hello);
         let table = self.0.table();
         let schemes = hello.signature_schemes();
         let is_usable = |index: usize| {
@@ -111,7 +124,7 @@ impl ByName {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        REQUESTED.set(hello.server_name().map(Box::from));
+        note(&hello);
         self.find()
     }
 }

@@ -20,11 +20,9 @@ use tokio::net::TcpStream;
 use crate::acceptor::Acceptor;
 use crate::connector::Connector;
 use crate::encrypted::Encrypted;
-use crate::engine::Engine;
 use crate::error::TlsError;
 use crate::handshake_info::TlsInfo;
 use crate::prefixed::Prefixed;
-use crate::selection::take_requested;
 
 /// A client's or a backend's connection. See the module's comment.
 ///
@@ -35,14 +33,13 @@ pub struct Stream(Inner);
 /// The TLS variants are boxed: the engine's state is large, and a task holds a stream across awaits.
 enum Inner {
     Plain(Prefixed<TcpStream>),
-    Server(Box<Tls<UnbufferedServerConnection>>),
-    Client(Box<Tls<UnbufferedClientConnection>>),
+    Server(Box<Encrypted<UnbufferedServerConnection>>),
+    Client(Box<ClientTls>),
 }
 
-struct Tls<E> {
-    stream: Encrypted<E>,
-    /// The SNI that the client has sent, if any (RFC 6066 section 3). To a backend it is sent if the host is not an
-    /// address.
+struct ClientTls {
+    stream: Encrypted<UnbufferedClientConnection>,
+    /// The SNI that was sent, if the host is not an address (RFC 6066 section 3).
     sni: Option<Box<str>>,
 }
 
@@ -62,7 +59,7 @@ impl Stream {
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
             Inner::Plain(plain) if plain.has_prefix() => Ok(()),
-            Inner::Server(tls) if tls.stream.has_plaintext() => Ok(()),
+            Inner::Server(tls) if tls.has_plaintext() => Ok(()),
             Inner::Client(tls) if tls.stream.has_plaintext() => Ok(()),
             _ => self.tcp().readable().await,
         }
@@ -82,15 +79,7 @@ impl Stream {
         let handshake = Box::pin(async move {
             let engine = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
             let (tcp, prefix) = plain.into_parts();
-            let mut sni = None;
-            // Each step that processes a ClientHello selects a certificate.
-            let observe = || {
-                if let Some(requested) = take_requested() {
-                    sni = Some(requested);
-                }
-            };
-            let stream = Encrypted::handshake(tcp, engine, prefix, observe).await?;
-            Ok(Box::new(Tls { stream, sni }))
+            Ok(Box::new(Encrypted::handshake(tcp, engine, prefix).await?))
         });
         Ok(Self(Inner::Server(handshake.await.map_err(crate::error::of_client)?)))
     }
@@ -115,8 +104,8 @@ impl Stream {
         let handshake = Box::pin(async move {
             let engine = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
             let (tcp, prefix) = plain.into_parts();
-            let stream = Encrypted::handshake(tcp, engine, prefix, || ()).await?;
-            Ok(Box::new(Tls { stream, sni }))
+            let stream = Encrypted::handshake(tcp, engine, prefix).await?;
+            Ok(Box::new(ClientTls { stream, sni }))
         });
         Ok(Self(Inner::Client(handshake.await.map_err(TlsError::of_backend)?)))
     }
@@ -132,8 +121,10 @@ impl Stream {
     pub fn tls_info(&self) -> Option<TlsInfo> {
         match &self.0 {
             Inner::Plain(_) => None,
-            Inner::Server(tls) => Some(tls.info()),
-            Inner::Client(tls) => Some(tls.info()),
+            Inner::Server(tls) => Some(TlsInfo::of(tls.common(), tls.sni().map(str::to_owned))),
+            Inner::Client(tls) => {
+                Some(TlsInfo::of(tls.stream.common(), tls.sni.as_deref().map(str::to_owned)))
+            }
         }
     }
 
@@ -151,7 +142,7 @@ impl Stream {
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Inner::Plain(plain) => plain.get_ref(),
-            Inner::Server(tls) => tls.stream.tcp(),
+            Inner::Server(tls) => tls.tcp(),
             Inner::Client(tls) => tls.stream.tcp(),
         }
     }
@@ -176,12 +167,6 @@ impl Stream {
     }
 }
 
-impl<E: Engine> Tls<E> {
-    fn info(&self) -> TlsInfo {
-        TlsInfo::of(self.stream.common(), self.sni.as_deref().map(str::to_owned))
-    }
-}
-
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("tcp", self.tcp()).field("tls", &self.tls_info()).finish()
@@ -196,7 +181,7 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_read(cx, buf),
-            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_read(cx, buf),
+            Inner::Server(tls) => Pin::new(&mut **tls).poll_read(cx, buf),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_read(cx, buf),
         }
     }
@@ -206,7 +191,7 @@ impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_write(cx, buf),
-            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_write(cx, buf),
+            Inner::Server(tls) => Pin::new(&mut **tls).poll_write(cx, buf),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_write(cx, buf),
         }
     }
@@ -218,7 +203,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, bufs),
-            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, bufs),
+            Inner::Server(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, bufs),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, bufs),
         }
     }
@@ -226,7 +211,7 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
             Inner::Plain(plain) => plain.is_write_vectored(),
-            Inner::Server(tls) => tls.stream.is_write_vectored(),
+            Inner::Server(tls) => tls.is_write_vectored(),
             Inner::Client(tls) => tls.stream.is_write_vectored(),
         }
     }
@@ -234,7 +219,7 @@ impl AsyncWrite for Stream {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_flush(cx),
-            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
+            Inner::Server(tls) => Pin::new(&mut **tls).poll_flush(cx),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
         }
     }
@@ -243,7 +228,7 @@ impl AsyncWrite for Stream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.0 {
             Inner::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
-            Inner::Server(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
+            Inner::Server(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
             Inner::Client(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
         }
     }

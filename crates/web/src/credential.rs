@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use identity::ThrottleKey;
 use listen::Permit;
 use sessions::Guess;
@@ -18,8 +19,8 @@ use crate::connection::HttpConnection;
 pub(crate) struct PresentedCredential {
     /// The scheme, for metrics and the log.
     pub(crate) scheme: &'static str,
-    /// The name in it under which its guesses are counted.
-    key: Option<ThrottleKey>,
+    /// The field's value.
+    value: Bytes,
     /// A keyed hash of the whole value.
     pub(crate) fingerprint: u64,
     /// Whether a backend's verdict is to come.
@@ -44,23 +45,23 @@ impl PresentedCredential {
     /// a backend has accepted the credential on this connection.
     pub(crate) async fn enter(
         connection: &HttpConnection,
-        value: &[u8],
+        value: &Bytes,
         permit: Permit,
     ) -> Result<Self, NoPlace> {
         let recorder = &connection.service.recorder;
         let fingerprint = recorder.fingerprint(value);
-        let key = connection.plan.rules.throttle_key_of_authorization(value);
         let is_verified = connection.has_verified(fingerprint);
         let guess = if is_verified {
             None
         } else {
             let client = connection.client.ip();
+            let key = connection.plan.rules.throttle_key_of_authorization(value);
             let entering = recorder.enter(&connection.listener, client, key.as_ref(), Some(fingerprint));
             timeout(connection.listener.preauth_timeout, entering).await.map_err(|_| NoPlace)?
         };
         Ok(Self {
             scheme: scheme(value),
-            key,
+            value: value.clone(),
             fingerprint,
             awaits_verdict: AtomicBool::new(!is_verified),
             held: Mutex::new(Some(Held { _guess: guess, _permit: permit })),
@@ -80,7 +81,7 @@ impl PresentedCredential {
     /// Counts the credential as wrong, and returns how long the answer must be delayed. Whatever becomes of the client,
     /// the credential keeps its place for that time. `account`: whose it is, for a credential without a name.
     pub(crate) fn refused(&self, connection: &HttpConnection, account: Option<&str>) -> Duration {
-        let key = self.key(account);
+        let key = self.key(connection, account);
         let recorder = &connection.service.recorder;
         let delay = recorder.refused(&connection.listener, connection.client.ip(), key.as_ref());
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -95,9 +96,9 @@ impl PresentedCredential {
     }
 
     /// Returns the name under which its guesses are counted: its own, or the account of a token.
-    pub(crate) fn key(&self, account: Option<&str>) -> Option<ThrottleKey> {
-        match &self.key {
-            Some(key) => Some(key.clone()),
+    pub(crate) fn key(&self, connection: &HttpConnection, account: Option<&str>) -> Option<ThrottleKey> {
+        match connection.plan.rules.throttle_key_of_authorization(&self.value) {
+            Some(key) => Some(key),
             None => account.map(ThrottleKey::of_account),
         }
     }

@@ -138,7 +138,7 @@ impl<'a> Exchange<'a> {
         session_guard.ended(ended.session_end());
         if let Some(credential) = &self.credential
             && credential.awaits_verdict()
-            && ended.is_clients()
+            && ended.is_ended_by_client()
         {
             // Otherwise a guesser would leave before each verdict.
             let _ = credential.refused(self.connection, account.as_deref());
@@ -274,7 +274,7 @@ impl<'a> Exchange<'a> {
                 .meters
                 .leg(Protocol::Http.name(), &route.destination)
                 .login(credential.scheme, LoginResult::Accepted);
-            connection.service.recorder.accepted(credential.key(Some(account)).as_ref());
+            connection.service.recorder.accepted(credential.key(connection, Some(account)).as_ref());
             let account = connection.service.recorder.show(account);
             tracing::info!(
                 %account,

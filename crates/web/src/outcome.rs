@@ -55,8 +55,8 @@ pub(crate) enum ExchangeFailure {
 // === impl ExchangeOutcome ===
 
 impl ExchangeOutcome {
-    /// Returns whether the client has ended the exchange, rather than the backend or an operator.
-    pub(crate) const fn is_clients(&self) -> bool {
+    /// Returns whether an exchange without a response was ended by the client, rather than by the backend or an operator.
+    pub(crate) const fn is_ended_by_client(&self) -> bool {
         matches!(self, Self::Cut(_) | Self::Failed(ExchangeFailure::BadBody(_)))
     }
 

@@ -34,6 +34,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> (Server, Range<usize>) {
     }
     let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
     server.log_format = table.word("log_format", &formats).map_or(LogFormat::Text, |at| at.value);
+    server.log_timestamps = table.optional_boolean("log_timestamps");
     let identifiers = [("full", LogIdentifiers::Full), ("hash", LogIdentifiers::Hash)];
     server.log_identifiers =
         table.word("log_identifiers", &identifiers).map_or(LogIdentifiers::Full, |at| at.value);

@@ -18,11 +18,16 @@ impl Table<'_> {
     }
 
     pub(crate) fn boolean(&self, key: &str, default: bool) -> bool {
+        self.optional_boolean(key).unwrap_or(default)
+    }
+
+    /// A boolean whose default depends on more than the file.
+    pub(crate) fn optional_boolean(&self, key: &str) -> Option<bool> {
         let read = |value: &DeValue<'_>| match value {
             DeValue::Boolean(boolean) => Some(*boolean),
             _ => None,
         };
-        self.get(key, "true or false", read).map_or(default, |at| at.value)
+        self.get(key, "true or false", read).map(|at| at.value)
     }
 
     /// A secret, wherever it is kept: as itself, in the environment or in a file.

@@ -60,7 +60,7 @@ const ERRORS: &[Rule] = &[
     ("#imap", "proxy_protocol = \"optional\"\nproxy_trusted = []", "9:18", "listener.imap.proxy_protocol", "proxy_trusted is empty"),
     ("#imap", "proxy_protocol = \"required\"\nproxy_trusted = [\"10.0.0.0/33\"]", "10:18", "listener.imap.proxy_trusted", "expected a network"),
     ("#imap", "trusted_fronts = [\"10.0.0.0/33\"]", "9:19", "listener.imap.trusted_fronts", "expected a network"),
-    ("#imap", "proxy_protocol = true", "9:18", "listener.imap.proxy_protocol", "expected a string"),
+    ("#imap", "proxy_protocol = true", "9:18", "listener.imap.proxy_protocol", "expected one of"),
     ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is already used by [listener.imap]"),
     ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"0.0.0.0:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is already used by [listener.imap]"),
     ("bind = [\"127.0.0.1:10993\"]", "bind = [\"[::1]:10993\", \"[::1]:10993\"]", "7:24", "listener.imap.bind", "is already used by [listener.imap]"),

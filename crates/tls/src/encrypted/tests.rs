@@ -38,8 +38,8 @@ async fn connected() -> (Encrypted<UnbufferedClientConnection>, Encrypted<Unbuff
     let client_engine = UnbufferedClientConnection::new(Arc::clone(&connector.config), name).unwrap();
     let server_engine = UnbufferedServerConnection::new(Arc::clone(&acceptor.config)).unwrap();
     let (client, server) = tokio::join!(
-        Encrypted::handshake(client.unwrap(), client_engine, Vec::new(), || ()),
-        Encrypted::handshake(accepted.unwrap().0, server_engine, Vec::new(), || ()),
+        Encrypted::handshake(client.unwrap(), client_engine, Vec::new()),
+        Encrypted::handshake(accepted.unwrap().0, server_engine, Vec::new()),
     );
     (client.unwrap(), server.unwrap())
 }

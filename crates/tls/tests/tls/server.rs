@@ -170,6 +170,19 @@ async fn a_disabled_suite_is_not_negotiated() {
     assert_eq!(server.unwrap().tls_info().unwrap().cipher, "TLS_AES_256_GCM_SHA384");
 }
 
+/// The host name is handed over on the thread; another connection must never get it.
+#[tokio::test]
+async fn a_failed_handshake_leaves_no_host_name_behind() {
+    let (acceptor, root) = with(|tls| tls.cipher_suites = vec![cipher_suite::TLS13_AES_256_GCM_SHA384]);
+    let refused = Client { suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256], ..Client::new(root) };
+    let refused = Client { versions: vec![&TLS13], ..refused };
+    let (_, server) = meet(refused.config(), &acceptor).await;
+    server.unwrap_err();
+    let (client, server) = handshake(&connector(Verify::Nothing), "127.0.0.1", &acceptor).await;
+    client.unwrap();
+    assert_eq!(server.unwrap().tls_info().unwrap().sni, None);
+}
+
 #[tokio::test]
 async fn ignore_client_order_decides_whose_order_of_suites_counts() {
     let (ours, theirs) =
