@@ -47,6 +47,7 @@ const CRATES: &[&str] = &[
     "app",
     "bridge",
     "cluster",
+    "compare",
     "config",
     "connection",
     "control",
