@@ -14,9 +14,10 @@ use imap_codec::imap_types::response::{
 };
 use mail_leg::{Leg, MAX_RESPONSE};
 use tokio::io::AsyncReadExt;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Cause;
+use crate::side::SILENCE;
 
 /// A connection on which the account is logged in.
 pub(crate) struct ImapSession {
@@ -49,9 +50,6 @@ enum Received {
     Continuation,
     Completed,
 }
-
-/// How long a server may send nothing. Large folders may have to be indexed first.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Data that commands of this crate ask for: where it cannot be parsed, something would be missing from the comparison.
 const NEEDED: [&str; 6] = ["LIST", "LSUB", "STATUS", "FETCH", "NAMESPACE", "CAPABILITY"];

@@ -6,16 +6,14 @@ use std::collections::HashSet;
 
 use mail_leg::Leg;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::Cause;
 use crate::messages::{Hashes, MAX_MESSAGES};
+use crate::side::SILENCE;
 
 /// Bytes of a line (RFC 2449 section 4: 512).
 const MAX_LINE: usize = 1_024;
-
-/// How long a server may send nothing.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Reads the UIDLs, as hashes.
 pub(crate) async fn uidls(mut leg: Leg, hashes: &Hashes, deadline: Instant) -> Result<HashSet<u64>, Cause> {

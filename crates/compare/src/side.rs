@@ -8,7 +8,7 @@ use mail_leg::{Leg, LegRequest};
 use mail_proto::step::{BackendEvent, Step};
 use mail_proto::verdict::Reply;
 use plan::{CompareLogin, Plan};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Duration, Instant, timeout_at};
 use types::fault::Fault;
 use types::protocol::Protocol;
 use types::secret::Secret;
@@ -26,6 +26,9 @@ pub struct Side<'a> {
     /// Our own name, for EHLO and its like.
     pub hostname: &'a str,
 }
+
+/// How long a server may send nothing. Large folders may have to be indexed first.
+pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 
 // === impl Side ===
 
