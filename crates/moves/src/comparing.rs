@@ -9,12 +9,12 @@ use std::sync::Arc;
 use compare::{CompareError, Report, Side, Snapshot, Tolerance};
 use plan::Name;
 use runtime::ActivePlan;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::Output;
 use crate::failure::MoveFailure;
-use crate::record::MoveRecord;
+use crate::record::{MoveRecord, Step};
 
 /// Reads the mailboxes of one move.
 pub(crate) struct MailboxReader {
@@ -22,6 +22,7 @@ pub(crate) struct MailboxReader {
     account: Arc<str>,
     source: Name,
     target: Name,
+    hold: Duration,
     deadline: Instant,
     cancel: CancellationToken,
 }
@@ -44,6 +45,7 @@ impl MailboxReader {
             account: record.accounts.first().map_or_else(Arc::default, Arc::clone),
             source: Arc::clone(&record.source),
             target: Arc::clone(&record.target),
+            hold: record.options.hold,
             deadline,
             cancel: cancel.clone(),
         }
@@ -90,9 +92,16 @@ impl MailboxReader {
         &self,
         read: impl Future<Output = Result<T, CompareError>>,
     ) -> Result<T, MoveFailure> {
-        tokio::select! {
-            result = read => result.map_err(MoveFailure::Compare),
-            () = self.cancel.cancelled() => Err(MoveFailure::Cancelled),
+        let result = tokio::select! {
+            result = read => result,
+            () = self.cancel.cancelled() => return Err(MoveFailure::Cancelled),
+        };
+        match result {
+            // The servers are not to blame.
+            Err(_) if Instant::now() >= self.deadline => {
+                Err(MoveFailure::HoldOver { hold: self.hold, step: Step::Compare })
+            }
+            result => result.map_err(MoveFailure::Compare),
         }
     }
 }
