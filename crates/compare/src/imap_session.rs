@@ -323,7 +323,7 @@ mod tests {
             ("", "incomplete", vec![]),
             ("* LIST () \"/\" INB", "incomplete", vec![]),
             ("* LIST () \"/\" {5}\r\nINB", "incomplete", vec![]),
-            ("* LIST () \"/\" {5}\r\nINBOX\r\np1 OK", "untagged 27", vec!["data"]),
+            ("* LIST () \"/\" {5}\r\nINBOX\r\np1 OK", "untagged 26", vec!["data"]),
             ("* OK [UIDVALIDITY 7] fine\r\n", "untagged 27", vec!["code"]),
             ("* OK still here\r\n", "untagged 17", vec![]),
             ("* ACL INBOX bob lr\r\n", "untagged 20", vec!["line"]),
