@@ -16,7 +16,7 @@ help: ## what can be made
 test: ## everything (fast ones first), and how long each part takes
 	@MAKE="$(MAKE)" tests/parts.sh packages fmt policy lint unit docs book lab
 
-test-quick: ## what needs no server: under 3 minutes once built
+test-quick: ## what needs no server, and how long each part takes
 	@MAKE="$(MAKE)" tests/parts.sh fmt policy lint unit
 
 packages: ## the Debian packages that the tests with real servers need

@@ -113,6 +113,8 @@ class Place:
         for store in ("redis", "sql"):
             if url := document.get("mapping", {}).get(store, {}).get("url"):
                 document["mapping"][store]["url"] = url.replace(INSTALLED, str(self.folder))
+        for login in document.get("moves", {}).get("compare", {}).values():
+            login["password"] = f"file:{self.folder / 'admin.token'}"
         return document
 
     def replace(self, table, key, name):

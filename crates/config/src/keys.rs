@@ -182,7 +182,9 @@ pub const KEYS: &[Key] = &[
     key("moves.verify", Text, "", "Default command that verifies the copy."),
     key("moves.commands_from_api", Word(&["off", "loopback", "any"]), "loopback", "Whose requests to the management API, and so whose `pointsman move`, may name sync and verify commands: nobody's, those from this host, or all. The commands run as the user of the proxy, and whoever may name them needs the token only."),
     key("moves.parallel", Integer(1, 64), "4", "Maximum number of moves in progress."),
-    key("moves.compare.*.master_user", Text, "", "Master user to log in with at that destination; unset = the account itself. Accepted but not implemented yet."),
-    key("moves.compare.*.password", Secret, "", "Password for that login. Accepted but not implemented yet."),
+    key("moves.max_rounds", Integer(1, 10), "3", "How often the sync command of a move runs at most. It runs again when the source has changed meanwhile, which is found out when `moves.compare` names the source."),
+    key("moves.compare.*.master_user", Text, "", "Master user with which the proxy logs in at that destination to compare mailboxes; unset = the account itself."),
+    key("moves.compare.*.separator", Text, "", "Characters between account and master user, as in `alice@example.org*master`; unset = SASL PLAIN carries both names."),
+    key("moves.compare.*.password", Secret, "", "Password for that login."),
     key("cluster.node", Text, "", "Name of this node; unset = the host name."),
 ];

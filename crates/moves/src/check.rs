@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use compare::Side;
 use mapping::{ResolutionReason, Router};
 use plan::Name;
 use runtime::ActivePlan;
@@ -44,6 +45,8 @@ pub enum ProblemKind {
     Domain,
     /// A command that cannot be run: it has a NUL byte, or more than [`MoveOptions::MAX_COMMAND`] bytes.
     BadCommand(&'static str),
+    /// Mailboxes are to be compared, and the proxy cannot log in to this destination over IMAP.
+    CannotCompare(Name),
     /// The account is named in another request of the same batch.
     Repeated,
     /// The account is in a move that has not ended.
@@ -129,6 +132,7 @@ impl Checker<'_> {
         if let Some((source, accounts)) = accounts.filter(|_| problems.is_empty()) {
             self.check_sessions(&request.target, &accounts, &mut problems);
             self.check_data(request, &source, &accounts, &mut problems).await?;
+            self.check_compare(request, &source, &mut problems);
             if problems.is_empty() {
                 return Ok(Ok(Checked { source, accounts }));
             }
@@ -228,6 +232,18 @@ impl Checker<'_> {
         }
     }
 
+    /// Both destinations must be comparable, where that is asked for.
+    fn check_compare(&self, request: &MoveRequest, source: &Name, problems: &mut Vec<Problem>) {
+        if request.options.compare.is_none() {
+            return;
+        }
+        for name in [source, &request.target] {
+            if Side::of(&self.plan.backends, &self.plan.plan, name).is_none() {
+                problems.push(Problem::group(ProblemKind::CannotCompare(Arc::clone(name))));
+            }
+        }
+    }
+
     /// Data that a move would destroy or leave behind.
     async fn check_data(
         &self,
@@ -319,6 +335,9 @@ impl fmt::Display for ProblemKind {
                 "the {name} command has a NUL byte or more than {} bytes: put what it does into a script",
                 MoveOptions::MAX_COMMAND
             ),
+            Self::CannotCompare(name) => {
+                write!(f, "{name} has no IMAP leg, or no login to compare mailboxes: set moves.compare.{name}")
+            }
             Self::Repeated => f.write_str("the account is named twice in this batch"),
             Self::InMove(id) => {
                 write!(f, "the account is in move {id}, which has not ended: wait for it, or cancel it")

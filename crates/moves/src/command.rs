@@ -174,6 +174,12 @@ impl Output {
         }
     }
 
+    /// Adds a line of the program itself.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.push(text.as_bytes());
+        self.push(b"\n");
+    }
+
     fn cut(&mut self) {
         let excess = self.bytes.len().saturating_sub(Self::MAX);
         if excess > 0 {

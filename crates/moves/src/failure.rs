@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use compare::CompareError;
 use control::OrderError;
 use plan::Name;
 use thiserror::Error;
@@ -95,6 +96,36 @@ pub enum MoveFailure {
     /// The sync command failed.
     #[error("sync: the command {0}")]
     Sync(CommandError),
+    /// Mailboxes are to be compared, and the proxy cannot log in there.
+    #[error("compare: {0} has no IMAP leg, or no login: set moves.compare.{0}")]
+    CannotCompare(Name),
+    /// A mailbox could not be read.
+    #[error("compare: {0}")]
+    Compare(CompareError),
+    /// The source has changed after each copy.
+    #[error(
+        "compare: {folder} has changed at the source after the copy, {rounds} times in a row: stop what writes to it \
+         without the proxy (deliveries, Sieve, a webmail on the server), or hold that, too"
+    )]
+    NotQuiet {
+        /// The folder.
+        folder: String,
+        /// How often the sync command ran.
+        rounds: u32,
+    },
+    /// The mailboxes differ by more than is tolerated.
+    #[error(
+        "compare: messages missing at the target: {missing}, differences in total: {total}; {first}; \
+         `pointsman move show` lists them"
+    )]
+    Different {
+        /// Messages that are missing.
+        missing: usize,
+        /// Differences of every kind.
+        total: usize,
+        /// The first of those that stop the move.
+        first: String,
+    },
     /// The mapping was changed by hand during the move.
     #[error("{account} was mapped to {found} during the move: the move was given up, and that mapping stays")]
     ChangedMeanwhile {
@@ -140,6 +171,10 @@ impl MoveFailure {
             | Self::SessionsLeft { .. }
             | Self::HoldOver { .. }
             | Self::Sync(_)
+            | Self::CannotCompare(_)
+            | Self::Compare(_)
+            | Self::NotQuiet { .. }
+            | Self::Different { .. }
             | Self::ChangedMeanwhile { .. }
             | Self::Store(_)
             | Self::Journal(_) => MoveOutcome::Failed,

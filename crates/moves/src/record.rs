@@ -67,6 +67,8 @@ pub enum Step {
     Drain,
     /// Copies what is left.
     Sync,
+    /// Compares the mailboxes, and whether the source has changed since the copy.
+    Compare,
     /// Changes the mapping.
     Flip,
     /// Lets the logins go on.
@@ -127,12 +129,13 @@ impl MoveRecord {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Check,
         Self::Hold,
         Self::Drain,
         Self::Sync,
+        Self::Compare,
         Self::Flip,
         Self::Release,
         Self::Verify,
@@ -148,6 +151,7 @@ impl Step {
             Self::Hold => "hold",
             Self::Drain => "drain",
             Self::Sync => "sync",
+            Self::Compare => "compare",
             Self::Flip => "flip",
             Self::Release => "release",
             Self::Verify => "verify",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use compare::Tolerance;
 use plan::{Moves as MoveSettings, Name};
 
 use crate::move_id::MoveId;
@@ -35,6 +36,17 @@ pub struct MoveOptions {
     pub force: bool,
     /// Takes accounts back without the data that they have received at the target.
     pub leave_behind: bool,
+    /// Compares the mailboxes before the flip. `None`: no.
+    pub compare: Option<CompareOptions>,
+}
+
+/// How mailboxes are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompareOptions {
+    /// Which differences stop the move.
+    pub tolerance: Tolerance,
+    /// Whether to find out who shares folders with the account.
+    pub with_shared: bool,
 }
 
 // === impl MoveRequest ===
@@ -60,6 +72,7 @@ impl MoveOptions {
             grace: settings.grace,
             force: false,
             leave_behind: false,
+            compare: None,
         }
     }
 }

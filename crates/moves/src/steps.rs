@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
+use crate::comparing::{MailboxReader, judge};
 use crate::crash_point::crash_point;
 use crate::failure::MoveFailure;
 use crate::holding::Holding;
@@ -79,9 +80,7 @@ impl Running {
     async fn take_held_steps(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
         self.enter(Step::Drain).await?;
         self.drain(holding).await?;
-        self.enter(Step::Sync).await?;
-        self.sync(holding).await?;
-        self.stop_if_cancelled()?;
+        self.copy(holding).await?;
         self.enter(Step::Flip).await?;
         let source = Arc::clone(&self.record.source);
         let target = Arc::clone(&self.record.target);
@@ -136,6 +135,40 @@ impl Running {
         let ended = holding.drain(self.record.options.grace, &self.cancel).await?;
         self.record.figures.sessions_ended += ended;
         Ok(())
+    }
+
+    /// Copies until the source stays unchanged while it is copied, and compares the mailboxes.
+    async fn copy(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
+        let options = self.record.options.compare;
+        let has_sync = self.record.options.sync.is_some();
+        let plan = self.shared.current.now();
+        let rounds = if has_sync { plan.plan.moves.max_rounds } else { 1 };
+        let reader = MailboxReader::new(plan, &self.record, holding.deadline(), &self.cancel);
+        self.enter(Step::Sync).await?;
+        if options.is_none() && !(has_sync && reader.can_read_source()) {
+            self.sync(holding).await?;
+            return self.stop_if_cancelled();
+        }
+        let mut before = reader.snapshot().await?;
+        let mut last_change = String::new();
+        for _ in 0..rounds {
+            self.enter(Step::Sync).await?;
+            self.sync(holding).await?;
+            self.enter(Step::Compare).await?;
+            let mut changed = reader.change_since(&mut before).await?;
+            if let (None, Some(options)) = (&changed, options) {
+                let report = reader.compare(options.with_shared).await?;
+                // The comparison takes a while, too.
+                changed = reader.change_since(&mut before).await?;
+                if changed.is_none() {
+                    return judge(&report, options.tolerance, &mut self.output);
+                }
+            }
+            let Some(folder) = changed else { return Ok(()) };
+            self.output.line(&format!("{folder} has changed at {} since the copy", self.record.source));
+            last_change = folder;
+        }
+        Err(MoveFailure::NotQuiet { folder: last_change, rounds })
     }
 
     async fn sync(&mut self, holding: &Holding) -> Result<(), MoveFailure> {

@@ -58,6 +58,7 @@ const CRATES: &[&str] = &[
     "app",
     "bridge",
     "cluster",
+    "compare",
     "config",
     "connection",
     "control",

@@ -10,7 +10,7 @@ import subprocess
 from lab import toml
 from lab.certificates import fingerprint
 from lab.configuration import NEW, OLD
-from lab.layout import ACCOUNTS, DOMAIN, address
+from lab.layout import ACCOUNTS, DOMAIN, MASTER, MASTER_PASSWORD, address
 from lab.waiting import until
 
 from . import base
@@ -36,6 +36,8 @@ def as_in_the_guide(document):
     managed(document)
     del document["admin"]["bearer_token"]
     document["admin"]["bearer_token_file"] = "admin.token"
+    login = {"master_user": MASTER, "password": MASTER_PASSWORD}
+    document["moves"] = {"compare": {OLD: login, NEW: login}}
 
 
 class Managed(Case):
@@ -90,7 +92,7 @@ class Guide(Managed):
         block = block.replace("127.0.0.1:9443", f"{self.managed.host}:{PORT}").replace("/etc/pointsman", str(self.managed.dir))
         block = re.sub(r"(?m)^pointsman\b", shlex.quote(str(base.BINARY)), block)
         for word, name in (("old", OLD), ("new", NEW)):
-            block = re.sub(rf'((?:destination|"to)(?:=|": "))\b{word}\b', rf"\g<1>{name}", block)
+            block = re.sub(rf'((?:destination|"to|"from)(?:=|": "))\b{word}\b', rf"\g<1>{name}", block)
         self.shell(block)
         if (self.managed.dir / "admin.token").exists():
             secret((self.managed.dir / "admin.token").read_text().strip())

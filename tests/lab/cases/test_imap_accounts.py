@@ -65,7 +65,7 @@ class Names(Case):
 
     def test_names_that_are_none_reach_no_backend(self):
         marks = {side: side.logs.mark() for side in self.lab.sides.values()}
-        for user in ("", " ", "two words", 'quo"te', "tab\there", "bell\x07", "a" * 321, f"*{MASTER}", f"{ALICE}\x7f"):
+        for user in ("", " ", " two words", 'quo"te', "tab\there", "bell\x07", "a" * 321, f"*{MASTER}", f"{ALICE}\x7f"):
             talk = self.dial()
             with self.subTest(user):
                 self.assert_no(talk.login(user, secret("password-of-no-name")))

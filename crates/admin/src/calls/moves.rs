@@ -12,7 +12,11 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use moves::{BatchState, MoveError, MoveId, MoveOptions, MoveRecord, MoveRequest, Moves, Problem, Query};
+use compare::Tolerance;
+use moves::{
+    BatchState, CompareOptions, MoveError, MoveId, MoveOptions, MoveRecord, MoveRequest, Moves, Problem,
+    Query,
+};
 use plan::{CommandsFromApi, Moves as MoveSettings};
 
 use crate::audit::Action;
@@ -235,7 +239,18 @@ fn options(settings: &MoveSettings, choices: &MoveChoices, caller: &Caller) -> C
         CommandsFromApi::Loopback => caller.is_this_host(),
         CommandsFromApi::Any => true,
     };
-    let MoveChoices { sync, verify, hold, grace, force, leave_behind } = choices;
+    let MoveChoices {
+        sync,
+        verify,
+        hold,
+        grace,
+        force,
+        leave_behind,
+        compare,
+        max_missing,
+        strict,
+        with_shared,
+    } = choices;
     let mut options = MoveOptions::of(settings);
     for (given, configured, key) in
         [(sync, &mut options.sync, "moves.sync"), (verify, &mut options.verify, "moves.verify")]
@@ -261,6 +276,11 @@ fn options(settings: &MoveSettings, choices: &MoveChoices, caller: &Caller) -> C
     }
     options.force = *force;
     options.leave_behind = *leave_behind;
+    // An operator who says what is acceptable wants a comparison.
+    if *compare || *strict || *with_shared || *max_missing > 0 {
+        let tolerance = Tolerance { max_missing: *max_missing, strict: *strict };
+        options.compare = Some(CompareOptions { tolerance, with_shared: *with_shared });
+    }
     Ok(options)
 }
 

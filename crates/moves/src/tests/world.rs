@@ -96,6 +96,7 @@ pub(super) fn options() -> MoveOptions {
         grace: Duration::from_secs(2),
         force: false,
         leave_behind: false,
+        compare: None,
     }
 }
 
