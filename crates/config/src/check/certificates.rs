@@ -15,9 +15,8 @@ pub(super) fn all(draft: &Draft, problems: &Problems) {
     }
     let hostname = hostname.to_ascii_lowercase();
     let wildcard = hostname.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-    let covers = |subject: &String| *subject == hostname || Some(subject) == wildcard.as_ref();
     let mut subjects = certificates.iter().flat_map(|certificate| &certificate.subjects);
-    if !subjects.any(covers) {
+    if !subjects.any(|subject| *subject == hostname || Some(subject) == wildcard.as_ref()) {
         let message = format!(
             "no certificate is valid for \"{hostname}\": clients that connect to this name will not trust it"
         );

@@ -67,15 +67,16 @@ fn defaults(source: Source) -> Mapping {
 /// The domain of logins without one.
 fn default_domain(table: &Table<'_>) -> Option<String> {
     let at = table.string("default_domain")?;
-    let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    };
     if at.value.len() <= 253 && at.value.split('.').all(is_label) {
         return Some(at.value.to_ascii_lowercase());
     }
     let message = format!("found \"{}\", expected a domain", at.value.escape_debug());
     table.problems.error(&at.key, at.span, message, "write one such as \"example.org\", without \"@\"");
     None
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn check_source(table: &Table<'_>, source: &Located<&str>) {

@@ -103,8 +103,8 @@ impl Table<'_> {
     pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Located<T>> {
         let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let all = all.join(", ");
-        let read = |value: &DeValue<'_>| value.as_str().map(str::to_owned);
-        let Located { value, span, key } = self.get(key, &format!("one of {all}"), read)?;
+        let Located { value, span, key } =
+            self.get(key, &format!("one of {all}"), |value| value.as_str().map(str::to_owned))?;
         match words.iter().find(|(word, _)| *word == value) {
             Some((_, found)) => Some(Located { value: *found, span, key }),
             None => {
