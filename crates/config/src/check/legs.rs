@@ -29,12 +29,13 @@ pub(super) fn all(draft: &Draft, problems: &Problems) {
 /// Reports the mail protocols of listeners for which a destination with mailboxes has no leg: an account that moves there
 /// could no longer log in. The default destination has a rule of its own, at the listener.
 fn missing(draft: &Draft, destination: &Destination, places: &DestinationPlaces, problems: &Problems) {
-    let has_leg = |protocol: &Protocol| destination.leg(*protocol).is_some();
     // A destination for pass-through or for pinned routes only holds no accounts.
-    if destination.name == draft.plan.routing.default || !MAIL.iter().any(has_leg) {
+    if destination.name == draft.plan.routing.default
+        || !MAIL.iter().any(|protocol| destination.leg(*protocol).is_some())
+    {
         return;
     }
-    for protocol in MAIL.iter().filter(|protocol| !has_leg(protocol)) {
+    for protocol in MAIL.iter().filter(|protocol| destination.leg(**protocol).is_none()) {
         let listeners = draft.plan.listeners.iter().zip(&draft.listeners);
         let Some((_, listener)) = listeners.into_iter().find(|(listener, _)| listener.protocol == *protocol)
         else {
