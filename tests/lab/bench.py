@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures what the proxy costs, against real servers and in one run: login latency, memory of an idle session, throughput.
+"""Measures what the proxy costs, against real servers and in one run: login latency, memory of an idle session, throughput,
+and the CPU time of the proxy for each.
 
 Direct and proxied measurements take turns, so that whatever else the machine does falls on both alike.
 """
@@ -24,8 +25,10 @@ from lab.layout import ACCOUNTS, CROWD, address  # noqa: E402
 from lab.proxy import Proxy  # noqa: E402
 from run import measured_binary  # noqa: E402
 
+KIB = 1024
 MIB = 1024 * 1024
 BIG_MIB = 32
+BURST_KIB = 256
 
 
 def main():
@@ -41,9 +44,9 @@ def main():
     with Laboratory() as lab, Proxy(lab, binary, change=quiet) as proxy:
         ways = {"direct": lab.old.endpoint("imaps"), "proxied": proxy.endpoint("implicit")}
         figures = {"binary": binary}
-        figures |= login_latency(ways, options.logins)
-        figures |= throughput(ways, options.fetches)
-        figures |= idle_memory(proxy, options.sessions)
+        figures |= login_latency(proxy, ways, options.logins)
+        figures |= throughput(proxy, ways, options.fetches)
+        figures |= idle_memory(proxy, ways["direct"], options.sessions)
     print(json.dumps(figures, indent=2) if options.json else "\n".join(f"{key:32} {value}" for key, value in figures.items()))
 
 
@@ -64,10 +67,20 @@ def logged_in(endpoint, name):
     return talk
 
 
-def login_latency(ways, count):
-    """From connect to the tagged OK, the TLS handshake included, none of them resumed."""
+def append(endpoint, name, message):
+    with logged_in(endpoint, name) as talk:
+        talk.send(b"a APPEND INBOX {%d+}\r\n" % len(message))
+        talk.socket.sendall(message + b"\r\n")
+        assert talk.reply("a")[0].startswith("OK"), talk.report("APPEND was refused")
+
+
+def login_latency(proxy, ways, count):
+    """From connect to the tagged OK, the TLS handshake included, none of them resumed; CPU time until the logout."""
     times = {way: [] for way in ways}
+    cpu = 0
     for number in range(count + 10):
+        if number == 10:
+            cpu = proxy.cpu_time()
         for way, endpoint in ways.items():
             began = time.perf_counter()
             talk = logged_in(endpoint, f"crowd{number % CROWD}")
@@ -78,28 +91,27 @@ def login_latency(ways, count):
     medians = {way: statistics.median(values) for way, values in times.items()}
     figures = {f"login_{way}_median_ms": round(median, 2) for way, median in medians.items()}
     figures |= {f"login_{way}_p95_ms": round(statistics.quantiles(values, n=20)[-1], 2) for way, values in times.items()}
-    return figures | {"login_ratio": round(medians["proxied"] / medians["direct"], 2)}
+    per_login = (proxy.cpu_time() - cpu) / count
+    return figures | {"login_ratio": round(medians["proxied"] / medians["direct"], 2), "login_cpu_us": round(per_login * 1e6)}
 
 
-def throughput(ways, count):
+def throughput(proxy, ways, count):
     """Of a big FETCH, in MiB a second."""
-    message = big_message(BIG_MIB * MIB)
-    with logged_in(ways["direct"], "big") as talk:
-        talk.send(b"a APPEND INBOX {%d+}\r\n" % len(message))
-        talk.socket.sendall(message + b"\r\n")
-        assert talk.reply("a")[0].startswith("OK"), talk.report("APPEND was refused")
+    append(ways["direct"], "big", big_message(BIG_MIB * MIB))
     talks = {way: logged_in(endpoint, "big") for way, endpoint in ways.items()}
     rates = {way: [] for way in ways}
     for talk in talks.values():
         talk.ok("SELECT INBOX")
+    cpu = proxy.cpu_time()
     for _ in range(count):
         for way, talk in talks.items():
             rates[way].append(fetch_rate(talk))
+    per_gib = (proxy.cpu_time() - cpu) / (count * BIG_MIB) * KIB
     for talk in talks.values():
         talk.logout()
     medians = {way: statistics.median(values) for way, values in rates.items()}
     figures = {f"fetch_{way}_mib_per_s": round(median / MIB, 1) for way, median in medians.items()}
-    return figures | {"fetch_ratio": round(medians["proxied"] / medians["direct"], 2)}
+    return figures | {"fetch_ratio": round(medians["proxied"] / medians["direct"], 2), "fetch_cpu_s_per_gib": round(per_gib, 3)}
 
 
 def fetch_rate(talk):
@@ -116,16 +128,27 @@ def fetch_rate(talk):
     return rate
 
 
-def idle_memory(proxy, count):
-    """Resident memory that each idle session adds, logged in and bridged."""
+def idle_memory(proxy, direct, count):
+    """Resident memory that each idle session adds, logged in and bridged; before and after it has moved a message."""
+    message = big_message(BURST_KIB * KIB)
+    for number in range(min(count, CROWD)):
+        append(direct, f"crowd{number}", message)
     before = proxy.memory()
     with ThreadPoolExecutor(8) as pool:
         talks = list(pool.map(lambda number: logged_in(proxy.endpoint(), f"crowd{number % CROWD}"), range(count)))
+        idle = proxy.memory()
+        list(pool.map(burst, talks))
     after = proxy.memory()
     for talk in talks:
         talk.close()
-    return {"idle_sessions": count, "rss_before_kib": before // 1024, "rss_with_sessions_kib": after // 1024,
-            "idle_session_kib": round((after - before) / count / 1024, 2)}
+    return {"idle_sessions": count, "rss_before_kib": before // KIB, "rss_with_sessions_kib": idle // KIB,
+            "idle_session_kib": round((idle - before) / count / KIB, 2),
+            f"idle_session_after_{BURST_KIB}_kib": round((after - before) / count / KIB, 2)}
+
+
+def burst(talk):
+    talk.ok("SELECT INBOX")
+    fetch_rate(talk)
 
 
 if __name__ == "__main__":

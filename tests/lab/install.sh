@@ -57,17 +57,47 @@ if [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 
-# The packages would like to start their daemons; the laboratory starts its own.
+# The packages' scripts start their services, and enable them for the next boot. The laboratory starts its own servers.
 policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod 755 "$policy"
-fi
+saved=$policy.pointsman-lab
+# An earlier run that was killed may have left the machine's own file there.
+[ -e "$saved" ] || [ ! -e "$policy" ] || mv "$policy" "$saved"
+before=$(mktemp)
+clean_up() {
+    rm -f "$policy" "$before"
+    [ ! -e "$saved" ] || mv "$saved" "$policy"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+
+installed() {
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort -u
+}
+
+# Disables the services of packages that were not there before.
+disable_services() {
+    for package in $1; do
+        for unit in $(dpkg -L "$package" | sed -n 's:.*/systemd/system/\([^/]*\.\(service\|socket\|timer\|path\)\)$:\1:p'); do
+            # Templates without a name have nothing to disable.
+            case $unit in *@.*) continue ;; esac
+            systemctl disable --quiet "$unit" 2>/dev/null || true
+        done
+        for script in $(dpkg -L "$package" | sed -n 's:^/etc/init\.d/::p'); do
+            update-rc.d "$script" disable >/dev/null 2>&1 || true
+        done
+    done
+}
+
 export DEBIAN_FRONTEND=noninteractive
+echo "lab: installing:$missing"
+echo "lab: their services are neither started nor enabled"
+installed >"$before"
 echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
 apt-get update
 # shellcheck disable=SC2086  # a list
 apt-get install -y --no-install-recommends $missing
+disable_services "$(installed | comm -13 "$before" -)"
 install_python
 unpack_servers

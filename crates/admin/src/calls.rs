@@ -1,6 +1,7 @@
 //! The calls, one file for each subject. Each reads its parameters, calls another crate and returns the response.
 
 pub(crate) mod audit;
+pub(crate) mod compare;
 pub(crate) mod config;
 pub(crate) mod connections;
 pub(crate) mod destinations;

@@ -30,6 +30,7 @@ const FILES: &[File] = &[
     file!("account.js", "text/javascript; charset=utf-8"),
     file!("api.js", "text/javascript; charset=utf-8"),
     file!("lists.js", "text/javascript; charset=utf-8"),
+    file!("moves.js", "text/javascript; charset=utf-8"),
     file!("overview.js", "text/javascript; charset=utf-8"),
     file!("page.js", "text/javascript; charset=utf-8"),
 ];

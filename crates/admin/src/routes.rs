@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use crate::calls::{
-    audit, config, connections, destinations, events, health, mappings, moves, stats, transfer,
+    audit, compare, config, connections, destinations, events, health, mappings, moves, stats, transfer,
 };
 use crate::dashboard;
 use crate::failure::Failure;
@@ -49,6 +49,7 @@ pub(crate) fn table() -> Vec<Row> {
         (paths::MOVE_BATCH, GET, get(moves::batch)),
         (paths::MOVE_BATCH_PAUSE, POST, post(moves::pause)),
         (paths::MOVE_BATCH_RESUME, POST, post(moves::resume)),
+        (paths::COMPARE, POST, post(compare::compare)),
         (paths::CONFIG_RELOAD, POST, post(config::reload)),
         (paths::AUDIT, GET, get(audit::page)),
         (paths::EVENTS, GET, get(events::stream)),

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) streams: Arc<Semaphore>,
     /// Permits for imports and exports.
     pub(crate) bulk: Arc<Semaphore>,
+    /// Permits for comparisons of mailboxes.
+    pub(crate) comparisons: Arc<Semaphore>,
 }
 
 /// The address that a request came from.
@@ -43,6 +45,8 @@ pub(crate) struct Caller(pub(crate) Actor);
 pub(crate) const MAX_STREAMS: usize = 16;
 /// Concurrent imports and exports: each may hold a whole mapping in memory.
 pub(crate) const MAX_BULK: usize = 2;
+/// Concurrent comparisons of mailboxes: each may hold hashes of a million messages.
+pub(crate) const MAX_COMPARISONS: usize = 4;
 /// Bytes of a `From` header that are kept.
 const MAX_NAME: usize = 254;
 
@@ -57,6 +61,7 @@ impl Shared {
             began: Instant::now(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             bulk: Arc::new(Semaphore::new(MAX_BULK)),
+            comparisons: Arc::new(Semaphore::new(MAX_COMPARISONS)),
         }
     }
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum StatusEvent {
     /// The number of sessions: at first, and whenever it has changed, at most once a second.
     Sessions(SessionCounts),
+    /// A move began a step or ended. Steps that follow each other within a second may be left out.
+    Move(MoveProgress),
     /// A leg went down or came back; at first, every leg that is down.
     Health(LegHealth),
 }
@@ -25,6 +27,21 @@ pub struct SessionCounts {
     pub by_protocol: BTreeMap<String, usize>,
     /// Sessions by destination.
     pub by_destination: BTreeMap<String, usize>,
+}
+
+/// See [`StatusEvent::Move`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveProgress {
+    /// The move's number.
+    pub id: i64,
+    /// The batch that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
+    /// The last step that was begun.
+    pub step: String,
+    /// How it ended; absent while it is in progress.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
 }
 
 /// See [`StatusEvent::Health`].
@@ -48,6 +65,7 @@ impl StatusEvent {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sessions(_) => "sessions",
+            Self::Move(_) => "move",
             Self::Health(_) => "health",
         }
     }

@@ -10,6 +10,7 @@
 //! | [`status`] | statistics, destinations, connections |
 //! | [`mapping`] | mappings, import and export |
 //! | [`moves`] | moves of accounts |
+//! | [`compare`] | comparing an account's mailbox at two destinations |
 //! | [`action`] | responses of calls that change something else |
 //! | [`audit`] | the audit log |
 //! | [`event`] | the events of `GET /events` |
@@ -17,6 +18,7 @@
 
 pub mod action;
 pub mod audit;
+pub mod compare;
 pub mod event;
 pub mod mapping;
 pub mod moves;

@@ -49,6 +49,18 @@ pub struct MoveChoices {
     /// Takes an account back without what it has received at the target.
     #[serde(default, skip_serializing_if = "is_default")]
     pub leave_behind: bool,
+    /// Compares the mailboxes before the mapping is changed. The three members below imply it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compare: bool,
+    /// How many messages may be missing at the target.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_missing: usize,
+    /// Whether every difference stops the move.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub strict: bool,
+    /// Whether to find out who shares folders with the account.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub with_shared: bool,
 }
 
 /// The response to `POST /moves` and `POST /moves/ID/rollback`.
@@ -82,7 +94,7 @@ pub struct Move {
     pub from: String,
     /// Where they go.
     pub to: String,
-    /// The last step that was begun: `queued`, `check`, `hold`, `drain`, `sync`, `flip`, `release`, `verify`, `revert`.
+    /// The last step that was begun: `queued`, `check`, `hold`, `drain`, `sync`, `compare`, `flip`, `release`, `verify`, `revert`.
     pub step: String,
     /// How it ended: `done`, `failed`, `cancelled`, `reverted`, `unverified`; absent while it has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

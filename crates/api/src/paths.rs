@@ -42,6 +42,8 @@ pub const MOVE_BATCH: &str = "/moves/batches/{name}";
 pub const MOVE_BATCH_PAUSE: &str = "/moves/batches/{name}/pause";
 /// `POST`: [`crate::moves::Batch`].
 pub const MOVE_BATCH_RESUME: &str = "/moves/batches/{name}/resume";
+/// `POST` with [`crate::compare::NewComparison`]: [`crate::compare::Comparison`].
+pub const COMPARE: &str = "/compare";
 /// `GET`: [`crate::audit::AuditPage`].
 pub const AUDIT: &str = "/audit";
 /// `GET`: text for Prometheus.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use moves::{MoveCounts, Moves};
 use observe::metrics::facts::{self, Facts};
-
 use runtime::ActivePlan;
 
 use crate::process;
@@ -37,6 +37,7 @@ impl App {
                 buckets: stats.store_latency.buckets().collect(),
                 seconds: stats.store_latency.total().as_secs_f64(),
             },
+            moves: self.moves().map_or_else(facts::Moves::default, moves),
             legs: legs(&plan),
             certificates: self.certificates(),
             reloads: self.reloads.facts(),
@@ -49,6 +50,17 @@ impl App {
     fn certificates(&self) -> Vec<(Arc<str>, i64)> {
         let listed = self.certificate_table().list();
         listed.into_iter().filter_map(|one| Some((one.name?, one.not_after?))).collect()
+    }
+}
+
+fn moves(moves: &Moves) -> facts::Moves {
+    let MoveCounts { unfinished, waiting_logins, totals } = moves.counts();
+    facts::Moves {
+        unfinished: unfinished.into_iter().map(|(step, count)| (step.label(), count)).collect(),
+        ended: totals.ended().map(|(outcome, count)| (outcome.label(), count)).collect(),
+        held_seconds: totals.held.as_secs_f64(),
+        logins_waited: totals.logins_waited,
+        waiting_logins,
     }
 }
 

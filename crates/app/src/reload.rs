@@ -64,7 +64,7 @@ impl App {
             mapping.publish(&plan, self.started.admin.as_ref(), &self.control().clone());
         }
         self.control().set_limits(limits(&plan));
-        self.throttle.set_longest(plan.limits.auth_delay_max);
+        self.throttle.set_limits(plan.limits.auth_delay_max, plan.limits.logins_in_flight_per_account);
         self.api_tls.set(api_acceptor);
         self.set_log_level(&plan);
         let watch = certificates.watch();

@@ -17,6 +17,7 @@ pub(crate) fn required(started: &Plan, new: &Plan) -> Vec<String> {
     let now = &new.server;
     differs("server.threads", old.threads != now.threads);
     differs("server.log_format", old.log_format != now.log_format);
+    differs("server.log_timestamps", old.log_timestamps != now.log_timestamps);
     differs("server.log_identifiers", old.log_identifiers != now.log_identifiers);
     differs("server.state_dir", old.state_dir != now.state_dir);
     differs("mapping.cache_max_entries", started.mapping.cache_max_entries != new.mapping.cache_max_entries);
@@ -101,6 +102,7 @@ handshakes_per_core = 4
             ("threads = 2", "threads = 2", &[][..]),
             ("threads = 2", "threads = 3", &["server.threads"]),
             ("threads = 2", "threads = 2\nlog_format = \"json\"", &["server.log_format"]),
+            ("threads = 2", "threads = 2\nlog_timestamps = false", &["server.log_timestamps"]),
             ("threads = 2", "threads = 2\nlog_identifiers = \"hash\"", &["server.log_identifiers"]),
             ("threads = 2", "threads = 2\nstate_dir = \"/s\"", &["server.state_dir"]),
             ("threads = 2", "threads = 2\nlog_level = \"debug\"", &[]),

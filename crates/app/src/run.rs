@@ -58,7 +58,9 @@ pub fn run(plan: Plan, options: Options) -> Result<Ended, StartError> {
     let log = if options.keep_log {
         None
     } else {
-        Some(observe::init(&plan.server.log_level, log_format(&plan)).map_err(std::io::Error::other)?)
+        let server = &plan.server;
+        let log = observe::init(&server.log_level, log_format(&plan), server.log_timestamps);
+        Some(log.map_err(std::io::Error::other)?)
     };
     if let Some(warnings) = &options.warnings {
         report::log(warnings);

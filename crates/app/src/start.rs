@@ -108,7 +108,8 @@ impl App {
             Router::new(mapping.store(), Settings::of(&plan), plan.mapping.cache_max_entries);
         let router = Arc::new(router);
         let (registry, registry_control) = Registry::new(limits(&plan));
-        let throttle = LoginThrottle::new(plan.limits.auth_delay_max);
+        let throttle =
+            LoginThrottle::new(plan.limits.auth_delay_max, plan.limits.logins_in_flight_per_account);
         let recorder = LoginRecorder::new(throttle.clone(), Arc::new(accounts(&plan)));
         let (publisher, subscription) = Bus::new(&node(&plan));
         let control = Control::new(router_control, registry_control, publisher);

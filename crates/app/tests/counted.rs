@@ -131,7 +131,7 @@ async fn logins_sessions_and_bytes_are_counted() {
     for (words, answer) in [
         ("a LOGIN alice@example.org x\r\n", "a NO [AUTHENTICATIONFAILED]"),
         ("b LOGIN carol@example.org x\r\n", "b NO [UNAVAILABLE]"),
-        ("c LOGIN \"two words\" x\r\n", "c NO [AUTHENTICATIONFAILED]"),
+        ("c LOGIN \" two words\" x\r\n", "c NO [AUTHENTICATIONFAILED]"),
         ("d LOGIN bob@example.org x\r\n", "d OK"),
         ("e NOOP\r\n", "* OK heard"),
     ] {

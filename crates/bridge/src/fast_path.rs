@@ -7,13 +7,15 @@
 use std::io;
 use std::task::{Context, Poll};
 
-/// Which side of a direction failed, and how.
+/// Which side of a direction failed, and how; or that its bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FlowError {
     /// Reading failed.
     Read(io::ErrorKind),
     /// Writing failed.
     Write(io::ErrorKind),
+    /// The inspector refused the bytes that were read; none of them was written.
+    Refused,
 }
 
 /// The result of [`FastPath::fill`].

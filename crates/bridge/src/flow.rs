@@ -42,8 +42,8 @@ pub(crate) enum FlowStage {
 pub(crate) trait Inspector {
     /// Returns whether the source may be read.
     fn may_read(&self) -> bool;
-    /// Receives the bytes that have just been read.
-    fn inspect(&mut self, bytes: &[u8]);
+    /// Receives the bytes that have just been read. Returns whether they may be written.
+    fn inspect(&mut self, bytes: &[u8]) -> bool;
     /// Returns how many of the next bytes need not be inspected.
     fn unseen(&self) -> u64;
     /// Records bytes that were moved without being inspected.
@@ -157,7 +157,9 @@ impl<K: FastPathState> Flow<K> {
                 self.stage = FlowStage::Ended;
                 return Ok(Progress::More);
             }
-            inspector.inspect(bytes);
+            if !inspector.inspect(bytes) {
+                return Err(FlowError::Refused);
+            }
             let written = self.write(cx, to, bytes)?;
             self.pending = PendingBytes::new(bytes[written..].to_vec());
             if buffer.remaining() == 0 {

@@ -32,6 +32,8 @@ struct Relay<'s, 'e, A, B, K, W, E> {
     closing: Option<Closing>,
     /// The end was requested from outside; the next boundary is awaited.
     ending: Option<EndRequest<'e, E>>,
+    /// The watch has refused bytes of the opening.
+    is_opening_refused: bool,
 }
 
 /// One side has closed.
@@ -51,7 +53,7 @@ struct Watched<'w, W> {
 pub(crate) async fn run<'e, A, B, K, W, E>(
     client: &mut A,
     backend: &mut B,
-    opening: Opening,
+    mut opening: Opening,
     limits: Limits,
     mut watch: W,
     end: impl Future<Output = EndRequest<'e, E>>,
@@ -62,8 +64,7 @@ where
     K: FastPath<A, B> + FastPath<B, A>,
     W: Watch,
 {
-    watch.see(Direction::ToClient, &opening.to_client);
-    watch.see(Direction::ToBackend, &opening.to_backend);
+    let is_opening_refused = !see_opening(&mut watch, &mut opening);
     let mut relay = Relay {
         client,
         backend,
@@ -74,11 +75,25 @@ where
         last_byte: Instant::now(),
         closing: None,
         ending: None,
+        is_opening_refused,
     };
     let mut end = pin!(end);
     let mut timer = pin!(sleep_until(relay.deadline()));
     let why = poll_fn(|cx| relay.poll(cx, end.as_mut(), timer.as_mut())).await;
     BridgeOutcome { to_backend: relay.to_backend.delivered(), to_client: relay.to_client.delivered(), why }
+}
+
+/// Shows the watch the opening, and drops what it refuses. Returns whether it refused nothing.
+fn see_opening(watch: &mut impl Watch, opening: &mut Opening) -> bool {
+    if !watch.see(Direction::ToClient, &opening.to_client) {
+        *opening = Opening::default();
+        return false;
+    }
+    if !watch.see(Direction::ToBackend, &opening.to_backend) {
+        opening.to_backend.clear();
+        return false;
+    }
+    true
 }
 
 // === impl Relay ===
@@ -144,6 +159,9 @@ where
     /// even when the client's next bytes cannot be written any more.
     fn poll_flows(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
         self.poll_to_client(cx)?;
+        if self.is_opening_refused {
+            return Err(self.refused());
+        }
         let mut inspector = Watched {
             watch: &mut self.watch,
             direction: Direction::ToBackend,
@@ -158,7 +176,18 @@ where
         Err(match fault {
             FlowError::Read(kind) => client_failed(kind),
             FlowError::Write(kind) => backend_failed(kind),
+            FlowError::Refused => self.refused(),
         })
+    }
+
+    fn refused(&self) -> BridgeEnd<E> {
+        let is_between_responses = matches!(self.watch.position(), Position::Boundary | Position::InCommand);
+        BridgeEnd::Refused { may_write: is_between_responses && self.has_client_everything() }
+    }
+
+    /// Returns whether the client has received every byte that was read for it, and its stream is still open.
+    fn has_client_everything(&self) -> bool {
+        self.to_client.stage() == FlowStage::Open && self.to_client.is_settled()
     }
 
     fn poll_to_client(&mut self, cx: &mut Context<'_>) -> Result<(), BridgeEnd<E>> {
@@ -170,6 +199,7 @@ where
         self.to_client.poll(cx, self.backend, self.client, &mut inspector).map_err(|fault| match fault {
             FlowError::Read(kind) => backend_failed(kind),
             FlowError::Write(kind) => client_failed(kind),
+            FlowError::Refused => self.refused(),
         })
     }
 
@@ -177,7 +207,7 @@ where
     fn over(&mut self) -> Option<BridgeEnd<E>> {
         let is_client_closing = self.to_client.stage() != FlowStage::Open;
         let position = self.watch.position();
-        let at_boundary = !is_client_closing && self.to_client.is_settled() && position == Position::Boundary;
+        let at_boundary = self.has_client_everything() && position == Position::Boundary;
         if (at_boundary || is_client_closing || position == Position::Opaque)
             && let Some(EndRequest { by, .. }) = self.ending.take()
         {
@@ -242,8 +272,8 @@ impl<W: Watch> Inspector for Watched<'_, W> {
         }
     }
 
-    fn inspect(&mut self, bytes: &[u8]) {
-        self.watch.see(self.direction, bytes);
+    fn inspect(&mut self, bytes: &[u8]) -> bool {
+        self.watch.see(self.direction, bytes)
     }
 
     fn unseen(&self) -> u64 {

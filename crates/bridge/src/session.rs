@@ -12,7 +12,7 @@ pub const HALF_CLOSE: Duration = Duration::from_secs(30);
 /// to the client first, as the end of the login.
 #[derive(Debug, Default)]
 pub struct Opening {
-    /// Bytes that the client sent after its credentials without waiting.
+    /// Bytes that the client sent after its credentials without waiting. The watch checks them.
     pub to_backend: Vec<u8>,
     /// Bytes that the backend sent and the client has not received.
     pub to_client: Vec<u8>,
@@ -49,12 +49,15 @@ pub enum Position {
     Opaque,
 }
 
-/// Follows the dialogue of a session, so that an end from outside comes between two responses and not inside one.
+/// Follows the dialogue of a session, so that an end from outside comes between two responses and not inside one, and
+/// refuses bytes that must not be passed on.
 ///
 /// `()` follows nothing: every position is a boundary.
 pub trait Follow {
-    /// Receives the bytes that are sent next.
-    fn see(&mut self, direction: Direction, bytes: &[u8]);
+    /// Receives the bytes that are sent next. Returns whether they may be passed on; if not, the session ends and the other
+    /// side receives none of them.
+    #[must_use]
+    fn see(&mut self, direction: Direction, bytes: &[u8]) -> bool;
 
     /// Returns where the session is after the bytes seen so far.
     fn position(&self) -> Position;
@@ -118,6 +121,12 @@ pub enum BridgeEnd<E> {
     ClientError(io::ErrorKind),
     /// The backend's stream failed in another way.
     BackendError(io::ErrorKind),
+    /// [`Follow::see`] refused bytes.
+    Refused {
+        /// Whether the client has received every response that has begun and its stream is still open, so that a final
+        /// message may be written, in the middle of its command, too.
+        may_write: bool,
+    },
     /// The future `end` resolved to `by`.
     Ended {
         /// The value of the future.
@@ -151,7 +160,9 @@ impl Limits {
 // === impl Follow ===
 
 impl Follow for () {
-    fn see(&mut self, _: Direction, _: &[u8]) {}
+    fn see(&mut self, _: Direction, _: &[u8]) -> bool {
+        true
+    }
 
     fn position(&self) -> Position {
         Position::Boundary

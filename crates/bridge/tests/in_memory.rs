@@ -42,12 +42,13 @@ struct Lines {
 }
 
 impl Follow for Lines {
-    fn see(&mut self, direction: Direction, bytes: &[u8]) {
+    fn see(&mut self, direction: Direction, bytes: &[u8]) -> bool {
         if direction == Direction::ToClient
             && let Some(last) = bytes.last()
         {
             self.inside = *last != b'\n';
         }
+        true
     }
 
     fn position(&self) -> Position {
@@ -68,7 +69,9 @@ impl Watch for Lines {}
 struct At(Arc<Mutex<Position>>);
 
 impl Follow for At {
-    fn see(&mut self, _: Direction, _: &[u8]) {}
+    fn see(&mut self, _: Direction, _: &[u8]) -> bool {
+        true
+    }
 
     fn position(&self) -> Position {
         *self.0.lock().unwrap()
@@ -137,6 +140,79 @@ async fn the_opening_comes_first_and_once() {
         session.bridge.await.unwrap(),
         BridgeOutcome { to_backend: 24, to_client: 18, why: BridgeEnd::ClientClosed }
     );
+}
+
+/// A watch that refuses bytes with `!`. Its position does not change.
+struct Refusing(Position);
+
+impl Follow for Refusing {
+    fn see(&mut self, _: Direction, bytes: &[u8]) -> bool {
+        !bytes.contains(&b'!')
+    }
+
+    fn position(&self) -> Position {
+        self.0
+    }
+
+    fn unseen(&self, _: Direction) -> u64 {
+        0
+    }
+
+    fn skip(&mut self, _: Direction, _: u64) {}
+}
+
+impl Watch for Refusing {}
+
+#[tokio::test(start_paused = true)]
+async fn refused_bytes_end_the_session_and_never_reach_the_backend() {
+    let opening = Opening { to_backend: text("a\r\n"), to_client: text("* OK\r\n") };
+    let mut session = begin(opening, Refusing(Position::Boundary), 64);
+    session.client.write_all(b"b\r\n").await.unwrap();
+    read(&mut session.backend, "a\r\nb\r\n").await;
+    session.client.write_all(b"c\r\n!\r\n").await.unwrap();
+    let outcome = session.bridge.await.unwrap();
+    assert_eq!(outcome.why, BridgeEnd::Refused { may_write: true });
+    assert_eq!(read_to_end(&mut session.backend).await, "");
+    assert_eq!(read_to_end(&mut session.client).await, "* OK\r\n");
+
+    let opening = Opening { to_backend: text("!\r\n"), to_client: text("* OK\r\n") };
+    let mut session = begin(opening, Refusing(Position::Boundary), 64);
+    let outcome = session.bridge.await.unwrap();
+    assert_eq!(
+        outcome,
+        BridgeOutcome { to_backend: 0, to_client: 6, why: BridgeEnd::Refused { may_write: true } }
+    );
+    assert_eq!(read_to_end(&mut session.backend).await, "");
+    assert_eq!(read_to_end(&mut session.client).await, "* OK\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_of_the_backend_can_be_refused() {
+    let opening = Opening { to_backend: text("a\r\n"), to_client: text("!\r\n") };
+    let mut session = begin(opening, Refusing(Position::Boundary), 64);
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::Refused { may_write: true });
+    assert_eq!(read_to_end(&mut session.backend).await, "");
+    assert_eq!(read_to_end(&mut session.client).await, "");
+
+    let mut session = begin(Opening::default(), Refusing(Position::Boundary), 64);
+    session.backend.write_all(b"!\r\n").await.unwrap();
+    assert_eq!(session.bridge.await.unwrap().why, BridgeEnd::Refused { may_write: true });
+    assert_eq!(read_to_end(&mut session.client).await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_refusal_nothing_is_written_into_a_response() {
+    for (position, may_write) in [
+        (Position::Boundary, true),
+        (Position::InCommand, true),
+        (Position::InResponse, false),
+        (Position::Opaque, false),
+    ] {
+        let mut session = begin(Opening::default(), Refusing(position), 64);
+        session.client.write_all(b"!\r\n").await.unwrap();
+        let outcome = session.bridge.await.unwrap();
+        assert_eq!(outcome.why, BridgeEnd::Refused { may_write }, "{position:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,8 +33,9 @@ struct Partly {
 }
 
 impl Follow for Partly {
-    fn see(&mut self, direction: Direction, bytes: &[u8]) {
+    fn see(&mut self, direction: Direction, bytes: &[u8]) -> bool {
         *self.at(direction) += bytes.len() as u64;
+        true
     }
 
     fn position(&self) -> Position {
@@ -70,7 +71,9 @@ impl Partly {
 struct Told(mpsc::UnboundedSender<(u64, u64)>);
 
 impl Follow for Told {
-    fn see(&mut self, _: Direction, _: &[u8]) {}
+    fn see(&mut self, _: Direction, _: &[u8]) -> bool {
+        true
+    }
 
     fn position(&self) -> Position {
         Position::Boundary

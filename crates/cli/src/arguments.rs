@@ -12,7 +12,10 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use client::{ApiOptions, FilterOptions, MapCommand, SessionsCommand, TopOptions};
-pub(crate) use moves::{ListOptions, MoveArguments, MoveCommand, MoveOptions, RollbackOptions, StartOptions};
+pub(crate) use moves::{
+    CompareOptions, ListOptions, MoveArguments, MoveCommand, MoveOptions, RollbackOptions, StartOptions,
+    ToleranceOptions,
+};
 
 /// Mail-migration proxy: routes every account to the mail server that holds it.
 #[derive(Debug, Parser)]
@@ -77,6 +80,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         api: ApiOptions,
     },
+    /// Compare an account's mailbox at two destinations
+    #[command(after_help = moves::COMPARE)]
+    Compare {
+        // First, because a flattened help heading extends to the arguments after it.
+        #[command(flatten)]
+        compare: CompareOptions,
+        #[command(flatten)]
+        api: ApiOptions,
+    },
     /// List and disconnect sessions
     #[command(after_help = SESSIONS)]
     Sessions {
@@ -121,7 +133,11 @@ pub(crate) enum Command {
     },
     /// Try the proxy with two built-in mail servers
     #[command(after_help = DEMO)]
-    Demo,
+    Demo {
+        /// Also show the log of the proxy
+        #[arg(long)]
+        verbose: bool,
+    },
 }
 
 /// The arguments of `verify`.

@@ -3,6 +3,7 @@
 mod api_client;
 mod arguments;
 mod check;
+mod compare;
 mod demo;
 mod format;
 mod manual;
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         Command::Move { api, arguments } => {
             call_api(&api, async |client| moves::moves(client, *arguments, api.json).await)
         }
+        Command::Compare { api, compare } => {
+            call_api(&api, async |client| compare::compare(client, compare, api.json).await)
+        }
         Command::Sessions { api, command } => {
             call_api(&api, async |client| sessions::sessions(client, command, api.json).await)
         }
@@ -48,7 +52,7 @@ fn main() -> ExitCode {
         Command::Token { command: TokenCommand::New { out } } => finish(token::new(out.as_deref())),
         Command::Completions { shell } => finish(manual::completions(shell)),
         Command::Man { out } => finish(manual::pages(out.as_deref())),
-        Command::Demo => demo::demo(),
+        Command::Demo { verbose } => demo::demo(verbose),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `pointsman move`.
 
-mod batch_file;
+pub(crate) mod batch_file;
 mod follow;
 mod text;
 
@@ -17,7 +17,9 @@ use self::batch_file::BatchFile;
 use self::follow::{follow_batch, follow_moves};
 use self::text::{milliseconds, name};
 use crate::api_client::{ApiCall, ApiClient, CommandError};
-use crate::arguments::{ListOptions, MoveArguments, MoveCommand, MoveOptions, RollbackOptions, StartOptions};
+use crate::arguments::{
+    ListOptions, MoveArguments, MoveCommand, MoveOptions, RollbackOptions, StartOptions, ToleranceOptions,
+};
 use crate::format::{count, duration, or_dash, unix_time};
 use crate::print::{Table, print_json, print_line};
 use crate::progress::{elapsed, with_progress};
@@ -234,8 +236,9 @@ async fn pause(client: &ApiClient, batch: &str, is_json: bool) -> Result<ExitCod
 }
 
 fn choices(options: MoveOptions, leave_behind: bool) -> MoveChoices {
-    let MoveOptions { sync, verify, hold, grace, force } = options;
-    MoveChoices { sync, verify, hold, grace, force, leave_behind }
+    let MoveOptions { sync, verify, hold, grace, force, compare, tolerance } = options;
+    let ToleranceOptions { max_missing, strict, with_shared } = tolerance;
+    MoveChoices { sync, verify, hold, grace, force, leave_behind, compare, max_missing, strict, with_shared }
 }
 
 fn default_name(file: &BatchFile) -> String {

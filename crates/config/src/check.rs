@@ -1,6 +1,7 @@
 //! The rules across tables: names that must be declared, legs that must exist, credentials that must not be sent in
 //! the clear, and loops.
 
+mod certificates;
 mod legs;
 mod overlap;
 mod routes;
@@ -21,7 +22,9 @@ pub(crate) fn all(draft: &Draft, problems: &Problems) {
     listeners(draft, problems);
     same_address(draft, problems);
     passthrough(draft, problems);
+    separators(draft, problems);
     legs::all(draft, problems);
+    certificates::all(draft, problems);
     routes::all(draft, problems);
 }
 
@@ -123,5 +126,30 @@ fn passthrough(draft: &Draft, problems: &Problems) {
             let help = format!("add [destination.{name}.protocol.{protocol}]");
             problems.error(key, at.span.clone(), message, help);
         }
+    }
+}
+
+/// Reports a domain separator that is also a master-user separator: a login name would have two readings.
+fn separators(draft: &Draft, problems: &Problems) {
+    for places in &draft.destinations {
+        let Some(span) = &places.login_domain_separator else { continue };
+        let destination = draft.plan.destinations.get(&places.name);
+        let Some(separator) = destination.and_then(|found| found.login_domain_separator.as_deref()) else {
+            continue;
+        };
+        let masters = &draft.plan.routing.master_user_separators;
+        let Some(master) =
+            masters.iter().find(|&master| separator.contains(master) || master.contains(separator))
+        else {
+            continue;
+        };
+        let key = format!("{}.login_domain_separator", places.path);
+        let message = format!(
+            "found \"{}\", and routing.master_user_separators has \"{}\": a login name would have two readings",
+            separator.escape_debug(),
+            master.escape_debug()
+        );
+        let help = "set routing.master_user_separators to others, such as [\"*\"], or to [] if there is no master user";
+        problems.error(&key, span.clone(), message, help);
     }
 }

@@ -2,17 +2,12 @@
 //!
 //! What must never happen here: an order that is published again, which would travel between the proxies for ever.
 
-use std::time::Duration;
-
-use cluster::{Event, ReceivedOrder, Subscription};
+use cluster::{Event, MAX_WAIT, ReceivedOrder, Subscription};
 use tokio::time::timeout;
 
 use crate::execute::{Control, Executed};
 use crate::hold::{HoldId, Origin};
 use crate::order::Order;
-
-/// How long one order to end sessions waits for their end. The sender waits for as long.
-const END_WAIT: Duration = Duration::from_secs(2);
 
 // === impl Control ===
 
@@ -68,15 +63,15 @@ impl Control {
         for group in &groups {
             group.end_sessions();
         }
-        // In a task of its own: other orders must not wait for sessions to end. The sender repeats the order sooner
-        // than this wait is over, so there are only a few of these tasks for each hold.
+        // In a task of its own: other orders must not wait for sessions to end. The sender waits no longer than this one
+        // does, and repeats the order only then, so there are only a few of these tasks for each hold.
         tokio::spawn(async move {
             let emptied = async {
                 for group in &groups {
                     group.emptied().await;
                 }
             };
-            if timeout(END_WAIT, emptied).await.is_ok() {
+            if timeout(MAX_WAIT, emptied).await.is_ok() {
                 received.acknowledge();
             }
         });

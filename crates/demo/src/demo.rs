@@ -31,12 +31,12 @@ const PORTS: [u16; 4] = [10_993, 10_143, 10_995, 19_443];
 // === impl Demo ===
 
 impl Demo {
-    /// Starts the servers and writes the folder, with the configuration in it. Must be called in a tokio
-    /// runtime, which the servers live in.
+    /// Starts the servers and writes the folder, with the configuration in it. `log_level` is for the proxy's log.
+    /// Must be called in a tokio runtime, which the servers live in.
     ///
     /// # Errors
     /// When no port can be bound on 127.0.0.1, or the folder or a file in it cannot be written.
-    pub async fn start() -> io::Result<Self> {
+    pub async fn start(log_level: &str) -> io::Result<Self> {
         let old = Server::start("old").await?;
         let new = Server::start("new").await?;
         let folder = folder::create()?;
@@ -44,7 +44,7 @@ impl Demo {
         let token = folder.path().join("admin.token");
         let demo = Self { configuration, token, folder, old, new, ports: free_ports()? };
         let text = demo.fill(include_str!("../templates/pointsman.toml"), toml_text);
-        folder::write(&demo.configuration, &text)?;
+        folder::write(&demo.configuration, &text.replace("{log-level}", &toml_text(log_level)))?;
         Ok(demo)
     }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn says_what_to_paste_and_ends() {
-        let demo = Demo::start().await.unwrap();
+        let demo = Demo::start("error").await.unwrap();
         let guide = demo.guide(Path::new("/opt/a b's/pointsman"));
         let folder = demo.folder.path().to_owned();
         let path = folder.display();
@@ -138,6 +138,7 @@ mod tests {
 
         let file: toml::Table = fs::read_to_string(&demo.configuration).unwrap().parse().unwrap();
         assert_eq!(file["server"]["state_dir"].as_str(), folder.to_str());
+        assert_eq!(file["server"]["log_level"].as_str(), Some("error"));
         assert_eq!(file["admin"]["bearer_token_file"].as_str(), demo.token.to_str());
         let port = file["destination"]["new"]["protocol"]["pop3"]["port"].as_integer();
         assert_eq!(port, Some(demo.new.pop3.port().into()));
@@ -153,7 +154,7 @@ mod tests {
         fs::write(&demo.token, "x").unwrap();
         demo.end().unwrap();
         assert!(!folder.exists());
-        let dropped = Demo::start().await.unwrap().folder.path().to_owned();
+        let dropped = Demo::start("error").await.unwrap().folder.path().to_owned();
         assert!(!dropped.exists());
     }
 

@@ -119,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn on_messages(&mut self, body: CommandBody<'_>, maildrop: Arc<Maildrop>) -> io::Result<Reply> {
         let read_only = matches!(body, CommandBody::Examine { .. });
         match (body, &mut self.selected) {
-            (CommandBody::Select { mailbox } | CommandBody::Examine { mailbox }, selected) => {
+            (CommandBody::Select { mailbox, .. } | CommandBody::Examine { mailbox, .. }, selected) => {
                 // A failed SELECT leaves nothing selected (RFC 3501 section 6.3.1).
                 *selected = None;
                 let name = mailboxes::name_of(&mailbox);
@@ -139,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 }
                 self.selected = None;
             }
-            (CommandBody::Fetch { sequence_set, macro_or_item_names, uid }, Some(selected)) => {
+            (CommandBody::Fetch { sequence_set, macro_or_item_names, uid, .. }, Some(selected)) => {
                 let Some(items) = fetch::items(&macro_or_item_names, uid) else {
                     return Ok(bad("too many items, or one that is not offered"));
                 };

@@ -19,7 +19,7 @@
 //! | `fields`, `strip`, `forwarded` | fields, fields that are not forwarded, `Forwarded` |
 //! | `authority`, `path`, `destination` | `Host` and `:authority`, the path of a target, WebDAV's `Destination` |
 //! | `bad` | why a head or a body is rejected |
-//! | `write` | HTTP/1 heads and chunks: writing |
+//! | `write`, `wipe` | HTTP/1 heads and chunks: writing; wiping buffers of heads |
 
 mod authority;
 mod bad;
@@ -35,6 +35,7 @@ pub mod path;
 mod request;
 mod response;
 mod strip;
+mod wipe;
 mod write;
 
 pub use bad::{BadBody, BadHead};
@@ -45,6 +46,7 @@ pub use h2::{check_h2_request, check_h2_response, check_h2_trailers};
 pub use head::{Framing, MAX_FIELDS, MAX_TARGET, RequestHead, ResponseHead, Version, blank_lines, head_end};
 pub use request::{authorization, parse_request};
 pub use response::parse_response;
+pub use wipe::wipe;
 pub use write::{CHUNK_END, write_chunk_header, write_last_chunk, write_request, write_response};
 
 #[cfg(test)]

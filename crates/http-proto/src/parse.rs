@@ -8,8 +8,8 @@ use super::head::Version;
 
 /// Rejects what `httparse` tolerates: bare LF, bare CR, NUL.
 pub(super) fn check_lines(head: &[u8]) -> Result<(), BadHead> {
-    for (at, &byte) in head.iter().enumerate() {
-        match byte {
+    for at in memchr::memchr3_iter(b'\r', b'\n', 0, head) {
+        match head[at] {
             b'\n' if at == 0 || head[at - 1] != b'\r' => {
                 return Err(BadHead::Malformed("a line that ends with LF alone"));
             }
@@ -28,7 +28,7 @@ pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<Fi
     parsed
         .iter()
         .map(|field| {
-            if field.value.iter().any(|&byte| byte != b'\t' && byte.is_ascii_control()) {
+            if has_control(field.value) {
                 return Err(BadHead::Malformed("a control character in a field"));
             }
             let value = field.value.trim_ascii();
@@ -37,6 +37,12 @@ pub(super) fn fields(head: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<Fi
             Ok((head.slice_ref(field.name.as_bytes()), value))
         })
         .collect()
+}
+
+/// Returns whether a control character other than a tab is among `bytes`. Looks at all of them, which the compiler does for
+/// many at once.
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, &byte| found | (byte != b'\t' && byte.is_ascii_control()))
 }
 
 pub(super) const fn version(minor: Option<u8>) -> Result<Version, BadHead> {

@@ -99,7 +99,7 @@ impl Fields {
         // The clones share the buffer of the head: no bytes are copied.
         let listed: Vec<Bytes> = self.get_all("connection").cloned().collect();
         let listed: Vec<&[u8]> = listed.iter().flat_map(|value| members(value)).collect();
-        let is_listed = |name: &[u8]| !is_kept(name) && listed.iter().any(|it| name.eq_ignore_ascii_case(it));
+        let is_listed = |name: &[u8]| listed.iter().any(|it| name.eq_ignore_ascii_case(it)) && !is_kept(name);
         let takes_trailers = self.lists("te", "trailers");
         self.retain(|name, _| {
             !HOP_BY_HOP.iter().any(|hop| is(name, hop)) && !is(name, "te") && !is_listed(name)

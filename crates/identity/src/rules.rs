@@ -1,4 +1,5 @@
-//! Turns a claimed name into an identifier in a fixed order: remove the master user, fold case, validate.
+//! Turns a claimed name into an identifier in a fixed order: remove the master user, replace the domain separator, fold case,
+//! validate.
 //!
 //! The rules come from the configuration and do not depend on a protocol. They must never change the credential that is
 //! replayed, so they borrow it and return a new name.
@@ -18,8 +19,12 @@ use types::outcome::IdentityRefusal;
 pub struct Rules {
     /// `mapping.normalize = "lowercase"`: convert to Unicode lower case.
     pub lowercase: bool,
+    /// `mapping.default_domain`: the domain of logins without one.
+    pub default_domain: Option<String>,
     /// `routing.master_user_separators`: the strings that separate a mailbox from the master user who opens it.
     pub separators: Vec<String>,
+    /// `login_domain_separator` of every destination: the strings that some server reads as `@`.
+    pub domain_separators: Vec<String>,
     /// The JWT claims that may hold the account, in the order in which they are tried.
     pub claims: Vec<String>,
 }
@@ -54,7 +59,10 @@ impl Rules {
     /// The same as [`Rules::identify`].
     pub fn authorization(&self, value: &[u8]) -> Result<Identity, IdentityRefusal> {
         match names::authorization(value)? {
-            ClaimedAccount::Name(name) => self.to_identifier(&name, true).map(Identity::Known),
+            ClaimedAccount::Name(name) => {
+                let identifier = self.to_identifier(&name, true)?;
+                self.complete(identifier).map(Identity::Known)
+            }
             ClaimedAccount::Token(token) => self.token(token.expose()),
         }
     }
@@ -75,7 +83,27 @@ impl Rules {
     /// # Errors
     /// [`IdentityRefusal::Identifier`] if the name without the master user is not a valid identifier.
     pub fn name(&self, name: &[u8]) -> Result<Identifier, IdentityRefusal> {
+        let identifier = self.to_identifier(name, self.lowercase)?;
+        self.complete(identifier)
+    }
+
+    /// Returns the identifier in a name that an HTTP route extracts. The name may be that of an OAuth client, so no domain
+    /// is added.
+    ///
+    /// # Errors
+    /// The same as [`Rules::name`].
+    pub fn extracted(&self, name: &[u8]) -> Result<Identifier, IdentityRefusal> {
         self.to_identifier(name, self.lowercase)
+    }
+
+    /// Adds the default domain to a name without one.
+    fn complete(&self, identifier: Identifier) -> Result<Identifier, IdentityRefusal> {
+        match &self.default_domain {
+            Some(domain) if !identifier.as_str().contains('@') => {
+                Ok(Identifier::parse(format!("{}@{domain}", identifier.as_str()).as_bytes())?)
+            }
+            _ => Ok(identifier),
+        }
     }
 
     fn to_identifier(&self, name: &[u8], lowercase: bool) -> Result<Identifier, IdentityRefusal> {
@@ -85,8 +113,29 @@ impl Rules {
         }
         let (mailbox, _) = self.split_master_user(name);
         let text = str::from_utf8(mailbox).map_err(|_| BadIdentifier::NotUtf8)?;
-        let text = if lowercase { Cow::Owned(text.to_lowercase()) } else { Cow::Borrowed(text) };
+        let text = self.with_at_sign(text);
+        let text = if lowercase { Cow::Owned(text.to_lowercase()) } else { text };
         Ok(Identifier::parse(text.as_bytes())?)
+    }
+
+    /// Returns `alice@example.org` for `alice%example.org`, where `%` is the domain separator of a destination. A name that
+    /// has an `@` is not changed.
+    ///
+    /// The destination is not known yet, so the separators of all destinations count. Otherwise the account would be looked
+    /// up under another name as soon as it is on a server without the separator, and would be sent back to its old server.
+    pub(crate) fn with_at_sign<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if name.contains('@') {
+            return Cow::Borrowed(name);
+        }
+        for separator in &self.domain_separators {
+            match name.rsplit_once(separator) {
+                Some((local, domain)) if !local.is_empty() && !domain.is_empty() => {
+                    return Cow::Owned(format!("{local}@{domain}"));
+                }
+                _ => {}
+            }
+        }
+        Cow::Borrowed(name)
     }
 
     /// Splits `name` at the first occurrence of any separator, into the mailbox and the master user.
@@ -106,7 +155,9 @@ impl From<&Plan> for Rules {
     fn from(plan: &Plan) -> Self {
         Self {
             lowercase: plan.mapping.lowercase,
+            default_domain: plan.mapping.default_domain.clone(),
             separators: plan.routing.master_user_separators.clone(),
+            domain_separators: plan.login_domain_separators(),
             claims: plan.oauth.claims.clone(),
         }
     }

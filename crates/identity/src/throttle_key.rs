@@ -2,7 +2,7 @@
 //!
 //! What must never happen here: two spellings of one login name with different keys. A client that guesses a password could
 //! otherwise reset its count with every guess, by another authorization identity, another mailbox in front of the master
-//! user, or another case.
+//! user, another domain separator, or another case.
 
 use credentials::attempt::Credential;
 use credentials::names::{self, ClaimedAccount};
@@ -54,7 +54,7 @@ impl Rules {
             Some(master) if !master.is_empty() => master,
             _ => mailbox,
         };
-        ThrottleKey::of_account(&String::from_utf8_lossy(authenticated))
+        ThrottleKey::of_account(&self.with_at_sign(&String::from_utf8_lossy(authenticated)))
     }
 }
 
@@ -67,7 +67,11 @@ mod tests {
 
     fn rules() -> Rules {
         // As with `normalize = "none"`: the mapping's rules for case do not matter here.
-        Rules { lowercase: false, separators: vec!["*".to_owned()], claims: Vec::new() }
+        Rules {
+            separators: vec!["*".to_owned()],
+            domain_separators: vec!["%".to_owned()],
+            ..Rules::default()
+        }
     }
 
     fn key(credential: &Credential) -> Option<String> {
@@ -90,6 +94,8 @@ mod tests {
             password(b"box1*victim@example.org"),
             password(b"box2*VICTIM@example.org"),
             password(b"victim@example.org*"),
+            password(b"Victim%example.org"),
+            password(b"box3%example.org*victim%example.org"),
             sasl(Mechanism::Plain, b"\0victim@example.org\0guess"),
             sasl(Mechanism::Plain, b"other1\0victim@example.org\0guess"),
             sasl(Mechanism::Plain, b"other2\0VICTIM@example.org\0guess"),

@@ -14,7 +14,7 @@
 //! | `pop3` | single-line and multi-line responses |
 //! | `smtp` | submission, SMTP and LMTP: replies, DATA, BDAT |
 
-mod lines;
+pub(crate) mod lines;
 mod pop3;
 mod position;
 mod smtp;

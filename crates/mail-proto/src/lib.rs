@@ -12,11 +12,13 @@
 //! | [`imap`], [`pop3`], [`managesieve`], [`submission`] | the grammars of both sides |
 //! | [`passthrough`] | SMTP and LMTP before pass-through |
 //! | [`follow`] | where a bridged session may end |
+//! | [`account_guard`] | commands that would change the account of a bridged session |
 //! | [`inbox`] | the bounded buffer between a stream and a machine |
 //! | [`mod@line`], `frame` | line ends; lines with literals |
 //! | [`verdict`] | the result of a login, and why a connection is closed |
 //! | [`xclient`] | the client's address, sent and received over SMTP, POP3 and ManageSieve |
 
+pub mod account_guard;
 pub mod dialogue;
 pub mod follow;
 mod frame;

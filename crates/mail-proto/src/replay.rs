@@ -16,6 +16,7 @@ use credentials::sasl::{self, LoginMethod, Offered};
 use types::fault::Fault;
 use types::secret::Secret;
 
+use crate::account_guard::AccountGuard;
 use crate::inbox::Inbox;
 use crate::step::{BackendEvent, Machine, ReplayContext, Step};
 use crate::verdict::Reply;
@@ -59,6 +60,12 @@ pub trait BackendGrammar: Default + fmt::Debug + Send + Sync {
 
     /// Handles a response to the credential or to a part of it.
     fn judge(&mut self, response: Self::Response) -> Judgement;
+
+    /// Returns the guard of a session with this backend, once the login has been accepted. `None`: no command changes the
+    /// account.
+    fn account_guard(&self) -> Option<AccountGuard> {
+        None
+    }
 
     /// Writes the client's next message of a SASL exchange as a line.
     fn sasl_message(message: &Secret) -> Secret;
@@ -323,6 +330,10 @@ impl<G: BackendGrammar> crate::step::Replay for Replay<G> {
     fn cancel(&mut self) -> Secret {
         self.state = ReplayState::ExpectVerdict { relayed: false };
         G::sasl_cancel()
+    }
+
+    fn account_guard(&self) -> Option<AccountGuard> {
+        self.grammar.account_guard()
     }
 
     fn incomplete_refusal(&mut self) -> Option<Reply> {

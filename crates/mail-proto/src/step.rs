@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::account_guard::AccountGuard;
 use crate::inbox::Inbox;
 use crate::verdict::{CloseReason, Reply, Verdict};
 use credentials::attempt::{Attempt, ClientInfo, Mechanism};
@@ -82,6 +83,12 @@ pub trait Replay: Machine<Event = BackendEvent> {
     /// Returns the line that cancels the exchange at the last [`BackendEvent::Challenge`]. The backend's response follows
     /// as an event.
     fn cancel(&mut self) -> Secret;
+
+    /// Returns what must check the client's commands from [`BackendEvent::Accepted`] on, where the backend has a command that
+    /// changes the account of a session.
+    fn account_guard(&self) -> Option<AccountGuard> {
+        None
+    }
 
     /// Returns the refusal that the backend sent without completing the command, such as IMAP's untagged `NO`. Call it
     /// when the backend has closed the connection or has become silent after a credential.

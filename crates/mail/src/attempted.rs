@@ -55,6 +55,8 @@ impl<'c> Attempted<'c> {
         let listener = self.client.listener.clone();
         let address = self.identity.client.ip();
         let key = self.client.plan.rules.throttle_key(&self.attempt.credential);
+        // Kept until the verdict, and the delay where the credential is refused.
+        let _guess = shared.recorder.enter(&listener, address, key.as_ref(), None).await;
         // The attempt ends with this call: a delay is waited for without the credential.
         // Boxed: clippy::large_futures; a login holds the machines of both sides.
         let unplaced = match Box::pin(self.place()).await {

@@ -1,7 +1,8 @@
 //! The last stage: bytes both ways, until either side or somebody outside ends the session.
 
 use bridge::{Direction, Follow, Position};
-use mail_proto::follow;
+use mail_proto::account_guard::AccountGuard;
+use mail_proto::follow::{self, Side};
 use mail_proto::verdict::CloseReason;
 use runtime::{BridgedSession, Closing};
 use types::protocol::Protocol;
@@ -17,8 +18,13 @@ pub(crate) struct Bridged {
     slot: Slot,
 }
 
-/// The protocol's follower, as the bridge uses it. `None` follows nothing.
-pub(crate) struct Follower(Option<Box<dyn follow::Follow>>);
+/// The protocol's follower and the account's guard, as the bridge uses them.
+pub(crate) struct Follower {
+    /// `None` follows nothing.
+    dialogue: Option<Box<dyn follow::Follow>>,
+    /// `None` where no command changes the account.
+    guard: Option<Box<AccountGuard>>,
+}
 
 // === impl Bridged ===
 
@@ -47,22 +53,30 @@ const fn close_reason(closing: Closing) -> CloseReason {
 // === impl Follower ===
 
 impl Follower {
-    /// Returns what follows a session of `protocol`.
-    pub(crate) fn of(protocol: Protocol) -> Self {
-        Self(follow::follower(protocol))
+    /// Returns what follows a session of `protocol`. `guard`: that of the backend's login.
+    pub(crate) fn new(protocol: Protocol, guard: Option<AccountGuard>) -> Self {
+        Self { dialogue: follow::follower(protocol), guard: guard.map(Box::new) }
     }
 }
 
 impl Follow for Follower {
-    fn see(&mut self, direction: Direction, bytes: &[u8]) {
-        if let Some(follower) = &mut self.0 {
-            follower.see(sender(direction), bytes);
+    fn see(&mut self, direction: Direction, bytes: &[u8]) -> bool {
+        let from = sender(direction);
+        // The guard first: what it refuses is not part of the dialogue.
+        if let Some(guard) = &mut self.guard
+            && !guard.see(from, bytes)
+        {
+            return false;
         }
+        if let Some(dialogue) = &mut self.dialogue {
+            dialogue.see(from, bytes);
+        }
+        true
     }
 
     fn position(&self) -> Position {
-        let Some(follower) = &self.0 else { return Position::Opaque };
-        match follower.position() {
+        let Some(dialogue) = &self.dialogue else { return Position::Opaque };
+        match dialogue.position() {
             follow::Position::Boundary => Position::Boundary,
             follow::Position::InCommand => Position::InCommand,
             follow::Position::InResponse => Position::InResponse,
@@ -70,29 +84,81 @@ impl Follow for Follower {
         }
     }
 
+    /// Only what neither needs is skipped.
     fn unseen(&self, direction: Direction) -> u64 {
-        match &self.0 {
-            Some(follower) => follower.unseen(sender(direction)),
+        let from = sender(direction);
+        let dialogue = match &self.dialogue {
+            Some(dialogue) => dialogue.unseen(from),
             None => u64::MAX,
+        };
+        match &self.guard {
+            Some(guard) => dialogue.min(guard.unseen(from)),
+            None => dialogue,
         }
     }
 
     fn skip(&mut self, direction: Direction, count: u64) {
-        if let Some(follower) = &mut self.0 {
-            follower.skip(sender(direction), count);
+        let from = sender(direction);
+        if let Some(guard) = &mut self.guard {
+            guard.skip(from, count);
+        }
+        if let Some(dialogue) = &mut self.dialogue {
+            dialogue.skip(from, count);
         }
     }
 
     fn end_requested(&mut self) {
-        if let Some(follower) = &mut self.0 {
-            follower.end_requested();
+        if let Some(dialogue) = &mut self.dialogue {
+            dialogue.end_requested();
         }
     }
 }
 
-const fn sender(direction: Direction) -> follow::Side {
+const fn sender(direction: Direction) -> Side {
     match direction {
-        Direction::ToBackend => follow::Side::Client,
-        Direction::ToClient => follow::Side::Backend,
+        Direction::ToBackend => Side::Client,
+        Direction::ToClient => Side::Backend,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn imap() -> Follower {
+        Follower::new(Protocol::Imap, Some(AccountGuard::imap(false)))
+    }
+
+    #[test]
+    fn what_the_guard_refuses_is_not_part_of_the_dialogue() {
+        let mut follower = imap();
+        assert!(follower.see(Direction::ToBackend, b"a NOOP\r\n"));
+        assert!(follower.see(Direction::ToClient, b"a OK\r\n"));
+        assert!(!follower.see(Direction::ToBackend, b"b NOOP\r\nc UNAUTHENTICATE\r\n"));
+        assert_eq!(follower.position(), Position::Boundary);
+        let mut unguarded = Follower::new(Protocol::Imap, None);
+        assert!(unguarded.see(Direction::ToBackend, b"b NOOP\r\nc UNAUTHENTICATE\r\n"));
+        assert_eq!(unguarded.position(), Position::InResponse);
+    }
+
+    #[test]
+    fn only_what_neither_needs_is_skipped() {
+        // For the dialogue this is a literal; the guard expects commands, since the backend may not have `LITERAL+`.
+        let mut follower = imap();
+        assert!(follower.see(Direction::ToBackend, b"a APPEND x {5000+}\r\n"));
+        assert_eq!(follower.unseen(Direction::ToBackend), 0);
+        assert!(!follower.see(Direction::ToBackend, b"b UNAUTHENTICATE\r\n"));
+
+        let mut follower = imap();
+        assert!(follower.see(Direction::ToBackend, b"a APPEND x {4000+}\r\n"));
+        assert_eq!(follower.unseen(Direction::ToBackend), 4000);
+        follower.skip(Direction::ToBackend, 3999);
+        assert_eq!(follower.unseen(Direction::ToBackend), 1);
+        assert!(follower.see(Direction::ToBackend, b"x\r\n"));
+        assert!(follower.see(Direction::ToClient, b"* 1 FETCH (BODY[] {10}\r\n"));
+        assert_eq!(follower.unseen(Direction::ToClient), 10);
+        follower.skip(Direction::ToClient, 10);
+        assert!(follower.see(Direction::ToClient, b")\r\na OK\r\n"));
+        assert_eq!(follower.position(), Position::Boundary);
     }
 }

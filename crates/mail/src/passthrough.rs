@@ -68,7 +68,7 @@ impl Arrived {
             client: self.stream,
             backend: leg.connection.stream,
             opening: Opening { to_backend: Vec::new(), to_client: leg.connection.inbox.unread().to_vec() },
-            follower: Follower::of(protocol),
+            follower: Follower::new(protocol, None),
             limits: Limits::with_idle(plan.plan.server.bridge_idle),
             ledger: Ledger::open(&plan, accounts, &self.listener, ticket, destination),
         };

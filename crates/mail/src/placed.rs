@@ -49,7 +49,7 @@ impl Placed {
             client: stream,
             backend: leg.connection.stream,
             opening: Opening { to_backend: inbox.unread().to_vec(), to_client },
-            follower: Follower::of(listener.protocol),
+            follower: Follower::new(listener.protocol, leg.replay.account_guard()),
             limits,
             ledger,
         };

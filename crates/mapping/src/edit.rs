@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use plan::Name;
 
-use crate::line::MappingLine;
+use crate::line::{self, MappingLine};
 use crate::parse::BOM;
 use crate::rules::Rules;
 
@@ -41,16 +41,27 @@ impl TextEdits {
 
     /// Returns the text with these changes. Invalid lines are copied; the caller has parsed the text and found none.
     pub(crate) fn apply(mut self, text: &[u8], rules: &Rules) -> Vec<u8> {
+        let filter = KeyFilter::of(self.order.iter().map(|edit| edit.key.as_bytes()));
         let mut out = Vec::with_capacity(text.len() + 64 * self.order.len());
         let body = text.strip_prefix(BOM).unwrap_or(text);
         out.extend_from_slice(&text[..text.len() - body.len()]);
+        let mut copied = 0;
+        let mut end = 0;
         for line in body.split_inclusive(|byte| *byte == b'\n') {
+            let start = end;
+            end += line.len();
+            if !filter.may_concern(line) {
+                continue;
+            }
             let content = line.strip_suffix(b"\n").unwrap_or(line);
-            match MappingLine::parse(content, rules) {
-                Ok(MappingLine::Entry { key, word, .. }) => self.copy_entry(&mut out, line, &key, word),
-                Ok(MappingLine::Nothing) | Err(_) => out.extend_from_slice(line),
+            if let Ok(MappingLine::Entry { key, word, .. }) = MappingLine::parse(content, rules) {
+                // The lines since the last change in one piece.
+                out.extend_from_slice(&body[copied..start]);
+                copied = end;
+                self.copy_entry(&mut out, line, &key, word);
             }
         }
+        out.extend_from_slice(&body[copied..]);
         self.append(&mut out, body);
         out
     }
@@ -81,11 +92,68 @@ impl TextEdits {
             if !matches!(out.last(), None | Some(b'\n')) && out != BOM {
                 out.extend_from_slice(line_end);
             }
-            out.extend_from_slice(edit.key.as_bytes());
+            out.extend_from_slice(line::field(&edit.key).as_bytes());
             out.push(b'\t');
             out.extend_from_slice(destination.as_bytes());
             out.extend_from_slice(line_end);
         }
+    }
+}
+
+/// 2^16 bits, one for each value of a fingerprint.
+const FILTER_WORDS: usize = 1 << 10;
+
+/// Finds the few lines of a large file that may have one of some keys, without parsing the others: parsing takes ten
+/// times as long as reading.
+struct KeyFilter {
+    /// One bit for each fingerprint of a key.
+    bits: Box<[u64; FILTER_WORDS]>,
+}
+
+// === impl KeyFilter ===
+
+impl KeyFilter {
+    fn of<'k>(keys: impl Iterator<Item = &'k [u8]>) -> Self {
+        let mut filter = Self { bits: Box::new([0; FILTER_WORDS]) };
+        for key in keys {
+            let (word, bit) = Self::position(key);
+            filter.bits[word] |= bit;
+        }
+        filter
+    }
+
+    /// Returns whether the line's identifier may have one of the keys. A line that is not ASCII always may: in it, case
+    /// folding may change bytes and lengths, and white space is more than a byte. So may a line with a quoted identifier,
+    /// which can contain spaces.
+    fn may_concern(&self, line: &[u8]) -> bool {
+        let line = line.trim_ascii_start();
+        if line.starts_with(b"\"") {
+            return true;
+        }
+        let Some(end) = line.iter().position(|byte| *byte <= b' ' || !byte.is_ascii()) else {
+            return true;
+        };
+        // An empty identifier: the line begins with a white space that `trim_ascii_start` keeps.
+        if end == 0 || !line[end].is_ascii() {
+            return true;
+        }
+        let (word, bit) = Self::position(&line[..end]);
+        self.bits[word] & bit != 0
+    }
+
+    /// Returns the word and the bit of an identifier or a key. They are the same for both cases of a letter.
+    fn position(key: &[u8]) -> (usize, u64) {
+        const CASE: u64 = 0x2020_2020_2020_2020;
+        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut hash = key.len() as u64;
+        for chunk in key.chunks(8) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            hash = (hash ^ (u64::from_le_bytes(bytes) | CASE)).wrapping_mul(FACTOR).rotate_left(29);
+        }
+        let [first, second, ..] = hash.wrapping_mul(FACTOR).to_be_bytes();
+        let position = usize::from(u16::from_be_bytes([first, second]));
+        (position / 64, 1 << (position % 64))
     }
 }
 
@@ -132,6 +200,8 @@ mod tests {
             ),
             (&[("dora", Some("new")), ("dora", None)], text.to_owned()),
             (&[("@x", Some("new")), ("a", Some("old"))], format!("{text}\n@x\tnew\na\told\n")),
+            (&[("jane doe", Some("new"))], format!("{text}\n\"jane doe\"\tnew\n")),
+            (&[("#1", Some("new"))], format!("{text}\n\"#1\"\tnew\n")),
         ] {
             assert_eq!(edited(text, changes), expected, "{changes:?}");
         }
@@ -147,7 +217,10 @@ mod tests {
             ("a new\nA new\n", ("a", Some("old")), "a old\n"),
             ("a new\nb new\nA new\n", ("a", None), "b new\n"),
             ("new new\n", ("new", Some("old")), "new old\n"),
+            ("\"A new\"  new \n", ("a new", Some("old")), "\"A new\"  old \n"),
             ("a\u{a0}new\u{a0}\n", ("a", Some("old")), "a\u{a0}old\u{a0}\n"),
+            ("\u{b}a new\n", ("a", Some("old")), "\u{b}a old\n"),
+            ("\u{212a} new\n", ("k", Some("old")), "\u{212a} old\n"),
         ] {
             assert_eq!(edited(text, &[changes]), expected, "{text:?}");
         }

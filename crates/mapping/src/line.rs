@@ -3,8 +3,10 @@
 //! ```text
 //! line    = blank / comment / entry
 //! comment = *WSP "#" *any
-//! entry   = *WSP identifier 1*WSP destination *WSP
+//! entry   = *WSP ( identifier / DQUOTE identifier DQUOTE ) 1*WSP destination *WSP
 //! ```
+//!
+//! An identifier that contains spaces or begins with `#` must be quoted. It never contains a quote, so there are no escapes.
 //!
 //! An invalid line is never skipped: an account that is silently left out would be routed to the default destination.
 
@@ -13,10 +15,11 @@ use std::fmt;
 
 use plan::Name;
 use thiserror::Error;
-use types::identifier::BadIdentifier;
+use types::identifier::{BadIdentifier, validate};
 
-use crate::rules::{BYTE_ORDER_MARK, Rules, validate_key};
+use crate::rules::{BYTE_ORDER_MARK, Rules};
 use crate::shown::shown;
+use crate::unmatchable::Unmatchable;
 
 /// A parsed line.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,11 +47,19 @@ pub enum LineProblem {
     #[error("has one field, expected an identifier and a destination")]
     OneField,
     /// The line has more than two fields.
-    #[error("has {0} fields, expected an identifier and a destination (a comment needs a line of its own)")]
+    #[error(
+        "has {0} fields, expected an identifier and a destination (quote an identifier that contains spaces; a comment needs a line of its own)"
+    )]
     ManyFields(usize),
+    /// The line begins with a quote, and the quoted identifier does not end before white space.
+    #[error("begins with a quote, expected a second one after the identifier, and white space after that")]
+    Unquoted,
     /// No login has such an identifier.
     #[error("can match no login: {0}")]
     Identifier(BadIdentifier),
+    /// No login has such an identifier, although it is a valid one.
+    #[error("can match no login: {0}")]
+    Unmatchable(Unmatchable),
     /// The destination is not declared.
     #[error("names the destination {}, which is not declared; declared are: {}", shown(found), declared.join(", "))]
     UnknownDestination {
@@ -105,22 +116,52 @@ impl<'a> MappingLine<'a> {
     /// Parses one line without its line feed. A carriage return counts as white space.
     pub(crate) fn parse(bytes: &'a [u8], rules: &Rules) -> Result<Self, LineProblem> {
         let text = str::from_utf8(bytes).map_err(|_| LineProblem::NotUtf8)?;
-        let mut fields = text.split_whitespace();
-        let Some(identifier) = fields.next().filter(|first| !first.starts_with('#')) else {
+        let text = text.trim();
+        if text.is_empty() || text.starts_with('#') {
             return Ok(Self::Nothing);
-        };
+        }
+        if text.starts_with(BYTE_ORDER_MARK) {
+            return Err(LineProblem::ByteOrderMark);
+        }
+        let (identifier, rest) = split_identifier(text)?;
+        if identifier.starts_with(BYTE_ORDER_MARK) {
+            return Err(LineProblem::ByteOrderMark);
+        }
+        let mut fields = rest.split_whitespace();
         let word = fields.next().ok_or(LineProblem::OneField)?;
         let more = fields.count();
         if more > 0 {
             return Err(LineProblem::ManyFields(2 + more));
         }
-        if identifier.starts_with(BYTE_ORDER_MARK) {
-            return Err(LineProblem::ByteOrderMark);
-        }
         let key = rules.key(identifier);
-        validate_key(&key).map_err(LineProblem::Identifier)?;
+        validate(&key).map_err(LineProblem::Identifier)?;
+        if let Some(unmatchable) = Unmatchable::find(&key, rules.domains) {
+            return Err(LineProblem::Unmatchable(unmatchable));
+        }
         let destination = rules.index_of(word).ok_or_else(|| LineProblem::unknown(word, rules))?;
         Ok(Self::Entry { key, destination, word })
+    }
+}
+
+/// Splits a line that is neither blank nor a comment into its identifier and the rest.
+fn split_identifier(text: &str) -> Result<(&str, &str), LineProblem> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        return Ok(text.split_once(char::is_whitespace).unwrap_or((text, "")));
+    };
+    let (identifier, rest) = quoted.split_once('"').ok_or(LineProblem::Unquoted)?;
+    if rest.starts_with(|char: char| !char.is_whitespace()) {
+        return Err(LineProblem::Unquoted);
+    }
+    Ok((identifier, rest))
+}
+
+/// Returns `identifier` as it is written in a line.
+#[must_use]
+pub fn field(identifier: &str) -> Cow<'_, str> {
+    if identifier.contains(' ') || identifier.starts_with('#') {
+        Cow::Owned(format!("\"{identifier}\""))
+    } else {
+        Cow::Borrowed(identifier)
     }
 }
 
@@ -176,7 +217,7 @@ mod tests {
     use super::*;
 
     fn rules() -> Rules {
-        Rules::new(["new", "old"].map(Name::from), true, false)
+        Rules::new(["new", "old"].map(Name::from), true, true)
     }
 
     fn described(line: &[u8]) -> String {
@@ -193,6 +234,11 @@ mod tests {
         let most = [b"a".repeat(320).as_slice(), b" new"].concat();
         let unknown = r#"names the destination "nwe", which is not declared; declared are: new, old"#;
         let two = "expected an identifier and a destination";
+        let remedy = "(quote an identifier that contains spaces; a comment needs a line of its own)";
+        let quote =
+            "begins with a quote, expected a second one after the identifier, and white space after that";
+        let space =
+            "the account name begins or ends with a space, or contains white space that is not a space";
         let mark = "begins with a byte order mark, as in two files joined together; remove it";
         for (line, expected) in [
             (&b""[..], "nothing"),
@@ -203,12 +249,27 @@ mod tests {
             (b"\tAlice@Example.org \t old\r", "alice@example.org 1 old"),
             (b"@Example.org old", "@example.org 1 old"),
             (b"alice#1 new", "alice#1 0 new"),
+            (
+                b"alice@example.org, new",
+                "can match no login: the identifier ends with ',': remove it, fields are separated by white space",
+            ),
             (b"alice", &format!("has one field, {two}")),
-            (b"alice new #yes", &format!("has 3 fields, {two} (a comment needs a line of its own)")),
+            (b"alice new #yes", &format!("has 3 fields, {two} {remedy}")),
+            (b"jane doe new", &format!("has 3 fields, {two} {remedy}")),
+            (b"\"Jane Doe/Sales\" new", "jane doe/sales 0 new"),
+            (b" \"jane  doe\"\t new \r", "jane  doe 0 new"),
+            (b"\"alice\" new", "alice 0 new"),
+            (b"\"#1\" new", "#1 0 new"),
+            (b"\"jane doe\"", &format!("has one field, {two}")),
+            (b"\"jane doe new", quote),
+            (b"\"jane\"doe new", quote),
+            (b"\"", quote),
+            (b"\"\" new", "can match no login: the account name is empty"),
+            (b"\" jane\" new", &format!("can match no login: {space}")),
+            (b"a\"b new", "can match no login: the account name contains a double quote"),
             (b"alice nwe", unknown),
             (b"alice New", "names the destination \"New\", which is not declared; declared are: new, old"),
             (b"al\xffice new", "is not UTF-8"),
-            (b"\"alice\" new", "can match no login: the account name contains a double quote"),
             (b"al\0ice new", "can match no login: the account name contains a control character"),
             ("\u{feff}alice new".as_bytes(), mark),
             ("\u{feff}# people".as_bytes(), mark),

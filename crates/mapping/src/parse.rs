@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn rules(lowercase: bool) -> Rules {
-        Rules::new(["new", "old"].map(Name::from), lowercase, false)
+        Rules::new(["new", "old"].map(Name::from), lowercase, true)
     }
 
     fn errors(text: &[u8]) -> Vec<String> {
@@ -133,7 +133,9 @@ mod tests {
                 format!("line 2 has one field, {two}"),
                 format!("line 3 {contradicts}"),
                 "line 4 is not UTF-8".to_owned(),
-                format!("line 7 has 3 fields, {two} (a comment needs a line of its own)"),
+                format!(
+                    "line 7 has 3 fields, {two} (quote an identifier that contains spaces; a comment needs a line of its own)"
+                ),
                 "line 8 names the destination \"nowhere\", which is not declared; declared are: new, old"
                     .to_owned(),
                 format!("line 9 {contradicts}"),

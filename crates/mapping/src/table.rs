@@ -4,7 +4,7 @@
 //! their offsets. A lookup reads one bucket and one key, takes no lock and allocates nothing.
 //!
 //! Invariant: a record never moves and never changes its length. A removed record is marked dead and stays in the arena
-//! until the file is read again.
+//! until the file is parsed again.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub struct Table {
     destinations: Arc<[Name]>,
     /// Live entries of each destination.
     counts: Vec<usize>,
+    /// Bytes of the arena in dead records.
+    dead: usize,
     domains: usize,
 }
 
@@ -48,6 +50,9 @@ struct Record<'a> {
     destination: u16,
     key_length: usize,
 }
+
+/// Room for new records in a copy, in bytes. Without it, the first one would double the arena.
+const ROOM: usize = 64 * 1024;
 
 /// Bytes before each key.
 const HEADER: usize = 4;
@@ -130,6 +135,26 @@ impl Table {
         listing
     }
 
+    /// Returns whether dead records take more than an eighth of the arena, so that the file is worth reading again.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.dead > self.arena.len() / 8
+    }
+
+    /// Returns a copy with some room for new records.
+    pub(crate) fn copy_to_change(&self) -> Self {
+        let mut arena = Vec::with_capacity(self.arena.len() + ROOM);
+        arena.extend_from_slice(&self.arena);
+        Self {
+            index: self.index.clone(),
+            arena,
+            hasher: self.hasher.clone(),
+            destinations: Arc::clone(&self.destinations),
+            counts: self.counts.clone(),
+            dead: self.dead,
+            domains: self.domains,
+        }
+    }
+
     /// Adds `key` unless it has an entry, and returns the previous entry. The key must have at most 320 bytes.
     pub(crate) fn add(&mut self, key: &str, destination: u16) -> Result<PreviousEntry, ArenaFull> {
         if let Some(offset) = self.find(key) {
@@ -177,6 +202,7 @@ impl Table {
         let offset = to_index(offset);
         let length = word_at(&self.arena, offset + 2) | DEAD;
         self.arena[offset + 2..offset + HEADER].copy_from_slice(&length.to_le_bytes());
+        self.dead += HEADER + key.len();
         self.domains -= usize::from(key.starts_with('@'));
         self.count(self.destination_at(offset), -1);
         true

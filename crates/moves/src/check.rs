@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use compare::Side;
 use mapping::{ResolutionReason, Router};
 use plan::Name;
 use runtime::ActivePlan;
@@ -16,7 +17,6 @@ use types::protocol::Protocol;
 
 use crate::journal::{Journal, JournalError};
 use crate::move_id::MoveId;
-use crate::record::MovedAccount;
 use crate::request::{MoveOptions, MoveRequest};
 
 /// A reason why a group cannot be moved.
@@ -37,12 +37,16 @@ pub enum ProblemKind {
     NoAccount,
     /// More accounts than a hold can take.
     TooManyAccounts(usize),
+    /// More than [`MoveRequest::MAX_BATCH`].
+    TooManyGroups(usize),
     /// The name cannot be an account's.
     BadAccount(String),
     /// A whole domain, as a mapping or a kick may name it; its accounts are not known to the proxy.
     Domain,
     /// A command that cannot be run: it has a NUL byte, or more than [`MoveOptions::MAX_COMMAND`] bytes.
     BadCommand(&'static str),
+    /// Mailboxes are to be compared, and the proxy cannot log in to this destination over IMAP.
+    CannotCompare(Name),
     /// The account is named in another request of the same batch.
     Repeated,
     /// The account is in a move that has not ended.
@@ -65,7 +69,7 @@ pub enum ProblemKind {
     },
     /// The store names a destination that is not declared.
     Undeclared,
-    /// The store does not answer, so nobody knows where the account is.
+    /// The store does not answer, so it is not known where the account is.
     StoreDown,
     /// A leg of the target is marked down.
     TargetDown {
@@ -101,7 +105,7 @@ pub enum ProblemKind {
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) source: Name,
-    pub(crate) accounts: Vec<MovedAccount>,
+    pub(crate) accounts: Vec<Arc<str>>,
 }
 
 /// Checks requests.
@@ -115,7 +119,7 @@ pub(crate) struct Checker<'a> {
 // === impl Checker ===
 
 impl Checker<'_> {
-    /// Returns where the group is now, or everything that speaks against moving it.
+    /// Returns where the group is now, or every reason not to move it.
     pub(crate) async fn check(
         &self,
         request: &MoveRequest,
@@ -128,6 +132,7 @@ impl Checker<'_> {
         if let Some((source, accounts)) = accounts.filter(|_| problems.is_empty()) {
             self.check_sessions(&request.target, &accounts, &mut problems);
             self.check_data(request, &source, &accounts, &mut problems).await?;
+            self.check_compare(request, &source, &mut problems);
             if problems.is_empty() {
                 return Ok(Ok(Checked { source, accounts }));
             }
@@ -182,7 +187,7 @@ impl Checker<'_> {
         names: &[Arc<str>],
         target: &Name,
         problems: &mut Vec<Problem>,
-    ) -> Option<(Name, Vec<MovedAccount>)> {
+    ) -> Option<(Name, Vec<Arc<str>>)> {
         let mut source: Option<Name> = None;
         let mut accounts = Vec::new();
         for name in names {
@@ -203,18 +208,16 @@ impl Checker<'_> {
                 problems.push(Problem::of(name, kind));
                 continue;
             }
-            let has_entry = found.reason == ResolutionReason::Entry;
-            let previous = has_entry.then(|| Arc::clone(&found.destination));
-            accounts.push(MovedAccount { account: Arc::clone(name), previous });
+            accounts.push(Arc::clone(name));
         }
         Some((source?, accounts))
     }
 
     /// The clients that are connected now must be able to come back.
-    fn check_sessions(&self, target: &Name, accounts: &[MovedAccount], problems: &mut Vec<Problem>) {
+    fn check_sessions(&self, target: &Name, accounts: &[Arc<str>], problems: &mut Vec<Problem>) {
         let Some(backend) = self.plan.backends.get(target) else { return };
         let offered: HashSet<Protocol> = backend.legs().map(|(protocol, _)| protocol).collect();
-        let names: HashSet<&str> = accounts.iter().map(|moved| &*moved.account).collect();
+        let names: HashSet<&str> = accounts.iter().map(|account| &**account).collect();
         let sessions = self.registry.sessions_where(sessions::Hold::MAX_GROUP, |session| {
             session.account.as_deref().is_some_and(|account| names.contains(account))
                 && !offered.contains(&session.protocol)
@@ -229,16 +232,28 @@ impl Checker<'_> {
         }
     }
 
+    /// Both destinations must be comparable, where that is asked for.
+    fn check_compare(&self, request: &MoveRequest, source: &Name, problems: &mut Vec<Problem>) {
+        if request.options.compare.is_none() {
+            return;
+        }
+        for name in [source, &request.target] {
+            if Side::of(&self.plan.backends, &self.plan.plan, name).is_none() {
+                problems.push(Problem::group(ProblemKind::CannotCompare(Arc::clone(name))));
+            }
+        }
+    }
+
     /// Data that a move would destroy or leave behind.
     async fn check_data(
         &self,
         request: &MoveRequest,
         source: &Name,
-        accounts: &[MovedAccount],
+        accounts: &[Arc<str>],
         problems: &mut Vec<Problem>,
     ) -> Result<(), JournalError> {
         let options = &request.options;
-        for MovedAccount { account, .. } in accounts {
+        for account in accounts {
             if options.sync.is_some() && !options.force && request.rollback_of.is_none() {
                 // A copy that deletes what only the target has would destroy what has arrived there.
                 if let Some(since) = self.journal.last_arrival(account, &request.target).await? {
@@ -269,8 +284,8 @@ fn check_commands(options: &MoveOptions, problems: &mut Vec<Problem>) {
     }
 }
 
-/// `@example.org` in a mapping, `*@example.org` in a kick, `*` for everybody. As the name of an account, each would move
-/// nobody and report success.
+/// `@example.org` in a mapping, `*@example.org` in a kick, `*` for every account. As the name of one account, each would
+/// move none and report success.
 fn names_domain(account: &str) -> bool {
     account.starts_with('@') || account.starts_with("*@") || account == "*"
 }
@@ -309,6 +324,10 @@ impl fmt::Display for ProblemKind {
                 let max = sessions::Hold::MAX_GROUP;
                 write!(f, "{count} accounts in one move; at most {max} move together: use a batch")
             }
+            Self::TooManyGroups(count) => {
+                let max = MoveRequest::MAX_BATCH;
+                write!(f, "{count} groups in one batch; at most {max} are accepted: make several batches")
+            }
             Self::BadAccount(reason) => f.write_str(reason),
             Self::Domain => f.write_str("a domain cannot be moved: name its accounts, in a batch"),
             Self::BadCommand(name) => write!(
@@ -316,6 +335,9 @@ impl fmt::Display for ProblemKind {
                 "the {name} command has a NUL byte or more than {} bytes: put what it does into a script",
                 MoveOptions::MAX_COMMAND
             ),
+            Self::CannotCompare(name) => {
+                write!(f, "{name} has no IMAP leg, or no login to compare mailboxes: set moves.compare.{name}")
+            }
             Self::Repeated => f.write_str("the account is named twice in this batch"),
             Self::InMove(id) => {
                 write!(f, "the account is in move {id}, which has not ended: wait for it, or cancel it")

@@ -3,7 +3,7 @@
 //! What must never happen here: a command, or a process that it has started, that still copies after its move has gone
 //! on; output that fills the memory; an environment that tells a command more than it needs.
 
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, PipeWriter};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -66,7 +66,11 @@ enum Ended {
     Cancelled,
 }
 
-/// What a command is told of this process's own environment.
+/// Runs the command, its first argument, and ends the whole process group when this process ends in whatever way: then the
+/// other end of the pipe, which is the standard input here, is closed. The command itself reads `/dev/null`.
+const LAUNCHER: &str = "exec 3<&0 </dev/null; { read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 & exec 3<&-; exec /bin/sh -c \"$1\"";
+
+/// What a command gets of this process's own environment.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR"];
 
 /// How long a command has to end by itself after SIGTERM.
@@ -84,7 +88,7 @@ impl Task<'_> {
     /// [`CommandError`]. Nothing of the command's process group is left in any case.
     pub(crate) async fn run(self, output: &mut Output) -> Result<(), CommandError> {
         let began = Instant::now();
-        let (reader, mut child) = self.start()?;
+        let (reader, mut child, lifeline) = self.start()?;
         let mut reader = Receiver::from_owned_fd(reader.into())?;
         let group = ProcessGroup::of(&child);
         let ended = self.watch(&mut child, &mut reader, output).await;
@@ -94,6 +98,7 @@ impl Task<'_> {
             let _ = timeout(TERMINATION, child.wait()).await;
         }
         drop(group);
+        drop(lifeline);
         let _ = timeout(LAST_OUTPUT, read_all(&mut reader, output)).await;
         match ended {
             Ended::Exited(status) => judge(status?),
@@ -102,22 +107,23 @@ impl Task<'_> {
         }
     }
 
-    fn start(&self) -> io::Result<(PipeReader, Child)> {
+    /// Returns the command's output, the command, and the pipe that ends it when it is closed.
+    fn start(&self) -> io::Result<(PipeReader, Child, PipeWriter)> {
         let (reader, writer) = io::pipe()?;
+        let (watched, lifeline) = io::pipe()?;
         let inherited = INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let child = Command::new("/bin/sh")
-            .arg("-c")
-            .arg(self.command)
+            .args(["-c", LAUNCHER, "sh", self.command])
             .env_clear()
             .envs(inherited)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(Stdio::from(watched))
             .stdout(Stdio::from(writer.try_clone()?))
             .stderr(Stdio::from(writer))
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        Ok((reader, child))
+        Ok((reader, child, lifeline))
     }
 
     async fn watch(&self, child: &mut Child, reader: &mut Receiver, output: &mut Output) -> Ended {
@@ -166,6 +172,12 @@ impl Output {
         if self.bytes.len() > 2 * Self::MAX {
             self.cut();
         }
+    }
+
+    /// Adds a line of the program itself.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.push(text.as_bytes());
+        self.push(b"\n");
     }
 
     fn cut(&mut self) {
@@ -278,6 +290,22 @@ mod tests {
         }
         let (ended, _) = run("sleep 1000", LONG, &cancelled).await;
         assert!(matches!(ended, Err(CommandError::Cancelled)), "{ended:?}");
+    }
+
+    /// What a crash of this process does to it.
+    #[tokio::test]
+    async fn a_command_ends_with_the_process_that_runs_it() {
+        let never = CancellationToken::new();
+        let task = Task {
+            command: "sleep 1000 & wait",
+            environment: Vec::new(),
+            deadline: Instant::now(),
+            cancel: &never,
+        };
+        let (_reader, mut child, lifeline) = task.start().unwrap();
+        drop(lifeline);
+        let status = timeout(LONG, child.wait()).await.expect("it ends").unwrap();
+        assert_eq!(status.signal(), Some(9));
     }
 
     /// A killed process may be waiting for its new parent to collect its status.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use compare::CompareError;
 use control::OrderError;
 use plan::Name;
 use thiserror::Error;
@@ -29,8 +30,14 @@ pub enum MoveError {
     #[error("there is a batch {0:?} already: resume it, or choose another name")]
     BatchExists(Arc<str>),
     /// The move can no longer be cancelled.
-    #[error("move {id} has changed the mapping already: wait for its end, then roll it back")]
+    #[error("move {id} changes the mapping, or has changed it already: wait for its end, then roll it back")]
     TooLate {
+        /// The move.
+        id: MoveId,
+    },
+    /// The move was interrupted, and it is not known yet where its accounts are.
+    #[error("move {id} was interrupted, and waits for the mapping store to say where its accounts are")]
+    Unsettled {
         /// The move.
         id: MoveId,
     },
@@ -89,7 +96,37 @@ pub enum MoveFailure {
     /// The sync command failed.
     #[error("sync: the command {0}")]
     Sync(CommandError),
-    /// The mapping was changed by somebody else during the move.
+    /// Mailboxes are to be compared, and the proxy cannot log in there.
+    #[error("compare: {0} has no IMAP leg, or no login: set moves.compare.{0}")]
+    CannotCompare(Name),
+    /// A mailbox could not be read.
+    #[error("compare: {0}")]
+    Compare(CompareError),
+    /// The source has changed after each copy.
+    #[error(
+        "compare: {folder} has changed at the source after the copy, {rounds} times in a row: stop what writes to it \
+         without the proxy (deliveries, Sieve, a webmail on the server), or hold that, too"
+    )]
+    NotQuiet {
+        /// The folder.
+        folder: String,
+        /// How often the sync command ran.
+        rounds: u32,
+    },
+    /// The mailboxes differ by more than is tolerated.
+    #[error(
+        "compare: messages missing at the target: {missing}, differences in total: {total}; {first}; \
+         `pointsman move show` lists them"
+    )]
+    Different {
+        /// Messages that are missing.
+        missing: usize,
+        /// Differences of every kind.
+        total: usize,
+        /// The first of those that stop the move.
+        first: String,
+    },
+    /// The mapping was changed by hand during the move.
     #[error("{account} was mapped to {found} during the move: the move was given up, and that mapping stays")]
     ChangedMeanwhile {
         /// The account.
@@ -134,6 +171,10 @@ impl MoveFailure {
             | Self::SessionsLeft { .. }
             | Self::HoldOver { .. }
             | Self::Sync(_)
+            | Self::CannotCompare(_)
+            | Self::Compare(_)
+            | Self::NotQuiet { .. }
+            | Self::Different { .. }
             | Self::ChangedMeanwhile { .. }
             | Self::Store(_)
             | Self::Journal(_) => MoveOutcome::Failed,

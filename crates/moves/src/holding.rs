@@ -40,7 +40,7 @@ impl Holding {
     pub(crate) async fn begin(shared: &Shared, record: &MoveRecord) -> Result<Self, MoveFailure> {
         let began = Instant::now();
         let limit = record.options.hold;
-        let accounts = record.names().map(Arc::clone).collect();
+        let accounts = record.accounts.iter().map(Arc::clone).collect();
         let order = Order::hold(accounts, limit + FLIP_TIME);
         let executed = shared.control.execute(order).await.map_err(MoveFailure::Hold)?;
         let Some(held) = executed.held() else { return Err(MoveFailure::Hold(OrderError::Interrupted)) };
@@ -48,6 +48,7 @@ impl Holding {
             return Err(MoveFailure::NotHeldBy(held.not_held_by().to_vec()));
         }
         let costs = held.costs();
+        shared.holds(record.id, &costs);
         Ok(Self { held, costs, began, limit })
     }
 

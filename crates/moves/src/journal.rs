@@ -14,17 +14,19 @@ use plan::Name;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Executor, Row, Sqlite, Transaction};
+use sqlx::{Executor, Sqlite, Transaction};
 
 use crate::move_id::MoveId;
-use crate::record::{Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
+use crate::record::{Figures, MoveOutcome, MoveRecord, Step};
 use crate::request::MoveOptions;
 
 mod batches;
 mod error;
+mod list;
 mod rows;
 
 pub use self::error::JournalError;
+pub use self::list::Query;
 
 /// The journal. Clones share the same file.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) struct NewMove {
     pub(crate) rollback_of: Option<MoveId>,
-    pub(crate) accounts: Vec<MovedAccount>,
+    pub(crate) accounts: Vec<Arc<str>>,
     pub(crate) source: Name,
     pub(crate) target: Name,
     pub(crate) options: MoveOptions,
@@ -49,19 +51,14 @@ pub(crate) struct NewBatch {
     pub(crate) max_failures: usize,
 }
 
-/// Which moves are wanted. Newest first.
-#[derive(Clone, Debug, Default)]
-pub struct Query {
-    /// Of this batch.
-    pub batch: Option<Arc<str>>,
-    /// With this account, normalised.
-    pub account: Option<Arc<str>>,
-    /// Not finished yet.
-    pub unfinished: bool,
-    /// With a smaller number.
-    pub before: Option<MoveId>,
-    /// At most this many, and at most [`Query::MAX`].
-    pub limit: usize,
+/// How a move ended, and what it cost.
+#[derive(Debug)]
+pub(crate) struct Ending<'a> {
+    pub(crate) outcome: MoveOutcome,
+    pub(crate) message: Option<&'a str>,
+    pub(crate) figures: &'a Figures,
+    /// The end of what its commands printed.
+    pub(crate) output: &'a str,
 }
 
 /// The format of the file, in `PRAGMA user_version`.
@@ -98,19 +95,11 @@ CREATE TABLE account (
     move INTEGER NOT NULL REFERENCES move (id),
     position INTEGER NOT NULL,
     account TEXT NOT NULL,
-    previous TEXT,
     PRIMARY KEY (move, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX account_move ON account (account, move);
 PRAGMA user_version = 1;
 ";
-
-// === impl Query ===
-
-impl Query {
-    /// The most moves in one answer.
-    pub const MAX: usize = 1_000;
-}
 
 // === impl Journal ===
 
@@ -178,59 +167,26 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what the check found out about the accounts: the source, and the entries that they have in the mapping.
-    pub(crate) async fn checked(
-        &self,
-        id: MoveId,
-        source: &Name,
-        accounts: &[MovedAccount],
-    ) -> Result<(), JournalError> {
-        let mut transaction = self.pool.begin().await?;
+    /// Writes where the check found the accounts.
+    pub(crate) async fn checked(&self, id: MoveId, source: &Name) -> Result<(), JournalError> {
         sqlx::query("UPDATE move SET source = ? WHERE id = ?")
             .bind(&**source)
-            .bind(id.0)
-            .execute(&mut *transaction)
-            .await?;
-        for moved in accounts {
-            sqlx::query("UPDATE account SET previous = ? WHERE move = ? AND account = ?")
-                .bind(moved.previous.as_deref())
-                .bind(id.0)
-                .bind(&*moved.account)
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Writes a move's end.
-    pub(crate) async fn finish(
-        &self,
-        id: MoveId,
-        outcome: MoveOutcome,
-        message: Option<&str>,
-    ) -> Result<(), JournalError> {
-        sqlx::query("UPDATE move SET outcome = ?, message = ?, finished_ms = ? WHERE id = ?")
-            .bind(outcome.label())
-            .bind(message)
-            .bind(now_ms())
             .bind(id.0)
             .execute(&self.pool)
             .await?;
         Ok(())
     }
 
-    /// Writes what a move cost, and the end of what its commands printed.
-    pub(crate) async fn record(
-        &self,
-        id: MoveId,
-        figures: &Figures,
-        output: &str,
-    ) -> Result<(), JournalError> {
+    /// Writes a move's end.
+    pub(crate) async fn finish(&self, id: MoveId, ending: &Ending<'_>) -> Result<(), JournalError> {
+        let Ending { outcome, message, figures, output } = *ending;
         sqlx::query(
-            "UPDATE move SET held_ms = ?, sessions_ended = ?, logins_waited = ?, longest_wait_ms = ?, output = ? \
-             WHERE id = ?",
+            "UPDATE move SET outcome = ?, message = ?, finished_ms = ?, held_ms = ?, sessions_ended = ?, \
+             logins_waited = ?, longest_wait_ms = ?, output = ? WHERE id = ?",
         )
+        .bind(outcome.label())
+        .bind(message)
+        .bind(now_ms())
         .bind(as_millis(figures.held))
         .bind(as_integer(figures.sessions_ended))
         .bind(as_integer(figures.logins_waited))
@@ -262,28 +218,6 @@ impl Journal {
         }
     }
 
-    /// Returns the moves that match, newest first.
-    pub(crate) async fn list(&self, query: &Query) -> Result<Vec<MoveRecord>, JournalError> {
-        let rows = sqlx::query(
-            "SELECT * FROM move WHERE (?1 IS NULL OR batch = ?1) \
-             AND (?2 IS NULL OR id IN (SELECT move FROM account WHERE account = ?2)) \
-             AND (NOT ?3 OR outcome IS NULL) AND (?4 IS NULL OR id < ?4) ORDER BY id DESC LIMIT ?5",
-        )
-        .bind(query.batch.as_deref())
-        .bind(query.account.as_deref())
-        .bind(query.unfinished)
-        .bind(query.before.map(|id| id.0))
-        .bind(as_integer(query.limit.min(Query::MAX)))
-        .fetch_all(&self.pool)
-        .await?;
-        let mut records = Vec::with_capacity(rows.len());
-        for row in rows {
-            let accounts = self.accounts_of(MoveId(row.try_get("id")?)).await?;
-            records.push(rows::record(&row, accounts)?);
-        }
-        Ok(records)
-    }
-
     /// Returns the numbers of the moves that a crash has left between their first step and their end.
     pub(crate) async fn interrupted(&self) -> Result<Vec<MoveId>, JournalError> {
         let ids: Vec<i64> =
@@ -293,16 +227,18 @@ impl Journal {
         Ok(ids.into_iter().map(MoveId).collect())
     }
 
-    /// Takes the next queued move whose batch is not paused, and marks it as begun.
-    pub(crate) async fn take_next(&self) -> Result<Option<MoveId>, JournalError> {
+    /// Returns the next queued move whose batch is not paused.
+    pub(crate) async fn next_queued(&self) -> Result<Option<MoveRecord>, JournalError> {
         let id: Option<i64> = sqlx::query_scalar(
-            "UPDATE move SET step = 'check' WHERE id = (SELECT move.id FROM move LEFT JOIN batch ON batch = name \
-             WHERE outcome IS NULL AND step = 'queued' AND NOT coalesce(paused, 0) ORDER BY move.id LIMIT 1) \
-             RETURNING id",
+            "SELECT move.id FROM move LEFT JOIN batch ON batch = name \
+             WHERE outcome IS NULL AND step = 'queued' AND NOT coalesce(paused, 0) ORDER BY move.id LIMIT 1",
         )
         .fetch_optional(&self.pool)
         .await?;
-        Ok(id.map(MoveId))
+        match id {
+            Some(id) => self.get(MoveId(id)).await,
+            None => Ok(None),
+        }
     }
 
     /// Cancels a move that waits for its turn. Returns whether it still did.
@@ -317,8 +253,8 @@ impl Journal {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Returns the last move that has left `account` at `destination`, when that move is still in effect: no later
-    /// move has taken the account elsewhere.
+    /// Returns the last move that has brought `account` to `destination`, wherever later moves have taken it: what arrived
+    /// there meanwhile may be there still.
     pub(crate) async fn last_arrival(
         &self,
         account: &str,
@@ -335,8 +271,8 @@ impl Journal {
         Ok(id.map(MoveId))
     }
 
-    async fn accounts_of(&self, id: MoveId) -> Result<Vec<MovedAccount>, JournalError> {
-        let rows = sqlx::query("SELECT account, previous FROM account WHERE move = ? ORDER BY position")
+    async fn accounts_of(&self, id: MoveId) -> Result<Vec<Arc<str>>, JournalError> {
+        let rows = sqlx::query("SELECT account FROM account WHERE move = ? ORDER BY position")
             .bind(id.0)
             .fetch_all(&self.pool)
             .await?;
@@ -371,12 +307,11 @@ async fn insert(
     .bind(now_ms())
     .fetch_one(&mut **transaction)
     .await?;
-    for (position, moved) in (0_i64..).zip(&new.accounts) {
-        sqlx::query("INSERT INTO account (move, position, account, previous) VALUES (?, ?, ?, ?)")
+    for (position, account) in (0_i64..).zip(&new.accounts) {
+        sqlx::query("INSERT INTO account (move, position, account) VALUES (?, ?, ?)")
             .bind(id)
             .bind(position)
-            .bind(&*moved.account)
-            .bind(moved.previous.as_deref())
+            .bind(&**account)
             .execute(&mut **transaction)
             .await?;
     }

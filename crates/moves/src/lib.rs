@@ -7,7 +7,7 @@
 //! failure before the flip that changes anything; a second move of an account that is being moved.
 //!
 //! ```text
-//! queued ──▶ check ──▶ hold ──▶ drain ──▶ sync ──▶ flip ──▶ release ──▶ verify ──▶ done
+//! queued ──▶ check ──▶ hold ──▶ drain ──▶ sync ⇄ compare ──▶ flip ──▶ release ──▶ verify ──▶ done
 //!              │         │        │         │        │                     │
 //!              ▼         ▼        ▼         ▼        ▼                     ▼
 //!            failed or cancelled: released, nothing changed            reverted: held again, flipped back, released
@@ -20,10 +20,13 @@
 //! | `journal` | the journal, an SQLite file |
 //! | `check` | what must be true before a move starts: [`Problem`] |
 //! | `command` | runs the operator's commands: bounded in time and output, with everything they started |
+//! | `comparing` | whether the source is quiet, and whether the target has everything |
 //! | `steps` | the steps of one move |
 //! | `holding` | its accounts while they are held |
-//! | `location` | where the accounts of a move are, by the store's word |
+//! | `location` | where the accounts of a move are, as the store has it |
 //! | `failure` | [`MoveError`], [`MoveFailure`]: why a move was not accepted, or did not succeed |
+//! | `crash_point` | where a test can have the process end |
+//! | `counts` | [`MoveCounts`]: for the metrics |
 //! | `recovery` | settles the moves that a crash has left unfinished |
 //! | `queue` | runs queued moves, a few at a time |
 //! | `service` | [`Moves`]: accepts, cancels, lists |
@@ -31,6 +34,9 @@
 
 mod check;
 mod command;
+mod comparing;
+mod counts;
+mod crash_point;
 mod failure;
 mod holding;
 mod journal;
@@ -46,11 +52,12 @@ mod steps;
 
 pub use check::{Problem, ProblemKind};
 pub use command::CommandError;
+pub use counts::{MoveCounts, MoveTotals};
 pub use failure::{MoveError, MoveFailure};
 pub use journal::{JournalError, Query};
 pub use move_id::MoveId;
-pub use record::{BatchState, Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
-pub use request::{MoveOptions, MoveRequest};
+pub use record::{BatchState, Figures, MoveOutcome, MoveRecord, Step};
+pub use request::{CompareOptions, MoveOptions, MoveRequest};
 pub use service::Moves;
 pub use shared::Parts;
 

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::record::MoveRecord;
 use crate::shared::Shared;
 
-/// Where a group is, by the store's own word.
+/// Where a group is, as the store has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Location {
     /// All of it is here.
@@ -34,16 +34,16 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Has the store queried about the accounts of a move, whatever was cached.
 pub(crate) async fn forget_cached(shared: &Shared, record: &MoveRecord) {
-    let names = record.names().map(Arc::clone).collect();
+    let names = record.accounts.iter().map(Arc::clone).collect();
     // An invalidation cannot fail.
     let _ = shared.control.execute(Order::Invalidate(names)).await;
 }
 
-/// Returns where the accounts of a move are, by the store's word.
+/// Asks the store where the accounts of a move are.
 pub(crate) async fn locate(shared: &Shared, record: &MoveRecord) -> Location {
     forget_cached(shared, record).await;
     let mut first: Option<Name> = None;
-    for account in record.names() {
+    for account in &record.accounts {
         let found = shared.router.resolve(account).await;
         if matches!(found.reason, ResolutionReason::StoreDown { .. }) {
             return Location::Unknown;

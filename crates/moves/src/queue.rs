@@ -4,35 +4,44 @@
 
 use std::sync::Arc;
 
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::crash_point::crash_point;
 use crate::journal::{JournalError, Query};
-use crate::record::{MoveOutcome, MoveRecord};
-use crate::shared::Shared;
+use crate::record::{MoveOutcome, MoveRecord, Step};
+use crate::recovery;
+use crate::shared::{JOURNAL_RETRY, Shared};
 use crate::steps::Running;
 
-/// Claims the accounts of the moves that an earlier run has left in the queue.
-pub(crate) async fn claim_queued(shared: &Shared) -> Result<(), JournalError> {
+/// Claims the accounts of the moves that an earlier run has left unfinished.
+pub(crate) async fn claim_unfinished(shared: &Shared) -> Result<(), JournalError> {
     let mut query = Query { unfinished: true, limit: Query::MAX, ..Query::default() };
     loop {
         let page = shared.journal.list(&query).await?;
         let Some(last) = page.last() else { return Ok(()) };
         query.before = Some(last.id);
         for record in &page {
-            shared.claim(record.id, record.names());
+            shared.claim(record.id, record.accounts.iter());
         }
     }
 }
 
 /// Starts queued moves, at most `moves.parallel` at a time.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut has_warned = false;
     loop {
         let may_start = shared.may_start.notified();
-        if let Err(error) = start_queued(&shared).await {
-            tracing::error!(%error, "queued moves cannot be started");
+        let result = start_queued(&shared).await;
+        if let Err(error) = &result
+            && !has_warned
+        {
+            tracing::error!(%error, "queued moves cannot be started yet");
         }
+        has_warned = result.is_err();
         tokio::select! {
             () = may_start => {}
+            () = sleep(JOURNAL_RETRY), if result.is_err() => {}
             () = shared.shutdown.cancelled() => return,
         }
     }
@@ -45,10 +54,12 @@ async fn start_queued(shared: &Arc<Shared>) -> Result<(), JournalError> {
         if shared.shutdown.is_cancelled() || shared.state().running.len() >= parallel {
             return Ok(());
         }
-        let Some(id) = shared.journal.take_next().await? else { return Ok(()) };
-        let Some(record) = shared.journal.get(id).await? else { continue };
-        let cancel = CancellationToken::new();
-        shared.state().running.insert(id, cancel.clone());
+        let Some(mut record) = shared.journal.next_queued().await? else { return Ok(()) };
+        record.step = Step::Check;
+        shared.journal.enter(record.id, record.step).await?;
+        shared.changed(&record);
+        let cancel = shared.begin(record.id, record.step);
+        crash_point(record.step.label());
         if shared.shutdown.is_cancelled() {
             cancel.cancel();
         }
@@ -57,20 +68,23 @@ async fn start_queued(shared: &Arc<Shared>) -> Result<(), JournalError> {
 }
 
 async fn run_one(shared: Arc<Shared>, record: MoveRecord, cancel: CancellationToken) {
-    let outcome = Running::new(Arc::clone(&shared), record.clone(), cancel).run().await;
+    // In a task of its own, so that a fault of this program ends this move only.
+    let steps = tokio::spawn(Running::new(Arc::clone(&shared), record.clone(), cancel).run());
+    let outcome = match steps.await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::error!(id = %record.id, %error, "a move was interrupted by a fault of this program");
+            recovery::settle_interrupted(&shared, record.id).await
+        }
+    };
     // Before its place is free, so that a batch with too many failures starts no further move.
-    if outcome != MoveOutcome::Done
+    if !matches!(outcome, MoveOutcome::Done | MoveOutcome::Cancelled)
         && let Some(batch) = &record.batch
     {
         pause_after_failures(&shared, batch).await;
     }
     shared.state().running.remove(&record.id);
-    shared.unclaim(&record);
-    match shared.journal.get(record.id).await {
-        Ok(Some(ended)) => shared.changed(&ended),
-        Ok(None) => {}
-        Err(error) => tracing::error!(id = %record.id, %error, "a move cannot be read"),
-    }
+    shared.ended(&record).await;
     shared.may_start.notify_one();
 }
 

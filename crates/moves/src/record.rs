@@ -18,7 +18,7 @@ pub struct MoveRecord {
     /// The move that it takes back.
     pub rollback_of: Option<MoveId>,
     /// The accounts, normalised.
-    pub accounts: Vec<MovedAccount>,
+    pub accounts: Vec<Arc<str>>,
     /// Where they were.
     pub source: Name,
     /// Where they go.
@@ -39,15 +39,6 @@ pub struct MoveRecord {
     pub finished: Option<SystemTime>,
     /// The end of what its commands printed.
     pub output: String,
-}
-
-/// An account of a move.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MovedAccount {
-    /// The account, normalised.
-    pub account: Arc<str>,
-    /// The entry that it had in the mapping; `None` when it had none.
-    pub previous: Option<Name>,
 }
 
 /// What a move cost its accounts.
@@ -76,6 +67,8 @@ pub enum Step {
     Drain,
     /// Copies what is left.
     Sync,
+    /// Compares the mailboxes, and whether the source has changed since the copy.
+    Compare,
     /// Changes the mapping.
     Flip,
     /// Lets the logins go on.
@@ -91,7 +84,8 @@ pub enum Step {
 pub enum MoveOutcome {
     /// The accounts are at the target.
     Done,
-    /// The accounts are at the source; the mapping was not changed.
+    /// The move did not change the mapping. The accounts are at the source, unless the mapping was changed by hand
+    /// meanwhile: the message says so.
     Failed,
     /// The same, because the operator asked for it.
     Cancelled,
@@ -117,7 +111,7 @@ pub struct BatchState {
     pub running: usize,
     /// Moves that ended with their accounts at the target.
     pub done: usize,
-    /// Moves that failed, were cancelled, or were reverted.
+    /// Moves that ended in any other way.
     pub not_done: usize,
 }
 
@@ -129,23 +123,19 @@ impl MoveRecord {
     pub const fn is_unfinished(&self) -> bool {
         self.outcome.is_none()
     }
-
-    /// Returns the names of the accounts.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.accounts.iter().map(|moved| &moved.account)
-    }
 }
 
 // === impl Step ===
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Queued,
         Self::Check,
         Self::Hold,
         Self::Drain,
         Self::Sync,
+        Self::Compare,
         Self::Flip,
         Self::Release,
         Self::Verify,
@@ -161,6 +151,7 @@ impl Step {
             Self::Hold => "hold",
             Self::Drain => "drain",
             Self::Sync => "sync",
+            Self::Compare => "compare",
             Self::Flip => "flip",
             Self::Release => "release",
             Self::Verify => "verify",

@@ -1,4 +1,4 @@
-//! Settles the moves that a crash, or a stop, has left unfinished.
+//! Settles the moves that a crash, a stop or a fault of this program has left unfinished.
 //!
 //! The store decides, not the journal: when the group is at the target, the flip was made, and the move is finished;
 //! when it is at the source, nothing was changed. Until the store has answered the accounts are held. What must never
@@ -7,12 +7,13 @@
 use std::sync::Arc;
 
 use control::{HeldAccounts, Order};
+use tokio::time::sleep;
 
-use crate::journal::JournalError;
+use crate::journal::{Ending, JournalError};
 use crate::location::{Location, locate, settle};
 use crate::move_id::MoveId;
 use crate::record::{MoveOutcome, MoveRecord, Step};
-use crate::shared::Shared;
+use crate::shared::{JOURNAL_RETRY, Shared};
 
 /// How an unfinished move is settled.
 struct Settled {
@@ -20,8 +21,8 @@ struct Settled {
     message: String,
 }
 
-/// Settles every unfinished move. Called before the listeners accept; a move whose store does not answer is settled
-/// in the background, with its accounts held.
+/// Settles every unfinished move, whose accounts are claimed. Called before the listeners accept; a move whose store does
+/// not answer is settled in the background, with its accounts held.
 pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<(), JournalError> {
     for batch in shared.journal.pause_queued().await? {
         tracing::warn!(
@@ -31,31 +32,44 @@ pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<(), JournalError> {
     }
     for id in shared.journal.interrupted().await? {
         let Some(record) = shared.journal.get(id).await? else { continue };
-        match locate(shared, &record).await {
-            Location::Unknown => {
-                let shared = Arc::clone(shared);
-                let held = hold_unsettled(&shared, &record).await;
-                shared.claim(record.id, record.names());
-                tokio::spawn(async move { settle_later(&shared, record, held).await });
-            }
-            location => settle_as(shared, &record, location).await?,
+        let location = locate(shared, &record).await;
+        if location == Location::Unknown {
+            let held = hold_unsettled(shared, &record).await;
+            let shared = Arc::clone(shared);
+            tokio::spawn(async move {
+                let location = settle(&shared, &record).await;
+                settle_as(&shared, &record, &location).await;
+                shared.ended(&record).await;
+                // Only now: the logins that waited go where the store says.
+                drop(held);
+            });
+        } else {
+            settle_as(shared, &record, &location).await;
+            shared.ended(&record).await;
         }
     }
     Ok(())
 }
 
-async fn settle_later(shared: &Shared, record: MoveRecord, held: Option<HeldAccounts>) {
+/// Settles a move whose steps were interrupted while the proxy runs. Its accounts are not held any more.
+pub(crate) async fn settle_interrupted(shared: &Shared, id: MoveId) -> MoveOutcome {
+    let record = loop {
+        match shared.journal.get(id).await {
+            Ok(Some(record)) => break record,
+            Ok(None) => return MoveOutcome::Failed,
+            Err(error) => tracing::error!(%id, %error, "an interrupted move cannot be read yet"),
+        }
+        tokio::select! {
+            () = sleep(JOURNAL_RETRY) => {}
+            () = shared.shutdown.cancelled() => return MoveOutcome::Failed,
+        }
+    };
     let location = settle(shared, &record).await;
-    if let Err(error) = settle_as(shared, &record, location).await {
-        tracing::error!(id = %record.id, %error, "the end of a move was not recorded");
-    }
-    shared.unclaim(&record);
-    // Only now: the logins that waited go where the store says.
-    drop(held);
+    settle_as(shared, &record, &location).await
 }
 
 async fn hold_unsettled(shared: &Shared, record: &MoveRecord) -> Option<HeldAccounts> {
-    let accounts = record.names().map(Arc::clone).collect();
+    let accounts = record.accounts.iter().map(Arc::clone).collect();
     match shared.control.execute(Order::hold(accounts, record.options.hold)).await {
         Ok(executed) => executed.held(),
         Err(error) => {
@@ -65,11 +79,13 @@ async fn hold_unsettled(shared: &Shared, record: &MoveRecord) -> Option<HeldAcco
     }
 }
 
-async fn settle_as(shared: &Shared, record: &MoveRecord, location: Location) -> Result<(), JournalError> {
-    let Settled { outcome, message } = settled(record, &location);
-    let id: MoveId = record.id;
+async fn settle_as(shared: &Shared, record: &MoveRecord, location: &Location) -> MoveOutcome {
+    let Settled { outcome, message } = settled(record, location);
+    let MoveRecord { id, figures, output, .. } = record;
     tracing::warn!(%id, step = record.step.label(), outcome = outcome.label(), "an unfinished move was settled: {message}");
-    shared.journal.finish(id, outcome, Some(&message)).await
+    let ending = Ending { outcome, message: Some(&message), figures, output };
+    shared.write_end(*id, &ending).await;
+    outcome
 }
 
 fn settled(record: &MoveRecord, location: &Location) -> Settled {
@@ -101,7 +117,7 @@ fn settled(record: &MoveRecord, location: &Location) -> Settled {
         Location::Split { account, found } => Settled {
             outcome: MoveOutcome::Failed,
             message: format!(
-                "{interrupted}: {} is at {found}, others of its group are elsewhere: somebody has changed the mapping",
+                "{interrupted}: {} is at {found}, others of its group are elsewhere: the mapping was changed by hand",
                 account.escape_debug()
             ),
         },

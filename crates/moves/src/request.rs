@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use compare::Tolerance;
 use plan::{Moves as MoveSettings, Name};
 
 use crate::move_id::MoveId;
@@ -23,7 +24,7 @@ pub struct MoveRequest {
 /// How a move is carried out. Kept in the journal, so that a queued move does not change with a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoveOptions {
-    /// The command that copies what is left once nobody writes any more. `None`: nothing is copied.
+    /// The command that copies what is left once no client writes any more. `None`: nothing is copied.
     pub sync: Option<String>,
     /// The command that checks the accounts at the target; its failure takes the move back.
     pub verify: Option<String>,
@@ -35,6 +36,24 @@ pub struct MoveOptions {
     pub force: bool,
     /// Takes accounts back without the data that they have received at the target.
     pub leave_behind: bool,
+    /// Compares the mailboxes before the flip. `None`: no.
+    pub compare: Option<CompareOptions>,
+}
+
+/// How mailboxes are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompareOptions {
+    /// Which differences stop the move.
+    pub tolerance: Tolerance,
+    /// Whether to find out who shares folders with the account.
+    pub with_shared: bool,
+}
+
+// === impl MoveRequest ===
+
+impl MoveRequest {
+    /// The most requests in one batch.
+    pub const MAX_BATCH: usize = 100_000;
 }
 
 // === impl MoveOptions ===
@@ -53,6 +72,7 @@ impl MoveOptions {
             grace: settings.grace,
             force: false,
             leave_behind: false,
+            compare: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::check::{Problem, ProblemKind};
+use crate::counts::MoveCounts;
 use crate::failure::MoveError;
 use crate::journal::{Journal, JournalError, NewBatch, NewMove, Query};
 use crate::move_id::MoveId;
@@ -33,8 +34,8 @@ impl Moves {
     /// When the journal cannot be opened or read.
     pub async fn open(path: &Path, parts: Parts) -> Result<Self, JournalError> {
         let shared = Arc::new(Shared::new(Journal::open(path).await?, parts));
+        queue::claim_unfinished(&shared).await?;
         recovery::recover(&shared).await?;
-        queue::claim_queued(&shared).await?;
         tokio::spawn(queue::run(Arc::clone(&shared)));
         Ok(Self { shared })
     }
@@ -59,21 +60,15 @@ impl Moves {
         max_failures: usize,
         requests: &[MoveRequest],
     ) -> Result<Vec<MoveId>, MoveError> {
-        if self.shared.journal.batch(name).await?.is_some() {
-            return Err(MoveError::BatchExists(name.into()));
-        }
-        if requests.is_empty() {
-            return Err(MoveError::Problems(vec![Problem::group(ProblemKind::NoAccount)]));
-        }
         self.queue(requests, Some(&NewBatch { name: name.into(), max_failures })).await
     }
 
-    /// Checks requests without queueing them.
+    /// Checks requests, and that the batch is a new one, without queueing anything.
     ///
     /// # Errors
     /// As [`Moves::start_batch`].
-    pub async fn check(&self, requests: &[MoveRequest]) -> Result<(), MoveError> {
-        check_all(&self.shared, requests).await.map(drop)
+    pub async fn check(&self, batch: Option<&str>, requests: &[MoveRequest]) -> Result<(), MoveError> {
+        check_all(&self.shared, batch, requests).await.map(drop)
     }
 
     /// Takes a move back, by a move the other way.
@@ -90,8 +85,13 @@ impl Moves {
         if let Some(reason) = reason {
             return Err(MoveError::NotReversible { id, reason });
         }
-        let accounts = record.accounts.into_iter().map(|moved| moved.account).collect();
-        self.start(MoveRequest { accounts, target: record.source, options, rollback_of: Some(id) }).await
+        self.start(MoveRequest {
+            accounts: record.accounts,
+            target: record.source,
+            options,
+            rollback_of: Some(id),
+        })
+        .await
     }
 
     /// Cancels a move that has not changed the mapping yet.
@@ -103,25 +103,21 @@ impl Moves {
         if let Some(outcome) = record.outcome {
             return Err(MoveError::Ended { id, outcome });
         }
-        if record.step >= Step::Flip {
-            return Err(MoveError::TooLate { id });
-        }
         let mut changes = self.subscribe();
         let starting = self.shared.starting.lock().await;
         if self.shared.journal.cancel_queued(id).await? {
-            self.shared.unclaim(&record);
+            self.shared.ended(&record).await;
             return Ok(());
         }
-        if let Some(cancel) = self.shared.state().running.get(&id) {
-            cancel.cancel();
-        }
+        let is_running = self.shared.cancel_running(id);
         drop(starting);
         loop {
             let record = self.get(id).await?;
             match record.outcome {
                 Some(MoveOutcome::Cancelled) => return Ok(()),
                 Some(outcome) => return Err(MoveError::Ended { id, outcome }),
-                None if record.step > Step::Flip => return Err(MoveError::TooLate { id }),
+                None if !is_running => return Err(MoveError::Unsettled { id }),
+                None if record.step >= Step::Flip => return Err(MoveError::TooLate { id }),
                 // Also after a missed change.
                 None => drop(changes.recv().await),
             }
@@ -185,13 +181,19 @@ impl Moves {
         self.shared.changes.subscribe()
     }
 
+    /// Returns how many moves there are, and what they have cost.
+    #[must_use]
+    pub fn counts(&self) -> MoveCounts {
+        self.shared.counts()
+    }
+
     /// Starts no further move, cancels those that have not changed the mapping yet, and waits for the others. The caller
     /// bounds the wait; what is unfinished then is settled by the next start.
     pub async fn shut_down(&self) {
         let mut changes = self.subscribe();
         self.shared.shutdown.cancel();
-        for cancel in self.shared.state().running.values() {
-            cancel.cancel();
+        for running in self.shared.state().running.values() {
+            running.cancel.cancel();
         }
         while !self.shared.state().running.is_empty() {
             // Also after a missed change.
@@ -208,10 +210,11 @@ impl Moves {
             return Err(MoveError::ShuttingDown);
         }
         let accepting = self.shared.accepting.lock().await;
-        let moves = check_all(&self.shared, requests).await?;
+        let name = batch.map(|batch| &*batch.name);
+        let moves = check_all(&self.shared, name, requests).await?;
         let ids = self.shared.journal.add(&moves, batch).await?;
         for (id, new) in ids.iter().zip(&moves) {
-            self.shared.claim(*id, new.accounts.iter().map(|moved| &moved.account));
+            self.shared.claim(*id, new.accounts.iter());
         }
         drop(accepting);
         self.shared.may_start.notify_one();
@@ -219,8 +222,24 @@ impl Moves {
     }
 }
 
-/// Checks every request, and returns what is to be queued, or everything that is wrong.
-async fn check_all(shared: &Shared, requests: &[MoveRequest]) -> Result<Vec<NewMove>, MoveError> {
+/// Checks every request, and that no batch has this name; returns what is to be queued, or everything that is wrong.
+async fn check_all(
+    shared: &Shared,
+    batch: Option<&str>,
+    requests: &[MoveRequest],
+) -> Result<Vec<NewMove>, MoveError> {
+    if let Some(name) = batch
+        && shared.journal.batch(name).await?.is_some()
+    {
+        return Err(MoveError::BatchExists(name.into()));
+    }
+    let count = requests.len();
+    if count == 0 {
+        return Err(MoveError::Problems(vec![Problem::group(ProblemKind::NoAccount)]));
+    }
+    if count > MoveRequest::MAX_BATCH {
+        return Err(MoveError::Problems(vec![Problem::group(ProblemKind::TooManyGroups(count))]));
+    }
     let plan = shared.current.now();
     let checker = shared.checker(&plan);
     let mut problems = Vec::new();
@@ -234,12 +253,12 @@ async fn check_all(shared: &Shared, requests: &[MoveRequest]) -> Result<Vec<NewM
                 continue;
             }
         };
-        for moved in &checked.accounts {
-            if let Some(id) = shared.claimed_by(&moved.account) {
-                problems.push(Problem::of(&moved.account, ProblemKind::InMove(id)).in_group(group));
+        for account in &checked.accounts {
+            if let Some(id) = shared.claimed_by(account) {
+                problems.push(Problem::of(account, ProblemKind::InMove(id)).in_group(group));
             }
-            if !seen.insert(Arc::clone(&moved.account)) {
-                problems.push(Problem::of(&moved.account, ProblemKind::Repeated).in_group(group));
+            if !seen.insert(Arc::clone(account)) {
+                problems.push(Problem::of(account, ProblemKind::Repeated).in_group(group));
             }
         }
         moves.push(NewMove {

@@ -5,17 +5,19 @@
 //! written.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use control::{Order, OrderError};
 use mapping::Change;
 use plan::Name;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{CommandError, Output, Task};
+use crate::comparing::{MailboxReader, judge};
+use crate::crash_point::crash_point;
 use crate::failure::MoveFailure;
 use crate::holding::Holding;
+use crate::journal::Ending;
 use crate::location::{Location, forget_cached, locate, settle};
 use crate::record::{Figures, MoveOutcome, MoveRecord, Step};
 use crate::request::MoveRequest;
@@ -28,9 +30,6 @@ pub(crate) struct Running {
     cancel: CancellationToken,
     output: Output,
 }
-
-/// How often a journal that cannot be written is tried again.
-const JOURNAL_RETRY: Duration = Duration::from_secs(1);
 
 // === impl Running ===
 
@@ -49,39 +48,20 @@ impl Running {
         let message = result.err().map(|failure| failure.to_string());
         log_end(&self.record, outcome, message.as_deref());
         let output = std::mem::take(&mut self.output).into_text();
-        self.write_end(outcome, message.as_deref(), &output).await;
+        let ending =
+            Ending { outcome, message: message.as_deref(), figures: &self.record.figures, output: &output };
+        crash_point("end");
+        self.shared.write_end(self.record.id, &ending).await;
         outcome
     }
 
-    /// Writes how the move ended, and tries again while the journal cannot be written: until then the accounts are not free
-    /// for another move. What is not written when the proxy ends is settled by the next start.
-    async fn write_end(&self, outcome: MoveOutcome, message: Option<&str>, output: &str) {
-        let id = self.record.id;
-        let journal = &self.shared.journal;
-        let mut has_warned = false;
-        loop {
-            let written = async {
-                journal.record(id, &self.record.figures, output).await?;
-                journal.finish(id, outcome, message).await
-            };
-            let Err(error) = written.await else { return };
-            if !has_warned {
-                has_warned = true;
-                tracing::error!(%id, %error, outcome = outcome.label(), "the end of a move cannot be recorded yet");
-            }
-            tokio::select! {
-                () = sleep(JOURNAL_RETRY) => {}
-                () = self.shared.shutdown.cancelled() => return,
-            }
-        }
-    }
-
     async fn take_steps(&mut self) -> Result<(), MoveFailure> {
-        self.enter(Step::Check).await?;
+        // The queue has written that the check begins.
         self.check().await?;
         self.enter(Step::Hold).await?;
         let holding = Holding::begin(&self.shared, &self.record).await?;
         let moved = self.take_held_steps(&holding).await;
+        crash_point("flipped or failed");
         if moved.is_ok() {
             // From here on the move can be taken back, not cancelled.
             self.cancel = CancellationToken::new();
@@ -100,9 +80,7 @@ impl Running {
     async fn take_held_steps(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
         self.enter(Step::Drain).await?;
         self.drain(holding).await?;
-        self.enter(Step::Sync).await?;
-        self.sync(holding).await?;
-        self.stop_if_cancelled()?;
+        self.copy(holding).await?;
         self.enter(Step::Flip).await?;
         let source = Arc::clone(&self.record.source);
         let target = Arc::clone(&self.record.target);
@@ -115,6 +93,7 @@ impl Running {
         self.record.step = step;
         self.shared.journal.enter(self.record.id, step).await?;
         self.shared.changed(&self.record);
+        crash_point(step.label());
         Ok(())
     }
 
@@ -125,6 +104,7 @@ impl Running {
             tracing::error!(id = %self.record.id, %error, step = step.label(), "a step of a move was not recorded");
         }
         self.shared.changed(&self.record);
+        crash_point(step.label());
     }
 
     fn stop_if_cancelled(&self) -> Result<(), MoveFailure> {
@@ -137,19 +117,15 @@ impl Running {
         // A queued move may have waited, and its accounts may have been moved by hand meanwhile.
         forget_cached(&self.shared, &self.record).await;
         let request = MoveRequest {
-            accounts: self.record.names().map(Arc::clone).collect(),
+            accounts: self.record.accounts.iter().map(Arc::clone).collect(),
             target: Arc::clone(&self.record.target),
             options: self.record.options.clone(),
             rollback_of: self.record.rollback_of,
         };
         let plan = self.shared.current.now();
         let checked = self.shared.checker(&plan).check(&request).await?.map_err(MoveFailure::Problems)?;
-        self.shared.journal.checked(self.record.id, &checked.source, &checked.accounts).await?;
+        self.shared.journal.checked(self.record.id, &checked.source).await?;
         self.record.source = checked.source;
-        // What a rollback restores is what its move found; the check of the rollback finds the target's entries.
-        if self.record.rollback_of.is_none() {
-            self.record.accounts = checked.accounts;
-        }
         Ok(())
     }
 
@@ -159,6 +135,40 @@ impl Running {
         let ended = holding.drain(self.record.options.grace, &self.cancel).await?;
         self.record.figures.sessions_ended += ended;
         Ok(())
+    }
+
+    /// Copies until the source stays unchanged while it is copied, and compares the mailboxes.
+    async fn copy(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
+        let options = self.record.options.compare;
+        let has_sync = self.record.options.sync.is_some();
+        let plan = self.shared.current.now();
+        let rounds = if has_sync { plan.plan.moves.max_rounds } else { 1 };
+        let reader = MailboxReader::new(plan, &self.record, holding.deadline(), &self.cancel);
+        self.enter(Step::Sync).await?;
+        if options.is_none() && !(has_sync && reader.can_read_source()) {
+            self.sync(holding).await?;
+            return self.stop_if_cancelled();
+        }
+        let mut before = reader.snapshot().await?;
+        let mut last_change = String::new();
+        for _ in 0..rounds {
+            self.enter(Step::Sync).await?;
+            self.sync(holding).await?;
+            self.enter(Step::Compare).await?;
+            let mut changed = reader.change_since(&mut before).await?;
+            if let (None, Some(options)) = (&changed, options) {
+                let report = reader.compare(options.with_shared).await?;
+                // The comparison takes a while, too.
+                changed = reader.change_since(&mut before).await?;
+                if changed.is_none() {
+                    return judge(&report, options.tolerance, &mut self.output);
+                }
+            }
+            let Some(folder) = changed else { return Ok(()) };
+            self.output.line(&format!("{folder} has changed at {} since the copy", self.record.source));
+            last_change = folder;
+        }
+        Err(MoveFailure::NotQuiet { folder: last_change, rounds })
     }
 
     async fn sync(&mut self, holding: &Holding) -> Result<(), MoveFailure> {
@@ -182,7 +192,7 @@ impl Running {
 
     async fn run_command(&mut self, command: &str, deadline: Instant) -> Result<(), CommandError> {
         let record = &self.record;
-        let names: Vec<&str> = record.names().map(|name| &**name).collect();
+        let names: Vec<&str> = record.accounts.iter().map(|name| &**name).collect();
         let environment = vec![
             ("ACCOUNT", names.first().map(|name| (*name).to_owned()).unwrap_or_default()),
             ("ACCOUNTS", names.join("\n")),
@@ -226,12 +236,12 @@ impl Running {
     }
 
     fn changed_meanwhile(&self, found: Name) -> MoveFailure {
-        let account = self.record.names().next().map_or_else(Arc::default, Arc::clone);
+        let account = self.record.accounts.first().map_or_else(Arc::default, Arc::clone);
         MoveFailure::ChangedMeanwhile { account, found }
     }
 
     fn changes(&self, to: &Name) -> Vec<Change> {
-        self.record.names().map(|account| Change::set(&**account, &**to)).collect()
+        self.record.accounts.iter().map(|account| Change::set(&**account, &**to)).collect()
     }
 
     /// Takes the accounts back to the source, because the check at the target failed: held again, flipped back, released.

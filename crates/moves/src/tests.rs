@@ -275,6 +275,11 @@ async fn a_batch_pauses_after_its_failures_and_goes_on_when_resumed() {
     let state = world.batch_until("all", |state| state.queued + state.running == 0).await;
     assert_eq!(state.done + state.not_done, 20, "{state:?}");
     assert!(matches!(world.moves.start_batch("all", 0, &[]).await, Err(MoveError::BatchExists(_))));
+    assert!(matches!(world.moves.check(Some("all"), &requests).await, Err(MoveError::BatchExists(_))));
+    let query = Query { batch: Some("all".into()), limit: 3, ..Query::default() };
+    let page = world.moves.list(query).await.unwrap();
+    let accounts: Vec<_> = page.iter().map(|record| record.accounts[0].to_string()).collect();
+    assert_eq!(accounts, ["user19@example.org", "user18@example.org", "user17@example.org"]);
 }
 
 /// A crash at every step: the store says where the accounts are, and the journal follows.
@@ -314,6 +319,10 @@ async fn a_restart_holds_what_the_store_does_not_answer_for() {
     world.store.go_down();
     let moves = world.reopened().await;
     assert_eq!(moves.get(id).await.unwrap().outcome, None);
+    assert_eq!(
+        moves.cancel(id).await.unwrap_err().to_string(),
+        format!("move {id} was interrupted, and waits for the mapping store to say where its accounts are")
+    );
     let mut login = world.registry.begin("alice@example.org", LOGIN.protocol, LOGIN.client).unwrap();
     let waits = tokio::time::timeout(Duration::from_millis(300), login.wait_admitted()).await;
     assert!(waits.is_err(), "a login went to the default destination");
@@ -321,6 +330,26 @@ async fn a_restart_holds_what_the_store_does_not_answer_for() {
     tokio::time::timeout(PATIENCE, login.wait_admitted()).await.unwrap().unwrap();
     assert_eq!(ended(&moves, id).await.outcome, Some(MoveOutcome::Unverified));
     assert_eq!(world.destination("alice@example.org").await, "new");
+}
+
+/// A panic ends that move only, and its accounts are free again.
+#[tokio::test]
+async fn a_fault_of_the_program_is_settled_like_a_crash() {
+    let world = World::new().await;
+    let marker = world.folder.path().join("go");
+    let wait = format!("while ! test -e {}; do read -t 1 line || true; done", marker.display());
+    let id = world.start("alice@example.org", MoveOptions { sync: Some(wait), ..options() }).await.unwrap();
+    world.reaches(id, Step::Sync).await;
+    world.store.panic_once();
+    std::fs::write(marker, "").unwrap();
+    let record = ended(&world.moves, id).await;
+    assert_eq!(record.outcome, Some(MoveOutcome::Failed));
+    assert_eq!(
+        record.message.as_deref(),
+        Some("interrupted in the step flip: the accounts are at old, nothing was changed")
+    );
+    let again = world.start("alice@example.org", options()).await.unwrap();
+    assert_eq!(ended(&world.moves, again).await.outcome, Some(MoveOutcome::Done));
 }
 
 /// The race that the hold exists for, many times over: whichever order the threads choose, a login is confirmed at the
@@ -353,4 +382,13 @@ async fn no_login_is_confirmed_at_the_source_after_the_flip() {
         let back = world.moves.rollback(id, left_behind()).await.unwrap();
         assert_eq!(ended(&world.moves, back).await.outcome, Some(MoveOutcome::Done));
     }
+}
+
+/// An alert whose label value does not exist never fires.
+#[test]
+fn the_alert_names_outcomes_that_exist() {
+    let alerts = include_str!("../../../contrib/prometheus/alerts.yml");
+    let (_, rest) = alerts.split_once(r#"pointsman_moves_total{outcome=~""#).unwrap();
+    let (outcomes, _) = rest.split_once('"').unwrap();
+    assert!(outcomes.split('|').all(|label| MoveOutcome::from_label(label).is_some()), "{outcomes}");
 }

@@ -1,10 +1,11 @@
 //! The log: lines on standard error, text for people or JSON for collectors, with a level that can change.
 //!
-//! Standard error, because journald and every container runtime read it. The libraries below us stay at
+//! Standard error, because journald and every container runtime read it (see `journal`). The libraries below us stay at
 //! `warn` whatever level is asked for: at `debug` some of them print header fields, and those hold passwords.
 //!
 //! A thread that logs never waits for standard error: see `queue`.
 
+mod journal;
 mod panics;
 mod queue;
 
@@ -19,6 +20,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 
+use self::journal::{Prioritized, is_journal};
 use self::queue::LogQueue;
 
 /// The form of a line (`server.log_format`).
@@ -28,6 +30,15 @@ pub enum Format {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// What stands before the event in a line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prefix {
+    /// The priority of syslog(3), which the journal reads: `<4>`.
+    priority: bool,
+    /// The time.
+    timestamp: bool,
 }
 
 /// Controls the running log.
@@ -47,6 +58,7 @@ const CRATES: &[&str] = &[
     "app",
     "bridge",
     "cluster",
+    "compare",
     "config",
     "connection",
     "control",
@@ -75,15 +87,17 @@ const CRATES: &[&str] = &[
 ];
 
 /// Starts the log of this process on standard error, panics included. `level` is a level or a list of directives
-/// as in `server.log_level`; the environment variable `RUST_LOG` overrides it.
+/// as in `server.log_level`; the environment variable `RUST_LOG` overrides it. `timestamps` is `server.log_timestamps`:
+/// whether lines contain the time, which they do by default unless the journal reads them.
 ///
 /// # Errors
 /// A sentence for the operator when `level` or `RUST_LOG` cannot be read, when the process has a log already, or
 /// when the thread that writes cannot be started.
-pub fn init(level: &str, format: Format) -> Result<Handle, String> {
+pub fn init(level: &str, format: Format, timestamps: Option<bool>) -> Result<Handle, String> {
     let environment = std::env::var("RUST_LOG").ok().filter(|directives| !directives.is_empty());
     let queue = LogQueue::new();
-    let (filter, subscriber) = build(level, environment.as_deref(), format, queue.clone())?;
+    let prefix = Prefix::for_standard_error(timestamps);
+    let (filter, subscriber) = build(level, environment.as_deref(), format, prefix, queue.clone())?;
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|_| "this process has a log already: start it once".to_owned())?;
     panics::log();
@@ -104,6 +118,7 @@ pub(crate) fn build<W>(
     level: &str,
     environment: Option<&str>,
     format: Format,
+    prefix: Prefix,
     out: W,
 ) -> Result<(FilterHandle, Box<dyn Subscriber + Send + Sync>), String>
 where
@@ -117,9 +132,23 @@ where
     let registry = tracing_subscriber::registry().with(filter);
     // No colours: what reads standard error is a file or a collector as often as a terminal.
     let lines = tracing_subscriber::fmt::layer().with_writer(out).with_ansi(false);
+    let is_enabled = prefix.priority;
     let subscriber: Box<dyn Subscriber + Send + Sync> = match format {
-        Format::Text => Box::new(registry.with(lines)),
-        Format::Json => Box::new(registry.with(lines.json())),
+        Format::Text if prefix.timestamp => {
+            Box::new(registry.with(lines.map_event_format(|inner| Prioritized { inner, is_enabled })))
+        }
+        Format::Text => {
+            let lines = lines.without_time();
+            Box::new(registry.with(lines.map_event_format(|inner| Prioritized { inner, is_enabled })))
+        }
+        Format::Json if prefix.timestamp => {
+            let lines = lines.json();
+            Box::new(registry.with(lines.map_event_format(|inner| Prioritized { inner, is_enabled })))
+        }
+        Format::Json => {
+            let lines = lines.json().without_time();
+            Box::new(registry.with(lines.map_event_format(|inner| Prioritized { inner, is_enabled })))
+        }
     };
     Ok((handle, subscriber))
 }
@@ -151,6 +180,18 @@ fn expand(text: &str) -> String {
         }
     }
     expanded.join(",")
+}
+
+// === impl Prefix ===
+
+impl Prefix {
+    /// Returns the prefix of lines on this process's standard error.
+    fn for_standard_error(timestamps: Option<bool>) -> Self {
+        let journal_stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+        // A standard error that cannot be examined is not the journal.
+        let priority = is_journal(&journal_stream, io::stderr()).unwrap_or(false);
+        Self { priority, timestamp: timestamps.unwrap_or(!priority) }
+    }
 }
 
 // === impl Handle ===

@@ -29,6 +29,8 @@ pub struct Destination {
     pub allow_plaintext_auth: bool,
     /// Replace the text of the backend for a failed login.
     pub hide_auth_errors: bool,
+    /// What the server accepts in login names in place of `@`.
+    pub login_domain_separator: Option<String>,
     /// Local addresses to connect from.
     pub source_ips: Vec<IpAddr>,
     /// Add TLVs to the PROXY header.
@@ -100,6 +102,7 @@ impl Destination {
             adds_forwarded: false,
             allow_plaintext_auth: false,
             hide_auth_errors: false,
+            login_domain_separator: None,
             source_ips: Vec::new(),
             proxy_tlvs: false,
             health_interval: None,

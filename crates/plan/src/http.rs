@@ -30,6 +30,30 @@ pub struct HttpRoute {
     pub matcher: globset::GlobSet,
     /// What happens on a match.
     pub target: HttpTarget,
+    /// `authenticates`: whether backends answer a request with a 2xx only if its credentials are right; `None` = by its path.
+    pub authenticates: Option<bool>,
+}
+
+/// Paths at and below which every request needs credentials: JMAP (RFC 8620 section 8.2), and CalDAV and CardDAV as the
+/// usual servers have them.
+const AUTHENTICATED: [&str; 5] = ["/jmap", "/.well-known/jmap", "/dav", "/caldav", "/carddav"];
+
+// === impl HttpRoute ===
+
+impl HttpRoute {
+    /// Returns whether a 2xx to a request with credentials for the normalized `path` shows that they are right. Only where
+    /// the account is that of the credentials.
+    #[must_use]
+    pub fn authenticates(&self, path: &str) -> bool {
+        if !matches!(self.target, HttpTarget::Extract { from: ExtractFrom::Authorization, .. }) {
+            return false;
+        }
+        self.authenticates.unwrap_or_else(|| AUTHENTICATED.into_iter().any(|root| is_at_or_below(path, root)))
+    }
+}
+
+fn is_at_or_below(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Where a matched request goes.

@@ -73,6 +73,16 @@ impl Plan {
         self.destinations.get(name)
     }
 
+    /// Returns the `login_domain_separator` of every destination, each once.
+    #[must_use]
+    pub fn login_domain_separators(&self) -> Vec<String> {
+        let declared = self.destinations.values().filter_map(|one| one.login_domain_separator.clone());
+        let mut separators: Vec<String> = declared.collect();
+        separators.sort_unstable();
+        separators.dedup();
+        separators
+    }
+
     /// Returns what is advertised for a protocol.
     #[must_use]
     pub fn capabilities(&self, protocol: Protocol) -> &Capabilities {

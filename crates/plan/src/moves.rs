@@ -25,6 +25,8 @@ pub struct Moves {
     pub commands_from_api: CommandsFromApi,
     /// Moves at once.
     pub parallel: usize,
+    /// How often a sync runs at most, until the source stays unchanged.
+    pub max_rounds: u32,
     /// `[moves.compare]`: master users by destination name.
     pub compare: BTreeMap<Name, CompareLogin>,
 }
@@ -46,6 +48,8 @@ pub enum CommandsFromApi {
 pub struct CompareLogin {
     /// Master user; the account's own name where unset.
     pub master_user: Option<String>,
+    /// What joins the account and the master user in a user name; `None` = SASL PLAIN carries both.
+    pub separator: Option<String>,
     /// Its password.
     pub password: Secret,
 }

@@ -32,6 +32,8 @@ pub struct Server {
     pub log_level: String,
     /// `text` or `json`.
     pub log_format: LogFormat,
+    /// Whether log lines contain the time; `None` = unless the journal reads them.
+    pub log_timestamps: Option<bool>,
     /// Accounts in logs: in full or as a keyed hash.
     pub log_identifiers: LogIdentifiers,
     /// Folder for the journal and the audit log.
@@ -89,6 +91,7 @@ impl Default for Server {
             proxy_ttl: 7,
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
+            log_timestamps: None,
             log_identifiers: LogIdentifiers::Full,
             state_dir: PathBuf::from("/var/lib/pointsman"),
             state_dir_is_set: false,

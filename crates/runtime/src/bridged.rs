@@ -32,7 +32,7 @@ pub struct BridgedSession<F> {
 pub enum Closing {
     /// The proxy is draining.
     ShuttingDown,
-    /// The session was ended from outside, by a kick or a move.
+    /// The session was ended from outside, by a kick or a move, or because the client asked for another account.
     Ended,
 }
 
@@ -94,7 +94,9 @@ async fn close(
         BridgeEnd::ClientReset => return drop(backend.set_linger_reset()),
         BridgeEnd::BackendReset => return drop(client.set_linger_reset()),
         BridgeEnd::Ended { by: EndReason::Drain, at_boundary: true } => Some(Closing::ShuttingDown),
-        BridgeEnd::Ended { at_boundary: true, .. } => Some(Closing::Ended),
+        BridgeEnd::Ended { at_boundary: true, .. } | BridgeEnd::Refused { may_write: true } => {
+            Some(Closing::Ended)
+        }
         _ => None,
     };
     let goodbye = async {

@@ -121,6 +121,7 @@ const fn session_end(why: &BridgeEnd<EndReason>) -> SessionEnd {
         BridgeEnd::BackendReset => SessionEnd::BackendReset,
         BridgeEnd::ClientError(_) => SessionEnd::ClientFailed,
         BridgeEnd::BackendError(_) => SessionEnd::BackendFailed,
+        BridgeEnd::Refused { .. } => SessionEnd::Unauthenticated,
         BridgeEnd::Ended { by: EndReason::Drain, .. } => SessionEnd::Drained,
         BridgeEnd::Ended { by: EndReason::Move, .. } => SessionEnd::Moved,
         BridgeEnd::Ended { by: EndReason::Kick, .. } => SessionEnd::Kicked,
@@ -130,7 +131,9 @@ const fn session_end(why: &BridgeEnd<EndReason>) -> SessionEnd {
 // === impl NotFollowed ===
 
 impl Follow for NotFollowed {
-    fn see(&mut self, _: Direction, _: &[u8]) {}
+    fn see(&mut self, _: Direction, _: &[u8]) -> bool {
+        true
+    }
 
     fn position(&self) -> Position {
         Position::Opaque
@@ -146,8 +149,8 @@ impl Follow for NotFollowed {
 // === impl Watched ===
 
 impl<F: Follow> Follow for Watched<'_, F> {
-    fn see(&mut self, direction: Direction, bytes: &[u8]) {
-        self.follower.see(direction, bytes);
+    fn see(&mut self, direction: Direction, bytes: &[u8]) -> bool {
+        self.follower.see(direction, bytes)
     }
 
     fn position(&self) -> Position {

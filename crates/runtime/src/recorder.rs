@@ -12,7 +12,7 @@ use std::time::Duration;
 use identity::ThrottleKey;
 use observe::{Accounts, LoginFailure};
 use plan::Listener;
-use sessions::LoginThrottle;
+use sessions::{Guess, LoginThrottle};
 use types::outcome::LoginResult;
 use types::session_id::SessionId;
 
@@ -55,6 +55,23 @@ impl LoginRecorder {
     ) {
         let failure = LoginFailure { protocol: listener.protocol.name(), client, account, reason };
         observe::login_failed(session, &self.accounts, &failure);
+    }
+
+    /// Waits for the place of a login, before its credential is sent to a backend; see [`LoginThrottle::enter`].
+    pub async fn enter(
+        &self,
+        listener: &Listener,
+        client: IpAddr,
+        key: Option<&ThrottleKey>,
+        credential: Option<u64>,
+    ) -> Option<Guess> {
+        self.throttle.enter(listener.suspect(client), key?.as_str(), credential).await
+    }
+
+    /// Returns the keyed hash of a credential, by which its repetitions are known.
+    #[must_use]
+    pub fn fingerprint(&self, credential: &[u8]) -> u64 {
+        self.throttle.fingerprint(credential)
     }
 
     /// Counts a refused credential, and returns how long its answer must be delayed.

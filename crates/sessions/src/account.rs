@@ -94,6 +94,15 @@ impl Account {
             && self.delayed_until.is_none_or(|until| until <= now)
     }
 
+    /// Adds a session. Most accounts have one, so the first takes no more room than it needs; `Vec` would take that of
+    /// four.
+    pub(crate) fn add_session(&mut self, session: SessionEntry) {
+        if self.sessions.is_empty() {
+            self.sessions = Vec::with_capacity(1);
+        }
+        self.sessions.push(session);
+    }
+
     /// Returns what [`Account::wake`] notifies.
     pub(crate) fn changed(&mut self) -> Arc<Notify> {
         Arc::clone(self.changed.get_or_insert_default())

@@ -19,6 +19,7 @@
 //! | `hold` | [`Hold`]: no login of a group completes |
 //! | `hold_stats` | [`HoldStats`]: the logins that waited for a hold |
 //! | `throttle` | [`LoginThrottle`]: failed logins delay the answers to the next failed ones |
+//! | `guesses` | [`Guess`]: places for credentials that are being tried, and for wrong ones until their delay is over |
 //! | `session` | [`SessionInfo`], [`EndReason`], [`Traffic`]: one session in the registry |
 //!
 //! The states of a login:
@@ -32,6 +33,7 @@
 mod account;
 mod control;
 mod filter;
+mod guesses;
 mod hold;
 mod hold_stats;
 mod limits;
@@ -43,6 +45,7 @@ mod ticket;
 
 pub use control::{Kicked, MAX_DELAY, RegistryControl};
 pub use filter::SessionFilter;
+pub use guesses::Guess;
 pub use hold::{Hold, HoldError};
 pub use hold_stats::HoldStats;
 pub use limits::{Busy, Limits};

@@ -62,6 +62,10 @@ impl Places {
                 self.by_network.remove(&key);
             }
         }
+        // The account may keep sessions for hours after its last login: without logins, the map holds no memory.
+        if self.by_network.is_empty() {
+            self.by_network = HashMap::new();
+        }
     }
 }
 

@@ -3,16 +3,19 @@
 //! Failures are counted for the client's network and for the account, each in a bucket that empties by itself.
 //! What must never happen here: a login that is refused, or a delay for one that succeeds, since guessing would then lock
 //! out the account's owner; a table that grows with what clients send; a name or an address that stays readable in
-//! memory. The caller waits, and holds no place of the account while it does.
+//! memory. The caller waits for the delay. It keeps its [place](crate::Guess) meanwhile, and no place of the account's
+//! logins in flight, which networks other than the guesser's need.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use types::network::client_network;
+
+use crate::guesses::{Guess, Guesses};
 
 /// The buckets of all clients and accounts. Clones share them.
 #[derive(Clone, Debug)]
@@ -26,6 +29,9 @@ struct Inner {
     epoch: Instant,
     /// `limits.auth_delay_max`, in milliseconds.
     longest: AtomicU64,
+    /// How many credentials of an account a client network may try at once; 0 = no limit.
+    places: AtomicUsize,
+    guesses: Guesses,
     table: Mutex<Table>,
 }
 
@@ -65,13 +71,16 @@ const CAPACITY: u64 = 16;
 // === impl LoginThrottle ===
 
 impl LoginThrottle {
-    /// Makes an empty throttle with `longest` as the longest delay; zero switches the delay off.
+    /// Makes an empty throttle with `longest` as the longest delay; zero switches the delay off. A client network may try
+    /// `places` credentials of an account at once; 0 = no limit.
     #[must_use]
-    pub fn new(longest: Duration) -> Self {
+    pub fn new(longest: Duration, places: usize) -> Self {
         let inner = Inner {
             hasher: RandomState::new(),
             epoch: Instant::now(),
             longest: AtomicU64::new(milliseconds(longest)),
+            places: AtomicUsize::new(places),
+            guesses: Guesses::default(),
             table: Mutex::new(Table {
                 keys: vec![0; SLOTS].into_boxed_slice(),
                 empty_at: vec![0; SLOTS].into_boxed_slice(),
@@ -80,9 +89,34 @@ impl LoginThrottle {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Changes the longest delay for later failures.
-    pub fn set_longest(&self, longest: Duration) {
+    /// Changes the longest delay for later failures, and the places for accounts that nobody logs in to at the moment.
+    pub fn set_limits(&self, longest: Duration, places: usize) {
         self.inner.longest.store(milliseconds(longest), Ordering::Relaxed);
+        self.inner.places.store(places, Ordering::Relaxed);
+    }
+
+    /// Waits for the place of a login to `account`, before its credential is sent to a backend. Where the login is
+    /// refused, its place is to be kept until the delay that [`failed`](Self::failed) returns is over, even if the
+    /// client is gone. `credential`: its [fingerprint](Self::fingerprint), if the login may share the place of another
+    /// one. Returns `None` if the client is not known, or nothing is limited.
+    pub async fn enter(
+        &self,
+        client: Option<IpAddr>,
+        account: &str,
+        credential: Option<u64>,
+    ) -> Option<Guess> {
+        let places = self.inner.places.load(Ordering::Relaxed);
+        if places == 0 {
+            return None;
+        }
+        let subject = (client_network(client?), self.inner.hasher.hash_one(Subject::Account(account)));
+        Some(self.inner.guesses.enter(subject, places, credential).await)
+    }
+
+    /// Returns the keyed hash of a credential.
+    #[must_use]
+    pub fn fingerprint(&self, credential: &[u8]) -> u64 {
+        self.inner.hasher.hash_one(credential)
     }
 
     /// Returns how long the answer to a failed login would be delayed now. `client` is the real client behind a trusted
@@ -215,7 +249,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn delays_of_an_account_grow_to_the_longest_from_any_client() {
-        let throttle = LoginThrottle::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST, 0);
         let alice = Some("alice");
         let delays: Vec<u64> =
             (0..9_u8).map(|n| throttle.failed(Some(IpAddr::from([192, 0, 2, n])), alice).as_secs()).collect();
@@ -226,7 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn delays_of_a_network_grow_for_any_account() {
-        let throttle = LoginThrottle::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST, 0);
         let delays: Vec<u64> = (0..13_u64)
             .map(|n| throttle.failed(ip("2001:db8::1"), Some(&format!("user{n}"))).as_secs())
             .collect();
@@ -238,7 +272,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failures_are_forgotten() {
-        let throttle = LoginThrottle::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST, 0);
         let alice = Some("alice");
         assert_eq!(fail(&throttle, None, alice, 4), [0, 0, 1, 2]);
         advance(FORGOTTEN_IN).await;
@@ -253,7 +287,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_success_takes_one_failure_back_from_the_account_only() {
-        let throttle = LoginThrottle::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST, 0);
         let client = ip("192.0.2.1");
         let alice = Some("alice");
         fail(&throttle, client, alice, 10);
@@ -272,17 +306,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_delay_can_change_and_be_zero() {
-        let throttle = LoginThrottle::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST, 0);
         fail(&throttle, None, Some("alice"), 20);
-        throttle.set_longest(Duration::from_millis(50));
+        throttle.set_limits(Duration::from_millis(50), 0);
         assert_eq!(throttle.delay_for(None, Some("alice")), Duration::from_millis(50));
-        throttle.set_longest(Duration::ZERO);
+        throttle.set_limits(Duration::ZERO, 0);
         assert_eq!(throttle.failed(None, Some("alice")), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_table_is_bounded_and_evicts_the_most_failures_last() {
-        let throttle = LoginThrottle::new(LONGEST);
+        let throttle = LoginThrottle::new(LONGEST, 0);
         let alice = Some("alice");
         fail(&throttle, None, alice, 16);
         for n in 0..2 * SLOTS {

@@ -225,7 +225,7 @@ impl LoginTicket {
         }
         let (session, entry) = self.session(destination);
         match &self.account {
-            Some(identifier) => registry.entry(shard, identifier).sessions.push(entry),
+            Some(identifier) => registry.entry(shard, identifier).add_session(entry),
             None => {
                 shard.anonymous.insert(session.id, entry);
             }

@@ -12,7 +12,6 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
-use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::Certificates;
 use crate::selection::{ByName, BySni};
@@ -21,7 +20,7 @@ use crate::setup::SetupError;
 /// Performs handshakes with clients. Cheap to clone.
 #[derive(Clone)]
 pub struct Acceptor {
-    pub(crate) tls: TlsAcceptor,
+    pub(crate) config: Arc<ServerConfig>,
 }
 
 /// The state that lets clients resume sessions: the ticket key, which rotates by itself, and a small cache for TLS 1.2
@@ -88,7 +87,7 @@ impl Acceptor {
         config.ticketer = Arc::clone(&tickets.ticketer);
         config.session_storage = Arc::clone(&tickets.cache);
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        Ok(Self { tls: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { config: Arc::new(config) })
     }
 }
 
@@ -134,7 +133,7 @@ mod tests {
         let tickets = Tickets::new().unwrap();
         let configs = [0, 1].map(|_| {
             let acceptor = Acceptor::new(&tls, &certificates, &tickets, &[]).unwrap();
-            Arc::clone(acceptor.tls.config())
+            acceptor.config
         });
         let sealed = configs[0].ticketer.encrypt(b"a session").unwrap();
         assert_eq!(configs[1].ticketer.decrypt(&sealed).as_deref(), Some(&b"a session"[..]));

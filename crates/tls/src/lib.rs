@@ -7,6 +7,8 @@
 //! | module | subject |
 //! |---|---|
 //! | `stream`, `prefixed` | a connection in the clear or inside TLS; bytes that were read earlier |
+//! | `encrypted`, `engine` | records between a socket and the engine |
+//! | `scratch`, `leftover` | the worker's buffers; what a poll leaves over |
 //! | `handshake_info` | what a handshake negotiated |
 //! | `acceptor`, `selection` | the server's side; which certificate a client gets |
 //! | `certificates`, `certificate`, `watch` | the table of certificates; reading them from files, reloading them |
@@ -19,10 +21,14 @@ pub mod certificate;
 mod certificates;
 mod connector;
 mod describe;
+mod encrypted;
+mod engine;
 mod error;
 mod handshake_info;
+mod leftover;
 mod prefixed;
 mod roots;
+mod scratch;
 mod selection;
 mod self_signed;
 mod setup;

@@ -8,27 +8,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use zeroize::Zeroize;
+
+use crate::leftover::Leftover;
 
 /// `inner`, preceded by bytes that were already read from it.
 #[derive(Debug)]
 pub(crate) struct Prefixed<S> {
     inner: S,
     /// `None` once it was returned, so that an idle stream holds no buffer.
-    prefix: Option<Box<Prefix>>,
-}
-
-/// Bytes that were read earlier; wiped when dropped. `0 <= read <= bytes.len()`.
-struct Prefix {
-    bytes: Vec<u8>,
-    read: usize,
+    prefix: Option<Box<Leftover>>,
 }
 
 // === impl Prefixed ===
 
 impl<S> Prefixed<S> {
     pub(crate) fn new(inner: S, prefix: Vec<u8>) -> Self {
-        let prefix = (!prefix.is_empty()).then(|| Box::new(Prefix { bytes: prefix, read: 0 }));
+        let prefix = (!prefix.is_empty()).then(|| Box::new(Leftover::new(prefix)));
         Self { inner, prefix }
     }
 
@@ -40,6 +35,15 @@ impl<S> Prefixed<S> {
     /// Returns the stream. Never read from it: that would skip the rest of the prefix.
     pub(crate) fn get_ref(&self) -> &S {
         &self.inner
+    }
+
+    /// Returns the stream and what is left of the prefix.
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
+        let prefix = match self.prefix {
+            Some(mut prefix) => prefix.take_rest(),
+            None => Vec::new(),
+        };
+        (self.inner, prefix)
     }
 
     /// Returns the stream when the whole prefix was read.
@@ -95,32 +99,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Prefixed<S> {
     }
 }
 
-// === impl Prefix ===
-
-impl Prefix {
-    fn read_into(&mut self, buf: &mut ReadBuf<'_>) {
-        let n = buf.remaining().min(self.bytes.len() - self.read);
-        buf.put_slice(&self.bytes[self.read..self.read + n]);
-        self.read += n;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.read == self.bytes.len()
-    }
-}
-
-impl Drop for Prefix {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Prefix {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Prefix({} bytes)", self.bytes.len() - self.read)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
@@ -151,6 +129,6 @@ mod tests {
     #[test]
     fn never_prints_what_it_holds() {
         let stream = Prefixed::new((), b"a001 LOGIN alice secret".to_vec());
-        assert_eq!(format!("{stream:?}"), "Prefixed { inner: (), prefix: Some(Prefix(23 bytes)) }");
+        assert_eq!(format!("{stream:?}"), "Prefixed { inner: (), prefix: Some(Leftover(23 bytes)) }");
     }
 }

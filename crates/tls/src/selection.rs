@@ -3,6 +3,7 @@
 //! The selection is a pure function of the table and the ClientHello, so that a table of cases can test it. A missing
 //! or unknown SNI must never end the handshake while any certificate is available: old mail clients send none.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use plan::Certificate;
@@ -63,10 +64,34 @@ fn best(
     })
 }
 
+/// The host name of a ClientHello, if it has one.
+struct Requested(Option<Box<str>>);
+
+thread_local! {
+    static REQUESTED: Cell<Option<Requested>> = const { Cell::new(None) };
+}
+
+/// Runs one step of an engine, and stores the host name in `sni` when the step has processed a ClientHello. The engine
+/// without buffers shows the name only to the selection, which it calls within the step, on the same thread.
+pub(crate) fn note_requested<T>(sni: &mut Option<Box<str>>, step: impl FnOnce() -> T) -> T {
+    // A step that panicked may have left the name of another connection.
+    REQUESTED.set(None);
+    let result = step();
+    if let Some(Requested(name)) = REQUESTED.take() {
+        *sni = name;
+    }
+    result
+}
+
+fn note(hello: &ClientHello<'_>) {
+    REQUESTED.set(Some(Requested(hello.server_name().map(Box::from))));
+}
+
 // === impl BySni ===
 
 impl ResolvesServerCert for BySni {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        note(&hello);
         let table = self.0.table();
         let schemes = hello.signature_schemes();
         let is_usable = |index: usize| {
@@ -98,7 +123,8 @@ impl ByName {
 }
 
 impl ResolvesServerCert for ByName {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        note(&hello);
         self.find()
     }
 }

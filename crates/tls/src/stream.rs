@@ -8,14 +8,18 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::UnbufferedServerConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::acceptor::Acceptor;
 use crate::connector::Connector;
+use crate::encrypted::Encrypted;
 use crate::error::TlsError;
 use crate::handshake_info::TlsInfo;
 use crate::prefixed::Prefixed;
@@ -29,18 +33,15 @@ pub struct Stream(Inner);
 /// The TLS variants are boxed: the engine's state is large, and a task holds a stream across awaits.
 enum Inner {
     Plain(Prefixed<TcpStream>),
-    Server(Box<tokio_rustls::server::TlsStream<Prefixed<TcpStream>>>),
+    Server(Box<Encrypted<UnbufferedServerConnection>>),
     Client(Box<ClientTls>),
 }
 
 struct ClientTls {
-    stream: tokio_rustls::client::TlsStream<Prefixed<TcpStream>>,
+    stream: Encrypted<UnbufferedClientConnection>,
     /// The SNI that was sent, if the host is not an address (RFC 6066 section 3).
-    sni: Option<String>,
+    sni: Option<Box<str>>,
 }
-
-/// The plaintext that the engine may buffer while the peer does not read, in bytes: one full record.
-const BUFFER_LIMIT: usize = 16 * 1024;
 
 // === impl Stream ===
 
@@ -58,6 +59,8 @@ impl Stream {
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
             Inner::Plain(plain) if plain.has_prefix() => Ok(()),
+            Inner::Server(tls) if tls.has_plaintext() => Ok(()),
+            Inner::Client(tls) if tls.stream.has_plaintext() => Ok(()),
             _ => self.tcp().readable().await,
         }
     }
@@ -71,10 +74,14 @@ impl Stream {
         let Inner::Plain(plain) = self.0 else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, TlsError::AlreadyEncrypted));
         };
+        let config = Arc::clone(&acceptor.config);
         // Boxed: the handshake's state is large and would be part of the session's task until its end.
-        let mut tls = Box::pin(acceptor.tls.accept(plain)).await.map_err(crate::error::of_client)?;
-        tls.get_mut().1.set_buffer_limit(Some(BUFFER_LIMIT));
-        Ok(Self(Inner::Server(Box::new(tls))))
+        let handshake = Box::pin(async move {
+            let engine = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+            let (tcp, prefix) = plain.into_parts();
+            Ok(Box::new(Encrypted::handshake(tcp, engine, prefix).await?))
+        });
+        Ok(Self(Inner::Server(handshake.await.map_err(crate::error::of_client)?)))
     }
 
     /// Performs the client's side of a TLS handshake with `host`, the name or address of the connection (the
@@ -89,12 +96,18 @@ impl Stream {
         };
         let name = connector.server_name(host)?;
         let sni = match &name {
-            ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+            ServerName::DnsName(name) => Some(Box::from(name.as_ref())),
             _ => None,
         };
-        let mut stream = Box::pin(connector.tls.connect(name, plain)).await.map_err(TlsError::of_backend)?;
-        stream.get_mut().1.set_buffer_limit(Some(BUFFER_LIMIT));
-        Ok(Self(Inner::Client(Box::new(ClientTls { stream, sni }))))
+        let config = Arc::clone(&connector.config);
+        // Boxed as in `accept`.
+        let handshake = Box::pin(async move {
+            let engine = UnbufferedClientConnection::new(config, name).map_err(io::Error::other)?;
+            let (tcp, prefix) = plain.into_parts();
+            let stream = Encrypted::handshake(tcp, engine, prefix).await?;
+            Ok(Box::new(ClientTls { stream, sni }))
+        });
+        Ok(Self(Inner::Client(handshake.await.map_err(TlsError::of_backend)?)))
     }
 
     /// Returns whether the stream uses TLS.
@@ -108,11 +121,10 @@ impl Stream {
     pub fn tls_info(&self) -> Option<TlsInfo> {
         match &self.0 {
             Inner::Plain(_) => None,
-            Inner::Server(tls) => {
-                let connection = tls.get_ref().1;
-                Some(TlsInfo::of(connection, connection.server_name().map(str::to_owned)))
+            Inner::Server(tls) => Some(TlsInfo::of(tls.common(), tls.sni().map(str::to_owned))),
+            Inner::Client(tls) => {
+                Some(TlsInfo::of(tls.stream.common(), tls.sni.as_deref().map(str::to_owned)))
             }
-            Inner::Client(tls) => Some(TlsInfo::of(tls.stream.get_ref().1, tls.sni.clone())),
         }
     }
 
@@ -120,7 +132,7 @@ impl Stream {
     #[must_use]
     pub fn peer_certificate(&self) -> Option<CertificateDer<'static>> {
         match &self.0 {
-            Inner::Client(tls) => tls.stream.get_ref().1.peer_certificates()?.first().cloned(),
+            Inner::Client(tls) => tls.stream.common().peer_certificates()?.first().cloned(),
             Inner::Plain(_) | Inner::Server(_) => None,
         }
     }
@@ -130,8 +142,8 @@ impl Stream {
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
             Inner::Plain(plain) => plain.get_ref(),
-            Inner::Server(tls) => tls.get_ref().0.get_ref(),
-            Inner::Client(tls) => tls.stream.get_ref().0.get_ref(),
+            Inner::Server(tls) => tls.tcp(),
+            Inner::Client(tls) => tls.stream.tcp(),
         }
     }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// The longest identifier, in bytes: 64 of local part, `@`, 255 of domain (RFC 5321 section 4.5.3.1).
 pub const MAX_LENGTH: usize = 320;
 
-/// An account's name: 1 to [`MAX_LENGTH`] bytes of UTF-8 without control character, white space or double
-/// quote. Cloning shares it. It is not folded: to get lower case, fold before parsing.
+/// An account's name, as [`validate`] accepts it. Cloning shares it. It is not folded: to get lower case, fold before
+/// parsing.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identifier(Arc<str>);
 
@@ -28,10 +28,44 @@ pub enum BadIdentifier {
     NotUtf8,
     /// Contains a control character (Unicode's Cc: U+0000 to U+001F, U+007F to U+009F).
     Control,
-    /// Contains white space, as Unicode defines it.
+    /// Begins or ends with a space, or contains other white space, as Unicode defines it.
     Space,
     /// Contains a double quote.
     Quote,
+}
+
+/// Checks whether `name` can be an account's name: 1 to [`MAX_LENGTH`] bytes without control characters and double quotes.
+/// U+0020 is the only white space, and only between other characters: `Jane Doe/Sales/Example` is a name.
+///
+/// The same rule as [`Identifier::parse`], without its allocation.
+///
+/// # Errors
+/// The first rule that `name` breaks, in the order of [`BadIdentifier`].
+pub fn validate(name: &str) -> Result<(), BadIdentifier> {
+    validate_length(name.as_bytes())?;
+    if name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        return Ok(());
+    }
+    // Control first: a tab is both, and "control character" is the more helpful reason.
+    if name.contains(char::is_control) {
+        return Err(BadIdentifier::Control);
+    }
+    let has_other_space = name.contains(|char: char| char.is_whitespace() && char != ' ');
+    if has_other_space || name.starts_with(' ') || name.ends_with(' ') {
+        return Err(BadIdentifier::Space);
+    }
+    if name.contains('"') {
+        return Err(BadIdentifier::Quote);
+    }
+    Ok(())
+}
+
+fn validate_length(name: &[u8]) -> Result<(), BadIdentifier> {
+    match name.len() {
+        0 => Err(BadIdentifier::Empty),
+        1..=MAX_LENGTH => Ok(()),
+        _ => Err(BadIdentifier::TooLong),
+    }
 }
 
 // === impl Identifier ===
@@ -43,23 +77,9 @@ impl Identifier {
     /// The first rule that `name` breaks, in the order of [`BadIdentifier`].
     pub fn parse(name: impl AsRef<[u8]>) -> Result<Self, BadIdentifier> {
         let bytes = name.as_ref();
-        if bytes.is_empty() {
-            return Err(BadIdentifier::Empty);
-        }
-        if bytes.len() > MAX_LENGTH {
-            return Err(BadIdentifier::TooLong);
-        }
+        validate_length(bytes)?;
         let text = str::from_utf8(bytes).map_err(|_| BadIdentifier::NotUtf8)?;
-        // Control first: a tab is both, and "control character" is the more helpful reason.
-        if text.contains(char::is_control) {
-            return Err(BadIdentifier::Control);
-        }
-        if text.contains(char::is_whitespace) {
-            return Err(BadIdentifier::Space);
-        }
-        if text.contains('"') {
-            return Err(BadIdentifier::Quote);
-        }
+        validate(text)?;
         Ok(Self(text.into()))
     }
 
@@ -130,7 +150,9 @@ impl fmt::Display for BadIdentifier {
             }
             Self::NotUtf8 => f.write_str("the account name is not UTF-8"),
             Self::Control => f.write_str("the account name contains a control character"),
-            Self::Space => f.write_str("the account name contains a space"),
+            Self::Space => f.write_str(
+                "the account name begins or ends with a space, or contains white space that is not a space",
+            ),
             Self::Quote => f.write_str("the account name contains a double quote"),
         }
     }
@@ -149,8 +171,16 @@ mod tests {
     #[test]
     fn takes_what_routes() {
         let longest = format!("{}@{}", "l".repeat(64), "d".repeat(255));
-        for name in ["a", "alice@example.org", "Müller@example.org", "用户@例子.cn", "a%b*c'd\\e", &longest]
-        {
+        for name in [
+            "a",
+            "alice@example.org",
+            "Müller@example.org",
+            "用户@例子.cn",
+            "a%b*c'd\\e",
+            "Jane Doe/Sales/Example",
+            "a  b",
+            &longest,
+        ] {
             assert_eq!(Identifier::parse(name).map(|it| it.to_string()), Ok(name.to_owned()));
         }
     }
@@ -170,7 +200,9 @@ mod tests {
             ("alice\u{85}".as_bytes(), BadIdentifier::Control),
             (b" alice", BadIdentifier::Space),
             (b"alice ", BadIdentifier::Space),
+            (b" ", BadIdentifier::Space),
             ("alice\u{a0}".as_bytes(), BadIdentifier::Space),
+            ("al\u{a0}ice b".as_bytes(), BadIdentifier::Space),
             ("alice\u{2028}".as_bytes(), BadIdentifier::Space),
             (b"\"alice\"", BadIdentifier::Quote),
         ] {

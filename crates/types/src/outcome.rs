@@ -92,6 +92,8 @@ pub enum SessionEnd {
     Moved,
     /// The session was kicked.
     Kicked,
+    /// The client sent a command that would change the account of the session.
+    Unauthenticated,
     /// HTTP: the response was passed on whole.
     Whole,
     /// HTTP: the connection became a tunnel.
@@ -245,7 +247,7 @@ impl From<BadIdentifier> for IdentityRefusal {
 
 impl SessionEnd {
     /// Every value.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ClientClosed,
         Self::BackendClosed,
         Self::Idle,
@@ -257,6 +259,7 @@ impl SessionEnd {
         Self::Drained,
         Self::Moved,
         Self::Kicked,
+        Self::Unauthenticated,
         Self::Whole,
         Self::Upgraded,
         Self::Cut,
@@ -284,6 +287,7 @@ impl SessionEnd {
             Self::Drained => "drained",
             Self::Moved => "moved",
             Self::Kicked => "kicked",
+            Self::Unauthenticated => "unauthenticated",
             Self::Whole => "whole",
             Self::Upgraded => "upgraded",
             Self::Cut => "cut",

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http_proto::Fields;
 use thiserror::Error;
 
+use crate::memory;
+
 /// A part of a body, in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Piece {
@@ -26,6 +28,14 @@ impl Piece {
         match self {
             Self::Data(data) => data.len() as u64,
             Self::Trailers(_) => 0,
+        }
+    }
+
+    /// Returns what the piece counts as memory of its request.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Trailers(fields) => memory::fields_size(fields),
         }
     }
 }

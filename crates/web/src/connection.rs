@@ -1,7 +1,7 @@
 //! One client's connection: the facts that all of its requests share.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use listen::Permit;
 use plan::{Listener, Name};
@@ -30,11 +30,16 @@ pub(crate) struct HttpConnection {
     pub(crate) memory: Arc<ConnectionMemory>,
     /// Notified once, at the first login on this connection.
     pub(crate) logged_in: Arc<Notify>,
-    logged: Arc<Mutex<LoggedAccounts>>,
+    logged: Arc<Mutex<Vec<LoggedAccount>>>,
 }
 
-/// Accounts whose login on this connection was logged, with their destinations.
-type LoggedAccounts = Vec<(Arc<str>, Name)>;
+/// A login on this connection that was logged.
+struct LoggedAccount {
+    account: Arc<str>,
+    destination: Name,
+    /// The fingerprint of the credential that the destination accepted last.
+    credential: u64,
+}
 
 /// How many accounts of one connection are remembered as logged. The logins of a front with more users than that are
 /// logged more often.
@@ -123,16 +128,29 @@ impl HttpConnection {
         }
     }
 
-    /// Returns whether this is the first request of `account` to `destination` on this connection.
-    pub(crate) fn is_first(&self, account: &Arc<str>, destination: &Name) -> bool {
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.iter().any(|(name, place)| name == account && place == destination) {
+    /// Notes that `destination` has accepted a credential of `account`, and returns whether that is the account's first
+    /// login there on this connection.
+    pub(crate) fn is_first_login(&self, account: &Arc<str>, destination: &Name, credential: u64) -> bool {
+        let mut logged = self.logged();
+        let known = logged.iter_mut().find(|it| it.account == *account && it.destination == *destination);
+        if let Some(known) = known {
+            known.credential = credential;
             return false;
         }
         if logged.len() >= MAX_LOGGED {
             logged.remove(0);
         }
-        logged.push((Arc::clone(account), Name::clone(destination)));
+        let account = Arc::clone(account);
+        logged.push(LoggedAccount { account, destination: Name::clone(destination), credential });
         true
+    }
+
+    /// Returns whether a destination has accepted the credential on this connection: then it is not a guess.
+    pub(crate) fn has_verified(&self, credential: u64) -> bool {
+        self.logged().iter().any(|it| it.credential == credential)
+    }
+
+    fn logged(&self) -> MutexGuard<'_, Vec<LoggedAccount>> {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

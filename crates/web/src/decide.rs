@@ -22,7 +22,11 @@ pub(crate) enum Decision {
     /// The rule names the destination.
     Pinned(Name),
     /// The request names an account: its destination.
-    Account(Identifier),
+    Account {
+        identifier: Identifier,
+        /// Whether a 2xx shows that the request's credentials are right.
+        authenticates: bool,
+    },
     /// The request names no account: the rule's fallback.
     Fallback(Name),
 }
@@ -61,7 +65,8 @@ pub(crate) async fn decide<S: Source, C: Client>(
     prefix: &mut Prefix,
 ) -> Result<Decision, Refused> {
     let plan = &connection.plan.plan;
-    let (from, fallback) = match &rule(&plan.http.routes, head)?.target {
+    let Matched { route, path } = rule(&plan.http.routes, head)?;
+    let (from, fallback) = match &route.target {
         HttpTarget::Destination(name) => return Ok(Decision::Pinned(Name::clone(name))),
         HttpTarget::Extract { from, fallback } => (from, fallback),
     };
@@ -82,13 +87,20 @@ pub(crate) async fn decide<S: Source, C: Client>(
         None => None,
     };
     Ok(match account {
-        Some(identifier) => Decision::Account(identifier),
+        Some(identifier) => Decision::Account { identifier, authenticates: route.authenticates(&path) },
         None => Decision::Fallback(Name::clone(fallback.as_ref().unwrap_or(&plan.routing.default))),
     })
 }
 
+/// The rule that applies to a request.
+struct Matched<'a> {
+    route: &'a HttpRoute,
+    /// The normalized path.
+    path: String,
+}
+
 /// Returns the first rule for the path, however the path is written.
-pub(crate) fn rule<'a>(routes: &'a [HttpRoute], head: &RequestHead) -> Result<&'a HttpRoute, Refused> {
+fn rule<'a>(routes: &'a [HttpRoute], head: &RequestHead) -> Result<Matched<'a>, Refused> {
     let refused = |bad: BadPath| Refused::Path(bad.label());
     let path = path::normalize(&head.target).map_err(refused)?;
     let found = position(routes, &path.normalized);
@@ -100,7 +112,8 @@ pub(crate) fn rule<'a>(routes: &'a [HttpRoute], head: &RequestHead) -> Result<&'
     {
         return Err(refused(separator.bad));
     }
-    found.and_then(|found| routes.get(found)).ok_or(Refused::NoRule)
+    let route = found.and_then(|found| routes.get(found)).ok_or(Refused::NoRule)?;
+    Ok(Matched { route, path: path.normalized })
 }
 
 fn position(routes: &[HttpRoute], path: &str) -> Option<usize> {
@@ -120,7 +133,7 @@ fn by_authorization(connection: &HttpConnection, head: &RequestHead) -> Result<O
 fn by_name(connection: &HttpConnection, name: Option<Vec<u8>>) -> Result<Option<Identity>, Refused> {
     match name {
         Some(name) if !name.is_empty() => {
-            let identifier = connection.plan.rules.name(&name).map_err(Refused::Name)?;
+            let identifier = connection.plan.rules.extracted(&name).map_err(Refused::Name)?;
             Ok(Some(Identity::Known(identifier)))
         }
         _ => Ok(None),
@@ -171,13 +184,11 @@ impl Prefix {
             client.interim(&local_reply::go_on()).await.map_err(Refused::Body)?;
         }
         while self.data.len() <= cap {
-            match source.piece().await.map_err(Refused::Body)? {
-                Some(Piece::Data(data)) => {
-                    self.memory.grow(data.len()).map_err(Refused::Memory)?;
-                    self.data.extend_from_slice(&data);
-                }
-                Some(Piece::Trailers(fields)) => self.trailers = Some(fields),
-                None => return Ok(&self.data),
+            let Some(piece) = source.piece().await.map_err(Refused::Body)? else { return Ok(&self.data) };
+            self.memory.grow(piece.memory()).map_err(Refused::Memory)?;
+            match piece {
+                Piece::Data(data) => self.data.extend_from_slice(&data),
+                Piece::Trailers(fields) => self.trailers = Some(fields),
             }
         }
         Ok(&[])

@@ -80,7 +80,7 @@ impl<C: Client> Download<'_, C> {
             let head = tokio::select! {
                 head = response.head() => head,
                 // Otherwise a client could keep a backend busy with requests that it has cancelled.
-                () = self.client.left() => return Err(client_left()),
+                () = self.left() => return Err(client_left()),
             };
             match head {
                 Err(broken) => {
@@ -98,6 +98,15 @@ impl<C: Client> Download<'_, C> {
             }
         }
         Err(DownloadEnd::Failed(ExchangeFailure::BadAnswer("too many interim responses")))
+    }
+
+    /// Resolves when the client is gone, and no verdict on its credential is to come: a guess counts although its client
+    /// does not wait.
+    async fn left(&mut self) {
+        self.client.left().await;
+        if self.watch.awaits_verdict() {
+            tokio::time::sleep(self.watch.verdict_timeout).await;
+        }
     }
 
     /// Delays the response to refused credentials.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http_proto::{RequestHead, ResponseHead, Version, forwarded, set_destination_scheme};
-use identity::ThrottleKey;
 use plan::{Name, TlsMode};
 use types::fault::Fault;
 use types::outcome::LoginResult;
@@ -14,6 +13,7 @@ use crate::backend_end::BackendEnd;
 use crate::body::{Piece, Source};
 use crate::client::Client;
 use crate::connection::HttpConnection;
+use crate::credential::PresentedCredential;
 use crate::decide::Prefix;
 use crate::local_reply::LocalReply;
 use crate::memory::Claim;
@@ -31,23 +31,25 @@ pub(crate) struct Exchange<'a> {
     prefix: Vec<Piece>,
     /// The memory of the request, until a backend has answered it.
     memory: Claim,
-    /// Whether a 401 is a failed login.
-    has_credentials: bool,
-    /// The scheme of the credentials, for metrics and the log.
-    scheme: &'static str,
+    credential: Option<PresentedCredential>,
+    /// Whether a 2xx shows that the credential is right.
+    authenticates: bool,
 }
 
 // === impl Exchange ===
 
 impl<'a> Exchange<'a> {
-    pub(crate) fn new(connection: &'a HttpConnection, mut head: RequestHead, prefix: Prefix) -> Self {
-        let (has_credentials, scheme) = match head.fields.get("authorization") {
-            Some(value) => (true, scheme(value)),
-            None => (false, "none"),
-        };
+    /// `authenticates`: a 2xx shows that the credential is right.
+    pub(crate) fn new(
+        connection: &'a HttpConnection,
+        mut head: RequestHead,
+        prefix: Prefix,
+        credential: Option<PresentedCredential>,
+        authenticates: bool,
+    ) -> Self {
         prepare(connection, &mut head, !prefix.is_empty());
         let (prefix, memory) = prefix.into_parts();
-        Self { connection, head, prefix, memory, has_credentials, scheme }
+        Self { connection, head, prefix, memory, credential, authenticates }
     }
 
     /// Carries the exchange over `route`, a second time where the backend had closed a reused connection.
@@ -70,24 +72,27 @@ impl<'a> Exchange<'a> {
         let https = route.leg.plan.tls != TlsMode::Plain;
         set_destination_scheme(&mut self.head.fields, &self.head.authority, https);
         let prefix = std::mem::take(&mut self.prefix);
-        let mut kept = Kept::new(&self.memory, route.leg.is_reused);
+        let kept = Kept::new(&self.memory, route.leg.is_reused);
         for piece in &prefix {
             kept.push_counted(piece);
         }
-        let mut keeping = Keeping { source: &mut *source, kept: &mut kept };
-        let mut ended = self.carry(prefix, &mut route, &mut keeping, client).await;
-        if let ExchangeOutcome::Failed(ExchangeFailure::NoAnswer { unprocessed }) = ended
+        let mut keeping = Keeping { source: &mut *source, kept: &kept };
+        let mut ended = self.carry(prefix, &kept, &mut route, &mut keeping, client).await;
+        if let ExchangeOutcome::Failed(failure @ ExchangeFailure::NoAnswer { unprocessed }) = &ended
             && route.leg.is_reused
-            && (unprocessed || is_idempotent(&self.head.method))
-            && let Some(pieces) = kept.into_pieces()
+            && (*unprocessed || is_idempotent(&self.head.method))
+            && let Some(pieces) = kept.take()
         {
             let finder = RouteFinder { connection, upgrades: self.head.upgrade.is_some() };
             route.leg.connection = match finder.connect(&route.backend, route.leg.plan).await {
                 Ok(connection) => connection,
-                Err(reply) => return give(connection, reply, &self.head.method, source, client, last).await,
+                Err(reply) => {
+                    self.report_failure(&route, failure);
+                    return give(connection, reply, &self.head.method, source, client, last).await;
+                }
             };
             route.leg.is_reused = false;
-            ended = self.carry(pieces, &mut route, source, client).await;
+            ended = self.carry(pieces, &kept, &mut route, source, client).await;
         }
         self.end(ended, route, source, client, last).await
     }
@@ -95,6 +100,7 @@ impl<'a> Exchange<'a> {
     async fn carry<S: Source, C: Client>(
         &self,
         prefix: Vec<Piece>,
+        kept: &Kept<'_>,
         route: &mut Route,
         source: &mut S,
         client: &mut C,
@@ -103,19 +109,26 @@ impl<'a> Exchange<'a> {
         let session_guard = plan.meters.route(&self.connection.listener.name, &route.destination).begin();
         let account = route.ticket.account().cloned();
         let destination = Name::clone(&route.destination);
-        let record_status = |status| match status {
-            401 if self.has_credentials => self.refused(account.as_deref(), &destination),
-            // A refused request is counted until its end: anybody can have one.
-            401 | 403 => Duration::ZERO,
-            _ => {
-                self.memory.release();
-                Duration::ZERO
+        let record_status = |status| {
+            if let Some(credential) = &self.credential {
+                credential.answered();
+            }
+            match (status, &self.credential) {
+                (401, Some(credential)) => self.refused(credential, account.as_deref(), &destination),
+                // A refused request is counted until its end: anybody can have one.
+                (401 | 403, _) => Duration::ZERO,
+                _ => {
+                    kept.release();
+                    Duration::ZERO
+                }
             }
         };
         let watch = Watch {
             ticket: &route.ticket,
             idle: plan.plan.http.relay_idle,
             session_guard: &session_guard,
+            credential: self.credential.as_ref(),
+            verdict_timeout: plan.plan.server.backend_auth_timeout,
             record_status: &record_status,
         };
         let https = route.leg.plan.tls != TlsMode::Plain;
@@ -123,31 +136,39 @@ impl<'a> Exchange<'a> {
             relay::exchange(&mut route.leg.connection, &self.head, https, prefix, source, client, &watch);
         let ended = Box::pin(exchange).await;
         session_guard.ended(ended.session_end());
+        if let Some(credential) = &self.credential
+            && credential.awaits_verdict()
+            && ended.is_ended_by_client()
+        {
+            // Otherwise a guesser would leave before each verdict.
+            let _ = credential.refused(self.connection, account.as_deref());
+        }
         ended
     }
 
     /// Records refused credentials, and returns how long the response must be delayed. They are logged and counted
     /// before the delay: a client that is guessing may close its connection during it.
-    fn refused(&self, account: Option<&str>, destination: &Name) -> Duration {
+    fn refused(
+        &self,
+        credential: &PresentedCredential,
+        account: Option<&str>,
+        destination: &Name,
+    ) -> Duration {
         let connection = self.connection;
         connection
             .plan
             .meters
             .leg(Protocol::Http.name(), destination)
-            .login(self.scheme, LoginResult::Rejected);
+            .login(credential.scheme, LoginResult::Rejected);
         connection.log_failure(account.unwrap_or_default().as_bytes(), LoginResult::Rejected);
-        let key = self.throttle_key(account);
-        connection.service.recorder.refused(&connection.listener, connection.client.ip(), key.as_ref())
+        credential.refused(connection, account)
     }
 
-    /// Returns the name under which a login is counted: that of its credentials, or the account of a token.
-    fn throttle_key(&self, account: Option<&str>) -> Option<ThrottleKey> {
-        if let Some(value) = self.head.fields.get("authorization")
-            && let Some(key) = self.connection.plan.rules.throttle_key_of_authorization(value)
-        {
-            return Some(key);
-        }
-        account.map(ThrottleKey::of_account)
+    /// Returns whether a response with `status` shows that the credential is right. Everybody gets a redirect to a login
+    /// page, and the answer to `OPTIONS`.
+    fn is_login(&self, status: u16) -> bool {
+        let is_success = matches!(status, 101 | 200..=299);
+        self.authenticates && is_success && !self.head.method.eq_ignore_ascii_case(b"OPTIONS")
     }
 
     async fn end<S: Source, C: Client>(
@@ -176,17 +197,7 @@ impl<'a> Exchange<'a> {
                 self.open_tunnel(*head, halves, route, source, client).await
             }
             ExchangeOutcome::Failed(failure) => {
-                let fault = match failure {
-                    ExchangeFailure::NoAnswer { .. } => Some(Fault::Closed),
-                    ExchangeFailure::BadAnswer(_) => Some(Fault::Protocol),
-                    ExchangeFailure::Silent => Some(Fault::TimedOut),
-                    ExchangeFailure::BadBody(_) => None,
-                };
-                if let Some(fault) = fault {
-                    let destination = &route.destination;
-                    tracing::warn!(%destination, reason = %failure, "the destination sent no usable response");
-                    self.report(&route, Err(fault));
-                }
+                self.report_failure(&route, &failure);
                 give(connection, LocalReply::failed(&failure), method, source, client, last).await
             }
             ExchangeOutcome::Cut(why) => {
@@ -230,6 +241,19 @@ impl<'a> Exchange<'a> {
         route.backend.report(Protocol::Http, self.connection.client.ip(), result);
     }
 
+    /// Logs and reports a response that did not come, unless the client is to blame.
+    fn report_failure(&self, route: &Route, failure: &ExchangeFailure) {
+        let fault = match failure {
+            ExchangeFailure::NoAnswer { .. } => Fault::Closed,
+            ExchangeFailure::BadAnswer(_) => Fault::Protocol,
+            ExchangeFailure::Silent => Fault::TimedOut,
+            ExchangeFailure::BadBody(_) => return,
+        };
+        let destination = &route.destination;
+        tracing::warn!(%destination, reason = %failure, "the destination sent no usable response");
+        self.report(route, Err(fault));
+    }
+
     /// Logs a response, and the login where it is the account's first on this connection.
     fn note(&self, route: &Route, status: u16) {
         let connection = self.connection;
@@ -240,23 +264,23 @@ impl<'a> Exchange<'a> {
             reused = route.leg.is_reused,
             "request"
         );
-        let Some(account) = route.ticket.account().filter(|_| self.has_credentials && status < 400) else {
-            return;
-        };
-        if connection.is_first(account, &route.destination) {
+        let (Some(account), Some(credential)) = (route.ticket.account(), &self.credential) else { return };
+        if self.is_login(status)
+            && connection.is_first_login(account, &route.destination, credential.fingerprint)
+        {
             connection.logged_in.notify_one();
             connection
                 .plan
                 .meters
                 .leg(Protocol::Http.name(), &route.destination)
-                .login(self.scheme, LoginResult::Accepted);
-            connection.service.recorder.accepted(self.throttle_key(Some(account)).as_ref());
+                .login(credential.scheme, LoginResult::Accepted);
+            connection.service.recorder.accepted(credential.key(connection, Some(account)).as_ref());
             let account = connection.service.recorder.show(account);
             tracing::info!(
                 %account,
                 client = %connection.client,
                 destination = %route.destination,
-                mechanism = self.scheme,
+                mechanism = credential.scheme,
                 version = if self.head.version == Version::Http2 { "2" } else { "1.1" },
                 tls = connection.tls.as_ref().map_or("none", |tls| tls.version),
                 "login"
@@ -278,15 +302,6 @@ fn prepare(connection: &HttpConnection, head: &mut RequestHead, continues: bool)
     if !connection.listener.trusts_forwarded {
         head.fields.strip_forwarded();
     }
-}
-
-/// Returns the scheme of credentials, out of a closed list of labels.
-fn scheme(value: &[u8]) -> &'static str {
-    let found = value.split(|&byte| byte == b' ').next().unwrap_or_default();
-    ["basic", "bearer", "digest", "negotiate", "ntlm"]
-        .into_iter()
-        .find(|known| found.eq_ignore_ascii_case(known.as_bytes()))
-        .unwrap_or("other")
 }
 
 /// Returns whether the credentials authenticate a whole connection (NTLM and Negotiate, RFC 4559 section 6). Such a

@@ -57,9 +57,7 @@ pub(crate) async fn serve(
             Ok(Err(NoHead::TooLarge)) => Err(BadHead::TooLarge),
             Ok(Err(NoHead::Closed | NoHead::Broken(_))) => break,
             Err(_) => {
-                let mut client = H1Client::new(&mut writer, Version::Http11, true);
-                let answer = LocalReply::bad(408, "the head of the request did not arrive in time");
-                let _ = timeout(FINAL_REPLY_TIMEOUT, answer.give(&mut client, b"", true)).await;
+                refuse_late(&connection, &mut writer).await;
                 break;
             }
         };
@@ -103,6 +101,14 @@ async fn claim(
             None
         }
     }
+}
+
+/// Refuses a head that is not whole in time.
+async fn refuse_late(connection: &HttpConnection, writer: &mut WriteHalf) {
+    let answer = LocalReply::LATE_HEAD;
+    connection.log_refusal(answer.detail);
+    let mut client = H1Client::new(writer, Version::Http11, true);
+    let _ = timeout(FINAL_REPLY_TIMEOUT, answer.give(&mut client, b"", true)).await;
 }
 
 /// Refuses a head.

@@ -76,11 +76,8 @@ pub(crate) async fn serve(
     let mut count = 0;
     while let Some((request, mut respond)) = requests.next().await {
         count += 1;
-        if counts.is_attack() {
-            tracing::warn!(
-                streams = count,
-                "connection closed: the client cancels its requests as fast as it sends them"
-            );
+        if let Some(reason) = counts.abuse(count, max_requests) {
+            tracing::warn!(streams = count, reason, "connection closed: the client floods it with requests");
             requests.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
             continue;
         }
@@ -88,7 +85,6 @@ pub(crate) async fn serve(
             // The library announces the last stream only after the client has acknowledged a PING, which it may never do.
             // The client may send a refused request again, on another connection (RFC 9113 section 8.7).
             respond.send_reset(Reason::REFUSED_STREAM);
-            counts.note(false);
             continue;
         }
         if count == max_requests {
@@ -243,8 +239,13 @@ impl StreamCounts {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn is_attack(&self) -> bool {
+    /// Returns why a client that has sent `count` requests is not served any longer. A client that reads what it is sent
+    /// has at most [`MAX_STREAMS`] requests under way when it learns which was the last.
+    fn abuse(&self, count: u64, max_requests: u64) -> Option<&'static str> {
         let cancelled = self.cancelled.load(Ordering::Relaxed);
-        cancelled > MAX_CANCELLED + self.completed.load(Ordering::Relaxed) / 2
+        if cancelled > MAX_CANCELLED + self.completed.load(Ordering::Relaxed) / 2 {
+            return Some("it cancels them as fast as it sends them");
+        }
+        (count > max_requests.saturating_add(MAX_STREAMS.into())).then_some("it sends them after GOAWAY")
     }
 }

@@ -12,6 +12,7 @@
 //! | `h1_server`, `h2_server` | a client's connection: HTTP/1 one request at a time, HTTP/2 many at once |
 //! | `request` | one request: decide, find a route, carry the exchange |
 //! | `decide`, `prefix_owner` | path → rule → account; paths with encoded separators |
+//! | `credential` | the credential of a request: its place among the guesses, its verdict |
 //! | `route` | a connection to the backend that the placement names |
 //! | `exchange` | one request on its route: repeat, pool, log |
 //! | `relay`, `upload`, `download`, `watch` | both directions of an exchange at once, and what may end it |
@@ -31,6 +32,7 @@ mod body;
 mod client;
 mod connection;
 mod convert;
+mod credential;
 mod decide;
 mod download;
 mod exchange;

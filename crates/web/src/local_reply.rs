@@ -15,7 +15,7 @@ use types::fault::Fault;
 pub(crate) struct LocalReply {
     pub(crate) status: u16,
     title: &'static str,
-    detail: &'static str,
+    pub(crate) detail: &'static str,
     /// Seconds.
     retry_after: Option<u32>,
     /// Whether it asks for credentials.
@@ -33,6 +33,8 @@ const RETRY_AFTER: u32 = 10;
 
 impl LocalReply {
     pub(crate) const NO_RULE: Self = Self::of(404, "Not Found", "No route matches this path.");
+    pub(crate) const LATE_HEAD: Self = Self::bad(408, "the head of the request did not arrive in time");
+    pub(crate) const LATE_BODY: Self = Self::bad(408, "the body of the request did not arrive in time");
     pub(crate) const NO_LEG: Self =
         Self::of(502, "Bad Gateway", "The server that holds this account has no HTTP service.");
     pub(crate) const BAD_GATEWAY: Self = Self::of(502, "Bad Gateway", "The server sent an invalid response.");

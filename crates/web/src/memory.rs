@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http_proto::RequestHead;
+use http_proto::{Fields, RequestHead};
 use thiserror::Error;
 use types::network::client_network;
 
@@ -39,6 +39,7 @@ pub(crate) struct ConnectionMemory {
 pub(crate) struct Claim {
     memory: Arc<ConnectionMemory>,
     bytes: AtomicUsize,
+    is_released: AtomicBool,
 }
 
 /// Why a request may not hold more memory.
@@ -60,17 +61,18 @@ const SHARE: usize = 32;
 /// What a field counts beside its name and value (RFC 9113 section 6.5.2).
 const FIELD_OVERHEAD: usize = 32;
 
-/// What one request may hold beyond the limits of its head and body: the overhead of 128 fields, and the piece of the body
-/// that exceeds the limit.
-const SLACK: usize = 128 * FIELD_OVERHEAD + 16 * 1024;
+/// What one request may hold beyond the limits of its head and body: the overhead of the 128 fields of its head and of the
+/// 64 of its trailer section, and the piece of the body that exceeds the limit, or the trailer section.
+const SLACK: usize = (128 + 64) * FIELD_OVERHEAD + 16 * 1024;
 
 /// Returns what a decoded head of HTTP/1 counts.
 pub(crate) fn head_size(head: &RequestHead) -> usize {
-    let mut size = head.method.len() + head.target.len() + head.authority.len();
-    for (name, value) in head.fields.iter() {
-        size += name.len() + value.len() + FIELD_OVERHEAD;
-    }
-    size
+    head.method.len() + head.target.len() + head.authority.len() + fields_size(&head.fields)
+}
+
+/// Returns what decoded fields count, those of a head or of a trailer section.
+pub(crate) fn fields_size(fields: &Fields) -> usize {
+    fields.iter().map(|(name, value)| name.len() + value.len() + FIELD_OVERHEAD).sum()
 }
 
 /// Returns what a decoded head of HTTP/2 counts.
@@ -146,7 +148,11 @@ impl ConnectionMemory {
     /// # Errors
     /// When the connection or its network holds as much as it may.
     pub(crate) fn claim(self: &Arc<Self>, bytes: usize) -> Result<Claim, MemoryFull> {
-        let claim = Claim { memory: Arc::clone(self), bytes: AtomicUsize::new(0) };
+        let claim = Claim {
+            memory: Arc::clone(self),
+            bytes: AtomicUsize::new(0),
+            is_released: AtomicBool::new(false),
+        };
         claim.grow(bytes)?;
         Ok(claim)
     }
@@ -164,9 +170,10 @@ impl Claim {
     }
 
     /// Claims memory for something that the request can do without. Returns whether it may have it: only half of what the
-    /// connection and its network may hold is given away for that, so that no request is refused because of it.
+    /// connection and its network may hold is given away for that, so that no request is refused because of it. After the
+    /// [release](Claim::release) nothing is counted, so nothing may be held.
     pub(crate) fn grow_optional(&self, bytes: usize) -> bool {
-        self.grow_within(bytes, 2).is_ok()
+        !self.is_released.load(Ordering::Relaxed) && self.grow_within(bytes, 2).is_ok()
     }
 
     fn grow_within(&self, bytes: usize, part: usize) -> Result<(), MemoryFull> {
@@ -190,6 +197,7 @@ impl Claim {
 
     /// Ends the count: a backend has answered the request.
     pub(crate) fn release(&self) {
+        self.is_released.store(true, Ordering::Relaxed);
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
         if bytes > 0 {
             self.memory.held.fetch_sub(bytes, Ordering::Relaxed);
@@ -234,6 +242,7 @@ mod tests {
         assert_eq!(connection.claim(64 * KIB).err(), Some(MemoryFull::Connection));
         assert_eq!(first.grow(64 * KIB).err(), Some(MemoryFull::Connection));
         first.release();
+        assert!(!first.grow_optional(1), "nothing is counted any more");
         drop(connection.claim(64 * KIB).expect("room after the release"));
         drop(first);
         assert_eq!(limiter.lock().total, 0);

@@ -55,6 +55,11 @@ pub(crate) enum ExchangeFailure {
 // === impl ExchangeOutcome ===
 
 impl ExchangeOutcome {
+    /// Returns whether an exchange without a response was ended by the client, rather than by the backend or an operator.
+    pub(crate) const fn is_ended_by_client(&self) -> bool {
+        matches!(self, Self::Cut(_) | Self::Failed(ExchangeFailure::BadBody(_)))
+    }
+
     /// Returns the name in metrics.
     pub(crate) const fn session_end(&self) -> SessionEnd {
         match self {

@@ -6,9 +6,8 @@
 use std::ops::{Deref, DerefMut};
 
 use bytes::{Bytes, BytesMut};
-use http_proto::{BadBody, ChunkDecoder, Decoded, Framing, head_end};
+use http_proto::{BadBody, ChunkDecoder, Decoded, Framing, head_end, wipe};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use zeroize::Zeroize;
 
 use crate::body::{Broken, Piece, Source};
 
@@ -162,7 +161,7 @@ impl<R: AsyncRead + Unpin + Send> Reader<R> {
     }
 
     fn release(&mut self, count: usize) {
-        self.buffer[..count].zeroize();
+        wipe(&mut self.buffer[..count]);
         let _ = self.buffer.split_to(count);
     }
 }
@@ -185,7 +184,7 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.0[..].zeroize();
+        wipe(&mut self.0);
     }
 }
 
@@ -279,7 +278,7 @@ impl AsRef<[u8]> for Wiped {
 
 impl Drop for Wiped {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 

@@ -4,9 +4,10 @@
 //! for the other. What must never happen: a cut response that looks whole; a connection that is used again after
 //! either side was left in the middle of a message.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use http_proto::RequestHead;
@@ -84,7 +85,7 @@ async fn both_ways<'d>(
     let mut is_refused = false;
     // A response that came before the end of the request.
     let mut early = None;
-    loop {
+    let stop = loop {
         tokio::select! {
             // The request first: a response that comes with the end of the request finds it sent.
             biased;
@@ -94,9 +95,9 @@ async fn both_ways<'d>(
                     None => is_refused = true,
                 },
                 UploadEnd::Client(Broken::Malformed(what)) => {
-                    return Err(Stop::Failure(ExchangeFailure::BadBody(what)));
+                    break Stop::Failure(ExchangeFailure::BadBody(what));
                 }
-                UploadEnd::Client(_) => return Err(Stop::ClientLeft),
+                UploadEnd::Client(_) => break Stop::ClientLeft,
             },
             end = &mut download, if early.is_none() => {
                 let is_sent = progress.is_sent.load(Ordering::Acquire);
@@ -113,7 +114,20 @@ async fn both_ways<'d>(
             () = progress.silence(watch.idle) => return Err(Stop::Failure(ExchangeFailure::Silent)),
             reason = progress.ended(watch.ticket) => return Err(Stop::Ended(reason)),
         }
-    }
+    };
+    await_verdict(watch, download).await;
+    Err(stop)
+}
+
+/// Waits for the backend's verdict on a credential whose client has ended the exchange before it: a guess counts although
+/// its client does not wait.
+async fn await_verdict<'d>(watch: &Watch<'_>, mut download: Pin<&mut impl Future<Output = DownloadEnd<'d>>>) {
+    // A download that has ended was answered, so it is not polled again.
+    let verdict = poll_fn(|context| match watch.awaits_verdict() {
+        true if download.as_mut().poll(context).is_pending() && watch.awaits_verdict() => Poll::Pending,
+        _ => Poll::Ready(()),
+    });
+    let _ = timeout(watch.verdict_timeout, verdict).await;
 }
 
 /// Returns whether the backend still reads the request after its response: a success on a connection that stays open. Then

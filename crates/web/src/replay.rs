@@ -4,27 +4,35 @@
 //! everything that was read of it is kept; the rest is still at the client. Must never happen: a request is repeated
 //! without a part of its body; what is kept is not counted as memory of the client's network.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::body::{Broken, Piece, Source};
 use crate::memory::Claim;
 
 /// Most bytes of a body that are kept. A longer body is not sent again.
-const MAX_KEPT: u64 = 64 * 1024;
+const MAX_KEPT: usize = 64 * 1024;
 /// Most pieces that are kept: small ones cost more than their bytes.
 const MAX_PIECES: usize = 64;
 
-/// The start of a body.
+/// The start of a body, and the memory of the request that it is counted with. Both directions of the exchange use it:
+/// the upload adds to it, and the head of the response releases it.
 pub(crate) struct Kept<'a> {
-    /// The memory of the request, which what is kept is added to.
     memory: &'a Claim,
+    /// `None` when the request is not sent again, or a part of its body is lost.
+    body: Mutex<Option<KeptBody>>,
+}
+
+/// Everything that was read of a body.
+#[derive(Default)]
+struct KeptBody {
     pieces: Vec<Piece>,
-    bytes: u64,
-    is_whole: bool,
+    bytes: usize,
 }
 
 /// A source that keeps what is read from it.
 pub(crate) struct Keeping<'a, 'k, S> {
     pub(crate) source: &'a mut S,
-    pub(crate) kept: &'a mut Kept<'k>,
+    pub(crate) kept: &'a Kept<'k>,
 }
 
 /// Returns whether a request may be sent a second time without harm: the methods of RFC 9110 section 9.2.2, RFC 4918,
@@ -49,35 +57,53 @@ pub(crate) fn is_idempotent(method: &[u8]) -> bool {
 
 impl<'a> Kept<'a> {
     /// Returns an empty record of a request that holds `memory`. `keeps`: whether the request may be sent again at all.
-    pub(crate) const fn new(memory: &'a Claim, keeps: bool) -> Self {
-        Self { memory, pieces: Vec::new(), bytes: 0, is_whole: keeps }
+    pub(crate) fn new(memory: &'a Claim, keeps: bool) -> Self {
+        Self { memory, body: Mutex::new(keeps.then(KeptBody::default)) }
     }
 
     /// Records a piece that is counted as memory of the request already; shares its memory.
-    pub(crate) fn push_counted(&mut self, piece: &Piece) {
-        self.bytes += piece.len();
-        if self.bytes > MAX_KEPT || self.pieces.len() >= MAX_PIECES {
-            *self = Self::new(self.memory, false);
-        }
-        if self.is_whole {
-            self.pieces.push(piece.clone());
-        } else {
-            self.pieces = Vec::new();
+    pub(crate) fn push_counted(&self, piece: &Piece) {
+        let mut body = self.lock();
+        if body.as_mut().is_some_and(|body| !body.push(piece)) {
+            *body = None;
         }
     }
 
     /// Records a piece that was read from the client, unless it would hold more memory than such pieces may.
-    fn push(&mut self, piece: &Piece) {
-        if self.is_whole {
-            let bytes = usize::try_from(piece.len()).unwrap_or(usize::MAX);
-            self.is_whole = self.memory.grow_optional(bytes);
-            self.push_counted(piece);
+    fn push(&self, piece: &Piece) {
+        let mut body = self.lock();
+        if body.as_mut().is_some_and(|body| !self.memory.grow_optional(piece.memory()) || !body.push(piece)) {
+            *body = None;
         }
     }
 
-    /// Returns everything that was read, or `None` if a part of it is lost.
-    pub(crate) fn into_pieces(self) -> Option<Vec<Piece>> {
-        self.is_whole.then_some(self.pieces)
+    /// Takes everything that was read, or returns `None` if a part of it is lost.
+    pub(crate) fn take(&self) -> Option<Vec<Piece>> {
+        Some(self.lock().take()?.pieces)
+    }
+
+    /// Drops what is kept, and ends the count of the request's memory: a backend has answered the request.
+    pub(crate) fn release(&self) {
+        *self.lock() = None;
+        self.memory.release();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<KeptBody>> {
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl KeptBody ===
+
+impl KeptBody {
+    /// Returns `false` when the body is too long to be kept.
+    fn push(&mut self, piece: &Piece) -> bool {
+        self.bytes += piece.memory();
+        if self.bytes > MAX_KEPT || self.pieces.len() >= MAX_PIECES {
+            return false;
+        }
+        self.pieces.push(piece.clone());
+        true
     }
 }
 
@@ -107,6 +133,7 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use http_proto::Fields;
 
     use super::*;
     use crate::memory::{ConnectionMemory, MemoryLimiter};
@@ -114,11 +141,11 @@ mod tests {
     fn kept(pieces: usize, length: usize) -> Option<usize> {
         let connection = ConnectionMemory::new(Arc::default(), None, 256 * 1024, 64 * 1024);
         let claim = Arc::new(connection).claim(0).expect("memory");
-        let mut kept = Kept::new(&claim, true);
+        let kept = Kept::new(&claim, true);
         for _ in 0..pieces {
             kept.push(&Piece::Data(Bytes::from(vec![b'x'; length])));
         }
-        Some(kept.into_pieces()?.len())
+        Some(kept.take()?.len())
     }
 
     #[test]
@@ -127,6 +154,33 @@ mod tests {
         assert_eq!(kept(5, 16 * 1024), None);
         assert_eq!(kept(MAX_PIECES, 1), Some(MAX_PIECES));
         assert_eq!(kept(MAX_PIECES + 1, 1), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_that_is_not_counted() {
+        let connection = ConnectionMemory::new(Arc::default(), None, 64 * 1024, 64 * 1024);
+        let claim = Arc::new(connection).claim(1).expect("memory");
+        let kept = Kept::new(&claim, true);
+        let data = Bytes::from(vec![b'x'; 16 * 1024]);
+        kept.push(&Piece::Data(data.clone()));
+        assert!(!data.is_unique());
+        kept.release();
+        kept.push(&Piece::Data(data.clone()));
+        assert!(data.is_unique(), "a piece is held after the count has ended");
+        assert!(kept.take().is_none());
+    }
+
+    #[test]
+    fn trailers_are_counted() {
+        let mut fields = Fields::default();
+        for _ in 0..MAX_PIECES {
+            fields.push(&b"x-trailer"[..], vec![b'x'; 1_000]);
+        }
+        let connection = ConnectionMemory::new(Arc::default(), None, 1024, 1024);
+        let claim = Arc::new(connection).claim(1).expect("memory");
+        let kept = Kept::new(&claim, true);
+        kept.push(&Piece::Trailers(fields));
+        assert!(kept.take().is_none(), "66 KiB");
     }
 
     /// Bodies that are kept must not take the room for the heads of other requests, nor more than a network's share.
@@ -142,9 +196,9 @@ mod tests {
             let connection = open();
             let claim = connection.claim(1).expect("room for the head of a request");
             for _ in 0..4 {
-                let mut kept = Kept::new(&claim, true);
+                let kept = Kept::new(&claim, true);
                 kept.push(&piece);
-                if kept.into_pieces().is_some() {
+                if kept.take().is_some() {
                     kept_bytes += 32 * 1024;
                 }
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http_proto::{BadHead, RequestHead};
+use listen::Permit;
 use tokio::time::timeout;
 use types::outcome::LoginResult;
 
@@ -10,6 +11,7 @@ use crate::after::{After, REPLY_TIMEOUT, give};
 use crate::body::{Broken, Source};
 use crate::client::Client;
 use crate::connection::HttpConnection;
+use crate::credential::{NoPlace, PresentedCredential};
 use crate::decide::{Decision, Prefix, Refused, decide};
 use crate::exchange::Exchange;
 use crate::local_reply::LocalReply;
@@ -19,6 +21,13 @@ use crate::upgrade;
 
 /// How often the rules are applied to one request while reloads replace them.
 const MAX_RULES: u32 = 4;
+
+/// What a request in progress holds until it is answered.
+struct Admitted {
+    /// Its credential, which has the permit.
+    credential: Option<PresentedCredential>,
+    _permit: Option<Permit>,
+}
 
 /// Serves one request, which holds `memory` until a backend has answered it. `last`: no other request is read from this
 /// connection.
@@ -31,12 +40,9 @@ pub(crate) async fn serve<S: Source, C: Client>(
     last: bool,
 ) -> After {
     let mut connection = Cow::Borrowed(connection);
-    let _permit = match connection.admit_request() {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            connection.log_refusal(refusal.label());
-            return give(&connection, LocalReply::BUSY, &head.method, source, client, last).await;
-        }
+    let admitted = match admit(&connection, &head).await {
+        Ok(admitted) => admitted,
+        Err(reply) => return give(&connection, reply, &head.method, source, client, last).await,
     };
     let mut prefix = Prefix::new(memory);
     let method = head.method.clone();
@@ -44,6 +50,7 @@ pub(crate) async fn serve<S: Source, C: Client>(
         // RFC 9110 section 9.3.7: asks about the server as a whole, which no rule is for.
         return give(&connection, LocalReply::SERVER_OPTIONS, &method, source, client, last).await;
     }
+    let mut authenticates = false;
     let mut found = Err(NoRoute::Outdated);
     for _ in 0..MAX_RULES {
         let deciding = decide(&connection, &head, source, client, &mut prefix);
@@ -51,7 +58,8 @@ pub(crate) async fn serve<S: Source, C: Client>(
         let decision = match timeout(connection.listener.preauth_timeout, deciding).await {
             Ok(Ok(decision)) => decision,
             Err(_) => {
-                let reply = LocalReply::bad(408, "the body of the request did not arrive in time");
+                let reply = LocalReply::LATE_BODY;
+                connection.log_refusal(reply.detail);
                 return give(&connection, reply, &method, source, client, true).await;
             }
             Ok(Err(refused)) => return refuse(&connection, &refused, &method, source, client, last).await,
@@ -59,6 +67,7 @@ pub(crate) async fn serve<S: Source, C: Client>(
         if let Err(reply) = upgrade::judge(&mut head) {
             return give(&connection, reply, &method, source, client, last).await;
         }
+        authenticates = matches!(decision, Decision::Account { authenticates: true, .. });
         found = find_route(&connection, decision, &head).await;
         if !matches!(found, Err(NoRoute::Outdated)) {
             break;
@@ -74,9 +83,27 @@ pub(crate) async fn serve<S: Source, C: Client>(
             return give(&connection, LocalReply::UNAVAILABLE, &method, source, client, last).await;
         }
     };
-    let exchange = Exchange::new(&connection, head, prefix);
+    let exchange = Exchange::new(&connection, head, prefix, admitted.credential, authenticates);
     // Boxed: clippy::large_futures.
     Box::pin(exchange.run(route, source, client, last)).await
+}
+
+/// Counts a request in progress, and waits for the place of its credential.
+async fn admit(connection: &HttpConnection, head: &RequestHead) -> Result<Admitted, LocalReply> {
+    let permit = connection.admit_request().map_err(|refusal| {
+        connection.log_refusal(refusal.label());
+        LocalReply::BUSY
+    })?;
+    let Some(value) = head.fields.get("authorization") else {
+        return Ok(Admitted { credential: None, _permit: Some(permit) });
+    };
+    match PresentedCredential::enter(connection, value, permit).await {
+        Ok(credential) => Ok(Admitted { credential: Some(credential), _permit: None }),
+        Err(NoPlace) => {
+            connection.log_refusal("the client network tries as many credentials of the account as it may");
+            Err(LocalReply::BUSY)
+        }
+    }
 }
 
 async fn find_route(

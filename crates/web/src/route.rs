@@ -60,7 +60,7 @@ impl RouteFinder<'_> {
         let connection = self.connection;
         let request = Request {
             subject: match decision {
-                Decision::Account(identifier) => Subject::Account(identifier),
+                Decision::Account { identifier, .. } => Subject::Account(identifier),
                 Decision::Pinned(name) | Decision::Fallback(name) => Subject::Fixed(name),
             },
             protocol: Protocol::Http,
@@ -74,7 +74,10 @@ impl RouteFinder<'_> {
                 Ok(Route { destination, backend, leg, ticket })
             }
             Err(refusal) => Err(match refusal.reason {
-                Reason::Busy(_) => NoRoute::LocalReply(LocalReply::BUSY),
+                Reason::Busy(busy) => {
+                    connection.log_refusal(&busy.to_string());
+                    NoRoute::LocalReply(LocalReply::BUSY)
+                }
                 Reason::Held(held) => {
                     tracing::warn!(reason = %held, "request turned away");
                     NoRoute::LocalReply(LocalReply::UNAVAILABLE)

@@ -8,12 +8,18 @@ use sessions::{EndReason, SessionTicket};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::credential::PresentedCredential;
+
 /// Supervises an exchange.
 pub(crate) struct Watch<'a> {
     pub(crate) ticket: &'a SessionTicket,
     /// Longest silence of both sides.
     pub(crate) idle: Duration,
     pub(crate) session_guard: &'a SessionGuard,
+    /// The credential of the request.
+    pub(crate) credential: Option<&'a PresentedCredential>,
+    /// How long the verdict on it is awaited after the client is gone.
+    pub(crate) verdict_timeout: Duration,
     /// Records the status of a response before the client gets it, and returns how long it must be delayed: a refused
     /// login is delayed to slow down guessing.
     pub(crate) record_status: &'a (dyn Fn(u16) -> Duration + Sync),
@@ -40,6 +46,11 @@ const STALLED: Duration = Duration::from_secs(10);
 // === impl Watch ===
 
 impl Watch<'_> {
+    /// Returns whether a backend may still show whether the credential of the request is right.
+    pub(crate) fn awaits_verdict(&self) -> bool {
+        self.credential.is_some_and(PresentedCredential::awaits_verdict)
+    }
+
     /// Counts content, for the listing of sessions and for metrics.
     pub(crate) fn moved(&self, to_backend: u64, to_client: u64) {
         let traffic = self.ticket.traffic();

@@ -1,9 +1,8 @@
 //! The writing side of an HTTP/1 connection: a head, then a body in the framing that the head announced.
 
 use bytes::{Buf, Bytes};
-use http_proto::{CHUNK_END, Framing, write_chunk_header, write_last_chunk};
+use http_proto::{CHUNK_END, Framing, wipe, write_chunk_header, write_last_chunk};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use zeroize::Zeroize;
 
 use crate::body::{Broken, Piece, Sink};
 
@@ -63,7 +62,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
             state = state.after(data.len())?;
             let mut both = Vec::with_capacity(head.len() + data.len() + CHUNK_ROOM);
             both.extend_from_slice(&head);
-            head.zeroize();
+            wipe(&mut head);
             if state == State::Chunked {
                 write_chunk_header(&mut both, data.len());
             }
@@ -74,7 +73,7 @@ impl<'a, W: AsyncWrite + Unpin + Send> Writer<'a, W> {
             head = both;
         }
         let written = io.write_all(&head).await;
-        head.zeroize();
+        wipe(&mut head);
         written?;
         io.flush().await?;
         Ok(Self { io, state })

@@ -3,22 +3,22 @@
 import json
 import os
 import re
+import shlex
 import ssl
 import subprocess
-from pathlib import Path
 
 from lab import toml
 from lab.certificates import fingerprint
 from lab.configuration import NEW, OLD
-from lab.layout import ACCOUNTS, address
+from lab.layout import ACCOUNTS, DOMAIN, MASTER, MASTER_PASSWORD, address
 from lab.waiting import until
 
 from . import base
 from .base import Case, secret
+from .pages import blocks
 
 PORT = 9443
 TOKEN = secret("lab-admin-token-0123456789abcdef0123456789abcdef").decode()
-GUIDE = Path(__file__).resolve().parents[3] / "docs/management.md"
 ALICE = address("alice")
 PRELUDE = 'set -euo pipefail\napi() { curl --silent --show-error --fail-with-body -H "Authorization: Bearer $TOKEN" "$@"; }\n'
 
@@ -29,6 +29,15 @@ def managed(document):
     document["admin"] = {"bind": f"{host}:{PORT}", "bearer_token": TOKEN, "certificate": "mail"}
     # Long enough to look at a drain; the end of a test is a second signal.
     document["server"]["shutdown_grace"] = "20s"
+
+
+def as_in_the_guide(document):
+    """A change of the configuration: the API as the guide sets it up."""
+    managed(document)
+    del document["admin"]["bearer_token"]
+    document["admin"]["bearer_token_file"] = "admin.token"
+    login = {"master_user": MASTER, "password": MASTER_PASSWORD}
+    document["moves"] = {"compare": {OLD: login, NEW: login}}
 
 
 class Managed(Case):
@@ -64,16 +73,29 @@ class Guide(Managed):
     """Every block of the guide, in its order, as it stands there but for the address and the destinations' names."""
 
     def test_every_block(self):
-        self.start(60)
-        blocks = re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text(), re.M | re.S)
-        self.assertGreater(len(blocks), 7)
-        for block in blocks:
-            block = block.replace("https://127.0.0.1:9443", self.url)
-            for word, name in (("old", OLD), ("new", NEW)):
-                block = re.sub(rf'((?:destination|"to)(?:=|": "))\b{word}\b', rf"\g<1>{name}", block)
+        """The lines of the guide, with the API on loopback and a certificate for the host name alone."""
+        self.managed = base.new_proxy("managed-60", 60, as_in_the_guide)
+        self.addCleanup(self.managed.stop)
+        self.managed.authority.issue("mail", [f"mail.{DOMAIN}"])
+        token, prepare = blocks("management.md", "Set it up")
+        self.run_block(token)
+        self.managed.start()
+        others = blocks("management.md")[2:]
+        self.assertGreater(len(others), 7)
+        for block in others:
             with self.subTest(block):
-                self.shell(block)
+                self.run_block(prepare + block)
         self.assertIn(f"{ALICE}\t{NEW}", (self.managed.dir / "mappings.tsv").read_text())
+
+    def run_block(self, block):
+        """Runs a block with the addresses, the destinations and the folder of this proxy."""
+        block = block.replace("127.0.0.1:9443", f"{self.managed.host}:{PORT}").replace("/etc/pointsman", str(self.managed.dir))
+        block = re.sub(r"(?m)^pointsman\b", shlex.quote(str(base.BINARY)), block)
+        for word, name in (("old", OLD), ("new", NEW)):
+            block = re.sub(rf'((?:destination|"to|"from)(?:=|": "))\b{word}\b', rf"\g<1>{name}", block)
+        self.shell(block)
+        if (self.managed.dir / "admin.token").exists():
+            secret((self.managed.dir / "admin.token").read_text().strip())
 
 
 class Acts(Managed):

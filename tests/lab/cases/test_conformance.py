@@ -10,24 +10,30 @@ import tempfile
 from pathlib import Path
 
 from clients.programs.imap import IMAP
+from clients.programs.managesieve import MANAGESIEVE
 from clients.programs.pop3 import POP3
 from clients.programs.program import Login, Target
+from clients.programs.submission import SENT, SUBMISSION
 from lab.layout import address, password
 from lab.servers.courier import Courier
-from lab.servers.dovecot import Dovecot
+from lab.servers.of_side import Dovecot, Postfix
+from lab.servers.server import SERVICES
+from lab.waiting import until
 
 from . import base
 from .base import Case, secret
 
 FIRST_HOST, PROXY_HOST = 101, 100
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs/clients.md"
-SERVERS = (Dovecot, Courier)
-KINDS = ("implicit", "starttls")
-PROGRAMS = {"imap": IMAP, "pop3": POP3}
+SERVERS = (Dovecot, Courier, Postfix)
+PROGRAMS = {"imap": IMAP, "pop3": POP3, "managesieve": MANAGESIEVE, "submission": SUBMISSION}
 # Logs in without STARTTLS, whatever the server offers. The proxy refuses a password in the clear.
 IMPLICIT_ONLY = {"getmail"}
+# Needs DSN, which Dovecot's submission service lacks.
+ONLY_WITH = {"msmtp_dsn": (Postfix.name,)}
 # (protocol, program, server, kind, login) -> heading in docs/clients.md.
-EXPLAINED = {}
+EXPLAINED = {("submission", "msmtp_dsn", Postfix.name, kind, word): "Delivery reports"
+             for kind, word in (("implicit", "right"), ("implicit", "wrong"), ("starttls", "right"))}
 
 
 class Matrix(Case):
@@ -60,16 +66,17 @@ class Matrix(Case):
 
     def compare(self, protocol, name):
         program = PROGRAMS[protocol][name]
-        kinds = ("implicit",) if name in IMPLICIT_ONLY else KINDS
-        servers = [server for server in self.servers.values() if protocol in server.protocols]
+        kinds = ("implicit",) if name in IMPLICIT_ONLY else tuple(SERVICES[protocol])
+        names = ONLY_WITH.get(name, self.servers)
+        servers = [server for server in self.servers.values() if protocol in server.protocols and server.name in names]
         for server, kind in itertools.product(servers, kinds):
             # A server delays its answer to a wrong password by seconds, so one kind of listener has to do.
             for word in ("right", "wrong") if kind == kinds[0] else ("right",):
                 with self.subTest(server=server.name, kind=kind, password=word):
                     login = Login(server.account, password(server.account) if word == "right" else secret("wrong-in-the-matrix").decode())
-                    direct = self.outcome(program, Target(server.endpoint(protocol, kind), server.pair.cert), server, login)
-                    proxied = self.outcome(program, Target(self.matrix_proxy.endpoint(kind, protocol), self.matrix_proxy.pairs["mail"].cert),
-                                           server, login)
+                    target = Target(server.endpoint(protocol, kind), server.pair.cert)
+                    proxied_target = Target(self.matrix_proxy.endpoint(kind, protocol), self.matrix_proxy.pairs["mail"].cert)
+                    direct, proxied = (self.outcome(protocol, program, one, server, login) for one in (target, proxied_target))
                     self.judge((protocol, name, server.name, kind, word), direct, proxied)
 
     def test_the_document_names_every_program_and_difference(self):
@@ -80,13 +87,17 @@ class Matrix(Case):
         for heading in EXPLAINED.values():
             self.assertIn(f"### {heading}\n", text)
 
-    def outcome(self, program, target, server, login):
+    def outcome(self, protocol, program, target, server, login):
         """What came of one run, and what is in the mailbox then."""
         server.reset(server.account)
         folder = Path(tempfile.mkdtemp(dir=self.lab.dir))
         folder.chmod(0o755)
         try:
-            return program(target, login, folder), server.subjects(server.account)
+            done = program(target, login, folder)
+            if protocol == "submission" and done.status == 0:
+                # The server delivers it after it has accepted it.
+                until(lambda: SENT in server.subjects(server.account), f"{server.name} did not deliver the message")
+            return done, server.subjects(server.account)
         finally:
             shutil.rmtree(folder)
 

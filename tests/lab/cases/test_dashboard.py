@@ -82,6 +82,30 @@ class Dashboard(Managed):
         self.assertEqual(acts, ["mapping.remove", "connections.delay", "connections.delay", "connections.kick", "mapping.set"])
         self.assertEqual(page.complaints(), [])
 
+    def test_a_move_and_its_way_back(self):
+        page = self.open(98, lambda document: (lenient(document), document.setdefault("moves", {}).update(sync="test $ACCOUNT")))
+        session, bystander = self.log_in(), self.log_in("carol")
+        self.sign_in(page)
+        page.wait_for("#state", "all is well")
+        page.wait_for("#moves", "None")
+        page.type("#move-accounts", ALICE)
+        page.run(f"document.getElementById('move-destination').value = '{NEW}'")
+        page.press("#move button")
+        self.answer(page, "yes")
+        self.assertIn("BYE", session.line())
+        page.wait_for("#moves", rf"1\s+{re.escape(ALICE)}\s+{OLD} → {NEW}\s+done")
+        self.assert_at(self.log_in(), "new")
+        self.assert_at(bystander, "old")
+        if path := os.environ.get("POINTSMAN_LAB_MOVES_PICTURE"):
+            page.picture(path)
+        page.press_labelled("#moves", "Roll back")
+        self.answer(page, "yes")
+        page.wait_for("#moves", rf"2\s+{re.escape(ALICE)}\s+{NEW} → {OLD}\s+done")
+        self.assert_at(self.log_in(), "old")
+        acts = [record["act"] for record in self.call("GET", "/audit")[1]["records"]]
+        self.assertEqual(acts, ["moves.rollback", "moves.start"])
+        self.assertEqual(page.complaints(), [])
+
     def test_an_act_ends_with_the_account_that_it_began_with(self):
         page = self.open(97)
         session, bystander = self.log_in(), self.log_in("carol")
@@ -124,9 +148,9 @@ class Dashboard(Managed):
     def test_signing_in_and_out(self):
         page = self.open(92)
         self.sign_in(page, "wrong")
-        page.wait_for("#sign-in-trouble", "wrong token")
+        page.wait_for("#sign-in-error", "wrong token")
         self.sign_in(page, "not ascii ä")
-        page.wait_for("#sign-in-trouble", "ASCII")
+        page.wait_for("#sign-in-error", "ASCII")
         self.sign_in(page)
         page.wait_for("#state", "all is well")
         kept = page.run("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, document.documentElement.outerHTML])")
@@ -138,19 +162,19 @@ class Dashboard(Managed):
         self.assertEqual(page.run("document.getElementById('sessions').childElementCount"), 0)
         for _ in range(3):
             self.sign_in(page, "wrong")
-            page.wait_for("#sign-in-trouble", "wrong token|locked")
-            page.run("document.getElementById('sign-in-trouble').textContent = ''")
+            page.wait_for("#sign-in-error", "wrong token|locked")
+            page.run("document.getElementById('sign-in-error').textContent = ''")
         self.sign_in(page)
-        page.wait_for("#sign-in-trouble", "locked for")
+        page.wait_for("#sign-in-error", "locked for")
 
-    def test_trouble_is_told_and_passes(self):
+    def test_an_error_is_shown_and_goes_away(self):
         page = self.open(93)
         self.sign_in(page)
         page.wait_for("#state", "all is well")
         self.managed.stop()
-        page.wait_for("#trouble", "does not answer", limit=40)
+        page.wait_for("#error", "does not answer", limit=40)
         self.managed.start()
-        until(lambda: page.text("#trouble") == "", "the trouble has not passed", limit=40)
+        until(lambda: page.text("#error") == "", "the error stays", limit=40)
         # A destination that goes down is seen without anybody asking.
         self.managed.map(ALICE, "down")
         until(lambda: self.call("GET", f"/mappings?identifier={ALICE}")[1]["destination"] == "down", "the edit is not seen")

@@ -18,6 +18,7 @@ from lab.waiting import until
 
 from . import base
 from .base import Case
+from .pages import blocks
 
 ALICE, BOB = "alice@example.org", "bob@example.org"
 
@@ -66,8 +67,8 @@ class Demo(Case):
         program = shlex.quote(base.BINARY)
         lookup, = self.commands(f"{program} map get")
         self.assertIn("old", self.shell(lookup))
-        self.shell(self.commands("echo")[0])
-        until(lambda: "Subject: I am on new" in self.shell(read), "the account moves")
+        self.shell(f"{self.commands('echo')[0]}\n{self.commands(f'{program} map reload')[0]}")
+        self.assertIn("Subject: I am on new", self.shell(read))
         self.assertIn("new", self.shell(lookup))
         self.shell(self.commands(f"{program} map rm")[0])
         until(lambda: "Subject: I am on old" in self.shell(read), "the account moves back")
@@ -231,6 +232,52 @@ Sync All
                     pass
                 self.assertIn(b"too long", received)
         self.box().noop()
+
+
+class Tutorial(Case):
+    def test_every_runnable_block(self):
+        output = self.lab.dir / "demo-tutorial.out"
+        with open(output, "wb") as out:
+            daemon = Daemon(base.BINARY, "demo", out=out, env={**os.environ, "TMPDIR": str(self.lab.dir)})
+        self.addCleanup(daemon.stop)
+        until(lambda: daemon.has_ended() or "Press Ctrl-C" in output.read_text(), output.read_text)
+        folder = re.search(r"^  folder +(\S+)$", output.read_text(), re.MULTILINE)[1]
+        port = re.search(r"IMAPS localhost:(\d+)", output.read_text())[1]
+        environment = {**os.environ, "DEMO": folder, "POINTSMAN_CONFIG": f"{folder}/pointsman.toml"}
+
+        def run(block):
+            script = f"pointsman() {{ {shlex.quote(base.BINARY)} \"$@\"; }}\n{block.replace('10993', port)}"
+            return subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+
+        read, *others = blocks("tutorial.md")
+        self.assertIn("I am on old", run(read).stdout)
+        for block in others:
+            done = run(block)
+            self.assertEqual(done.returncode, 0, f"{block}\n{done.stdout}{done.stderr}")
+            if block.startswith("pointsman move alice"):
+                self.assertIn("I am on new", run(read).stdout)
+        self.assertIn("I am on old", run(read).stdout)
+        mistaken = run("pointsman check")
+        self.assertEqual(mistaken.returncode, 1)
+        self.assertIn("nwe", mistaken.stderr)
+
+
+class DemoLog(Case):
+    def output(self, *options):
+        """What the demo prints, with a login in it."""
+        path = self.lab.dir / f"demo-log{len(options)}.out"
+        with open(path, "wb") as out:
+            daemon = Daemon(base.BINARY, "demo", *options, out=out, env={**os.environ, "TMPDIR": str(self.lab.dir)})
+        self.addCleanup(daemon.stop)
+        until(lambda: daemon.has_ended() or "Press Ctrl-C" in path.read_text(), path.read_text)
+        command = next(line for line in path.read_text().splitlines() if line.strip().startswith("curl"))
+        self.assertEqual(subprocess.run(["bash", "-c", command], capture_output=True, timeout=60).returncode, 0)
+        self.assertEqual(daemon.stop(signal.SIGINT), 0)
+        return path.read_text()
+
+    def test_the_log_is_shown_on_request(self):
+        self.assertNotIn(" INFO ", self.output())
+        self.assertIn('login account="alice@example.org"', self.output("--verbose"))
 
 
 class DemoEnds(Case):

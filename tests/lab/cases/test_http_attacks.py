@@ -6,6 +6,7 @@ import time
 
 from clients.http2 import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, raw_frame
 from clients.talk import Closed
+from lab.waiting import until
 from lab.web import reading
 
 from .web import Web, login
@@ -183,3 +184,15 @@ class Crowds(Web):
         self.assertEqual(self.side_of(self.http2().get("/x", login("bob"))), "new")
         for talk in crowd:
             talk.close()
+
+
+class Late(Web):
+    def test_a_head_that_stops_is_answered_and_logged(self):
+        def change(document):
+            document["listener"]["implicit"]["preauth_timeout"] = "1s"
+        proxy = self.web_proxy(change)
+        client = self.http1(proxy=proxy)
+        client.send(b"GET / HTTP/1.1\r\nHost: ")
+        self.assertEqual(client.answer().status, 408)
+        lines = until(lambda: [line for line in proxy.log().splitlines() if "request refused" in line], "it was not logged")
+        self.assertIn("the head of the request did not arrive in time", lines[0])

@@ -183,7 +183,7 @@ class Published(Rules, Web):
     def setUp(self):
         super().setUp()
         if Published.running is None:
-            change = configuration.scenario(self.lab, "upgrading-stalwart", {"old": "old", "new": "new"})
+            change = configuration.scenario(self.lab, "stalwart-upgrade", {"old": "old", "new": "new"})
             names = {**layout.PEOPLE, **layout.TEN}
             table = {address(name): side for name, side in names.items()} | {"webadmin": "old", "stalwart-webui": "new"}
             Published.running = base.start_proxy("published", 58, change, table)
@@ -204,7 +204,7 @@ class FromDovecot(Web):
 
     def test_web_of_the_new_server_alone(self):
         def with_web(document):
-            configuration.scenario(self.lab, "migrating-from-dovecot", {"legacy": "old", "stalwart": "new"})(document)
+            configuration.scenario(self.lab, "dovecot-postfix", {"legacy": "old", "stalwart": "new"})(document)
             bind = document["listener"]["imap"]["bind"][0].partition(":")[0]
             document["listener"]["https"] = {"protocol": "http", "bind": [f"{bind}:10443"], "tls": "implicit"}
             document["destination"]["stalwart"]["protocol"]["http"] = {"port": layout.port("recorder", True), "tls": "implicit"}

@@ -176,7 +176,7 @@ class Resolved(Web):
     def test_mail_too(self):
         """OAUTHBEARER without a user: the same tokens, the same answers."""
         def with_resolve(document):
-            configuration.scenario(self.lab, "upgrading-stalwart", {"old": "old", "new": "new"})(document)
+            configuration.scenario(self.lab, "stalwart-upgrade", {"old": "old", "new": "new"})(document)
             document["oauth"] = {"resolve": {"with": ["introspection"], "url": self.provider("/introspect"), "client_id": "a", "client_secret": "b"}}
         proxy = base.start_proxy("resolving", 57, with_resolve, {BOB: "new"})
         self.addCleanup(proxy.stop)

@@ -2,6 +2,7 @@
 
 from clients import sasl
 from lab import tokens
+from lab.configuration import NEW, mapping
 from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, address
 
 from .base import Case, secret
@@ -64,7 +65,7 @@ class Names(Case):
 
     def test_names_that_are_none_reach_no_backend(self):
         marks = {side: side.logs.mark() for side in self.lab.sides.values()}
-        for user in ("", " ", "two words", 'quo"te', "tab\there", "bell\x07", "a" * 321, f"*{MASTER}", f"{ALICE}\x7f"):
+        for user in ("", " ", " two words", 'quo"te', "tab\there", "bell\x07", "a" * 321, f"*{MASTER}", f"{ALICE}\x7f"):
             talk = self.dial()
             with self.subTest(user):
                 self.assert_no(talk.login(user, secret("password-of-no-name")))
@@ -86,6 +87,28 @@ class Names(Case):
                 self.assertRegex(talk.authenticate(sasl.Steps("PLAIN", response)), r"^(NO|BAD)\b")
                 talk.close()
                 talk = self.dial()
+
+
+    def test_a_name_with_spaces_is_tried_at_its_server(self):
+        name = "Jane Doe/Sales/Example"
+        wrong = secret("janes-password")
+        mapped = self.extra_proxy("spaces", 21, table=mapping() | {f'"{name}"': NEW})
+        for proxy, side in ((self.proxy, self.old), (mapped, self.new)):
+            for way in ("the LOGIN command", "PLAIN"):
+                with self.subTest(way, side=side.name):
+                    talk = self.dial(proxy=proxy)
+                    # Dovecot does not allow the name: what counts is that it was tried, on that side.
+                    self.assert_no(talk.authenticate(sasl.plain(name, wrong)) if way == "PLAIN" else talk.login(name, wrong))
+                    side.logs.wait(client=talk.source)
+
+    def test_a_domain_separator_leads_to_the_account(self):
+        def change(document):
+            document["routing"]["master_user_separators"] = ["*"]
+            document["destination"][NEW]["login_domain_separator"] = "%"
+        talk = self.dial(proxy=self.extra_proxy("separated", 21, change))
+        # This Dovecot takes it for another name, but it is the server of bob@example.org that was tried.
+        self.assert_no(talk.login(BOB.replace("@", "%"), ACCOUNTS[BOB]))
+        self.new.logs.wait(client=talk.source)
 
 
 class Tokens(Case):

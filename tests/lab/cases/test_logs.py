@@ -5,13 +5,15 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
 
 from clients import sasl
 from lab.layout import ACCOUNTS, address
-from lab.waiting import until
+from lab.process import Daemon
+from lab.waiting import answers, until
 
 from .api import fetch, manage
 from .base import Case, new_proxy, secret
@@ -137,6 +139,57 @@ class Hashed(Case):
         [login] = re.findall(r': login account="(#\w+)"', log)
         [end] = re.findall(r': session ended account="(#\w+)"', log)
         self.assertEqual(login, end)
+
+
+class Journal(Case):
+    """Standard error is a stream like the ones that systemd connects to the journal."""
+
+    # A login's line in the journal, whatever the addresses.
+    MOST_BYTES = 350
+
+    def logged(self, host_number, journal_stream, change=None):
+        """The log's lines after one login, with `journal_stream(file descriptor)` as JOURNAL_STREAM."""
+        proxy = new_proxy(f"log-journal-{host_number}", host_number, change)
+        reader, stream = socket.socketpair()
+        self.addCleanup(reader.close)
+        environment = {key: value for key, value in os.environ.items() if key not in ("RUST_LOG", "NOTIFY_SOCKET")}
+        environment["JOURNAL_STREAM"] = journal_stream(stream.fileno())
+        with stream:
+            proxy.daemon = Daemon(proxy.binary, "run", proxy.config_path, out=stream, env=environment)
+        self.addCleanup(proxy.stop)
+        endpoint = proxy.endpoint()
+        until(lambda: answers(endpoint.host, endpoint.port), lambda: "the proxy does not answer")
+        talk = self.dial(proxy=proxy)
+        self.assert_ok(talk.login(ALICE, ACCOUNTS[ALICE]))
+        talk.logout()
+        self.assertEqual(proxy.stop(), 0)
+        log = b"".join(iter(lambda: reader.recv(65536), b""))
+        proxy.log_path.write_bytes(log)
+        return log.decode().splitlines()
+
+    @staticmethod
+    def name(descriptor):
+        status = os.fstat(descriptor)
+        return f"{status.st_dev}:{status.st_ino}"
+
+    def test_lines_have_priorities_and_no_time(self):
+        lines = self.logged(61, self.name)
+        for line in lines:
+            self.assertRegex(line, r"^<[3467]> *(TRACE|DEBUG|INFO|WARN|ERROR) ")
+        [login] = [line for line in lines if ": login account=" in line]
+        print(f"    (a login's line has {len(login)} bytes)")
+        self.assertTrue(login.startswith("<6> INFO session{id="), login)
+        self.assertLessEqual(len(login), self.MOST_BYTES)
+
+    def test_log_timestamps_is_obeyed(self):
+        def change(document):
+            document["server"]["log_timestamps"] = True
+        for line in self.logged(62, self.name, change):
+            self.assertRegex(line, r"^<[3467]>\d{4}-\d\d-\d\dT\S+Z +(TRACE|DEBUG|INFO|WARN|ERROR) ")
+
+    def test_another_stream_than_the_journals_is_not_the_journal(self):
+        for line in self.logged(63, lambda descriptor: f"{os.fstat(descriptor).st_dev}:1"):
+            self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\S+Z +(TRACE|DEBUG|INFO|WARN|ERROR) ")
 
 
 class Unread(Case):

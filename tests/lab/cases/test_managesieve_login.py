@@ -176,7 +176,7 @@ class Names(Passwords, Case):
 
     def test_words_that_could_be_commands(self):
         # A user name is base64 in this protocol, and decoded it may hold anything.
-        for name in ("alice\r\nLOGOUT", "alice\n", "a\0b", '"alice"', "", "a b"):
+        for name in ("alice\r\nLOGOUT", "alice\n", "a\0b", '"alice"', "", " a b"):
             with self.subTest(name):
                 talk, since = self.dial(), self.old.logs.mark()
                 self.assert_no(talk.authenticate(sasl.login(name, ACCOUNTS[ALICE])))

@@ -2,93 +2,34 @@
 
 import itertools
 import json
+import os
 import signal
 import subprocess
 
-from clients.imap import Imap
-from clients.writer import Writer
 from lab.configuration import NEW, OLD
-from lab.layout import ACCOUNTS, READERS, address
+from lab.layout import READERS, address
 from lab.waiting import until
 
 from . import base
-from .api import Managed
+from .moving import ACCOUNTS_MOVED, MOVING, Moving
 
-ACCOUNTS_MOVED, CLIENTS = 5, 3
-# Of the proxies: each test has one.
-NUMBERS = itertools.count(230)
-MOVING = [address(f"reader{number}") for number in range(ACCOUNTS_MOVED)]
-# Writes before, between and after the moves, so that each move meets clients at work.
-WRITES = 20
+# Where the process is killed, and what its next start says: how the move ended, and where the account is. Past the flip
+# only the operator knows whether the account was checked there.
+CRASHES = (
+    ("check", ("failed", OLD)),
+    ("hold", ("failed", OLD)),
+    ("drain", ("failed", OLD)),
+    ("sync", ("failed", OLD)),
+    ("flip", ("failed", OLD)),
+    ("flipped or failed", ("unverified", NEW)),
+    ("release", ("unverified", NEW)),
+    ("verify", ("unverified", NEW)),
+    ("revert", ("unverified", NEW)),
+    ("end", ("unverified", NEW)),
+)
 
 
-class Moves(Managed):
-    def setUp(self):
-        super().setUp()
-        if not self.has_doveadm():
-            self.skipTest("doveadm copies mailboxes of other users as root only")
-        number = next(NUMBERS)
-        self.managed = self.managed_proxy(f"moves-{number}", number, table={account: OLD for account in MOVING})
-        for account in MOVING:
-            self.addCleanup(self.tidy, account)
-
-    def has_doveadm(self):
-        return self.lab.has_postfix
-
-    def move(self, *arguments, check=True):
-        command = [base.BINARY, "move", "--config", self.managed.config_path, *map(str, arguments)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
-        if check:
-            self.assertEqual(done.returncode, 0, f"{done.stdout}{done.stderr}\n{self.managed.tail(60)}")
-        return done
-
-    def sync(self, source, target):
-        """A command that copies from one side to the other what the other does not have."""
-        return f'doveadm -c {source.dovecot_conf} sync -1 -u "$ACCOUNT" "maildir:{target.dir}/mail/$ACCOUNT/Maildir"'
-
-    def subjects(self, side, account):
-        client = Imap(side.endpoint("imaps"))
-        self.addCleanup(client.close)
-        self.assert_ok(client.login(account, ACCOUNTS[account]))
-        return client.subjects()
-
-    def tidy(self, account):
-        """Leaves on each side what was there before: the message by which the side is known."""
-        for side, other in ((self.old, self.new), (self.new, self.old)):
-            client = Imap(side.endpoint("imaps"))
-            client.login(account, ACCOUNTS[account])
-            client.ok("SELECT INBOX")
-            for line in client.ok(f'SEARCH OR SUBJECT "-client" SUBJECT "I am {other.name}"'):
-                if found := line.removeprefix("* SEARCH").split():
-                    client.ok(f"STORE {','.join(found)} +FLAGS.SILENT (\\Deleted)")
-            client.ok("EXPUNGE")
-            client.logout()
-
-    def place(self, account):
-        """The destination of a new login."""
-        client = self.dial(proxy=self.managed)
-        self.assert_ok(client.login(account, ACCOUNTS[account]))
-        connections = self.api(self.managed, "GET", "/connections", identifier=account)["connections"]
-        client.close()
-        return connections[-1]["destination"]
-
-    def writers(self, accounts):
-        endpoint = self.managed.endpoint()
-        writers = []
-        for account in accounts:
-            for number in range(CLIENTS):
-                writer = Writer(endpoint, account, ACCOUNTS[account], f"{account.split('@')[0]}-client{number}")
-                self.addCleanup(writer.ending.set)
-                writer.start()
-                writers.append(writer)
-        return writers
-
-    def pass_by(self, writers):
-        """Waits until every client has written more messages."""
-        before = [len(writer.written) for writer in writers]
-        until(lambda: all(len(writer.written) >= count + WRITES for writer, count in zip(writers, before)),
-              "the clients do not get on with their writes", limit=60)
-
+class Moves(Moving):
     def test_no_write_is_lost(self):
         writers = self.writers(MOVING)
         self.pass_by(writers)
@@ -167,18 +108,45 @@ class Moves(Managed):
 
     def test_a_crash_leaves_the_account_on_one_server(self):
         account = MOVING[0]
-        command = [base.BINARY, "move", "--config", self.managed.config_path, account, "--to", NEW, "--sync", "sleep 60"]
+        command = [base.BINARY, "move", "--config", self.managed.config_path, account, "--to", NEW,
+                   "--sync", f"echo $$ > {self.managed.dir}/pid; sleep 600"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as following:
-            until(lambda: self.last(account).get("step") == "sync", "the move does not begin")
+            until(lambda: self.last(account).get("step") == "sync" and (self.managed.dir / "pid").exists(), "the move does not begin")
             self.managed.daemon.stop(signal.SIGKILL)
             following.wait(60)
+        pid = (self.managed.dir / "pid").read_text().strip()
+        until(lambda: not os.path.exists(f"/proc/{pid}"), "the sync command outlives the proxy")
         self.managed.start()
         record = self.last(account)
         self.assertEqual(record["outcome"], "failed")
         self.assertIn("interrupted in the step sync", record["message"])
         self.assertEqual(self.place(account), OLD)
 
-    def last(self, account):
-        done = self.move("list", "--user", account, "--limit", 1, "--json", check=False)
-        moves = json.loads(done.stdout)["moves"] if done.returncode == 0 else []
-        return moves[0] if moves else {}
+    def test_a_crash_at_every_step(self):
+        """Killed wherever a move can be: the account is wholly on one server, the journal names it, and clients go on."""
+        account = MOVING[1]
+        rounds = int(os.environ.get("POINTSMAN_LAB_CRASHES", len(CRASHES)))
+        for number, (point, expected) in enumerate(itertools.islice(itertools.cycle(CRASHES), rounds)):
+            with self.subTest(point, round=number):
+                self.managed.stop()
+                self.managed.map(account, OLD)
+                self.managed.environment["POINTSMAN_CRASH_AT"] = point
+                self.managed.start()
+                [writer] = self.writers([account], clients=1)
+                self.pass_by([writer])
+                verify = "exit 1" if point == "revert" else "true"
+                self.move(account, "--to", NEW, "--sync", self.sync(self.old, self.new), "--force", "--verify", verify, check=False)
+                until(lambda: self.managed.daemon.process.poll() is not None, f"the proxy does not end at {point!r}")
+                del self.managed.environment["POINTSMAN_CRASH_AT"]
+                self.managed.start()
+                record = self.last(account)
+                place = self.place(account)
+                self.assertEqual((record["outcome"], place), expected, f"{record}\n{self.managed.tail(40)}")
+                self.assertIn("interrupted in the step", record["message"])
+                self.pass_by([writer])
+                written = writer.stop().written
+                self.assertEqual(writer.refused, [], "a client saw a failed login")
+                side = self.old if place == OLD else self.new
+                there = set(self.subjects(side, account))
+                self.assertEqual([subject for subject in written if subject not in there], [], "lost writes")
+                self.tidy(account)

@@ -14,6 +14,7 @@ from clients.managesieve import ManageSieve
 from clients.pop3 import Pop3
 from clients.smtp import Smtp
 from clients.submission import Submission
+from clients.websocket import WebSocket, WebSocket2
 from lab.layout import ACCOUNTS, address, password
 from lab.stalwart.version import V0_15_5, V0_16_16
 
@@ -83,6 +84,35 @@ class Common:
                 self.assert_ok(talk.login(account, ACCOUNTS[account]))
                 self.assert_bridged(talk, account, server)
 
+    def test_a_session_keeps_its_account(self):
+        account, server = self.residents()[0]
+        other = ALICE if account == BOB else BOB
+        for words in (b"c UNAUTHENTICATE\r\nd LOGIN %s %s\r\n", b"c APPEND INBOX {9}\r\nd UNAUTHENTICATE\r\ne LOGIN %s %s\r\n",
+                      b"c COMPRESS DEFLATE\r\nd LOGIN %s %s\r\n"):
+            with self.subTest(words=words):
+                talk = self.mail(*IMAPS)
+                self.assert_ok(talk.login(account, ACCOUNTS[account]))
+                talk.send(words % (other.encode(), ACCOUNTS[other]))
+                self.assertRegex(talk.line(), r"^\* BYE ")
+                self.assertEqual(talk.rest(), b"")
+                self.assertEqual([entry.account for entry in server.seen(client=talk.source, what="login")], [account])
+        talk = self.mail(*SIEVE)
+        self.assert_ok(talk.login(account, ACCOUNTS[account]))
+        talk.say("UNAUTHENTICATE")
+        self.assertEqual(talk.rest(), b"")
+        # It is not offered, and a message may contain it.
+        talk = self.mail(*IMAPS)
+        ok, _ = talk.command(f"LOGIN {account} {ACCOUNTS[account].decode()}")
+        self.assertIn("OK [CAPABILITY ", ok)
+        self.assertNotIn("UNAUTHENTICATE", ok)
+        for literal in ("{22+}", "{22}"):
+            talk.send(f"x APPEND INBOX {literal}\r\n".encode())
+            if literal == "{22}":
+                self.assertRegex(talk.line(), r"^\+")
+            talk.send(b"d UNAUTHENTICATE\r\nHi\r\n\r\n")
+            self.assertRegex(talk.reply("x")[0], "^OK ")
+        self.assert_bridged(talk, account, server)
+
     def test_port_25_leads_to_the_new_server(self):
         talk = self.dial_endpoint(self.listener(25, False), Smtp)
         self.assertEqual(talk.greeting, f"220 {self.new_server.hostname} Stalwart ESMTP at your service")
@@ -95,7 +125,7 @@ class Common:
 class Upgrade(Common):
     """Two deployments of Stalwart; `versions` are those of the old and the new one."""
 
-    example, versions = "upgrading-stalwart", ()
+    example, versions = "stalwart-upgrade", ()
 
     @classmethod
     def start(cls, lab):
@@ -165,6 +195,18 @@ class Upgrade(Common):
             return answer.body
         return next(client.pieces(answer))
 
+    def test_websocket(self):
+        for words, client, field, account, server in self.each_http():
+            with self.subTest(words):
+                kind = WebSocket2 if isinstance(client, Http2) else WebSocket
+                socket = kind(client, "/jmap/ws", [field], subprotocol="jmap")
+                self.assertEqual(socket.answer.get("sec-websocket-protocol"), "jmap")
+                calls = [["Core/echo", {"hello": "x" * 200}, "c1"]]
+                socket.send(json.dumps({"@type": "Request", "id": "R1", "using": [], "methodCalls": calls}))
+                self.assertEqual(json.loads(socket.text()), {"@type": "Response", "requestId": "R1", "methodResponses": calls})
+                self.assertEqual(socket.close(1000), 1000)
+                self.assert_requested(client, account, server, "GET /jmap/ws")
+
     def test_caldav(self):
         for words, client, field, account, server in self.each_http():
             with self.subTest(words):
@@ -220,7 +262,7 @@ class UpgradeToTheNextVersion(Upgrade, Scenario):
 class FromDovecot(Common, Scenario):
     """A Dovecot with a Postfix, which learn the client by XCLIENT, and a new Stalwart."""
 
-    example, first_host = "migrating-from-dovecot", 38
+    example, first_host = "dovecot-postfix", 38
 
     @classmethod
     def start(cls, lab):

@@ -32,19 +32,26 @@ class Writer(threading.Thread):
             if not words.startswith("OK"):
                 self.refused.append(words)
                 return
+            self.begin(client)
             while not self.ending.is_set():
                 self.append(client)
         finally:
             client.close()
 
+    def begin(self, client):
+        """What comes after the login."""
+
     def append(self, client):
+        """Appends a message; the words of the answer."""
         self.count += 1
         subject = f"{self.name}-{self.count}"
         message = f"Subject: {subject}\r\n\r\nwritten while the account moves\r\n".encode()
         tag = client.next_tag()
         client.send(b"%s APPEND INBOX {%d+}\r\n%s\r\n" % (tag.encode(), len(message), message))
-        if client.reply(tag)[0].startswith("OK"):
+        answer = client.reply(tag)[0]
+        if answer.startswith("OK"):
             self.written.append(subject)
+        return answer
 
     def stop(self):
         self.ending.set()

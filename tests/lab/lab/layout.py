@@ -30,6 +30,8 @@ FORWARDINGS = ("proxy", "xclient", "none")
 CROWD = 40
 # Accounts of those who are at it while everything changes around them; nobody else writes to their mailboxes.
 READERS = 20
+# Accounts whose mailboxes are copied and compared, one for each test.
+COPIED = 16
 
 # Passwords that something on the way might want to mend. A passwd-file cannot hold an empty one.
 ODD_PASSWORDS = {
@@ -56,7 +58,7 @@ LEG_NAMES = [leg_name(side, leg, forwarding) for side in SIDES for leg in LEGS f
 PEOPLE = ["alice", "bob", "carol", "mover", "big", "syncer"]
 # Mapped to destinations that cannot be reached, or whose answers a test makes up.
 UNLUCKY = ["down", "unproven", "plainless", "scripted", "scripted-starttls", "scripted-xclient"]
-NUMBERED = [f"{name}{number}" for name, count in (("crowd", CROWD), ("reader", READERS)) for number in range(count)]
+NUMBERED = [f"{name}{number}" for name, count in (("crowd", CROWD), ("reader", READERS), ("copied", COPIED)) for number in range(count)]
 NAMES = PEOPLE + UNLUCKY + LEG_NAMES + NUMBERED
 
 # Account -> password, the same on both sides, as after a migration that copied them.

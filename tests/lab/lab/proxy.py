@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 from . import certificates, toml
 from .configuration import LISTENERS, configuration, listener_port, mapping
@@ -78,7 +79,7 @@ class Proxy:
         return Endpoint(self.host, port, is_implicit, self.pairs["mail"].ca, f"mail.{DOMAIN}")
 
     def log(self):
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def tail(self, lines=15):
         return "\n".join(self.log().splitlines()[-lines:])
@@ -87,6 +88,11 @@ class Proxy:
         """Resident bytes."""
         with open(f"/proc/{self.daemon.pid}/statm") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_time(self):
+        """Seconds of CPU time of all threads, by the scheduler's accounting."""
+        threads = Path(f"/proc/{self.daemon.pid}/task").glob("*/schedstat")
+        return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     # The mapping file, edited as a person or a tool would.
 

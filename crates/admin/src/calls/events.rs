@@ -1,14 +1,14 @@
 //! `GET /events`: server-sent events for a dashboard.
 //!
-//! Each stream checks once a second and sends what has changed: the number of sessions, and which legs are down. What must
-//! never happen here: an event about a single account, or a slow reader that makes a queue grow. It misses intermediate
+//! Each stream checks once a second and sends what has changed: the number of sessions, which legs are down, and the moves
+//! that have begun a step or ended. What must never happen here: an event that names an account, or a slow reader that makes a queue grow. It misses intermediate
 //! states instead.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::event::{LegHealth, SessionCounts, StatusEvent};
+use api::event::{LegHealth, MoveProgress, SessionCounts, StatusEvent};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,9 +16,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
+use moves::{MoveId, MoveRecord};
 use runtime::ActivePlan;
 use sessions::Registry;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use types::protocol::Protocol;
@@ -63,13 +66,18 @@ pub(crate) async fn stream(State(shared): State<Shared>, parameters: Parameters)
 /// Sends events until the reader disconnects.
 async fn publish(shared: Shared, mut sender: Sender<Bytes>, permit: OwnedSemaphorePermit) {
     let mut sent = Sent::default();
+    let mut moves = shared.app_handle.moves().map(|moves| moves.subscribe());
     let mut checks = interval(CHECK_INTERVAL);
     checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last_sent_at = Instant::now();
     loop {
         checks.tick().await;
         let mut text = String::new();
-        for event in sent.update(&shared.plan(), &shared.registry()) {
+        let mut events = sent.update(&shared.plan(), &shared.registry());
+        if let Some(moves) = &mut moves {
+            events.extend(progress(moves));
+        }
+        for event in events {
             // Serializing plain data cannot fail, and JSON has no line breaks.
             let data = serde_json::to_string(&event).unwrap_or_default();
             text.extend(["event: ", event.name(), "\ndata: ", &data, "\n\n"]);
@@ -117,6 +125,26 @@ impl Sent {
         self.down = down;
         changes
     }
+}
+
+/// Returns the last change of each move since the last call. A reader that is too slow misses some.
+fn progress(changes: &mut Receiver<Arc<MoveRecord>>) -> impl Iterator<Item = StatusEvent> + use<> {
+    let mut last: BTreeMap<MoveId, Arc<MoveRecord>> = BTreeMap::new();
+    loop {
+        match changes.try_recv() {
+            Ok(record) => drop(last.insert(record.id, record)),
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    last.into_values().map(|record| {
+        StatusEvent::Move(MoveProgress {
+            id: record.id.0,
+            batch: record.batch.as_deref().map(str::to_owned),
+            step: record.step.label().to_owned(),
+            outcome: record.outcome.map(|outcome| outcome.label().to_owned()),
+        })
+    })
 }
 
 fn down(active: &ActivePlan) -> BTreeMap<(String, &'static str), Option<String>> {

@@ -12,7 +12,11 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use moves::{BatchState, MoveError, MoveId, MoveOptions, MoveRecord, MoveRequest, Moves, Problem, Query};
+use compare::Tolerance;
+use moves::{
+    BatchState, CompareOptions, MoveError, MoveId, MoveOptions, MoveRecord, MoveRequest, Moves, Problem,
+    Query,
+};
 use plan::{CommandsFromApi, Moves as MoveSettings};
 
 use crate::audit::Action;
@@ -62,7 +66,7 @@ async fn accept(shared: &Shared, caller: &Caller, moves: &Moves, new: NewMoves) 
     let options = options(&plan.plan.moves, &new.options, caller)?;
     let ids = match (new.groups.as_slice(), new.batch.as_deref()) {
         ([], _) if new.dry_run => {
-            moves.check(&[request(&new.accounts, &new.to, &options)]).await?;
+            moves.check(None, &[request(&new.accounts, &new.to, &options)]).await?;
             Vec::new()
         }
         ([], None) => vec![moves.start(request(&new.accounts, &new.to, &options)).await?],
@@ -72,11 +76,12 @@ async fn accept(shared: &Shared, caller: &Caller, moves: &Moves, new: NewMoves) 
             }
             let requests: Vec<MoveRequest> =
                 groups.iter().map(|group| request(group, &new.to, &options)).collect();
+            let name = batch_name(batch)?;
             if new.dry_run {
-                moves.check(&requests).await?;
+                moves.check(Some(name), &requests).await?;
                 Vec::new()
             } else {
-                moves.start_batch(batch_name(batch)?, new.max_failures, &requests).await?
+                moves.start_batch(name, new.max_failures, &requests).await?
             }
         }
     };
@@ -110,7 +115,7 @@ pub(crate) async fn list(State(shared): State<Shared>, parameters: Parameters) -
     };
     let records = running(&shared)?.list(query).await?;
     let next = if records.len() < limit { None } else { records.last().map(|record| record.id.0) };
-    let moves = records.iter().map(|record| Move { output: String::new(), ..view(record) }).collect();
+    let moves = records.iter().map(view).collect();
     Ok(Json(MovePage { moves, next }))
 }
 
@@ -234,7 +239,18 @@ fn options(settings: &MoveSettings, choices: &MoveChoices, caller: &Caller) -> C
         CommandsFromApi::Loopback => caller.is_this_host(),
         CommandsFromApi::Any => true,
     };
-    let MoveChoices { sync, verify, hold, grace, force, leave_behind } = choices;
+    let MoveChoices {
+        sync,
+        verify,
+        hold,
+        grace,
+        force,
+        leave_behind,
+        compare,
+        max_missing,
+        strict,
+        with_shared,
+    } = choices;
     let mut options = MoveOptions::of(settings);
     for (given, configured, key) in
         [(sync, &mut options.sync, "moves.sync"), (verify, &mut options.verify, "moves.verify")]
@@ -260,6 +276,11 @@ fn options(settings: &MoveSettings, choices: &MoveChoices, caller: &Caller) -> C
     }
     options.force = *force;
     options.leave_behind = *leave_behind;
+    // An operator who says what is acceptable wants a comparison.
+    if *compare || *strict || *with_shared || *max_missing > 0 {
+        let tolerance = Tolerance { max_missing: *max_missing, strict: *strict };
+        options.compare = Some(CompareOptions { tolerance, with_shared: *with_shared });
+    }
     Ok(options)
 }
 
@@ -283,7 +304,7 @@ fn batch_name(name: Option<&str>) -> CallResult<&str> {
 fn view(record: &MoveRecord) -> Move {
     Move {
         id: record.id.0,
-        accounts: record.names().map(ToString::to_string).collect(),
+        accounts: record.accounts.iter().map(ToString::to_string).collect(),
         from: record.source.to_string(),
         to: record.target.to_string(),
         step: record.step.label().to_owned(),
@@ -348,6 +369,7 @@ impl From<MoveError> for Failure {
             MoveError::Unknown(_) | MoveError::UnknownBatch(_) => Self::new(StatusCode::NOT_FOUND, detail),
             MoveError::BatchExists(_)
             | MoveError::TooLate { .. }
+            | MoveError::Unsettled { .. }
             | MoveError::NotReversible { .. }
             | MoveError::Ended { .. } => Self::new(StatusCode::CONFLICT, detail),
             MoveError::ShuttingDown => Self::later(StatusCode::SERVICE_UNAVAILABLE, 10, detail),

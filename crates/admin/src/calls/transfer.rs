@@ -12,7 +12,7 @@ use control::Order;
 use http_body_util::channel::{Channel, Sender};
 use mapping::store::MAX_PAGE;
 use mapping::table::Table;
-use mapping::{Change, Router, Rules};
+use mapping::{Change, Router, Rules, line};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -68,7 +68,7 @@ async fn send_all(
     loop {
         let mut lines = String::new();
         for entry in &listing.entries {
-            lines.extend([&*entry.identifier, "\t", &*entry.destination, "\n"]);
+            lines.extend([&*line::field(&entry.identifier), "\t", &*entry.destination, "\n"]);
         }
         if sender.send_data(Bytes::from(lines)).await.is_err() {
             return;

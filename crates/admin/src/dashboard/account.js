@@ -1,9 +1,9 @@
-// One account: where it is, and sending it elsewhere.
+// One account: where it is, and changes of its entry.
 
 import {ask} from "./api.js";
-import {acting, byId, count, isSure} from "./page.js";
+import {onEvent, byId, count, isSure} from "./page.js";
 
-const WHY = {
+const REASON = {
   entry: "by an entry of its own",
   domain: "by the entry of its domain",
   default: "no entry: the default",
@@ -14,11 +14,11 @@ const WHY = {
 
 let account = "";
 
-/** Ties the section's controls to what they do; `changed` is told after each act. */
-export function tieAccount(changed) {
+/** Sets up the controls of the section; `changed` is called after each action. */
+export function setUpAccount(changed) {
   const outcome = byId("outcome");
-  // What an act began with it ends with: another account may be looked up while it is under way.
-  const act = (id, event, run) => acting(byId(id), event, outcome, async () => {
+  // Another account may be looked up while an action is in progress.
+  const act = (id, event, run) => onEvent(byId(id), event, outcome, async () => {
     const whose = account;
     if (!whose) return;
     const said = await run(whose);
@@ -27,17 +27,17 @@ export function tieAccount(changed) {
     outcome.textContent = account === whose ? said : `${whose}: ${said}`;
     changed();
   });
-  acting(byId("look-up"), "submit", byId("whereabouts"), async () => {
+  onEvent(byId("look-up"), "submit", byId("whereabouts"), async () => {
     byId("found").hidden = false;
     outcome.textContent = "";
-    // Nothing below may act on another account than the one that is shown.
+    // The controls must not act on another account than the one that is shown.
     account = "";
     controls(false);
     await show(byId("account").value.trim());
   });
   act("assign", "submit", async whose => {
     const destination = byId("destination").value;
-    if (!await isSure(`Send ${whose} to ${destination}, and end its sessions?`)) return undefined;
+    if (!await isSure(`Map ${whose} to ${destination}, and end its sessions?`)) return undefined;
     const stored = await ask("PUT", "/mappings", {identifier: whose, destination});
     return `Now at ${stored.destination}, before at ${stored.previous}. ${ended(await kick(whose))}`;
   });
@@ -56,13 +56,13 @@ export function tieAccount(changed) {
   });
 }
 
-/** Fills the section for an account that somebody has pointed at. */
+/** Looks up an account that was chosen in a table. */
 export async function showAccount(identifier) {
   byId("account").value = identifier;
   byId("look-up").requestSubmit();
 }
 
-/** Forgets whatever was looked up. */
+/** Clears the section. */
 export function forgetAccount() {
   account = "";
   byId("account").value = "";
@@ -72,7 +72,7 @@ export function forgetAccount() {
 async function show(identifier) {
   const found = await ask("GET", "/mappings", {identifier});
   account = found.normalized;
-  byId("whereabouts").textContent = `${account} is at ${found.destination} (${WHY[found.why] ?? found.why}).`;
+  byId("whereabouts").textContent = `${account} is at ${found.destination} (${REASON[found.why] ?? found.why}).`;
   controls(true);
 }
 
@@ -84,6 +84,6 @@ function controls(enabled) {
 const kick = whose => ask("POST", "/connections/kick", {identifier: whose.startsWith("@") ? `*${whose}` : whose});
 
 function ended({kicked, logins, ending}) {
-  const still = ending ? ` ${ending} still say goodbye.` : "";
-  return `${count(kicked, "session")} ended, ${count(logins, "login")} under way led afresh.${still}`;
+  const still = ending ? ` ${ending} are still ending.` : "";
+  return `${count(kicked, "session")} ended, ${count(logins, "login")} in progress looked up again.${still}`;
 }

@@ -1,10 +1,10 @@
-// The management API. The token is in this module's memory and nowhere else.
+// The management API. The token is kept in the memory of this module only.
 
 let token = null;
 let name = "";
 let onRefusal = () => {};
 
-/** An answer that is an error (RFC 9457), or no answer at all (status 0). */
+/** An error response (RFC 9457), or no response at all (status 0). */
 export class Problem extends Error {
   constructor(status, detail) {
     super(detail);
@@ -12,9 +12,9 @@ export class Problem extends Error {
   }
 }
 
-/** Signs in with `word`; null signs out. `who` goes into the record; `refused` is told when the token is no longer taken. */
-export function setToken(word, who = "", refused = () => {}) {
-  token = word;
+/** Signs in with a token; null signs out. `who` is written to the audit log; `refused` is called when the token is refused. */
+export function setToken(entered, who = "", refused = () => {}) {
+  token = entered;
   name = who;
   onRefusal = refused;
 }
@@ -22,21 +22,21 @@ export function setToken(word, who = "", refused = () => {}) {
 /** Longer than any call takes: a kick waits eight seconds. */
 const TIME_LIMIT = 60_000;
 
-/** Makes a call and returns the response. Empty parameters are left out. */
-export async function ask(method, path, parameters = {}) {
+/** Makes a call and returns the response. Empty parameters are left out; `body` is sent as JSON. */
+export async function ask(method, path, parameters = {}, body = undefined) {
   const given = Object.entries(parameters).filter(([, value]) => value !== "" && value !== undefined && value !== null);
   // Not URLSearchParams, which writes a space as `+`: the API takes that for a plus sign.
   const pairs = given.map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
   const query = pairs.length ? `?${pairs.join("&")}` : "";
   const used = token;
-  const response = await send(method, path + query, AbortSignal.timeout(TIME_LIMIT));
+  const response = await send(method, path + query, AbortSignal.timeout(TIME_LIMIT), body);
   let answer;
   try {
     answer = await response.json();
   } catch {
     throw new Problem(0, "The response of the proxy was cut off. Check the state before you repeat the action.");
   }
-  // Whoever has signed out meanwhile leaves nothing behind for the next.
+  // After a sign-out, the response must not be shown to the next person.
   if (used !== token) throw new Problem(0, "Signed out.");
   return answer;
 }
@@ -62,12 +62,14 @@ export async function* events(signal) {
   }
 }
 
-async function send(method, target, signal) {
+async function send(method, target, signal, content = undefined) {
   const used = token;
   let response;
   try {
-    const headers = {Authorization: `Bearer ${used}`, ...(name && {From: name})};
-    response = await fetch(target, {method, headers, signal, cache: "no-store", credentials: "omit", redirect: "error"});
+    const headers = {Authorization: `Bearer ${used}`, ...(name && {From: name}),
+                     ...(content && {"Content-Type": "application/json"})};
+    const body = content && JSON.stringify(content);
+    response = await fetch(target, {method, headers, body, signal, cache: "no-store", credentials: "omit", redirect: "error"});
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, error.name === "TimeoutError" ? "The proxy did not answer in time." : "The proxy does not answer.");
@@ -75,7 +77,7 @@ async function send(method, target, signal) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   const detail = problem.detail ?? `The proxy answered ${response.status}.`;
-  // A later sign-in's token is not the one that was refused.
+  // The refused token may belong to an earlier sign-in.
   if ([401, 429].includes(response.status) && used === token) onRefusal(detail);
   throw new Problem(response.status, detail);
 }

@@ -1,21 +1,21 @@
-// Who is connected, and who did what.
+// The sessions, and the audit log.
 
 import {showAccount} from "./account.js";
 import {ask} from "./api.js";
-import {acting, byId, bytes, cell, element, fill, span} from "./page.js";
+import {onEvent, byId, bytes, cell, element, fill, span} from "./page.js";
 
 const LIMIT = 100;
 
-/** As it was when it was sent: what is being typed is not yet meant. */
+/** The filter that was submitted last: what is being typed does not count yet. */
 let filter = {};
-/** Where the page of acts begins; undefined = at the newest. */
+/** Where the page of the audit log begins; undefined = at the newest. */
 let from;
 
-/** The sessions that are asked for. */
+/** Shows the sessions that match the filter. */
 export async function showSessions() {
   const asked = filter;
   const page = await ask("GET", "/connections", {...asked, limit: LIMIT});
-  // Another filter has been asked for meanwhile: its own answer is what is shown.
+  // Another filter was submitted meanwhile: its own response is shown.
   if (asked !== filter) return;
   const now = Date.now() / 1000;
   const rows = page.connections.map(one => [
@@ -31,7 +31,7 @@ export async function showSessions() {
   byId("sessions-more").textContent = page.next === undefined ? "" : `The oldest ${LIMIT}; the filter narrows them down.`;
 }
 
-/** The acts, the newest first. */
+/** Shows the audit log, newest first. */
 export async function showAudit() {
   const {records, next} = await ask("GET", "/audit", {limit: 20, from});
   const rows = records.map(one => [
@@ -49,9 +49,9 @@ export async function showAudit() {
   byId("newest").hidden = from === undefined;
 }
 
-/** Ties the controls to what they do. */
-export function tieLists() {
-  acting(byId("filter"), "submit", byId("sessions-more"), async () => {
+/** Sets up the controls. */
+export function setUpLists() {
+  onEvent(byId("filter"), "submit", byId("sessions-more"), async () => {
     const before = filter;
     filter = {
       identifier: byId("filter-identifier").value.trim(),
@@ -65,7 +65,7 @@ export function tieLists() {
       throw error;
     }
   });
-  const turn = (id, to) => acting(byId(id), "click", byId("trouble"), async () => {
+  const turn = (id, to) => onEvent(byId(id), "click", byId("error"), async () => {
     from = to();
     await showAudit();
   });
@@ -73,7 +73,7 @@ export function tieLists() {
   turn("newest", () => undefined);
 }
 
-/** Forgets what was asked for and what was shown. */
+/** Clears the filter and the tables. */
 export function forgetLists() {
   filter = {};
   from = undefined;

@@ -1,26 +1,27 @@
-// Signing in, and keeping the page fresh: the proxy says when something has changed, and the page looks again.
+// Signing in, and keeping the page up to date: an event of the proxy makes the page load everything again.
 
-import {forgetAccount, tieAccount} from "./account.js";
+import {forgetAccount, setUpAccount} from "./account.js";
 import {ask, events, setToken} from "./api.js";
-import {forgetLists, showAudit, showSessions, tieLists} from "./lists.js";
+import {forgetLists, showAudit, showSessions, setUpLists} from "./lists.js";
+import {forgetMoves, showMoves, setUpMoves} from "./moves.js";
 import {showOverview} from "./overview.js";
-import {acting, byId} from "./page.js";
+import {onEvent, byId} from "./page.js";
 
-/** Between two looks where nothing is said to have changed: latencies, times. */
-const LOOK = 10_000;
-/** Between two looks however much is said to have changed. */
+/** The page is loaded again after this time without an event: latencies and times change without one. */
+const REFRESH = 10_000;
+/** The page is loaded at most this often. */
 const PAUSE = 1_000;
-/** Between a broken stream of events and the next. */
-const AGAIN = 3_000;
+/** The pause before a broken stream of events is opened again. */
+const RECONNECT = 3_000;
 
 let watching = null;
 
-acting(byId("sign-in"), "submit", byId("sign-in-trouble"), async () => {
+onEvent(byId("sign-in"), "submit", byId("sign-in-error"), async () => {
   const field = byId("token");
-  const word = field.value.trim();
-  // In a header, and not to be repeated in an error of the browser's.
-  if (!/^[\x21-\x7e]+$/.test(word)) throw new Error("A token contains only printable ASCII characters and no spaces.");
-  setToken(word, byId("name").value.trim(), signOut);
+  const entered = field.value.trim();
+  // Checked here, because the browser's own error about a bad header would repeat it.
+  if (!/^[\x21-\x7e]+$/.test(entered)) throw new Error("A token contains only printable ASCII characters and no spaces.");
+  setToken(entered, byId("name").value.trim(), signOut);
   try {
     await ask("GET", "/stats");
   } catch (error) {
@@ -28,7 +29,7 @@ acting(byId("sign-in"), "submit", byId("sign-in-trouble"), async () => {
     throw error;
   }
   field.value = "";
-  byId("sign-in-trouble").textContent = "";
+  byId("sign-in-error").textContent = "";
   byId("sign-in").hidden = true;
   byId("signed-in").hidden = false;
   watching = new AbortController();
@@ -36,59 +37,61 @@ acting(byId("sign-in"), "submit", byId("sign-in-trouble"), async () => {
   listen(watching.signal);
 });
 byId("sign-out").addEventListener("click", () => signOut(""));
-tieAccount(() => changed());
-tieLists();
+setUpAccount(() => changed());
+setUpLists();
+setUpMoves(() => changed());
 signOut("");
 
-function signOut(why) {
+function signOut(reason) {
   watching?.abort();
   watching = null;
   setToken(null);
-  // What one person saw is not left for the next.
+  // The next person at this browser must not see it.
   forgetAccount();
   forgetLists();
+  forgetMoves();
   for (const id of ["destinations", "tiles"]) byId(id).replaceChildren();
   byId("token").value = "";
   byId("signed-in").hidden = true;
   byId("sign-in").hidden = false;
-  byId("sign-in-trouble").textContent = why;
+  byId("sign-in-error").textContent = reason;
 }
 
 let wake = () => {};
 const changed = () => wake();
 
-/** Looks whenever something has changed, and every now and then. */
+/** Loads the page whenever something has changed, and every ten seconds. */
 async function watch(signal) {
   while (!signal.aborted) {
     const woken = new Promise(resolve => { wake = resolve; });
     try {
       await showOverview();
-      await Promise.all([showSessions(), showAudit()]);
-      if (!signal.aborted) trouble("");
+      await Promise.all([showSessions(), showMoves(), showAudit()]);
+      if (!signal.aborted) showError("");
     } catch (error) {
-      if (!signal.aborted) trouble(`${error.message} What is shown may be old.`);
+      if (!signal.aborted) showError(`${error.message} The page may be out of date.`);
     }
     await pause(PAUSE);
-    await Promise.race([woken, pause(LOOK)]);
+    await Promise.race([woken, pause(REFRESH)]);
   }
 }
 
-/** Hears what has changed; asks again when the stream breaks. */
+/** Follows the stream of events, and opens it again when it breaks. */
 async function listen(signal) {
   while (!signal.aborted) {
     try {
       for await (const _ of events(signal)) changed();
     } catch {
-      // The next look says what is wrong.
+      // The next load shows the error.
     }
     changed();
-    await pause(AGAIN);
+    await pause(RECONNECT);
   }
 }
 
-function trouble(text) {
-  byId("trouble").textContent = text;
-  byId("trouble").hidden = !text;
+function showError(text) {
+  byId("error").textContent = text;
+  byId("error").hidden = !text;
 }
 
 function pause(milliseconds) {

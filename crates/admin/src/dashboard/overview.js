@@ -1,9 +1,9 @@
-// What the proxy is doing, and how its destinations are.
+// What the proxy does, and the state of its destinations.
 
 import {ask} from "./api.js";
-import {acting, byId, cell, choices, element, fill, span} from "./page.js";
+import {onEvent, byId, cell, choices, element, fill, span} from "./page.js";
 
-/** Looks, and shows what was seen. */
+/** Loads and shows the overview. */
 export async function showOverview() {
   const [stats, {destinations}] = await Promise.all([ask("GET", "/stats"), ask("GET", "/destinations")]);
   showState(stats, destinations);
@@ -11,6 +11,7 @@ export async function showOverview() {
   table(destinations, stats.mapped);
   const names = destinations.map(destination => destination.destination);
   choices(byId("destination"), names);
+  choices(byId("move-destination"), names);
   choices(byId("filter-destination"), names, element("option", {value: ""}, "all"));
 }
 
@@ -29,8 +30,8 @@ function tiles(stats) {
     ["sessions", stats.sessions],
     ["logins under way", stats.logins],
     ["connections", stats.active_connections],
-    ["lookups from memory", `${stats.hit_rate_pct.toFixed(1)} %`],
-    ["errors of the store", stats.store_errors],
+    ["cached lookups", `${stats.hit_rate_pct.toFixed(1)} %`],
+    ["store errors", stats.store_errors],
   ].map(tile));
 }
 
@@ -41,7 +42,7 @@ function table(destinations, mapped) {
     cell(element("progress", {max: String(all), value: String(destination.sessions),
                               "aria-label": `of all sessions, those at ${destination.destination}`})),
     cell(String(destination.sessions), "number"),
-    // A store that is a server does not count its entries.
+    // A store on a server does not count its entries.
     cell(mapped ? String(mapped[destination.destination] ?? 0) : "–", "number"),
     cell(condition(destination.protocols), destination.down ? "bad" : ""),
     cell(latency(destination.protocols), "number"),
@@ -50,7 +51,7 @@ function table(destinations, mapped) {
   fill(byId("destinations"), ["Destination", "", "#Sessions", "#Mapped", "State", "#Latency", ""], rows, "None.");
 }
 
-/** The protocols that something is wrong with, else how all of them are. */
+/** Returns the protocols that fail, or those that work. */
 function condition(protocols) {
   const wrong = Object.entries(protocols).filter(([, leg]) => leg.down || leg.consecutive_failures > 0);
   if (wrong.length) {
@@ -60,7 +61,7 @@ function condition(protocols) {
   return used.length ? `up (${used.join(", ")})` : "not used yet";
 }
 
-/** The slowest of its protocols, as it was last. */
+/** Returns the last latency of the slowest protocol. */
 function latency(protocols) {
   const known = Object.values(protocols).map(leg => leg.latency_ms).filter(time => time !== null);
   return known.length ? `${Math.max(...known)} ms` : "–";
@@ -68,7 +69,7 @@ function latency(protocols) {
 
 function tryAgain(destination) {
   const button = element("button", {type: "button"}, "Reset failures");
-  acting(button, "click", byId("trouble"), async () => {
+  onEvent(button, "click", byId("error"), async () => {
     await ask("POST", "/destinations/reset", {destination});
     await showOverview();
   });

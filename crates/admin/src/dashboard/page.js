@@ -1,8 +1,8 @@
-// What the sections have in common. Text comes in as text, never as markup: names are chosen by strangers.
+// What the sections share. Text is inserted as text, never as markup: clients choose the names.
 
 export const byId = id => document.getElementById(id);
 
-/** An element with attributes and children; strings become text. */
+/** Makes an element with attributes and children; strings become text. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
@@ -10,31 +10,31 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** A cell; `how` is a class. */
+/** Makes a cell; `how` is a class. */
 export const cell = (content, how = "") => element("td", how ? {class: how} : {}, content);
 
-/** Puts a head and rows into a table. A column's name that begins with # is one of numbers. */
+/** Fills a table. A column whose name begins with # has numbers. */
 export function fill(table, head, rows, empty) {
   const names = head.map(name => element("th", name.startsWith("#") ? {class: "number", scope: "col"} : {scope: "col"}, name.replace("#", "")));
   const body = rows.length ? rows.map(cells => element("tr", {}, ...cells))
     : [element("tr", {}, element("td", {colspan: String(head.length), class: "hint"}, empty))];
   const focused = table.contains(document.activeElement) ? document.activeElement.textContent : null;
   table.replaceChildren(element("thead", {}, element("tr", {}, ...names)), element("tbody", {}, ...body));
-  // Whoever goes through the rows by keyboard stays where they are.
+  // The keyboard focus stays on the same button.
   if (focused !== null) [...table.querySelectorAll("button")].find(button => button.textContent === focused)?.focus();
 }
 
-/** Choices of a select; the chosen one stays, where it is still there. */
+/** Fills a select, and keeps the choice if it is still there. */
 export function choices(select, names, ...first) {
   const chosen = select.value;
   const wanted = [...first.map(option => option.value), ...names];
-  // An open list must not be taken away.
+  // Replacing the options would close an open list.
   if (wanted.join("\n") === [...select.options].map(option => option.value).join("\n")) return;
   select.replaceChildren(...first, ...names.map(name => element("option", {value: name}, name)));
   if ([...select.options].some(option => option.value === chosen)) select.value = chosen;
 }
 
-/** Seconds, in the two largest units. */
+/** Writes seconds in the two largest units. */
 export function span(seconds) {
   const two = number => String(Math.floor(number)).padStart(2, "0");
   if (seconds < 60) return `${Math.max(0, Math.floor(seconds))}s`;
@@ -53,7 +53,7 @@ export function bytes(count) {
 
 export const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
-/** Asks before something that people would notice. */
+/** Asks before an action that users would notice. */
 export async function isSure(question) {
   const dialog = byId("confirm");
   byId("question").textContent = question;
@@ -63,8 +63,8 @@ export async function isSure(question) {
   return dialog.returnValue === "yes";
 }
 
-/** What a button or form does, once at a time, with its trouble told in `where`. */
-export function acting(target, event, where, act) {
+/** Runs `act` on an event of a button or form, once at a time, and shows its error in `where`. */
+export function onEvent(target, event, where, act) {
   target.addEventListener(event, async submitted => {
     submitted.preventDefault();
     const buttons = target.matches("button") ? [target] : [...target.querySelectorAll("button")];

@@ -224,7 +224,7 @@ async fn the_description_has_every_call() {
         }
     }
     assert_eq!(described, answering);
-    assert_eq!(described.len(), 27, "the table of routes has as many rows");
+    assert_eq!(described.len(), 28, "the table of routes has as many rows");
 }
 
 /// The statuses, media types and members of the responses are as described.

@@ -53,6 +53,7 @@ async fn a_waiting_session_keeps_nothing() {
         last_byte: Instant::now(),
         closing: None,
         ending: None,
+        is_opening_refused: false,
     };
     let mut end = pin!(pending());
     let mut timer = pin!(sleep_until(relay.deadline()));

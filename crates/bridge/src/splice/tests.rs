@@ -18,8 +18,9 @@ impl Inspector for Counting {
         true
     }
 
-    fn inspect(&mut self, bytes: &[u8]) {
+    fn inspect(&mut self, bytes: &[u8]) -> bool {
         self.seen += bytes.len() as u64;
+        true
     }
 
     fn unseen(&self) -> u64 {

@@ -97,6 +97,44 @@ pub(crate) struct MoveOptions {
     /// Sync onto a destination that was used before
     #[arg(long)]
     pub(crate) force: bool,
+    /// Compare the mailboxes before the mapping changes
+    #[arg(long)]
+    pub(crate) compare: bool,
+    #[command(flatten)]
+    pub(crate) tolerance: ToleranceOptions,
+}
+
+/// Which differences between mailboxes are accepted.
+#[derive(Debug, Args)]
+pub(crate) struct ToleranceOptions {
+    /// Messages that may be missing
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(crate) max_missing: usize,
+    /// Accept no difference
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Also show who shares folders with the account
+    #[arg(long)]
+    pub(crate) with_shared: bool,
+}
+
+/// The arguments of `compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareOptions {
+    /// Accounts
+    #[arg(value_name = "ACCOUNT", required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) accounts: Vec<String>,
+    /// The destination with the copy
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: String,
+    /// With the original [default: the mapping's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from: Option<String>,
+    /// Compare the accounts of a batch file; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tolerance: ToleranceOptions,
 }
 
 /// The arguments of `move list`.
@@ -158,6 +196,10 @@ changes the mapping, and lets the logins go on at the destination. Clients see
 one disconnection and one slow login. Whatever fails before the mapping is
 changed leaves everything as it was.
 
+--compare needs [moves.compare]. A missing message or folder stops the move;
+with --strict, every difference does. --max-missing, --strict and --with-shared
+imply --compare.
+
 The commands run on the proxy's host, by /bin/sh, with ACCOUNT, ACCOUNTS (all
 names, one a line), FROM, TO and MOVE_ID in their environment.
 
@@ -166,6 +208,22 @@ pauses it. A single move goes on: `pointsman move cancel` cancels it.
 
 Exit status: 0 everything was moved; 1 something was not; 2 no answer from the
 proxy, or invalid arguments.";
+
+pub(super) const COMPARE: &str = "\
+Examples:
+  pointsman compare alice@example.org --to new
+  pointsman compare --file monday.tsv --to new --strict
+  pointsman compare alice@example.org --to new --json | jq .missing
+
+Logs in to both servers as [moves.compare] says, and compares folders,
+subscriptions, messages, flags, UIDs and, where both offer POP3, UIDLs. Nothing
+is changed. Missing folders and messages are failures, beyond --max-missing;
+other differences are reported, and are failures with --strict.
+
+--json prints one line for each account.
+
+Exit status: 0 nothing is missing; 1 something is, or a mailbox cannot be read;
+2 no answer from the proxy, or invalid arguments.";
 
 const START: &str = "\
 Examples:

@@ -10,9 +10,9 @@ use crate::api_client::CommandError;
 
 /// A batch.
 #[derive(Debug)]
-pub(super) struct BatchFile {
+pub(crate) struct BatchFile {
     /// The names of each account.
-    pub(super) groups: Vec<Vec<String>>,
+    pub(crate) groups: Vec<Vec<String>>,
     /// For the batch's name.
     pub(super) stem: String,
     path: String,
@@ -27,7 +27,7 @@ const MAX_FILE: u64 = 4 << 20;
 
 impl BatchFile {
     /// Reads a file, or standard input for `-`.
-    pub(super) fn read(path: &Path) -> Result<Self, CommandError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         let source: Box<dyn Read> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {

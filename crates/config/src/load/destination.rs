@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use types::identifier;
 use types::protocol::Protocol;
 
 use super::listener::TLS_MODES;
@@ -80,6 +81,7 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
     let adds_forwarded = entry.boolean("forwarded", false);
     let allow_plaintext_auth = entry.boolean("allow_plaintext_auth", false);
     let hide_auth_errors = entry.boolean("hide_auth_errors", false);
+    let separator = login_domain_separator(entry);
     let source_ips = source_ips(entry);
     let proxy_tlvs = entry.boolean("proxy_tlvs", true);
     let health_interval = health_interval(entry);
@@ -87,8 +89,10 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
     let places = DestinationPlaces {
         name: name.into(),
         path: entry.path.clone(),
+        header: entry.span.clone(),
         host: hosts.first()?.span.clone(),
         legs: leg_places,
+        login_domain_separator: separator.as_ref().map(|at| at.span.clone()),
     };
     let destination = Destination {
         name: name.into(),
@@ -99,12 +103,24 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
         adds_forwarded,
         allow_plaintext_auth,
         hide_auth_errors,
+        login_domain_separator: separator.map(|at| at.value),
         source_ips,
         proxy_tlvs,
         health_interval,
         legs,
     };
     Some((destination, places))
+}
+
+/// `login_domain_separator`: what can separate the parts of an identifier, and is not an `@` itself.
+fn login_domain_separator(entry: &Table<'_>) -> Option<Located<String>> {
+    let at = entry.string("login_domain_separator")?;
+    if identifier::validate(&at.value).is_ok() && !at.value.contains('@') {
+        return Some(at);
+    }
+    let message = format!("found \"{}\", expected a separator other than \"@\"", at.value.escape_debug());
+    entry.problems.error(&at.key, at.span, message, "write one such as \"%\", or remove it");
+    None
 }
 
 /// Reports a host that is neither a name nor an address.
@@ -126,9 +142,18 @@ fn check_host(entry: &Table<'_>, at: &Located<String>) {
 
 /// `forwarding`, else what `proxy_protocol` says.
 fn forwarding(entry: &Table<'_>) -> Forwarding {
-    let from_proxy_protocol =
-        if entry.boolean("proxy_protocol", true) { Forwarding::Proxy } else { Forwarding::None };
-    entry.word("forwarding", &FORWARDING).map_or(from_proxy_protocol, |at| at.value)
+    let proxy_protocol = entry.boolean("proxy_protocol", true);
+    let Some(forwarding) = entry.word("forwarding", &FORWARDING) else {
+        return if proxy_protocol { Forwarding::Proxy } else { Forwarding::None };
+    };
+    if proxy_protocol && entry.has("proxy_protocol") && forwarding.value != Forwarding::Proxy {
+        let message = "proxy_protocol = true does nothing: forwarding is set and is not \"proxy\", so no PROXY header is sent";
+        let help =
+            "remove proxy_protocol, or write forwarding = \"proxy\" if the server requires a PROXY header";
+        let key = entry.key("proxy_protocol");
+        entry.problems.warning(&key, entry.place("proxy_protocol"), message, help);
+    }
+    forwarding.value
 }
 
 fn legs(entry: &Table<'_>, inherited: Forwarding) -> (Legs, LegPlaces) {

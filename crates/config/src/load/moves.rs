@@ -21,6 +21,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path, references: &mut Vec<Located
         verify: None,
         commands_from_api: CommandsFromApi::default(),
         parallel: 4,
+        max_rounds: 3,
         compare: BTreeMap::new(),
     };
     let Some(table) = root.table("moves") else { return moves };
@@ -33,12 +34,9 @@ pub(super) fn read(root: &Table<'_>, folder: &Path, references: &mut Vec<Located
         moves.commands_from_api = from.value;
     }
     moves.parallel = usize::try_from(table.integer("parallel", 4, 1..=64)).unwrap_or(4);
+    moves.max_rounds = u32::try_from(table.integer("max_rounds", 3, 1..=10)).unwrap_or(3);
     if let Some(compare) = table.table("compare") {
         for (name, entry) in compare.named() {
-            let message =
-                "the comparison of mailboxes is not implemented yet: this table is checked and not used";
-            let help = "compare them in a verify command";
-            table.problems.warning(&entry.path, entry.span.clone(), message, help);
             references.push(Located {
                 value: name.clone(),
                 span: entry.span.clone(),
@@ -56,9 +54,10 @@ pub(super) fn read(root: &Table<'_>, folder: &Path, references: &mut Vec<Located
 
 fn compare_login(entry: &Table<'_>, folder: &Path) -> Option<CompareLogin> {
     let master_user = entry.string("master_user").map(|at| at.value);
+    let separator = entry.string("separator").map(|at| at.value);
     let password = entry.secret("password", folder);
     if password.is_none() && !entry.has("password") {
         entry.missing("password", "write \"file:PATH\" or \"env:NAME\"");
     }
-    password.map(|at| CompareLogin { master_user, password: at.value })
+    password.map(|at| CompareLogin { master_user, separator, password: at.value })
 }

@@ -71,8 +71,8 @@ fn json(value: &toml::Value) -> Value {
 #[test]
 fn examples_fit() {
     for text in [
-        include_str!("../../../../examples/upgrading-stalwart.toml"),
-        include_str!("../../../../examples/migrating-from-dovecot.toml"),
+        include_str!("../../../../resources/config.stalwart-upgrade.toml"),
+        include_str!("../../../../resources/config.dovecot-postfix.toml"),
         &whole::text(),
     ] {
         assert_eq!(judge(text), [""; 0]);

@@ -6,8 +6,8 @@ use crate::support::{BASE, Folder};
 
 const EXAMPLES: [&str; 3] = [
     BASE,
-    include_str!("../../../../examples/upgrading-stalwart.toml"),
-    include_str!("../../../../examples/migrating-from-dovecot.toml"),
+    include_str!("../../../../resources/config.stalwart-upgrade.toml"),
+    include_str!("../../../../resources/config.dovecot-postfix.toml"),
 ];
 
 /// Parses, and shows everything that can be shown.

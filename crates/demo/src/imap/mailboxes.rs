@@ -117,6 +117,10 @@ fn status_item(mailbox: &Mailbox, name: &StatusDataItemName) -> Option<StatusDat
         StatusDataItemName::UidNext => StatusDataItem::UidNext(mailbox.next_uid),
         StatusDataItemName::UidValidity => StatusDataItem::UidValidity(mailbox.validity),
         StatusDataItemName::Unseen => StatusDataItem::Unseen(count(unseen.count())),
-        StatusDataItemName::Deleted | StatusDataItemName::DeletedStorage => return None,
+        StatusDataItemName::Deleted
+        | StatusDataItemName::DeletedStorage
+        | StatusDataItemName::HighestModSeq => {
+            return None;
+        }
     })
 }

@@ -27,7 +27,7 @@ pub(super) fn execute(selected: &mut Selected, command: CommandBody<'_>, out: &m
                     found.push(if uid { place.uid } else { place.number });
                 }
             }
-            data(out, Data::Search(found));
+            data(out, Data::Search(found, None));
             selected.catch_up(uid, out);
         }
         CommandBody::Copy { sequence_set, mailbox, uid } => {
@@ -38,7 +38,7 @@ pub(super) fn execute(selected: &mut Selected, command: CommandBody<'_>, out: &m
         _ if selected.read_only => return no("READ-ONLY", "the mailbox was opened with EXAMINE"),
         CommandBody::Expunge => expunge(selected, None, out),
         CommandBody::ExpungeUid { sequence_set } => expunge(selected, Some(&sequence_set), out),
-        CommandBody::Store { sequence_set, kind, response, flags: given, uid } => {
+        CommandBody::Store { sequence_set, kind, response, flags: given, uid, .. } => {
             for Place { number, uid, .. } in selected.find(&sequence_set, uid) {
                 let flags = selected.change_flags(uid, |flags| store(flags, kind, &given));
                 if let (Some(flags), StoreResponse::Answer) = (flags, response) {
@@ -123,6 +123,8 @@ fn matches_one(key: &SearchKey<'_>, message: &Message, place: Place, mail: Optio
     let sent = DateTime::parse_from_rfc2822(date.trim()).map(|date| date.date_naive());
     match key {
         SearchKey::All | SearchKey::Old => true,
+        // CONDSTORE is not announced, so no message has such a value.
+        SearchKey::ModSequence { .. } => false,
         SearchKey::New | SearchKey::Recent => false,
         SearchKey::And(keys) => keys.as_ref().iter().all(test),
         SearchKey::Or(one, other) => test(one) || test(other),

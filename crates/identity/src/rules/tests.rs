@@ -9,7 +9,9 @@ use super::*;
 fn rules(lowercase: bool, separators: &[&str]) -> Rules {
     Rules {
         lowercase,
+        default_domain: None,
         separators: separators.iter().map(|&it| it.to_owned()).collect(),
+        domain_separators: Vec::new(),
         claims: ["email", "sub"].map(str::to_owned).to_vec(),
     }
 }
@@ -36,6 +38,24 @@ fn sasl(mechanism: Mechanism, initial: &[u8]) -> Credential {
 }
 
 #[test]
+fn a_login_without_a_domain_gets_the_default_domain() {
+    let rules = Rules { default_domain: Some("example.org".to_owned()), ..rules(true, &["*"]) };
+    for (name, login, extracted) in [
+        ("Alice", "alice@example.org", "alice"),
+        ("alice@example.net", "alice@example.net", "alice@example.net"),
+        ("alice*master", "alice@example.org", "alice"),
+        ("webadmin", "webadmin@example.org", "webadmin"),
+    ] {
+        assert_eq!(named(&rules, name.as_bytes()), login);
+        assert_eq!(shown(rules.identify(&password(name.as_bytes()))), login);
+        assert_eq!(shown(rules.extracted(name.as_bytes()).map(Identity::Known)), extracted);
+    }
+    assert_eq!(shown(rules.authorization(b"Basic QWxpY2U6c2VjcmV0")), "alice@example.org");
+    // With the domain it is longer than an identifier may be.
+    assert_ne!(named(&rules, &[b'a'; 320]), "a".repeat(320));
+}
+
+#[test]
 fn the_master_user_is_removed() {
     for (separators, name, expected) in [
         (&["%"][..], "alice%master", "alice"),
@@ -54,6 +74,26 @@ fn the_master_user_is_removed() {
         (&[], "alice%master", "alice%master"),
     ] {
         assert_eq!(named(&rules(false, separators), name.as_bytes()), expected, "{separators:?} {name}");
+    }
+}
+
+#[test]
+fn the_domain_separator_is_read_as_an_at_sign() {
+    for (separators, name, expected) in [
+        (&["%"][..], "Alice%Example.org", "alice@example.org"),
+        (&["%"], "alice%example.org*master", "alice@example.org"),
+        (&["%"], "a%b%example.org", "a%b@example.org"),
+        (&["%"], "a%b@example.org", "a%b@example.org"),
+        (&["%"], "alice", "alice"),
+        (&["%"], "alice%", "alice%"),
+        (&["%"], "%example.org", "%example.org"),
+        (&["%", "+"], "alice+example.org", "alice@example.org"),
+        (&["%", "+"], "alice+a%example.org", "alice+a@example.org"),
+        (&[], "alice%example.org", "alice%example.org"),
+    ] {
+        let mut rules = rules(true, &["*"]);
+        rules.domain_separators = separators.iter().map(|&it| it.to_owned()).collect();
+        assert_eq!(named(&rules, name.as_bytes()), expected, "{separators:?} {name}");
     }
 }
 
@@ -87,8 +127,8 @@ fn bad_names_are_refused() {
         (b"alice\r\n", "identifier_control"),
         (b"alice%m\r\nDELE 1", "identifier_control"),
         ("alice\u{9b}".as_bytes(), "identifier_control"),
-        (b"al ice", "identifier_space"),
         (b" alice", "identifier_space"),
+        ("al\u{a0}ice".as_bytes(), "identifier_space"),
         (b"alice\"", "identifier_quote"),
     ] {
         assert_eq!(named(&rules(true, &["%"]), name), expected, "{}", name.escape_ascii());
@@ -106,6 +146,8 @@ fn every_form_of_credential_yields_the_identifier() {
     for (credential, expected) in [
         (password(b"Alice%admin"), "alice"),
         (password(b" alice"), "identifier_space"),
+        (password(b"Jane Doe/Sales/Example"), "jane doe/sales/example"),
+        (sasl(Mechanism::Plain, b"\0Jane Doe\0secret"), "jane doe"),
         (password(b"al\0ice"), "credential_nul"),
         (sasl(Mechanism::Plain, b"\0Alice\0secret"), "alice"),
         (sasl(Mechanism::Plain, b"Alice\0admin\0secret"), "alice"),
@@ -133,7 +175,7 @@ fn http_authorization() {
         (b"Basic QWxpY2UlbTpzZWNyZXQ=", "alice"),
         (b"Basic OnNlY3JldA==", "identifier_empty"),
         (b"Bearer sw1.eA.QWxpY2U", "Alice"),
-        (b"Bearer sw1.eA.YSBi", "identifier_space"),
+        (b"Bearer sw1.eA.YSBi", "a b"),
         (b"Bearer opaque", "(opaque)"),
         (b"Negotiate abc", "credential_unknown"),
     ] {
@@ -143,9 +185,9 @@ fn http_authorization() {
 
 #[test]
 fn a_refusal_holds_the_reason_and_nothing_of_the_name() {
-    let refusal = rules(true, &["%"]).name(b"very secret").expect_err("a space");
-    assert_eq!(refusal.to_string(), "the account name contains a space");
-    assert_eq!(format!("{refusal:?}"), "Identifier(Space)");
+    let refusal = rules(true, &["%"]).name(b"very\"secret").expect_err("a quote");
+    assert_eq!(refusal.to_string(), "the account name contains a double quote");
+    assert_eq!(format!("{refusal:?}"), "Identifier(Quote)");
     assert_eq!(Identity::Opaque.identifier(), None);
 }
 

@@ -10,16 +10,16 @@ const TAIL: usize = 24;
 
 /// Follows lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     head: Kept<HEAD>,
     is_inside: bool,
 }
 
 /// Follows lines whose literals belong to them (RFC 9051 section 4.3, RFC 5804 section 4).
 #[derive(Debug, Default)]
-pub(super) struct LiteralLines {
+pub(crate) struct LiteralLines {
     lines: Lines,
-    tail: Kept<TAIL>,
+    tail: Tail,
     /// The remaining octets of a literal.
     literal: u64,
     /// The line goes on after a literal.
@@ -29,9 +29,13 @@ pub(super) struct LiteralLines {
 }
 
 /// Returns whether `word` is `name`, in any case.
-pub(super) fn is_word(word: &[u8], name: &str) -> bool {
+pub(crate) fn is_word(word: &[u8], name: &str) -> bool {
     word.eq_ignore_ascii_case(name.as_bytes())
 }
+
+/// The last bytes of an unfinished line: as many as the header of a literal can have.
+#[derive(Debug, Default)]
+pub(crate) struct Tail(Kept<TAIL>);
 
 /// A few bytes of a line.
 #[derive(Debug)]
@@ -42,17 +46,17 @@ struct Kept<const LENGTH: usize> {
 
 /// A literal that a line announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Literal {
-    octets: u64,
+pub(crate) struct Literal {
+    pub(crate) octets: u64,
     /// `{n}`, which waits for the peer, unlike `{n+}`.
-    is_synchronizing: bool,
+    pub(crate) is_synchronizing: bool,
 }
 
 // === impl Lines ===
 
 impl Lines {
     /// Processes bytes up to the end of a line, and returns what follows it; `None` if the line does not end.
-    pub(super) fn next<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    pub(crate) fn next<'b>(&mut self, bytes: &'b [u8]) -> Option<&'b [u8]> {
         if bytes.is_empty() {
             return None;
         }
@@ -70,24 +74,24 @@ impl Lines {
     }
 
     /// Continues after bytes that were not seen, somewhere in a line.
-    pub(super) fn lose_place(&mut self) {
+    pub(crate) fn lose_place(&mut self) {
         self.is_inside = true;
         // So that the line looks like no other.
         self.head.push_first(&[0; HEAD]);
     }
 
     /// Returns whether the next byte starts a line.
-    pub(super) const fn at_start(&self) -> bool {
+    pub(crate) const fn at_start(&self) -> bool {
         !self.is_inside
     }
 
     /// Returns the first bytes of the line, without CR LF.
-    pub(super) fn head(&self) -> &[u8] {
+    pub(crate) fn head(&self) -> &[u8] {
         self.head.text()
     }
 
     /// Returns the words of the first bytes.
-    pub(super) fn words(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn words(&self) -> impl Iterator<Item = &[u8]> {
         self.head().split(|&byte| byte == b' ').filter(|word| !word.is_empty())
     }
 }
@@ -97,7 +101,7 @@ impl Lines {
 impl LiteralLines {
     /// Processes bytes up to the end of a line and its literals, and returns what follows it; `None` if the line does
     /// not end.
-    pub(super) fn next<'b>(&mut self, mut bytes: &'b [u8]) -> Option<&'b [u8]> {
+    pub(crate) fn next<'b>(&mut self, mut bytes: &'b [u8]) -> Option<&'b [u8]> {
         loop {
             if bytes.is_empty() {
                 return None;
@@ -110,7 +114,7 @@ impl LiteralLines {
             }
             self.is_announced = false;
             let end = memchr::memchr(b'\n', bytes);
-            self.tail.push_last(&bytes[..end.unwrap_or(bytes.len())]);
+            self.tail.push(&bytes[..end.unwrap_or(bytes.len())]);
             if self.is_continued {
                 // The head stays that of the first part.
                 bytes = &bytes[end? + 1..];
@@ -118,7 +122,7 @@ impl LiteralLines {
                 bytes = self.lines.next(bytes)?;
             }
             let literal = self.tail.literal();
-            self.tail.length = 0;
+            self.tail.clear();
             let Some(Literal { octets, is_synchronizing }) = literal else {
                 self.is_continued = false;
                 return Some(bytes);
@@ -130,39 +134,72 @@ impl LiteralLines {
     }
 
     /// Returns whether the next byte starts a line.
-    pub(super) const fn at_start(&self) -> bool {
+    pub(crate) const fn at_start(&self) -> bool {
         self.lines.at_start() && !self.is_continued
     }
 
     /// Returns the first bytes of the line, without CR LF.
-    pub(super) fn head(&self) -> &[u8] {
+    pub(crate) fn head(&self) -> &[u8] {
         self.lines.head()
     }
 
     /// Returns the words of the first bytes.
-    pub(super) fn words(&self) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn words(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.words()
     }
 
     /// Returns the remaining octets of a literal, which need not be processed.
-    pub(super) const fn literal(&self) -> u64 {
+    pub(crate) const fn literal(&self) -> u64 {
         self.literal
     }
 
     /// Skips `count` octets of a literal.
-    pub(super) const fn skip(&mut self, count: u64) {
+    pub(crate) const fn skip(&mut self, count: u64) {
         self.literal = self.literal.saturating_sub(count);
         self.is_announced = false;
     }
 
     /// Gives up a line whose literal the peer has refused instead of agreeing to it. Returns whether there was one.
-    pub(super) fn refuse_literal(&mut self) -> bool {
+    pub(crate) fn refuse_literal(&mut self) -> bool {
         let is_refused = std::mem::take(&mut self.is_announced);
         if is_refused {
             self.literal = 0;
             self.is_continued = false;
         }
         is_refused
+    }
+}
+
+// === impl Tail ===
+
+impl Tail {
+    /// Appends bytes of the line, and drops the oldest that find no room.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let added = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let length = self.0.len();
+        let kept = length.min(TAIL - added.len());
+        self.0.bytes.copy_within(length - kept..length, 0);
+        self.0.bytes[kept..kept + added.len()].copy_from_slice(added);
+        self.0.set_len(kept + added.len());
+    }
+
+    /// Forgets the line.
+    pub(crate) const fn clear(&mut self) {
+        self.0.length = 0;
+    }
+
+    /// Returns the literal that `{n}`, `{n+}` or `~{n}` at the end announces (RFC 9051 section 9: literal, literal8).
+    pub(crate) fn literal(&self) -> Option<Literal> {
+        let inner = self.0.text().strip_suffix(b"}")?;
+        let is_synchronizing = !inner.ends_with(b"+");
+        let inner = inner.strip_suffix(b"+").unwrap_or(inner);
+        let open = memchr::memrchr(b'{', inner)?;
+        let digits = &inner[open + 1..];
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let octets = std::str::from_utf8(digits).ok()?.parse().ok()?;
+        Some(Literal { octets, is_synchronizing })
     }
 }
 
@@ -187,16 +224,6 @@ impl<const LENGTH: usize> Kept<LENGTH> {
         self.set_len(length + added);
     }
 
-    /// Appends bytes, and drops the oldest that find no room.
-    fn push_last(&mut self, bytes: &[u8]) {
-        let added = &bytes[bytes.len().saturating_sub(LENGTH)..];
-        let kept = self.len().min(LENGTH - added.len());
-        let length = self.len();
-        self.bytes.copy_within(length - kept..length, 0);
-        self.bytes[kept..kept + added.len()].copy_from_slice(added);
-        self.set_len(kept + added.len());
-    }
-
     /// `LENGTH` fits in a byte.
     fn set_len(&mut self, length: usize) {
         self.length = u8::try_from(length).unwrap_or(u8::MAX);
@@ -205,20 +232,6 @@ impl<const LENGTH: usize> Kept<LENGTH> {
     fn text(&self) -> &[u8] {
         let text = &self.bytes[..self.len()];
         text.strip_suffix(b"\r").unwrap_or(text)
-    }
-
-    /// Returns the literal that `{n}`, `{n+}` or `~{n}` at the end announces (RFC 9051 section 9: literal, literal8).
-    fn literal(&self) -> Option<Literal> {
-        let inner = self.text().strip_suffix(b"}")?;
-        let is_synchronizing = !inner.ends_with(b"+");
-        let inner = inner.strip_suffix(b"+").unwrap_or(inner);
-        let open = memchr::memrchr(b'{', inner)?;
-        let digits = &inner[open + 1..];
-        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        let octets = std::str::from_utf8(digits).ok()?.parse().ok()?;
-        Some(Literal { octets, is_synchronizing })
     }
 }
 

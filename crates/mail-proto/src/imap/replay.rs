@@ -6,6 +6,7 @@ use types::secret::Secret;
 
 use super::id;
 use super::response::{self, Capabilities, Response, Status};
+use crate::account_guard::AccountGuard;
 use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
@@ -172,12 +173,20 @@ impl BackendGrammar for ImapBackend {
         let last = [&response::without_unauthenticate(completion.from_status)[..], b"\r\n"].concat();
         match completion.status {
             Status::Ok => {
-                let code = response::code(text).unwrap_or_default();
-                self.is_announced |= Capabilities::parse(code).is_some();
+                self.learn(response::code(text).unwrap_or_default());
                 self.accept(last)
             }
             Status::No if is_temporary => Judgement::NotNow(self.with_alerts(last)),
             _ => Judgement::Refused(self.with_alerts(last)),
+        }
+    }
+
+    fn account_guard(&self) -> Option<AccountGuard> {
+        match self.capabilities.as_ref().filter(|_| self.is_announced) {
+            Some(capabilities) if !capabilities.unauthenticate => None,
+            Some(capabilities) => Some(AccountGuard::imap(capabilities.literal_plus)),
+            // The backend did not say what it has.
+            None => Some(AccountGuard::imap(false)),
         }
     }
 

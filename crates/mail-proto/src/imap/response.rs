@@ -42,6 +42,7 @@ pub(super) struct Capabilities {
     pub sasl_ir: bool,
     pub literal_plus: bool,
     pub id: bool,
+    pub unauthenticate: bool,
 }
 
 /// Parses one complete response.
@@ -89,23 +90,27 @@ pub(super) fn is_temporary(text: &[u8]) -> bool {
     })
 }
 
-/// Returns `line` without `UNAUTHENTICATE` (RFC 8437) in its list of capabilities: another account must not continue a
-/// session that was routed for this one.
+/// Returns `line` without the commands that [`AccountGuard`](crate::account_guard::AccountGuard) refuses, where it lists
+/// `UNAUTHENTICATE` (RFC 8437) among the capabilities.
 pub(super) fn without_unauthenticate(line: &[u8]) -> Vec<u8> {
     let end = memchr::memchr2(b']', b'\n', line).unwrap_or(line.len());
-    let has_list =
-        line[..end].windows(b"CAPABILITY ".len()).any(|word| word.eq_ignore_ascii_case(b"CAPABILITY "));
-    match (0..end).find(|&at| starts_with_unauthenticate(&line[at..])) {
-        Some(at) if has_list => [&line[..at], &line[at + UNAUTHENTICATE.len()..]].concat(),
-        _ => line.to_vec(),
+    let list = &line[..end];
+    let has_list = list.windows(b"CAPABILITY ".len()).any(|word| word.eq_ignore_ascii_case(b"CAPABILITY "));
+    if !has_list || !list.split(|&byte| byte == b' ').any(|word| is_word(word, b"UNAUTHENTICATE")) {
+        return line.to_vec();
     }
+    let words = list.split(|&byte| byte == b' ');
+    let kept: Vec<&[u8]> = words
+        .filter(|word| !is_word(word, b"UNAUTHENTICATE") && !is_word(word, b"COMPRESS=DEFLATE"))
+        .map(|word| word.strip_suffix(b"\r").unwrap_or(word))
+        .collect();
+    let list_end = if list.ends_with(b"\r") { &line[end - 1..] } else { &line[end..] };
+    [&kept.join(&b' ')[..], list_end].concat()
 }
 
-const UNAUTHENTICATE: &[u8] = b" UNAUTHENTICATE";
-
-fn starts_with_unauthenticate(text: &[u8]) -> bool {
-    text.get(..UNAUTHENTICATE.len()).is_some_and(|word| word.eq_ignore_ascii_case(UNAUTHENTICATE))
-        && matches!(text.get(UNAUTHENTICATE.len()), None | Some(b' ' | b']' | b'\r' | b'\n'))
+/// Returns whether `word`, which may be the last of a line, is `name`.
+fn is_word(word: &[u8], name: &[u8]) -> bool {
+    word.strip_suffix(b"\r").unwrap_or(word).eq_ignore_ascii_case(name)
 }
 
 fn status(rest: &[u8]) -> Option<(Status, &[u8])> {
@@ -151,6 +156,7 @@ impl Capabilities {
             b"SASL-IR" => self.sasl_ir = true,
             b"LITERAL+" => self.literal_plus = true,
             b"ID" => self.id = true,
+            b"UNAUTHENTICATE" => self.unauthenticate = true,
             other => {
                 if let Some(mechanism) = other.strip_prefix(b"AUTH=").and_then(Mechanism::from_name)
                     && !self.sasl.contains(&mechanism)
@@ -195,6 +201,8 @@ mod tests {
             (&b"* CAPABILITY IMAP4rev1 UNAUTHENTICATE ID\r\n"[..], &b"* CAPABILITY IMAP4rev1 ID\r\n"[..]),
             (b"* CAPABILITY IMAP4rev1 unauthenticate\r\n", b"* CAPABILITY IMAP4rev1\r\n"),
             (b"OK [CAPABILITY IMAP4rev1 UNAUTHENTICATE] in", b"OK [CAPABILITY IMAP4rev1] in"),
+            (b"OK [CAPABILITY COMPRESS=DEFLATE UNAUTHENTICATE ID] in", b"OK [CAPABILITY ID] in"),
+            (b"* CAPABILITY ID COMPRESS=DEFLATE\r\n", b"* CAPABILITY ID COMPRESS=DEFLATE\r\n"),
             (
                 b"OK [CAPABILITY IMAP4rev1] no UNAUTHENTICATE here",
                 b"OK [CAPABILITY IMAP4rev1] no UNAUTHENTICATE here",

@@ -6,6 +6,7 @@ use types::secret::Secret;
 
 use super::response::{self, Capabilities, Response, Status};
 use super::string::{self, Writer};
+use crate::account_guard::AccountGuard;
 use crate::frame::{Bounds, Framer, NextFrame};
 use crate::inbox::Inbox;
 use crate::replay::{BackendGrammar, CredentialCommand, Introduction, Judgement, Reading, StartTlsAnswer};
@@ -135,6 +136,11 @@ impl BackendGrammar for ManageSieveBackend {
             _ if response::is_temporary(text) => Judgement::NotNow(reply),
             _ => Judgement::Refused(reply),
         }
+    }
+
+    fn account_guard(&self) -> Option<AccountGuard> {
+        // No capability shows that a server has UNAUTHENTICATE.
+        Some(AccountGuard::managesieve())
     }
 
     fn sasl_message(message: &Secret) -> Secret {

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::file_state::{FileState, SharedFile, WriteRequest};
-use super::read::{self, Snapshot};
+use super::read::Snapshot;
 use super::replace::{ReadVersion, ReplaceOutcome, replace};
 use crate::edit::TextEdits;
 use crate::parse::MAX_FILE_BYTES;
@@ -105,7 +105,7 @@ impl SharedFile {
             return batch;
         }
         let state = self.state.load_full();
-        let read = read::read(&self.path, &state.rules).and_then(|it| self.not_emptied(it, &state));
+        let read = self.read_to_rewrite(&state).and_then(|it| self.not_emptied(it, &state));
         let mut snapshot = match read {
             Ok(snapshot) => snapshot,
             Err(error) => {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex as AsyncMutex, Notify, oneshot};
 
-use super::read::{self, Snapshot, Stamp};
+use super::read::{self, Snapshot, Stamp, Text, TextDigest};
 use super::replace::WriteStep;
 use super::writer_activity::WriterActivity;
 use crate::rules::{Rules, domain_key};
@@ -62,6 +62,8 @@ pub(super) struct FileState {
     pub(super) table: Table,
     pub(super) rules: Arc<Rules>,
     pub(super) stamp: Stamp,
+    /// Of the text that `table` was made from.
+    pub(super) digest: TextDigest,
     pub(super) loaded: Loaded,
 }
 
@@ -80,6 +82,17 @@ impl SharedFile {
     pub(super) fn read(&self, rules: Arc<Rules>) -> Result<FileState, LoadError> {
         let snapshot = read::read(&self.path, &rules)?;
         Ok(FileState::of(snapshot, rules))
+    }
+
+    /// Reads the file before it is rewritten. The text that the table was made from is not parsed again, because that
+    /// takes longer than the rewrite.
+    pub(super) fn read_to_rewrite(&self, state: &FileState) -> Result<Snapshot, LoadError> {
+        let text = read::read_text(&self.path)?;
+        if state.table.is_sparse() || !state.digest.matches(&text.bytes) {
+            return read::parse(&self.path, text, &state.rules);
+        }
+        let Text { bytes, stamp } = text;
+        Ok(Snapshot { text: bytes, table: state.table.copy_to_change(), stamp })
     }
 
     pub(super) fn take_edit(&self) -> Result<Option<Loaded>, LoadError> {
@@ -171,6 +184,7 @@ impl FileEdit {
 impl FileState {
     pub(super) fn of(snapshot: Snapshot, rules: Arc<Rules>) -> Self {
         let loaded = snapshot.loaded();
-        Self { table: snapshot.table, rules, stamp: snapshot.stamp, loaded }
+        let digest = TextDigest::of(&snapshot.text);
+        Self { table: snapshot.table, rules, stamp: snapshot.stamp, digest, loaded }
     }
 }

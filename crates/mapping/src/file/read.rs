@@ -3,15 +3,32 @@
 //! What must never happen: a file that changes while it is read gets the stamp of its later version.
 
 use std::fs::{File, Metadata};
+use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use hashbrown::DefaultHashBuilder;
+
 use crate::parse::MAX_FILE_BYTES;
 use crate::rules::Rules;
 use crate::store::{LoadError, Loaded};
 use crate::table::Table;
+
+/// A file as read, valid or not.
+pub(super) struct Text {
+    pub(super) bytes: Vec<u8>,
+    pub(super) stamp: Stamp,
+}
+
+/// Recognises a text that was read before. Unlike a [`Stamp`], it does not depend on the resolution of the file
+/// system's clock.
+#[derive(Debug)]
+pub(super) struct TextDigest {
+    hasher: DefaultHashBuilder,
+    digest: u64,
+}
 
 /// A valid file as read.
 #[derive(Debug)]
@@ -61,6 +78,21 @@ impl Stamp {
     }
 }
 
+// === impl TextDigest ===
+
+impl TextDigest {
+    pub(super) fn of(text: &[u8]) -> Self {
+        let hasher = DefaultHashBuilder::default();
+        let digest = hasher.hash_one(text);
+        Self { hasher, digest }
+    }
+
+    /// Returns whether `text` is the same text. Another text has the same digest with a probability of 2^-64.
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        self.hasher.hash_one(text) == self.digest
+    }
+}
+
 // === impl Snapshot ===
 
 impl Snapshot {
@@ -71,6 +103,11 @@ impl Snapshot {
 
 /// Reads and validates the file at `path`.
 pub(super) fn read(path: &Path, rules: &Rules) -> Result<Snapshot, LoadError> {
+    parse(path, read_text(path)?, rules)
+}
+
+/// Reads the file at `path` without validating it.
+pub(super) fn read_text(path: &Path) -> Result<Text, LoadError> {
     let refused = |error| LoadError::Io { path: path.to_owned(), error: Arc::new(error) };
     // Checked before the file is opened: opening a pipe would wait for its writer.
     if !std::fs::metadata(path).map_err(refused)?.is_file() {
@@ -83,12 +120,18 @@ pub(super) fn read(path: &Path, rules: &Rules) -> Result<Snapshot, LoadError> {
     if metadata.size() > MAX_FILE_BYTES {
         return Err(too_large());
     }
-    let mut text = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or_default() + 1);
-    let length = (&mut file).take(MAX_FILE_BYTES + 1).read_to_end(&mut text).map_err(refused)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.size()).unwrap_or_default() + 1);
+    let length = (&mut file).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
     if length as u64 > MAX_FILE_BYTES {
         return Err(too_large());
     }
-    let parsed = Table::parse(&text, rules);
+    Ok(Text { bytes, stamp: Stamp::of(&metadata) })
+}
+
+/// Validates the text of the file at `path`.
+pub(super) fn parse(path: &Path, text: Text, rules: &Rules) -> Result<Snapshot, LoadError> {
+    let Text { bytes, stamp } = text;
+    let parsed = Table::parse(&bytes, rules);
     let table = parsed.map_err(|lines| LoadError::Lines { path: path.to_owned(), lines: Arc::new(lines) })?;
-    Ok(Snapshot { text, table, stamp: Stamp::of(&metadata) })
+    Ok(Snapshot { text: bytes, table, stamp })
 }

@@ -47,6 +47,31 @@ fn keys_that_do_not_fit_are_refused() {
     assert!(table.is_empty());
 }
 
+#[test]
+fn a_copy_may_change_without_the_original() {
+    let mut table = table();
+    assert_eq!(table.set("alice", 0), Ok(true));
+    let mut copy = table.copy_to_change();
+    assert_eq!((copy.set("alice", 1), copy.set("bob", 1)), (Ok(true), Ok(true)));
+    assert_eq!(listed(&table.list(0, 9)), ["alice new"]);
+    assert_eq!(listed(&copy.list(0, 9)), ["alice old", "bob old"]);
+}
+
+/// Copies of copies must not keep the records of every account that was ever removed.
+#[test]
+fn many_removed_records_are_worth_reading_the_file_again() {
+    let mut table = table();
+    for number in 0..80 {
+        assert_eq!(table.set(&format!("user{number:02}"), 0), Ok(true));
+    }
+    for number in 0..10 {
+        assert!(table.remove(&format!("user{number:02}")));
+    }
+    assert!(!table.copy_to_change().is_sparse());
+    assert!(table.remove("user10"));
+    assert!(table.copy_to_change().is_sparse());
+}
+
 proptest! {
     #[test]
     fn behaves_as_a_map(steps in proptest::collection::vec(("[a-f@]{1,2}", 0_u16..3), 0..200)) {

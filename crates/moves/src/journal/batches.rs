@@ -16,7 +16,7 @@ impl Journal {
     /// Lets a batch go on; the failures that it has had do not pause it again. Returns whether there is such a batch.
     pub(crate) async fn resume(&self, batch: &str) -> Result<bool, JournalError> {
         let done = sqlx::query(
-            "UPDATE batch SET paused = 0, forgiven = (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') \
+            "UPDATE batch SET paused = 0, forgiven = (SELECT count(*) FROM move WHERE batch = name AND outcome NOT IN ('done', 'cancelled')) \
              WHERE name = ?",
         )
         .bind(batch)
@@ -25,11 +25,11 @@ impl Journal {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Pauses a batch that has had too many failures. Returns whether it was paused by this.
+    /// Pauses a batch that has had too many failures; a move that the operator has cancelled is none. Returns whether it was paused by this.
     pub(crate) async fn pause_after_failures(&self, batch: &str) -> Result<bool, JournalError> {
         let done = sqlx::query(
             "UPDATE batch SET paused = 1 WHERE name = ? AND NOT paused AND max_failures > 0 AND max_failures <= \
-             (SELECT count(*) FROM move WHERE batch = name AND outcome <> 'done') - forgiven",
+             (SELECT count(*) FROM move WHERE batch = name AND outcome NOT IN ('done', 'cancelled')) - forgiven",
         )
         .bind(batch)
         .execute(&self.pool)

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use compare::Tolerance;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::error::JournalError;
 use crate::move_id::MoveId;
-use crate::record::{BatchState, Figures, MoveOutcome, MoveRecord, MovedAccount, Step};
-use crate::request::MoveOptions;
+use crate::record::{BatchState, Figures, MoveOutcome, MoveRecord, Step};
+use crate::request::{CompareOptions, MoveOptions};
 
-pub(super) fn record(row: &SqliteRow, accounts: Vec<MovedAccount>) -> Result<MoveRecord, JournalError> {
+pub(super) fn record(row: &SqliteRow, accounts: Vec<Arc<str>>) -> Result<MoveRecord, JournalError> {
     let step: String = row.try_get("step")?;
     let outcome: Option<String> = row.try_get("outcome")?;
     let outcome = match outcome {
@@ -46,9 +47,8 @@ pub(super) fn record(row: &SqliteRow, accounts: Vec<MovedAccount>) -> Result<Mov
     })
 }
 
-pub(super) fn account(row: &SqliteRow) -> Result<MovedAccount, JournalError> {
-    let previous: Option<String> = row.try_get("previous")?;
-    Ok(MovedAccount { account: text(row, "account")?, previous: previous.map(Arc::from) })
+pub(super) fn account(row: &SqliteRow) -> Result<Arc<str>, JournalError> {
+    text(row, "account")
 }
 
 pub(super) fn batch(row: &SqliteRow, name: &str) -> Result<BatchState, JournalError> {
@@ -73,9 +73,14 @@ struct StoredOptions {
     grace_ms: u64,
     force: bool,
     leave_behind: bool,
+    compare: bool,
+    max_missing: usize,
+    strict: bool,
+    with_shared: bool,
 }
 
 pub(super) fn write_options(options: &MoveOptions) -> String {
+    let CompareOptions { tolerance, with_shared } = options.compare.unwrap_or_default();
     let stored = StoredOptions {
         sync: options.sync.clone(),
         verify: options.verify.clone(),
@@ -83,6 +88,10 @@ pub(super) fn write_options(options: &MoveOptions) -> String {
         grace_ms: as_millis(options.grace),
         force: options.force,
         leave_behind: options.leave_behind,
+        compare: options.compare.is_some(),
+        max_missing: tolerance.max_missing,
+        strict: tolerance.strict,
+        with_shared,
     };
     // Strings, numbers and booleans always have a JSON form.
     serde_json::to_string(&stored).unwrap_or_default()
@@ -91,6 +100,8 @@ pub(super) fn write_options(options: &MoveOptions) -> String {
 fn read_options(json: &str) -> Result<MoveOptions, JournalError> {
     let stored: StoredOptions = serde_json::from_str(json)
         .map_err(|_| JournalError::BadValue { column: "options", found: json.to_owned() })?;
+    let tolerance = Tolerance { max_missing: stored.max_missing, strict: stored.strict };
+    let compare = CompareOptions { tolerance, with_shared: stored.with_shared };
     Ok(MoveOptions {
         sync: stored.sync,
         verify: stored.verify,
@@ -98,6 +109,7 @@ fn read_options(json: &str) -> Result<MoveOptions, JournalError> {
         grace: Duration::from_millis(stored.grace_ms),
         force: stored.force,
         leave_behind: stored.leave_behind,
+        compare: stored.compare.then_some(compare),
     })
 }
 

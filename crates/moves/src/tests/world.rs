@@ -61,6 +61,8 @@ enum Mode {
         is_written: bool,
     },
     Down,
+    /// The next look-up panics.
+    Panics,
 }
 
 const CONFIG: &str = r#"
@@ -94,6 +96,7 @@ pub(super) fn options() -> MoveOptions {
         grace: Duration::from_secs(2),
         force: false,
         leave_behind: false,
+        compare: None,
     }
 }
 
@@ -187,7 +190,7 @@ impl World {
         let journal = Journal::open(&self.second_journal()).await.unwrap();
         let new = NewMove {
             rollback_of: None,
-            accounts: vec![MovedAccount { account: "alice@example.org".into(), previous: None }],
+            accounts: vec!["alice@example.org".into()],
             source: "old".into(),
             target: "new".into(),
             options: MoveOptions { verify: Some("true".into()), ..options() },
@@ -247,6 +250,10 @@ impl Memory {
         self.mode.send_replace(Mode::LosesAnswer { is_written });
     }
 
+    pub(super) fn panic_once(&self) {
+        self.mode.send_replace(Mode::Panics);
+    }
+
     pub(super) fn go_down(&self) {
         self.mode.send_replace(Mode::Down);
     }
@@ -288,8 +295,14 @@ fn unreachable() -> StoreError {
 impl Store for Memory {
     fn lookup<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Name>, StoreError>> {
         Box::pin(async move {
-            if *self.mode.borrow() == Mode::Down {
-                return Err(unreachable());
+            let mode = *self.mode.borrow();
+            match mode {
+                Mode::Down => return Err(unreachable()),
+                Mode::Panics => {
+                    self.mode.send_replace(Mode::Works);
+                    panic!("a fault of this program");
+                }
+                Mode::Works | Mode::RefusesWrites | Mode::LosesAnswer { .. } => {}
             }
             Ok(self.entries.lock().unwrap().get(key).cloned())
         })
@@ -301,7 +314,7 @@ impl Store for Memory {
             self.writes.fetch_add(1, Ordering::SeqCst);
             let mode = *self.mode.borrow();
             match mode {
-                Mode::Works => {
+                Mode::Works | Mode::Panics => {
                     self.write(&changes);
                     Ok(Applied { changed: changes.len() })
                 }

@@ -1,4 +1,7 @@
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -24,6 +27,8 @@ impl Write for Lines {
     }
 }
 
+const TIME_ONLY: Prefix = Prefix { priority: false, timestamp: true };
+
 /// Returns what `log` logs.
 pub(crate) fn lines(
     level: &str,
@@ -31,9 +36,19 @@ pub(crate) fn lines(
     format: Format,
     log: impl Fn(&FilterHandle),
 ) -> String {
+    lines_with(TIME_ONLY, level, environment, format, log)
+}
+
+fn lines_with(
+    prefix: Prefix,
+    level: &str,
+    environment: Option<&str>,
+    format: Format,
+    log: impl Fn(&FilterHandle),
+) -> String {
     let out = Lines::default();
     let writer = out.clone();
-    let (handle, subscriber) = build(level, environment, format, move || writer.clone()).unwrap();
+    let (handle, subscriber) = build(level, environment, format, prefix, move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, || log(&handle));
     out.text()
 }
@@ -81,7 +96,7 @@ fn the_level_changes_while_it_runs() {
 #[test]
 fn an_unreadable_level_is_reported_with_its_key() {
     for (level, environment, key) in [("a=b=c", None, "log_level"), ("info", Some("a=b=c"), "RUST_LOG")] {
-        let error = build(level, environment, Format::Text, io::sink).map(|_| ()).unwrap_err();
+        let error = build(level, environment, Format::Text, TIME_ONLY, io::sink).map(|_| ()).unwrap_err();
         assert!(error.starts_with(&format!("{key} = \"a=b=c\" cannot be read")), "{error}");
     }
 }
@@ -94,6 +109,52 @@ fn json_is_one_object_a_line() {
     let value: serde_json::Value = serde_json::from_str(lines.trim_end()).unwrap();
     assert_eq!(value["fields"]["message"], "first\nline");
     assert_eq!((value["fields"]["session"].as_str(), lines.lines().count()), (Some("x"), 1));
+}
+
+#[test]
+fn the_journal_gets_priorities_and_no_time() {
+    let log = |prefix, format| {
+        lines_with(prefix, "trace", None, format, |_| {
+            tracing::error!(target: "mail", "error");
+            tracing::warn!(target: "mail", "warn");
+            tracing::info!(target: "mail", "info");
+            tracing::debug!(target: "mail", "debug");
+            tracing::trace!(target: "mail", "trace");
+        })
+    };
+    let journal = Prefix { priority: true, timestamp: false };
+    let text = "<3>ERROR mail: error\n<4> WARN mail: warn\n<6> INFO mail: info\n\
+                <7>DEBUG mail: debug\n<7>TRACE mail: trace\n";
+    assert_eq!(log(journal, Format::Text), text);
+    let json = log(journal, Format::Json);
+    assert_eq!(
+        json.lines().next(),
+        Some(r#"<3>{"level":"ERROR","fields":{"message":"error"},"target":"mail"}"#)
+    );
+    for format in [Format::Text, Format::Json] {
+        for timestamp in [false, true] {
+            let lines = log(Prefix { priority: false, timestamp }, format);
+            assert!(!lines.contains('<'), "{lines}");
+            // "2026-11-28T…" in both forms.
+            let dated = lines.lines().filter(|line| line.contains("-")).count();
+            assert_eq!(dated, if timestamp { 5 } else { 0 }, "{lines}");
+        }
+    }
+}
+
+#[test]
+fn only_the_stream_that_journal_stream_names_is_the_journal() {
+    let (ours, other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let metadata = File::from(OwnedFd::from(ours.try_clone().unwrap())).metadata().unwrap();
+    let device = metadata.dev();
+    let inode = metadata.ino();
+    assert!(is_journal(&format!("{device}:{inode}"), &ours).unwrap());
+    assert!(!is_journal(&format!("{device}:{inode}"), &other).unwrap());
+    for value in
+        ["", ":", "1", &format!("{device}"), &format!("{device}:{inode}x"), &format!("{inode}:{device}")]
+    {
+        assert!(!is_journal(value, &ours).unwrap(), "{value}");
+    }
 }
 
 #[test]
@@ -111,6 +172,6 @@ fn the_list_of_crates_is_complete() {
 /// The only test of this binary that sets the process's log.
 #[test]
 fn a_process_has_one_log() {
-    init("off", Format::Text).unwrap();
-    assert!(init("off", Format::Text).unwrap_err().contains("already"));
+    init("off", Format::Text, None).unwrap();
+    assert!(init("off", Format::Text, None).unwrap_err().contains("already"));
 }

@@ -99,6 +99,17 @@ catalogue! {
     UNDECLARED = "pointsman_routed_undeclared_total" Counter []
         "Logins routed to the default destination because the store named a destination that is not declared";
 
+    MOVES_UNFINISHED = "pointsman_moves_unfinished" Gauge ["step"]
+        "Moves that have not ended";
+    MOVES = "pointsman_moves_total" Counter ["outcome"]
+        "Moves that have ended";
+    MOVES_HELD = "pointsman_move_held_seconds_total" Counter []
+        "Time for which moves have held the logins of their accounts";
+    MOVES_WAITED = "pointsman_move_logins_waited_total" Counter []
+        "Logins that waited for the end of a move";
+    MOVES_WAITING = "pointsman_move_logins_waiting" Gauge []
+        "Logins that wait for the end of a move";
+
     TOKENS = "pointsman_opaque_tokens_total" Counter []
         "Lookups of the account of an opaque token";
     TOKENS_REMEMBERED = "pointsman_opaque_tokens_remembered_total" Counter []

@@ -21,6 +21,8 @@ pub struct Facts {
     pub store: Store,
     /// Entries of the mapping by destination; empty if the store cannot count them.
     pub mapped: Vec<(Arc<str>, usize)>,
+    /// Moves; zeros if they are not possible.
+    pub moves: Moves,
     /// Every leg of every destination.
     pub legs: Vec<Leg>,
     /// Name and end of validity (Unix time) of every certificate that is shown to clients.
@@ -69,6 +71,21 @@ pub struct Store {
     pub buckets: Vec<(f64, u64)>,
     /// Seconds of all lookups together.
     pub seconds: f64,
+}
+
+/// Moves of accounts.
+#[derive(Clone, Debug, Default)]
+pub struct Moves {
+    /// Those that have not ended, by step.
+    pub unfinished: Vec<(&'static str, usize)>,
+    /// Those that have ended, by outcome.
+    pub ended: Vec<(&'static str, u64)>,
+    /// Seconds for which logins were held, of all moves together.
+    pub held_seconds: f64,
+    /// Logins that waited for the end of a move.
+    pub logins_waited: u64,
+    /// Logins that wait now.
+    pub waiting_logins: usize,
 }
 
 /// One leg of a destination.

@@ -58,6 +58,7 @@ impl Collector for Scrape {
         self.sessions(&mut page)?;
         self.backends(&mut page)?;
         self.mapping(&mut page)?;
+        self.moves(&mut page)?;
         self.program(&mut page)
     }
 }
@@ -174,7 +175,7 @@ impl Scrape {
     }
 
     fn mapping(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Facts { cache, store, tokens, mapped, .. } = &self.facts;
+        let Facts { cache, store, mapped, .. } = &self.facts;
         page.family(&metric::CACHE_HITS, |family| family.counter(&[], cache.hits))?;
         page.family(&metric::CACHE_MISSES, |family| family.counter(&[], cache.misses))?;
         page.family(&metric::CACHE_ENTRIES, |family| family.gauge(&[], count(cache.entries)))?;
@@ -190,14 +191,33 @@ impl Scrape {
         })?;
         page.family(&metric::STORE_ERRORS, |family| family.counter(&[], store.errors))?;
         page.family(&metric::STORE_DOWN, |family| family.counter(&[], store.down))?;
-        page.family(&metric::UNDECLARED, |family| family.counter(&[], store.undeclared))?;
-        page.family(&metric::TOKENS, |family| family.counter(&[], tokens.asked))?;
-        page.family(&metric::TOKENS_REMEMBERED, |family| family.counter(&[], tokens.remembered))?;
-        page.family(&metric::TOKEN_ERRORS, |family| family.counter(&[], tokens.failed))
+        page.family(&metric::UNDECLARED, |family| family.counter(&[], store.undeclared))
+    }
+
+    fn moves(&self, page: &mut Page<'_>) -> fmt::Result {
+        let moves = &self.facts.moves;
+        page.family(&metric::MOVES_UNFINISHED, |family| {
+            for (step, moves) in &moves.unfinished {
+                family.gauge(&[step], count(*moves))?;
+            }
+            Ok(())
+        })?;
+        page.family(&metric::MOVES, |family| {
+            for (outcome, moves) in &moves.ended {
+                family.counter(&[outcome], *moves)?;
+            }
+            Ok(())
+        })?;
+        page.family(&metric::MOVES_HELD, |family| family.seconds(moves.held_seconds))?;
+        page.family(&metric::MOVES_WAITED, |family| family.counter(&[], moves.logins_waited))?;
+        page.family(&metric::MOVES_WAITING, |family| family.gauge(&[], count(moves.waiting_logins)))
     }
 
     fn program(&self, page: &mut Page<'_>) -> fmt::Result {
-        let Facts { certificates, reloads, log_lines_dropped, process, .. } = &self.facts;
+        let Facts { tokens, certificates, reloads, log_lines_dropped, process, .. } = &self.facts;
+        page.family(&metric::TOKENS, |family| family.counter(&[], tokens.asked))?;
+        page.family(&metric::TOKENS_REMEMBERED, |family| family.counter(&[], tokens.remembered))?;
+        page.family(&metric::TOKEN_ERRORS, |family| family.counter(&[], tokens.failed))?;
         page.family(&metric::CERTIFICATE_EXPIRY, |family| {
             for (name, not_after) in certificates {
                 family.gauge(&[name], float(*not_after))?;
@@ -258,6 +278,11 @@ impl Page<'_> {
 impl Family<'_> {
     fn counter(&mut self, values: &[&str], count: u64) -> fmt::Result {
         self.one(values, |mut series| series.encode_counter::<NoLabelSet, _, u64>(&count, None))
+    }
+
+    /// A counter of seconds, without labels.
+    fn seconds(&mut self, seconds: f64) -> fmt::Result {
+        self.one(&[], |mut series| series.encode_counter::<NoLabelSet, _, u64>(&seconds, None))
     }
 
     fn gauge(&mut self, values: &[&str], value: f64) -> fmt::Result {

@@ -85,6 +85,18 @@ async fn the_certificate_must_contain_the_name() {
 }
 
 #[tokio::test]
+async fn a_backend_that_lets_the_client_choose_uses_aes_128() {
+    let authority = Authority::new("any");
+    let mut plan = plan(vec![authority.issue(&["mail.test"]).configured("only", &["mail.test"], false)]);
+    let connector = connector(Verify::Roots(vec![authority.root()]));
+    for expected in ["TLS_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"] {
+        let (client, _server) = connected(&connector, "mail.test", &acceptor(&plan)).await;
+        assert_eq!(client.tls_info().unwrap().cipher, expected);
+        plan.cipher_suites.retain(|suite| suite.tls13().is_none());
+    }
+}
+
+#[tokio::test]
 async fn tls_server_name_overrides_the_host() {
     let (acceptor, root) = backend();
     let mut destination = destination(Verify::Roots(vec![root]));
@@ -327,7 +339,7 @@ async fn a_backend_that_does_not_speak_tls_is_recognised() {
             "the server sent data that is not TLS; if the port is for STARTTLS, set tls = \"starttls\", and if it is for \
              cleartext, tls = \"plain\"",
         ),
-        (b"", "the connection failed during the TLS handshake: tls handshake eof"),
+        (b"", "the connection failed during the TLS handshake: the peer closed the connection"),
     ] {
         let (client, mut server) = sockets().await;
         server.write_all(sent).await.unwrap();

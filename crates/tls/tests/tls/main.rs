@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always set here; it tells clippy that helpers are test code too.
 #[cfg(test)]
+mod bridged;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod reload;

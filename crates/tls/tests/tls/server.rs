@@ -94,6 +94,58 @@ async fn an_old_client_is_served() {
     assert!(info.cipher.starts_with("TLS_ECDHE_ECDSA_WITH_"), "{}", info.cipher);
 }
 
+/// 20 records each way, three times; in TLS 1.3 with new keys each time (RFC 8446 section 4.6.3).
+#[tokio::test]
+async fn records_follow_new_keys_and_fit_every_version() {
+    let (acceptor, root) = backend();
+    let data = vec![7; 20 * 16 * 1024];
+    for version in [&TLS12, &TLS13] {
+        let client = Client { versions: vec![version], ..Client::new(root.clone()) };
+        let (client, server) = meet(client.config(), &acceptor).await;
+        let mut client = client.unwrap();
+        let mut server = server.unwrap();
+        for _ in 0..3 {
+            let mut received = vec![0; data.len()];
+            let (sent, read) = tokio::join!(client.write_all(&data), server.read_exact(&mut received));
+            sent.unwrap();
+            read.unwrap();
+            assert!(received == data);
+            let (sent, read) = tokio::join!(
+                async {
+                    server.write_all(&data).await?;
+                    server.flush().await
+                },
+                client.read_exact(&mut received)
+            );
+            sent.unwrap();
+            read.unwrap();
+            assert!(received == data);
+            if *version == TLS13 {
+                client.get_mut().1.refresh_traffic_keys().unwrap();
+            }
+        }
+    }
+}
+
+/// The engine bounds the length of a message, but not what records of one byte add to it.
+#[tokio::test]
+async fn a_handshake_message_in_tiny_records_is_refused() {
+    let (acceptor, _) = backend();
+    let (mut client, server) = sockets().await;
+    let length: u16 = 60_000;
+    let [high, low] = length.to_be_bytes();
+    let message = [1, 0, high, low].into_iter().chain(std::iter::repeat_n(0, usize::from(length)));
+    let records: Vec<u8> = message.flat_map(|byte| [22, 3, 1, 0, 1, byte]).collect();
+    let (_, accepted) = tokio::join!(client.write_all(&records), async {
+        Stream::plain(server, Vec::new()).accept(&acceptor).await.map(drop)
+    });
+    let error = accepted.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "the TLS handshake failed: unexpected error: a handshake message is longer than 64 KiB"
+    );
+}
+
 #[tokio::test]
 async fn min_version_refuses_an_old_client() {
     let (acceptor, root) = with(|tls| tls.only_tls13 = true);
@@ -116,6 +168,19 @@ async fn a_disabled_suite_is_not_negotiated() {
     let (client, server) = meet(only(cipher_suite::TLS13_AES_256_GCM_SHA384).config(), &acceptor).await;
     client.unwrap();
     assert_eq!(server.unwrap().tls_info().unwrap().cipher, "TLS_AES_256_GCM_SHA384");
+}
+
+/// The host name is handed over on the thread; another connection must never get it.
+#[tokio::test]
+async fn a_failed_handshake_leaves_no_host_name_behind() {
+    let (acceptor, root) = with(|tls| tls.cipher_suites = vec![cipher_suite::TLS13_AES_256_GCM_SHA384]);
+    let refused = Client { suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256], ..Client::new(root) };
+    let refused = Client { versions: vec![&TLS13], ..refused };
+    let (_, server) = meet(refused.config(), &acceptor).await;
+    server.unwrap_err();
+    let (client, server) = handshake(&connector(Verify::Nothing), "127.0.0.1", &acceptor).await;
+    client.unwrap();
+    assert_eq!(server.unwrap().tls_info().unwrap().sni, None);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, StatusCode};
+use tls::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -135,31 +136,83 @@ async fn requests_in_progress_are_limited_like_connections() {
     }
 }
 
-#[tokio::test]
-async fn max_keepalive_requests_holds_for_a_client_that_acknowledges_no_ping() {
+/// An HTTP/2 client that sends its frames by hand and acknowledges nothing.
+async fn by_hand(proxy: &Proxy) -> Stream {
     const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
-    let backend = Backend::open().await;
-    let setup = Setup { routes: "[http]\nmax_keepalive_requests = 2\n", ..HTTPS };
-    let proxy = Proxy::with(backend.address(), &setup).await;
     let mut stream = h2_server::connect(proxy.door).await;
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("write");
     stream.write_all(SETTINGS).await.expect("write");
+    stream
+}
+
+/// HEADERS with END_STREAM and END_HEADERS: GET, https, /, and the authority a.
+fn get(stream: u8, high: u8) -> [u8; 15] {
+    [0, 0, 6, 1, 5, 0, 0, high, stream, 0x82, 0x87, 0x84, 0x41, 0x01, b'a']
+}
+
+/// The next frame: its type, its stream's last byte, and its payload.
+async fn frame(stream: &mut Stream) -> Option<(u8, u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    timeout(SOON, stream.read_exact(&mut head)).await.expect("no frame came").ok()?;
+    let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some((head[3], head[8], payload))
+}
+
+const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
+
+#[tokio::test]
+async fn max_keepalive_requests_holds_for_a_client_that_acknowledges_no_ping() {
+    let backend = Backend::open().await;
+    let setup = Setup { routes: "[http]\nmax_keepalive_requests = 2\n", ..HTTPS };
+    let proxy = Proxy::with(backend.address(), &setup).await;
+    let mut stream = by_hand(&proxy).await;
     for id in [1, 3, 5, 7] {
-        // HEADERS with END_STREAM and END_HEADERS: GET, https, /, and the authority a.
-        let request = [0, 0, 6, 1, 5, 0, 0, 0, id, 0x82, 0x87, 0x84, 0x41, 0x01, b'a'];
-        stream.write_all(&request).await.expect("write");
+        stream.write_all(&get(id, 0)).await.expect("write");
     }
     // RST_STREAM with REFUSED_STREAM for the third request and the fourth.
     let mut refused = Vec::new();
     while refused.len() < 2 {
-        let mut head = [0; 9];
-        timeout(SOON, stream.read_exact(&mut head)).await.expect("no frame came").expect("a frame");
-        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-        stream.read_exact(&mut payload).await.expect("a payload");
-        if head[3] == 3 {
+        let (kind, id, payload) = frame(&mut stream).await.expect("a frame");
+        if kind == RST_STREAM {
             assert_eq!(payload, [0, 0, 0, 7]);
-            refused.push(head[8]);
+            refused.push(id);
         }
     }
     assert_eq!(refused, [5, 7]);
+}
+
+/// The proxy refused them, so they are not counted as cancelled by the client; but there is an end to them.
+#[tokio::test]
+async fn a_client_may_send_as_many_requests_after_the_last_one_as_it_may_have_under_way() {
+    let backend = Backend::open().await;
+    let setup = Setup { routes: "[http]\nmax_keepalive_requests = 1\n", ..HTTPS };
+    let proxy = Proxy::with(backend.address(), &setup).await;
+    let mut stream = by_hand(&proxy).await;
+    stream.write_all(&get(1, 0)).await.expect("write");
+    let mut wire = backend.accept().await;
+    wire.until("\r\n\r\n").await;
+    let mut refused = 0;
+    for id in 1..=128_u16 {
+        let [high, low] = (2 * id + 1).to_be_bytes();
+        stream.write_all(&get(low, high)).await.expect("write");
+        while refused < id {
+            let (kind, _, payload) = frame(&mut stream).await.expect("a frame");
+            if kind == RST_STREAM {
+                assert_eq!(payload, [0, 0, 0, 7]);
+                refused += 1;
+            }
+        }
+    }
+    // The connection is open, and its one request is answered.
+    wire.say("HTTP/1.1 204 No Content\r\n\r\n").await;
+    while frame(&mut stream).await.expect("a frame").1 != 1 {}
+    stream.write_all(&get(3, 1)).await.expect("write");
+    loop {
+        let (kind, _, payload) = frame(&mut stream).await.expect("GOAWAY");
+        if kind == GOAWAY && payload[7] == 11 {
+            break;
+        }
+    }
 }

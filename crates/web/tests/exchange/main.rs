@@ -2,6 +2,7 @@
 
 mod bodies;
 mod gone;
+mod guesses;
 mod h2_server;
 mod interim;
 mod limits;

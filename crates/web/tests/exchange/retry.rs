@@ -1,5 +1,7 @@
 //! Requests on a pooled connection that the backend closes without a response.
 
+use types::protocol::Protocol;
+
 use crate::support::{Backend, Proxy, Wire};
 
 const PLAIN: &str = "tls = \"plain\"";
@@ -47,6 +49,20 @@ async fn another_request_is_answered_with_502() {
         "{head}"
     );
     client.until("The server closed the connection without a response.").await;
+}
+
+/// The connection that was closed and the one that was refused are two failures.
+#[tokio::test]
+async fn both_failures_of_a_request_count_where_it_cannot_be_sent_again() {
+    let (proxy, backend, mut client, mut heard) = reused().await;
+    client.say("GET /x HTTP/1.1\r\nHost: mail.example.org\r\n\r\n").await;
+    heard.until("\r\n\r\n").await;
+    drop(backend);
+    drop(heard);
+    assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 503 "));
+    let plan = proxy.app.plan();
+    let health = plan.backends.get("old").expect("the destination").health(Protocol::Http).snapshot();
+    assert_eq!(health.consecutive_failures, 2);
 }
 
 #[tokio::test]

@@ -112,17 +112,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// What comes up to `end` and with it. Nothing behind it is lost.
     pub(crate) async fn until(&mut self, end: &str) -> String {
-        let reading = async {
-            loop {
-                if let Some(at) = self.unread.windows(end.len()).position(|it| it == end.as_bytes()) {
-                    let said: Vec<u8> = self.unread.drain(..at + end.len()).collect();
-                    return String::from_utf8_lossy(&said).into_owned();
-                }
-                let read = self.stream.read_buf(&mut self.unread).await.expect("read");
-                assert!(read > 0, "closed behind {:?}", String::from_utf8_lossy(&self.unread));
+        match timeout(SOON, self.next(end)).await {
+            Ok(Some(said)) => said,
+            Ok(None) => panic!("closed behind {:?}", String::from_utf8_lossy(&self.unread)),
+            Err(_) => panic!("no {end:?} came"),
+        }
+    }
+
+    /// Waits for as long as it takes, and returns what comes up to `end` and with it; `None` if the peer closes.
+    pub(crate) async fn next(&mut self, end: &str) -> Option<String> {
+        loop {
+            if let Some(at) = self.unread.windows(end.len()).position(|it| it == end.as_bytes()) {
+                let said: Vec<u8> = self.unread.drain(..at + end.len()).collect();
+                return Some(String::from_utf8_lossy(&said).into_owned());
             }
-        };
-        timeout(SOON, reading).await.unwrap_or_else(|_| panic!("no {end:?} came"))
+            if self.stream.read_buf(&mut self.unread).await.ok()? == 0 {
+                return None;
+            }
+        }
     }
 
     /// Waits for the peer's end, and says how long that took; in order or by a reset.

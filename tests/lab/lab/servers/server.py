@@ -11,6 +11,8 @@ from .maildir import subject
 SERVICES = {
     "imap": {"implicit": "imaps", "starttls": "imap"},
     "pop3": {"implicit": "pop3s", "starttls": "pop3"},
+    "managesieve": {"starttls": "sieve"},
+    "submission": {"implicit": "submissions", "starttls": "submission"},
 }
 
 
@@ -41,7 +43,9 @@ class Server:
 
     def destination(self):
         """The proxy's destination. Connections are made as clients make them, with no word about the client."""
-        legs = {protocol: {"port": self.port(SERVICES[protocol]["implicit"]), "tls": "implicit"} for protocol in self.protocols}
+        # The first kind: implicit TLS, where there is such a thing.
+        kinds = {protocol: next(iter(SERVICES[protocol])) for protocol in self.protocols}
+        legs = {protocol: {"port": self.port(SERVICES[protocol][kind]), "tls": kind} for protocol, kind in kinds.items()}
         return {"host": self.host, "tls_server_name": self.hostname, "tls_ca": self.pair.ca, "forwarding": "none", "protocol": legs}
 
     def wait(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..layout import PLAIN, PROXIED
 from . import layout
 
-EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
+RESOURCES = Path(__file__).resolve().parents[4] / "resources"
 # Before the last of the published rules, which takes everything.
 OWN_RULES = [
     {"match": "/by/query", "extract": {"from": "query", "param": "account"}, "fallback": "new"},
@@ -22,11 +22,11 @@ OWN_RULES = [
 
 
 def example(name):
-    return tomllib.loads((EXAMPLES / f"{name}.toml").read_text())
+    return tomllib.loads((RESOURCES / f"config.{name}.toml").read_text())
 
 
 def rules():
-    published = example("upgrading-stalwart")["http"]["route"]
+    published = example("stalwart-upgrade")["http"]["route"]
     return [*published[:-1], *OWN_RULES, published[-1]]
 
 

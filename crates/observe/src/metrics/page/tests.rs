@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::catalogue::ALL;
-use super::super::facts::{Cache, Leg, Process, Reloads, Store, Tokens};
+use super::super::facts::{Cache, Leg, Moves, Process, Reloads, Store, Tokens};
 use super::super::meters::Where;
 use super::*;
 
@@ -34,6 +34,13 @@ fn facts() -> Facts {
             buckets: vec![(0.1, 3), (f64::INFINITY, 1)],
             seconds: 1.5,
             ..Store::default()
+        },
+        moves: Moves {
+            unfinished: vec![("queued", 4), ("sync", 2)],
+            ended: vec![("done", 8), ("failed", 1)],
+            held_seconds: 12.5,
+            logins_waited: 6,
+            waiting_logins: 3,
         },
         legs: vec![Leg {
             destination: "new".into(),

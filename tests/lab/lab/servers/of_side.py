@@ -1,24 +1,21 @@
-"""The Dovecot of a side, as a server of the matrix."""
+"""The Dovecot and the Postfix of a side, as servers of the matrix."""
 
 import imaplib
 
 from .. import certificates
+from ..configuration import POSTFIX_SUBMISSION
 from ..layout import password
 from .server import Server
 
 
-class Dovecot(Server):
-    """Runs with the lab; the matrix neither starts nor ends it."""
+class OfSide(Server):
+    """Runs with the lab; the matrix neither starts nor ends it. Both deliver to the mailboxes of the side's Dovecot."""
 
-    name, protocols, side_name = "dovecot", ("imap", "pop3"), "old"
+    side_name = ""
 
     def __init__(self, lab, _host_number=0):
         self.lab, self.side = lab, lab.sides[self.side_name]
         self.host, self.hostname, self.pair = self.side.host, self.side.hostname, self.side.pair
-
-    @classmethod
-    def is_possible(cls, _lab):
-        return True
 
     def start(self, _accounts):
         """Runs already, with the lab."""
@@ -42,3 +39,28 @@ class Dovecot(Server):
             box.select("INBOX", readonly=True)
             _, numbers = box.search(None, "ALL")
             return [box.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in numbers[0].split()]
+
+
+class Dovecot(OfSide):
+    """Its submission service relays to the side's Postfix."""
+
+    name, protocols, side_name = "dovecot", ("imap", "pop3", "managesieve", "submission"), "old"
+
+    @classmethod
+    def is_possible(cls, _lab):
+        return True
+
+
+class Postfix(OfSide):
+    name, protocols, side_name = "postfix", ("submission",), "new"
+
+    @classmethod
+    def is_possible(cls, lab):
+        return lab.has_postfix
+
+    def port(self, service):
+        kind = "implicit" if service == "submissions" else "starttls"
+        return self.side.port(POSTFIX_SUBMISSION[kind])
+
+    def endpoint(self, protocol, kind):
+        return self.side.endpoint(POSTFIX_SUBMISSION[kind])
