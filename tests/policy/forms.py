@@ -15,7 +15,7 @@ BOX_PIN = "Box::pin("
 CLOSURE = "let name = |…| …;"
 TWO_BOOLS = "(bool, bool)"
 
-CEILINGS = {PACKED: 5, MAP_OR: 75, BOX_PIN: 64, CLOSURE: 99, TWO_BOOLS: 0}
+CEILINGS = {PACKED: 5, MAP_OR: 75, BOX_PIN: 62, CLOSURE: 99, TWO_BOOLS: 0}
 
 PARAMETERS_FOLLOW = {"Fn", "FnMut", "FnOnce", "fn"}  # what stands before `(bool, bool)` where it is no tuple
 

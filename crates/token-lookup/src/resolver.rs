@@ -197,15 +197,15 @@ impl Resolver {
         match method {
             ResolveWith::Jmap => {
                 let destination = self.destination.as_ref().ok_or_else(missing)?;
-                Box::pin(query::jmap(destination, token, client_identity, deadline)).await
+                query::jmap(destination, token, client_identity, deadline).await
             }
             ResolveWith::Introspection => {
                 let endpoint = self.endpoint.as_ref().ok_or_else(missing)?;
-                Box::pin(query::introspection(endpoint, &self.client, token, client_identity, deadline)).await
+                query::introspection(endpoint, &self.client, token, client_identity, deadline).await
             }
             ResolveWith::Userinfo => {
                 let endpoint = self.endpoint.as_ref().ok_or_else(missing)?;
-                Box::pin(query::userinfo(endpoint, &self.claims, token, client_identity, deadline)).await
+                query::userinfo(endpoint, &self.claims, token, client_identity, deadline).await
             }
         }
     }
