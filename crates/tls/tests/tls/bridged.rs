@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
-use bridge::{BridgeEnd, BridgeOutcome, Limits, Opening};
+use bridge::{BridgeEnd, BridgeOutcome, EndRequest, Limits, Opening};
 use plan::Verify;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -91,8 +91,9 @@ async fn bridged(
     let both = (acceptor, connector(Verify::Roots(vec![root])));
     let (client, mut at_client) = leg(tls[0].then_some(&both), script).await;
     let (mut at_backend, backend) = leg(tls[1].then_some(&both), script).await;
+    let end = pending::<EndRequest<'_, ()>>();
     let (outcome, at_client_end, at_backend_end) = tokio::join!(
-        bridge::run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, (), pending::<()>()),
+        bridge::run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, (), end),
         exchange(client, up, length),
         exchange(backend, down, length),
     );
@@ -131,7 +132,7 @@ async fn a_reset_ends_the_session_after_what_was_read() {
         let (mut client, mut at_client) = connected(&connector, "mail.test", &acceptor).await;
         let (mut at_backend, mut backend) = connected(&connector, "mail.test", &acceptor).await;
         let bridge = tokio::spawn(async move {
-            let end = pending::<()>();
+            let end = pending::<EndRequest<'_, ()>>();
             bridge::run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, (), end).await
         });
         let (resetting, other) =
