@@ -69,7 +69,10 @@ async fn set(
     }
     let Stored { normalized, destination, previous, changed, .. } = stored;
     if changed {
-        print_line(&format!("{normalized} is now at {destination} (before: {previous})"))
+        print_line(&format!("{normalized} is now at {destination} (before: {previous})"))?;
+        print_line(&format!(
+            "sessions that are open stay at {previous}; end them: pointsman sessions kick --user {normalized}"
+        ))
     } else {
         print_line(&format!("{normalized} was already at {destination}"))
     }

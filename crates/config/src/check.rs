@@ -1,6 +1,7 @@
 //! The rules across tables: names that must be declared, legs that must exist, credentials that must not be sent in
 //! the clear, and loops.
 
+mod certificates;
 mod legs;
 mod overlap;
 mod routes;
@@ -23,6 +24,7 @@ pub(crate) fn all(draft: &Draft, problems: &Problems) {
     passthrough(draft, problems);
     separators(draft, problems);
     legs::all(draft, problems);
+    certificates::all(draft, problems);
     routes::all(draft, problems);
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Draft {
     pub(crate) declared: Vec<String>,
     /// References to destinations by name, from anywhere.
     pub(crate) references: Vec<Located<String>>,
+    /// Where `server.hostname` stands.
+    pub(crate) hostname: Range<usize>,
     /// Where `[routing]` stands.
     pub(crate) routing: Range<usize>,
     /// Where the management API listens.
@@ -36,6 +38,8 @@ pub(crate) struct ListenerPlaces {
 pub(crate) struct DestinationPlaces {
     pub(crate) name: Name,
     pub(crate) path: String,
+    /// Of the table's header.
+    pub(crate) header: Range<usize>,
     pub(crate) host: Range<usize>,
     /// Of each leg's `tls`, by protocol.
     pub(crate) legs: Vec<(Protocol, Range<usize>)>,

@@ -13,6 +13,7 @@ mod mapping;
 mod moves;
 mod oauth;
 mod server;
+mod syntax_help;
 mod tls;
 
 use std::fs::File;
@@ -89,7 +90,9 @@ fn read(path: &Path, text: &str) -> (Vec<Diagnostic>, Option<Plan>) {
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let span = error.span().unwrap_or(0..0);
-        problems.error("syntax", span, error.message().trim(), "the file must be TOML: https://toml.io");
+        let message = error.message().trim();
+        let help = syntax_help::help(text, &span, message);
+        problems.error("syntax", span, message, help);
     }
     let root = Table::new(document.get_ref(), 0..0, String::new(), &problems);
     let draft = draft(path, &root);
@@ -104,7 +107,7 @@ fn read(path: &Path, text: &str) -> (Vec<Diagnostic>, Option<Plan>) {
 fn draft(path: &Path, root: &Table<'_>) -> Draft {
     let folder = path.parent().map_or_else(|| Path::new(".").to_owned(), Path::to_owned);
     let mut references = Vec::new();
-    let server = server::read(root, &folder);
+    let (server, hostname) = server::read(root, &folder);
     let (tls, certificates) = tls::read(root, &folder);
     let destination::Read { destinations, places, declared } = destination::read(root, &folder);
     let (listeners, listener_places) = listener::read(root);
@@ -139,6 +142,7 @@ fn draft(path: &Path, root: &Table<'_>) -> Draft {
         destinations: places,
         declared,
         references,
+        hostname,
         routing: routing_span,
         admin_bind,
     }

@@ -145,6 +145,12 @@ impl<'a> Table<'a> {
         self.problems.error(&self.key(key), self.span.clone(), message, help);
     }
 
+    /// Warns that a key of newer published files is accepted and has no effect.
+    pub(crate) fn unused(&self, key: &str, reason: &str) {
+        let message = format!("this key is accepted and not used: {reason}");
+        self.problems.warning(&self.key(key), self.place(key), message, "no change is needed");
+    }
+
     /// Reports every unknown key. Call it after all keys were read.
     pub(crate) fn finish(&self) {
         let known = self.known.borrow();

@@ -39,8 +39,8 @@ pub(crate) fn size(text: &str) -> Option<usize> {
     number.checked_mul(bytes).and_then(|bytes| usize::try_from(bytes).ok())
 }
 
-/// A secret written as itself, as `env:NAME` or as `file:PATH` (relative to `folder`; one line end at its end
-/// is not part of it).
+/// A secret written as itself, as `env:NAME` or as `file:PATH` (relative to `folder`; white space around
+/// it is not part of it).
 pub(crate) fn secret(text: &str, folder: &Path) -> Result<Secret, String> {
     if let Some(name) = text.strip_prefix("env:") {
         return std::env::var_os(name)
@@ -64,7 +64,7 @@ pub(crate) fn key_path(text: &str, folder: &Path) -> PathBuf {
     folder.join(text.strip_prefix("file:").unwrap_or(text))
 }
 
-/// Reads a secret from a file, without the line end at its end.
+/// Reads a secret from a file, without the white space around it.
 ///
 /// # Errors
 /// A sentence with the path if the file cannot be read or is too large.
@@ -77,8 +77,7 @@ pub fn secret_file(path: &Path) -> Result<Secret, String> {
     if bytes.len() > MAX_SECRET_FILE {
         return Err(format!("{} is larger than {MAX_SECRET_FILE} bytes: not a secret", path.display()));
     }
-    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    Ok(Secret::copy_of(text.strip_suffix(b"\r").unwrap_or(text)))
+    Ok(Secret::copy_of(bytes.trim_ascii()))
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {
@@ -132,10 +131,10 @@ mod tests {
     #[test]
     fn secrets_come_from_files_and_the_environment() {
         let folder = tempfile::tempdir().expect("folder");
-        std::fs::write(folder.path().join("token"), "s3cret \r\n").expect("write");
+        std::fs::write(folder.path().join("token"), " s3cret \t\r\n\n").expect("write");
         let read = |text: &str| secret(text, folder.path()).map(|secret| secret.expose().to_vec());
         assert_eq!(read("as it is"), Ok(b"as it is".to_vec()));
-        assert_eq!(read("file:token"), Ok(b"s3cret ".to_vec()));
+        assert_eq!(read("file:token"), Ok(b"s3cret".to_vec()));
         assert!(read("file:none").is_err_and(|why| why.contains("none")));
         assert_eq!(
             read("env:PATH").ok().as_deref(),

@@ -19,6 +19,8 @@ use types::outcome::IdentityRefusal;
 pub struct Rules {
     /// `mapping.normalize = "lowercase"`: convert to Unicode lower case.
     pub lowercase: bool,
+    /// `mapping.default_domain`: the domain of logins without one.
+    pub default_domain: Option<String>,
     /// `routing.master_user_separators`: the strings that separate a mailbox from the master user who opens it.
     pub separators: Vec<String>,
     /// `login_domain_separator` of every destination: the strings that some server reads as `@`.
@@ -57,7 +59,10 @@ impl Rules {
     /// The same as [`Rules::identify`].
     pub fn authorization(&self, value: &[u8]) -> Result<Identity, IdentityRefusal> {
         match names::authorization(value)? {
-            ClaimedAccount::Name(name) => self.to_identifier(&name, true).map(Identity::Known),
+            ClaimedAccount::Name(name) => {
+                let identifier = self.to_identifier(&name, true)?;
+                self.complete(identifier).map(Identity::Known)
+            }
             ClaimedAccount::Token(token) => self.token(token.expose()),
         }
     }
@@ -78,7 +83,27 @@ impl Rules {
     /// # Errors
     /// [`IdentityRefusal::Identifier`] if the name without the master user is not a valid identifier.
     pub fn name(&self, name: &[u8]) -> Result<Identifier, IdentityRefusal> {
+        let identifier = self.to_identifier(name, self.lowercase)?;
+        self.complete(identifier)
+    }
+
+    /// Returns the identifier in a name that an HTTP route extracts. The name may be that of an OAuth client, so no domain
+    /// is added.
+    ///
+    /// # Errors
+    /// The same as [`Rules::name`].
+    pub fn extracted(&self, name: &[u8]) -> Result<Identifier, IdentityRefusal> {
         self.to_identifier(name, self.lowercase)
+    }
+
+    /// Adds the default domain to a name without one.
+    fn complete(&self, identifier: Identifier) -> Result<Identifier, IdentityRefusal> {
+        match &self.default_domain {
+            Some(domain) if !identifier.as_str().contains('@') => {
+                Ok(Identifier::parse(format!("{}@{domain}", identifier.as_str()).as_bytes())?)
+            }
+            _ => Ok(identifier),
+        }
     }
 
     fn to_identifier(&self, name: &[u8], lowercase: bool) -> Result<Identifier, IdentityRefusal> {
@@ -130,6 +155,7 @@ impl From<&Plan> for Rules {
     fn from(plan: &Plan) -> Self {
         Self {
             lowercase: plan.mapping.lowercase,
+            default_domain: plan.mapping.default_domain.clone(),
             separators: plan.routing.master_user_separators.clone(),
             domain_separators: plan.login_domain_separators(),
             claims: plan.oauth.claims.clone(),

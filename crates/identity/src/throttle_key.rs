@@ -68,10 +68,9 @@ mod tests {
     fn rules() -> Rules {
         // As with `normalize = "none"`: the mapping's rules for case do not matter here.
         Rules {
-            lowercase: false,
             separators: vec!["*".to_owned()],
             domain_separators: vec!["%".to_owned()],
-            claims: Vec::new(),
+            ..Rules::default()
         }
     }
 

@@ -3,6 +3,8 @@
 use thiserror::Error;
 use types::identifier::BadIdentifier as BadName;
 
+use crate::unmatchable::Unmatchable;
+
 /// Why an identifier cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadIdentifier {
@@ -12,4 +14,7 @@ pub enum BadIdentifier {
     /// At the start of a file it would be read as a byte order mark, not as part of the name.
     #[error("it begins with a byte order mark, which is invisible; remove it")]
     Mark,
+    /// No login has it, although it is a valid identifier.
+    #[error(transparent)]
+    Unmatchable(#[from] Unmatchable),
 }

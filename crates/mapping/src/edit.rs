@@ -123,9 +123,13 @@ impl KeyFilter {
     }
 
     /// Returns whether the line's identifier may have one of the keys. A line that is not ASCII always may: in it, case
-    /// folding may change bytes and lengths, and white space is more than a byte.
+    /// folding may change bytes and lengths, and white space is more than a byte. So may a line with a quoted identifier,
+    /// which can contain spaces.
     fn may_concern(&self, line: &[u8]) -> bool {
         let line = line.trim_ascii_start();
+        if line.starts_with(b"\"") {
+            return true;
+        }
         let Some(end) = line.iter().position(|byte| *byte <= b' ' || !byte.is_ascii()) else {
             return true;
         };

@@ -29,6 +29,7 @@ mod bad_identifier;
 mod edit;
 mod parse;
 mod shown;
+mod unmatchable;
 
 pub use file::FileStore;
 pub use plan::Name;

@@ -19,6 +19,7 @@ use types::identifier::{BadIdentifier, validate};
 
 use crate::rules::{BYTE_ORDER_MARK, Rules};
 use crate::shown::shown;
+use crate::unmatchable::Unmatchable;
 
 /// A parsed line.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +57,9 @@ pub enum LineProblem {
     /// No login has such an identifier.
     #[error("can match no login: {0}")]
     Identifier(BadIdentifier),
+    /// No login has such an identifier, although it is a valid one.
+    #[error("can match no login: {0}")]
+    Unmatchable(Unmatchable),
     /// The destination is not declared.
     #[error("names the destination {}, which is not declared; declared are: {}", shown(found), declared.join(", "))]
     UnknownDestination {
@@ -131,6 +135,9 @@ impl<'a> MappingLine<'a> {
         }
         let key = rules.key(identifier);
         validate(&key).map_err(LineProblem::Identifier)?;
+        if let Some(unmatchable) = Unmatchable::find(&key, rules.domains) {
+            return Err(LineProblem::Unmatchable(unmatchable));
+        }
         let destination = rules.index_of(word).ok_or_else(|| LineProblem::unknown(word, rules))?;
         Ok(Self::Entry { key, destination, word })
     }
@@ -210,7 +217,7 @@ mod tests {
     use super::*;
 
     fn rules() -> Rules {
-        Rules::new(["new", "old"].map(Name::from), true, false)
+        Rules::new(["new", "old"].map(Name::from), true, true)
     }
 
     fn described(line: &[u8]) -> String {
@@ -242,6 +249,10 @@ mod tests {
             (b"\tAlice@Example.org \t old\r", "alice@example.org 1 old"),
             (b"@Example.org old", "@example.org 1 old"),
             (b"alice#1 new", "alice#1 0 new"),
+            (
+                b"alice@example.org, new",
+                "can match no login: the identifier ends with ',': remove it, fields are separated by white space",
+            ),
             (b"alice", &format!("has one field, {two}")),
             (b"alice new #yes", &format!("has 3 fields, {two} {remedy}")),
             (b"jane doe new", &format!("has 3 fields, {two} {remedy}")),

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn rules(lowercase: bool) -> Rules {
-        Rules::new(["new", "old"].map(Name::from), lowercase, false)
+        Rules::new(["new", "old"].map(Name::from), lowercase, true)
     }
 
     fn errors(text: &[u8]) -> Vec<String> {

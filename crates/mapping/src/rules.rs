@@ -9,6 +9,7 @@ use types::identifier::BadIdentifier as Bad;
 use types::identifier::{MAX_LENGTH, validate};
 
 use crate::bad_identifier::BadIdentifier;
+use crate::unmatchable::Unmatchable;
 
 /// U+FEFF, which some editors put before UTF-8 text. It is invisible and does not count as white space.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -83,6 +84,9 @@ impl Rules {
         if key.starts_with(BYTE_ORDER_MARK) {
             return Err(BadIdentifier::Mark);
         }
+        if let Some(unmatchable) = Unmatchable::find(&key, self.domains) {
+            return Err(BadIdentifier::Unmatchable(unmatchable));
+        }
         Ok(key)
     }
 }
@@ -135,6 +139,7 @@ mod tests {
             ("a\u{7f}", BadIdentifier::Name(Bad::Control)),
             ("\"a\"", BadIdentifier::Name(Bad::Quote)),
             ("\u{feff}a", BadIdentifier::Mark),
+            ("a@b.example,", BadIdentifier::Unmatchable(Unmatchable::Punctuation(','))),
             ("a\u{2028}b", BadIdentifier::Name(Bad::Space)),
             ("a\u{85}b", BadIdentifier::Name(Bad::Control)),
             ("a\u{3000}", BadIdentifier::Name(Bad::Space)),

@@ -16,6 +16,7 @@ use thiserror::Error;
 pub use crate::bad_identifier::BadIdentifier;
 use crate::line::BadLines;
 use crate::shown::shown;
+pub use crate::unmatchable::Unmatchable;
 
 /// Maps accounts to destinations.
 pub trait Store: Send + Sync + fmt::Debug {

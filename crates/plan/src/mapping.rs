@@ -25,6 +25,8 @@ pub struct Mapping {
     pub source: Source,
     /// Fold identifiers to lower case.
     pub lowercase: bool,
+    /// The domain of logins without one, lower case.
+    pub default_domain: Option<String>,
     /// How long a found answer is kept.
     pub positive_ttl: Duration,
     /// How long a negative answer is kept.

@@ -29,6 +29,22 @@ pub struct Leaf {
 /// The largest file that is read, in bytes: far more than a chain needs.
 const MAX_FILE: u64 = 1 << 20;
 
+/// A certificate that expires within this number of days is a warning.
+const EXPIRY_WARNING_DAYS: i64 = 21;
+
+/// Returns what to report about the end of a certificate's validity, such as "expires in 5 days"; `None` = it is valid for
+/// three more weeks. Both times are seconds since 1970.
+#[must_use]
+pub fn expiry_warning(not_after: i64, now: i64) -> Option<String> {
+    let seconds_left = not_after.saturating_sub(now);
+    match seconds_left.div_euclid(86_400) {
+        _ if seconds_left < 0 => Some("has expired".to_owned()),
+        1 => Some("expires in 1 day".to_owned()),
+        days if days < EXPIRY_WARNING_DAYS => Some(format!("expires in {days} days")),
+        _ => None,
+    }
+}
+
 /// Reads a chain and its key, and checks that they match.
 ///
 /// # Errors

@@ -28,6 +28,8 @@ pub enum Fault {
     StartTlsInjected,
     /// Forwarding (XCLIENT) was refused; it may be partly applied.
     Forwarding,
+    /// The configuration has no leg for this protocol at the destination of the account.
+    NoLeg,
     /// The backend offers no mechanism with which this credential can be replayed.
     NoMechanism,
     /// The response violates the protocol, or is longer than the limits allow.
@@ -57,7 +59,7 @@ pub enum Stage {
 
 impl Fault {
     /// Every value.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::MarkedDown,
         Self::Dns,
         Self::Refused,
@@ -69,6 +71,7 @@ impl Fault {
         Self::NoStartTls,
         Self::StartTlsInjected,
         Self::Forwarding,
+        Self::NoLeg,
         Self::NoMechanism,
         Self::Protocol,
         Self::Closed,
@@ -82,7 +85,7 @@ impl Fault {
     pub const fn stage(self) -> Stage {
         match self {
             Self::Dns | Self::Refused | Self::Unreachable | Self::ConnectTimeout => Stage::Connect,
-            Self::MarkedDown | Self::NoMechanism | Self::Loop | Self::Exhausted => Stage::Ours,
+            Self::MarkedDown | Self::NoLeg | Self::NoMechanism | Self::Loop | Self::Exhausted => Stage::Ours,
             Self::Tls
             | Self::Greeting
             | Self::Preauth
@@ -124,6 +127,7 @@ impl Fault {
             Self::NoStartTls => "no_starttls",
             Self::StartTlsInjected => "starttls_injected",
             Self::Forwarding => "forwarding",
+            Self::NoLeg => "no_leg",
             Self::NoMechanism => "no_mechanism",
             Self::Protocol => "protocol",
             Self::Closed => "closed",

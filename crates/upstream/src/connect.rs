@@ -80,17 +80,18 @@ impl Backend {
     /// Returns how the plan wants this backend reached for `protocol`.
     ///
     /// # Errors
-    /// [`Fault::NoMechanism`] when the destination has no leg for it.
+    /// [`Fault::NoLeg`] when the destination has no leg for it.
     pub fn leg(&self, protocol: Protocol) -> Result<Leg, Fault> {
-        // Validation checks this for the default destinations of listeners; an account's own may lack the leg.
-        self.destination().leg(protocol).copied().ok_or(Fault::NoMechanism)
+        // Validation refuses this for mail listeners, but not for HTTP, and an account may be mapped to a destination that
+        // exists for pass-through only.
+        self.destination().leg(protocol).copied().ok_or(Fault::NoLeg)
     }
 
     /// Returns the leg for `protocol` as a connection that passes through must use it: without XCLIENT, once the server has
     /// not accepted it.
     ///
     /// # Errors
-    /// [`Fault::NoMechanism`] when the destination has no leg for it.
+    /// [`Fault::NoLeg`] when the destination has no leg for it.
     pub fn passthrough_leg(&self, protocol: Protocol) -> Result<Leg, Fault> {
         let leg = self.leg(protocol)?;
         if self.lacks_xclient[protocol.index()].load(Ordering::Relaxed) {

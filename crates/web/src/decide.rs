@@ -133,7 +133,7 @@ fn by_authorization(connection: &HttpConnection, head: &RequestHead) -> Result<O
 fn by_name(connection: &HttpConnection, name: Option<Vec<u8>>) -> Result<Option<Identity>, Refused> {
     match name {
         Some(name) if !name.is_empty() => {
-            let identifier = connection.plan.rules.name(&name).map_err(Refused::Name)?;
+            let identifier = connection.plan.rules.extracted(&name).map_err(Refused::Name)?;
             Ok(Some(Identity::Known(identifier)))
         }
         _ => Ok(None),

@@ -24,7 +24,7 @@ def write(side):
     (base / "mailboxes").write_text("".join(f"{account} {account}\n" for account in ACCOUNTS))
     (base / "etc/main.cf").write_text(fill(
         "main.cf", dir=side.dir, host=side.host, hostname=side.hostname, domain=DOMAIN, lmtp=side.port("lmtp"),
-        trusted=TRUSTED, cert=side.pair.cert, key=side.pair.key))
+        trusted=TRUSTED, cert=side.pair.cert, key=side.pair.key) + side.postfix_settings)
     listeners = "".join(_listeners(side, is_proxied) for is_proxied in (False, True))
     (base / "etc/master.cf").write_text(fill("master.cf", listeners=listeners))
 

@@ -17,13 +17,13 @@ from .waiting import answers, until
 class Side:
     """`old` or `new`, or a server that one test needs.
 
-    `dovecot_settings`: lines that are appended to its configuration.
+    `dovecot_settings`, `postfix_settings`: lines that are appended to their configurations.
     """
 
-    def __init__(self, name, host, directory, provider, has_postfix, dovecot_settings=""):
+    def __init__(self, name, host, directory, provider, has_postfix, dovecot_settings="", postfix_settings=""):
         self.name, self.host, self.dir, self.has_postfix = name, host, Path(directory) / name, has_postfix
         self.submits_by_postfix = has_postfix and name == SUBMITS_BY_POSTFIX
-        self.provider, self.dovecot_settings = provider, dovecot_settings
+        self.provider, self.dovecot_settings, self.postfix_settings = provider, dovecot_settings, postfix_settings
         self.hostname = f"{name}.{DOMAIN}"
         self.dovecot_conf = self.dir / "dovecot.conf"
         self.logs = logs.Logs(name, self.dir / "dovecot.log", self.dir / "postfix.log")

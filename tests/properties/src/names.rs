@@ -83,6 +83,7 @@ pub(crate) fn token(bytes: &[u8]) {
     let Some(input) = Input::plain(bytes) else { return };
     let data = &input.data[..];
     let rules = Rules {
+        default_domain: None,
         lowercase: input.has(0),
         separators: if input.has(1) { vec!["%".to_owned(), "*".to_owned()] } else { Vec::new() },
         domain_separators: if input.has(2) { vec!["+".to_owned()] } else { Vec::new() },

@@ -33,7 +33,10 @@ pub(crate) async fn get(
 }
 
 async fn one(shared: &Shared, identifier: &str) -> CallResult<Mapping> {
-    let normalized = shared.normalized(identifier)?;
+    // As for a login of that name: without its master user, and with the default domain.
+    let login = shared.plan().rules.name(identifier.as_bytes());
+    let normalized =
+        login.map_err(|refusal| Failure::bad_request(format!("identifier: {refusal}")))?.to_string();
     let resolution = shared.router().resolve(&normalized).await;
     Ok(Mapping {
         identifier: identifier.to_owned(),

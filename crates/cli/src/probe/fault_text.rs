@@ -30,6 +30,7 @@ pub(crate) const fn describe(fault: Fault) -> &'static str {
         Fault::Forwarding => {
             "the server refused XCLIENT: add the proxy to its trusted networks, or set forwarding = \"none\""
         }
+        Fault::NoLeg => "the destination has no leg for this protocol: add it to the configuration",
         Fault::NoMechanism => "the server offers no mechanism that this login can be replayed with",
         Fault::Protocol => "the server sent a reply that the protocol does not allow",
         Fault::Closed => {

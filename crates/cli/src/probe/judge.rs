@@ -2,7 +2,7 @@
 
 use ::probe::{Failure, Findings};
 use plan::{Capabilities, Forwarding, TlsMode, Verify};
-use tls::certificate::Leaf;
+use tls::certificate::{self, Leaf};
 use types::protocol::Protocol;
 use upstream::Backend;
 
@@ -16,9 +16,6 @@ pub(super) struct ProbedHost<'a> {
     pub(super) protocol: Protocol,
     pub(super) host: &'a str,
 }
-
-/// A certificate that expires within this number of days is a warning.
-const EXPIRY_WARNING_DAYS: i64 = 21;
 
 /// Returns the row for what was found at `probed`, where clients are offered `offered`.
 pub(super) fn judge(
@@ -135,17 +132,11 @@ const fn forwarding_text(forwarding: Forwarding, findings: &Findings) -> &'stati
 fn judge_certificate(row: &mut BackendRow, findings: &Findings) {
     let Some(der) = &findings.certificate else { return };
     let Ok(leaf) = Leaf::of(&der.as_slice().into()) else { return };
-    let seconds_left = leaf.not_after.saturating_sub(i64::try_from(unix_time()).unwrap_or(i64::MAX));
-    let days_left = seconds_left.div_euclid(86_400);
-    if seconds_left < 0 {
-        row.warnings.push(
-            "its certificate has expired, which only the configured verification accepts: renew it on the server"
-                .to_owned(),
-        );
-    } else if days_left < EXPIRY_WARNING_DAYS {
-        let days = if days_left == 1 { "1 day".to_owned() } else { format!("{days_left} days") };
-        row.warnings.push(format!("its certificate expires in {days}: renew it on the server"));
+    let now = i64::try_from(unix_time()).unwrap_or(i64::MAX);
+    if let Some(expiry) = certificate::expiry_warning(leaf.not_after, now) {
+        row.warnings.push(format!("its certificate {expiry}: renew it on the server"));
     }
+    let days_left = leaf.not_after.saturating_sub(now).div_euclid(86_400);
     row.certificate = Some(CertificateRow {
         sha256: leaf.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
         names: leaf.subjects,

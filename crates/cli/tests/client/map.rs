@@ -14,9 +14,12 @@ fn an_account_is_moved_and_moved_back() {
     );
     assert_eq!(
         proxy.run(&["map", "set", "bob@example.org", "new"]).ok(),
-        "bob@example.org is now at new (before: old)\n"
+        "bob@example.org is now at new (before: old)\n\
+         sessions that are open stay at old; end them: pointsman sessions kick --user bob@example.org\n"
     );
     assert!(mapping().contains("bob@example.org\tnew\n"), "{}", mapping());
+    let master = proxy.run(&["map", "get", "bob@example.org%master", "--json"]).json();
+    assert_eq!((&master["normalized"], &master["destination"]), (&json!("bob@example.org"), &json!("new")));
     assert_eq!(
         proxy.run(&["map", "set", "bob@example.org", "new"]).ok(),
         "bob@example.org was already at new\n"

@@ -1,4 +1,4 @@
-//! The rules for a destination's legs: no credential in the clear, a name to verify, and no loop.
+//! The rules for a destination's legs: one for each listener, no credential in the clear, a name to verify, and no loop.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -9,16 +9,45 @@ use crate::diagnostic::Problems;
 use crate::draft::{DestinationPlaces, Draft};
 use plan::{Destination, TlsMode, Verify};
 
+/// The protocols that clients log in with, other than HTTP, whose routes may be pinned.
+const MAIL: [Protocol; 4] = [Protocol::Imap, Protocol::Pop3, Protocol::ManageSieve, Protocol::Submission];
+
 /// Applies the rules to every destination.
 pub(super) fn all(draft: &Draft, problems: &Problems) {
     let listeners = draft.listeners.iter().flat_map(|places| &places.bind);
     let ours: Vec<SocketAddr> = listeners.chain(&draft.admin_bind).map(|at| canonical(at.value)).collect();
     for places in &draft.destinations {
         let Some(destination) = draft.plan.destinations.get(&places.name) else { continue };
+        missing(draft, destination, places, problems);
         plaintext(destination, places, problems);
         no_starttls(destination, places, problems);
         server_name(destination, places, problems);
         loops(destination, places, &ours, problems);
+    }
+}
+
+/// Reports the mail protocols of listeners for which a destination with mailboxes has no leg: an account that moves there
+/// could no longer log in. The default destination has a rule of its own, at the listener.
+fn missing(draft: &Draft, destination: &Destination, places: &DestinationPlaces, problems: &Problems) {
+    // A destination for pass-through or for pinned routes only holds no accounts.
+    if destination.name == draft.plan.routing.default
+        || !MAIL.iter().any(|protocol| destination.leg(*protocol).is_some())
+    {
+        return;
+    }
+    for protocol in MAIL.iter().filter(|protocol| destination.leg(**protocol).is_none()) {
+        let listeners = draft.plan.listeners.iter().zip(&draft.listeners);
+        let Some((_, listener)) = listeners.into_iter().find(|(listener, _)| listener.protocol == *protocol)
+        else {
+            continue;
+        };
+        let name = &destination.name;
+        let message = format!(
+            "the destination has no leg for \"{protocol}\", and [{}] needs it: accounts on \"{name}\" could not log in there",
+            listener.path
+        );
+        let help = format!("add [destination.{name}.protocol.{protocol}], or remove the listener");
+        problems.error(&format!("{}.protocol", places.path), places.header.clone(), message, help);
     }
 }
 

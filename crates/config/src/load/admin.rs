@@ -17,7 +17,7 @@ use plan::Admin;
 const TOKEN_VARIABLES: [&str; 2] = ["PROXY_ADMIN_TOKEN", "POINTSMAN_ADMIN_TOKEN"];
 
 const TOKEN_HELP: &str =
-    "put a long random token into a file only the proxy can read, and name it: `openssl rand -hex 32`";
+    "create one with `pointsman token new --out FILE`, and name the file in bearer_token_file";
 
 /// Reads the optional table `[admin]`; without it there is no management API. Also returns the positions of `bind`.
 pub(super) fn read(
@@ -108,7 +108,15 @@ fn token_file(table: &Table<'_>, file: Located<String>, folder: &Path) -> Option
             Some(Located { value, span: file.span, key: file.key })
         }
         Err(why) => {
-            table.problems.error(&file.key, file.span, why, TOKEN_HELP);
+            let help = if path.exists() {
+                let path = path.display();
+                format!(
+                    "make it readable for the user that the proxy runs as: `chown USER {path}`, `chmod 0600 {path}`"
+                )
+            } else {
+                TOKEN_HELP.to_owned()
+            };
+            table.problems.error(&file.key, file.span, why, help);
             None
         }
     }
@@ -139,5 +147,8 @@ fn accept_newer_keys(table: &Table<'_>) {
         );
     }
     // Its contents belong to another program and are not checked.
-    let _ = table.table("allow");
+    if table.table("allow").is_some() {
+        let reason = "every client that has the token may use the whole API; limit access with admin.bind and a firewall";
+        table.unused("allow", reason);
+    }
 }

@@ -89,6 +89,7 @@ fn one(name: &str, entry: &Table<'_>, folder: &Path) -> Option<(Destination, Des
     let places = DestinationPlaces {
         name: name.into(),
         path: entry.path.clone(),
+        header: entry.span.clone(),
         host: hosts.first()?.span.clone(),
         legs: leg_places,
         login_domain_separator: separator.as_ref().map(|at| at.span.clone()),
@@ -141,9 +142,18 @@ fn check_host(entry: &Table<'_>, at: &Located<String>) {
 
 /// `forwarding`, else what `proxy_protocol` says.
 fn forwarding(entry: &Table<'_>) -> Forwarding {
-    let from_proxy_protocol =
-        if entry.boolean("proxy_protocol", true) { Forwarding::Proxy } else { Forwarding::None };
-    entry.word("forwarding", &FORWARDING).map_or(from_proxy_protocol, |at| at.value)
+    let proxy_protocol = entry.boolean("proxy_protocol", true);
+    let Some(forwarding) = entry.word("forwarding", &FORWARDING) else {
+        return if proxy_protocol { Forwarding::Proxy } else { Forwarding::None };
+    };
+    if proxy_protocol && entry.has("proxy_protocol") && forwarding.value != Forwarding::Proxy {
+        let message = "proxy_protocol = true does nothing: forwarding is set and is not \"proxy\", so no PROXY header is sent";
+        let help =
+            "remove proxy_protocol, or write forwarding = \"proxy\" if the server requires a PROXY header";
+        let key = entry.key("proxy_protocol");
+        entry.problems.warning(&key, entry.place("proxy_protocol"), message, help);
+    }
+    forwarding.value
 }
 
 fn legs(entry: &Table<'_>, inherited: Forwarding) -> (Legs, LegPlaces) {

@@ -32,7 +32,11 @@ pub(super) fn read(root: &Table<'_>, references: &mut Vec<Located<String>>) -> H
     http.max_head_size = table.size("max_head_size", http.max_head_size, MIN_HEAD..=MAX_HEAD);
     http.relay_idle = table.limit("relay_idle", http.relay_idle);
     http.keepalive_timeout = table.duration("keepalive_timeout", http.keepalive_timeout);
-    http.max_keepalive_requests = table.integer("max_keepalive_requests", 1000, 1..=1_000_000_000);
+    http.max_keepalive_requests = table.integer("max_keepalive_requests", 1000, 0..=1_000_000_000);
+    // 0 = no limit, as in newer published files.
+    if http.max_keepalive_requests == 0 {
+        http.max_keepalive_requests = u64::MAX;
+    }
     for entry in table.tables("route") {
         http.routes.extend(route(&entry, references));
         entry.finish();

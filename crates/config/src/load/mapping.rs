@@ -26,6 +26,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Mapping {
     let lowercase = table.word("normalize", &[("none", false), ("lowercase", true)]);
     let mut mapping = defaults(nowhere);
     mapping.lowercase = lowercase.is_some_and(|at| at.value);
+    mapping.default_domain = default_domain(&table);
     mapping.positive_ttl = table.duration("positive_ttl", mapping.positive_ttl);
     mapping.negative_ttl = table.duration("negative_ttl", mapping.negative_ttl);
     mapping.cache_max_entries =
@@ -54,12 +55,28 @@ fn defaults(source: Source) -> Mapping {
     Mapping {
         source,
         lowercase: false,
+        default_domain: None,
         positive_ttl: Duration::from_secs(600),
         negative_ttl: Duration::from_secs(30),
         cache_max_entries: 1_000_000,
         lookup_timeout: Duration::from_secs(5),
         domains: false,
     }
+}
+
+/// The domain of logins without one.
+fn default_domain(table: &Table<'_>) -> Option<String> {
+    let at = table.string("default_domain")?;
+    if at.value.len() <= 253 && at.value.split('.').all(is_label) {
+        return Some(at.value.to_ascii_lowercase());
+    }
+    let message = format!("found \"{}\", expected a domain", at.value.escape_debug());
+    table.problems.error(&at.key, at.span, message, "write one such as \"example.org\", without \"@\"");
+    None
+}
+
+fn is_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 fn check_source(table: &Table<'_>, source: &Located<&str>) {
@@ -92,6 +109,9 @@ fn sql(entry: &Table<'_>, folder: &Path) -> Option<Source> {
     let optional = |key| entry.string(key).map(|at| at.value);
     let (upsert_query, delete_query, list_query) =
         (optional("upsert_query"), optional("delete_query"), optional("list_query"));
+    if optional("count_query").is_some() {
+        entry.unused("count_query", "the proxy does not count the entries of a database");
+    }
     let pool_size = usize::try_from(entry.integer("pool_size", 16, 1..=1024)).unwrap_or(16);
     let channel = optional("channel").unwrap_or_else(|| "pointsman".to_owned());
     entry.finish();

@@ -7,10 +7,10 @@ use super::log_level;
 use crate::read::{Located, Table};
 use plan::{LogFormat, LogIdentifiers, Routing, Server};
 
-/// `[server]`, which may be missing.
-pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
+/// `[server]`, which may be missing; and where its `hostname` stands.
+pub(super) fn read(root: &Table<'_>, folder: &Path) -> (Server, Range<usize>) {
     let mut server = Server::default();
-    let Some(table) = root.table("server") else { return server };
+    let Some(table) = root.table("server") else { return (server, 0..0) };
     let count =
         |key, default, max| u32::try_from(table.integer(key, u64::from(default), 0..=max)).unwrap_or(default);
     server.threads = usize::try_from(table.integer("threads", 0, 0..=1024)).unwrap_or(0);
@@ -23,6 +23,11 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
     server.host_down_threshold = count("host_down_threshold", server.host_down_threshold, 1_000_000);
     server.host_down_min_clients = count("host_down_min_clients", server.host_down_min_clients, 64);
     server.host_down_cooldown = table.duration("host_down_cooldown", server.host_down_cooldown);
+    if table.has("dns_cache_ttl") {
+        // Validated, so that the file stays one that newer programs take.
+        table.duration("dns_cache_ttl", std::time::Duration::ZERO);
+        table.unused("dns_cache_ttl", "host names are resolved at each connection, and no result is kept");
+    }
     server.proxy_ttl = u8::try_from(table.integer("proxy_ttl", 7, 1..=255)).unwrap_or(7);
     if let Some(level) = table.string("log_level").and_then(|at| log_level::check(&table, at)) {
         server.log_level = level;
@@ -38,7 +43,7 @@ pub(super) fn read(root: &Table<'_>, folder: &Path) -> Server {
         server.state_dir_is_set = true;
     }
     table.finish();
-    server
+    (server, table.place("hostname"))
 }
 
 /// `[routing]`, which must be there.

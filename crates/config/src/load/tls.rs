@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::{SupportedCipherSuite, crypto::aws_lc_rs};
 
@@ -69,6 +70,7 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
         }
     };
     exposure::warn(entry, &key_path, &key.key, key.span);
+    warn_of_expiry(entry, &cert, leaf.not_after);
     if let Some(list) = &subjects {
         check_subjects(entry, list, &leaf.subjects);
     }
@@ -84,6 +86,17 @@ fn pair(name: &str, entry: &Table<'_>, folder: &Path) -> Option<Certificate> {
         sha256: leaf.sha256,
         not_after: leaf.not_after,
     })
+}
+
+/// A warning and not an error: a proxy that does not start helps its clients less than one with an expired certificate.
+fn warn_of_expiry(entry: &Table<'_>, cert: &Located<String>, not_after: i64) {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX);
+    if let Some(expiry) = certificate::expiry_warning(not_after, now) {
+        let message = format!("the certificate {expiry}: clients refuse an expired certificate");
+        let help = "renew it; the proxy picks up the new files without a reload";
+        entry.problems.warning(&cert.key, cert.span.clone(), message, help);
+    }
 }
 
 /// Names that a client can ask for: `mail.example.org`, `*.example.org`.

@@ -101,19 +101,26 @@ impl Table<'_> {
 
     /// One of a closed set of words.
     pub(crate) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<Located<T>> {
-        let Located { value, span, key } = self.string(key)?;
+        let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let all = all.join(", ");
+        let Located { value, span, key } =
+            self.get(key, &format!("one of {all}"), |value| value.as_str().map(str::to_owned))?;
         match words.iter().find(|(word, _)| *word == value) {
             Some((_, found)) => Some(Located { value: *found, span, key }),
             None => {
-                let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-                let help = closest(&value, words.iter().map(|(word, _)| *word)).map_or_else(
-                    || format!("write one of {}", all.join(", ")),
-                    |word| format!("did you mean \"{word}\"?"),
-                );
+                // "sieve" is too far from "managesieve" to be a misspelling of it.
+                let longer = words
+                    .iter()
+                    .map(|(word, _)| *word)
+                    .find(|word| value.len() >= 4 && word.ends_with(&*value));
+                let help = match closest(&value, words.iter().map(|(word, _)| *word)).or(longer) {
+                    Some(word) => format!("did you mean \"{word}\"?"),
+                    None => format!("write one of {all}"),
+                };
                 self.problems.error(
                     &key,
                     span,
-                    format!("found \"{}\", expected one of {}", value.escape_debug(), all.join(", ")),
+                    format!("found \"{}\", expected one of {}", value.escape_debug(), all),
                     help,
                 );
                 None

@@ -24,6 +24,10 @@ const ERRORS: &[Rule] = &[
     ("#old", "\nprotocol.pop3 = { port = 995 }", "13:17", "destination.old.protocol.pop3.tls", "missing"),
     ("#old", "\nprotocol.pop3 = { port = 0, tls = \"implicit\" }", "13:26", "destination.old.protocol.pop3.port", "from 1 to 65535"),
     ("#old", "\nprotocol.pop3 = { port = 995, tls = \"implicit\", forwarding = \"haproxy\" }", "13:62", "destination.old.protocol.pop3.forwarding", "expected one of"),
+    // Words of a closed set.
+    ("protocol = \"imap\"\n", "protocol = \"sieve\"\n", "6:12", "listener.imap.protocol", "found \"sieve\", expected one of"),
+    ("tls = \"implicit\"\n#imap", "tls = true", "8:7", "listener.imap.tls", "found true, expected one of \"implicit\", \"starttls\", \"plain\""),
+    ("#mapping", "default_domain = \"@example.org\"", "21:18", "mapping.default_domain", "expected a domain"),
     // Pass-through.
     ("#listener", "[listener.mx]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:2525\"]\ntls = \"plain\"", "16:1", "routing.smtp_passthrough_destination", "the key is missing, and [listener.mx]"),
     ("#passthrough", "smtp_passthrough_destination = \"new\"\n[listener.mx]\nprotocol = \"smtp\"\nbind = [\"127.0.0.1:2525\"]\ntls = \"plain\"", "18:32", "routing.smtp_passthrough_destination", "has no leg for \"smtp\""),
@@ -56,7 +60,7 @@ const ERRORS: &[Rule] = &[
     ("#imap", "proxy_protocol = \"optional\"\nproxy_trusted = []", "9:18", "listener.imap.proxy_protocol", "proxy_trusted is empty"),
     ("#imap", "proxy_protocol = \"required\"\nproxy_trusted = [\"10.0.0.0/33\"]", "10:18", "listener.imap.proxy_trusted", "expected a network"),
     ("#imap", "trusted_fronts = [\"10.0.0.0/33\"]", "9:19", "listener.imap.trusted_fronts", "expected a network"),
-    ("#imap", "proxy_protocol = true", "9:18", "listener.imap.proxy_protocol", "expected a string"),
+    ("#imap", "proxy_protocol = true", "9:18", "listener.imap.proxy_protocol", "expected one of"),
     ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"127.0.0.1:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is already used by [listener.imap]"),
     ("#listener", "[listener.two]\nprotocol = \"imap\"\nbind = [\"0.0.0.0:10993\"]\ntls = \"implicit\"", "26:9", "listener.two.bind", "is already used by [listener.imap]"),
     ("bind = [\"127.0.0.1:10993\"]", "bind = [\"[::1]:10993\", \"[::1]:10993\"]", "7:24", "listener.imap.bind", "is already used by [listener.imap]"),
@@ -180,6 +184,49 @@ fn each_error_stops_the_start() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the help says of mistakes that people make: change, replacement, and a part of the help.
+#[rustfmt::skip]
+const HELP: &[(&str, &str, &str)] = &[
+    ("[routing]\n", "[routing]\n[routing]\n", "the first [routing] is in line 16"),
+    ("hostname = \"mail.example.org\"", "hostname = mail.example.org", "put the value into double quotes"),
+    ("hostname = \"mail.example.org\"", "hostname = \"mail.example.org", "a double quote is missing"),
+    ("protocol = \"imap\"\n", "protocol = \"sieve\"\n", "did you mean \"managesieve\"?"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"short-token\"", "pointsman token new"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \".\"", "chown"),
+];
+
+#[test]
+fn help_says_how_to_fix_it() {
+    for (change, with, help) in HELP {
+        let folder = Folder::new();
+        let report =
+            config::parse(&folder.path("c.toml"), BASE.replacen(change, with, 1)).expect_err("a mistake");
+        let all: Vec<_> = report.diagnostics.iter().map(|one| &*one.help).collect();
+        assert!(all.iter().any(|one| one.contains(help)), "{with:?}: {all:#?}");
+    }
+}
+
+/// A destination with mailboxes needs a leg for every mail listener; one for pass-through does not.
+#[test]
+fn every_destination_with_mailboxes_has_the_legs_of_the_listeners() {
+    let listener = "[listener.pop]\nprotocol = \"pop3\"\nbind = [\"127.0.0.1:110\"]\ntls = \"implicit\"";
+    let text = BASE.replacen("#listener", listener, 1).replacen(
+        "#old",
+        "\nprotocol.pop3 = { port = 995, tls = \"implicit\" }",
+        1,
+    );
+    let errors = found(&text, config::Severity::Error);
+    let expected = "the destination has no leg for \"pop3\", and [listener.pop] needs it: accounts on \"new\" could not log in there";
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    assert_eq!((&*errors[0].0, &*errors[0].1, &*errors[0].2), ("14:1", "destination.new.protocol", expected));
+    let passing = text.replacen(
+        "protocol.imap = { port = 993, tls = \"implicit\" } #new",
+        "protocol.smtp = { port = 25, tls = \"plain\" }",
+        1,
+    );
+    assert_eq!(found(&passing, config::Severity::Error), []);
+}
+
 /// A listener for what is not implemented yet, whose other keys are judged all the same.
 #[test]
 fn a_mistake_in_an_http_listener_is_the_only_error() {
@@ -220,6 +267,13 @@ const WARNINGS: &[Rule] = &[
     ("#server", "log_level = \"debug,mail=trace\"", "4:13", "server.log_level", "every library"),
     ("#tls", "[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nsubjects = [\"Imap.example.org\"]", "28:13", "tls.certificate.a.subjects", "is not valid for \"imap.example.org\""),
     ("#admin", "[admin]\nbind = \"0.0.0.0:1\"\nbearer_token_file = \"token\"", "32:8", "admin.bind", "on every address"),
+    ("#old", "\nforwarding = \"xclient\"\nproxy_protocol = true", "14:18", "destination.old.proxy_protocol", "no PROXY header is sent"),
+    ("#server", "dns_cache_ttl = \"60s\"", "4:17", "server.dns_cache_ttl", "accepted and not used"),
+    ("#mapping", "sql = { url = \"sqlite:x\", query = \"q\", count_query = \"q\" }", "21:54", "mapping.sql.count_query", "accepted and not used"),
+    ("#admin", "[admin]\nbind = \"127.0.0.1:1\"\nbearer_token_file = \"token\"\n[admin.allow]\nx = 1", "34:1", "admin.allow", "accepted and not used"),
+    ("hostname = \"mail.example.org\"\n", "hostname = \"imap.example.org\"\n[tls.certificate.a]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n", "3:12", "server.hostname", "no certificate is valid for \"imap.example.org\""),
+    ("#tls", "[tls.certificate.a]\ncert = \"expired-cert.pem\"\nkey = \"expired-key.pem\"", "26:8", "tls.certificate.a.cert", "the certificate has expired"),
+    ("#tls", "[tls.certificate.a]\ncert = \"soon-cert.pem\"\nkey = \"soon-key.pem\"", "26:8", "tls.certificate.a.cert", "the certificate expires in "),
     ("#old", "\ntls_allow_invalid_certs = true", "13:27", "destination.old.tls_allow_invalid_certs", "not verified"),
     ("#old", "\ntls_allow_invalid_certs = true\ntls_pinned_cert_sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"", "13:27", "destination.old.tls_allow_invalid_certs", "does nothing"),
 ];

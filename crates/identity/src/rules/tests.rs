@@ -9,6 +9,7 @@ use super::*;
 fn rules(lowercase: bool, separators: &[&str]) -> Rules {
     Rules {
         lowercase,
+        default_domain: None,
         separators: separators.iter().map(|&it| it.to_owned()).collect(),
         domain_separators: Vec::new(),
         claims: ["email", "sub"].map(str::to_owned).to_vec(),
@@ -34,6 +35,24 @@ fn password(user: &[u8]) -> Credential {
 
 fn sasl(mechanism: Mechanism, initial: &[u8]) -> Credential {
     Credential::Sasl { mechanism, initial: Secret::copy_of(initial) }
+}
+
+#[test]
+fn a_login_without_a_domain_gets_the_default_domain() {
+    let rules = Rules { default_domain: Some("example.org".to_owned()), ..rules(true, &["*"]) };
+    for (name, login, extracted) in [
+        ("Alice", "alice@example.org", "alice"),
+        ("alice@example.net", "alice@example.net", "alice@example.net"),
+        ("alice*master", "alice@example.org", "alice"),
+        ("webadmin", "webadmin@example.org", "webadmin"),
+    ] {
+        assert_eq!(named(&rules, name.as_bytes()), login);
+        assert_eq!(shown(rules.identify(&password(name.as_bytes()))), login);
+        assert_eq!(shown(rules.extracted(name.as_bytes()).map(Identity::Known)), extracted);
+    }
+    assert_eq!(shown(rules.authorization(b"Basic QWxpY2U6c2VjcmV0")), "alice@example.org");
+    // With the domain it is longer than an identifier may be.
+    assert_ne!(named(&rules, &[b'a'; 320]), "a".repeat(320));
 }
 
 #[test]

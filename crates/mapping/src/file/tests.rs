@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TEXT: &str = "# people\n\nalice\told\nbob old\n# end";
 
 fn rules() -> Rules {
-    Rules::new(["new", "old"].map(Name::from), true, false)
+    Rules::new(["new", "old"].map(Name::from), true, true)
 }
 
 fn folder(text: &str) -> (TempDir, PathBuf) {
