@@ -32,7 +32,8 @@ fn a_user_name_with_a_line_end_is_refused_before_a_backend_is_contacted() {
             b"alice\x7f",
             b"alice\t",
             b"ali\"ce",
-            b"alice bob",
+            b" alice",
+            b"alice ",
             b"\xff",
             b"",
         ] {
