@@ -208,10 +208,10 @@ Signals:
   SIGHUP            reload the configuration, the mapping and the certificates
   SIGINT, SIGTERM   drain, then exit; a second signal exits at once
 
-Upgrades: `pointsman run --takeover` takes the listening sockets of the proxy that
-uses the same state folder, and has it drain. It starts normally if there is none.
-Sockets passed by systemd (LISTEN_FDS) are used for the listeners of the same name
-or address.
+Upgrades: `pointsman run --takeover` takes the listening sockets of the proxy
+that uses the same state folder, and has it drain. It starts normally if there
+is none. Sockets passed by systemd (LISTEN_FDS) are used for the listeners of
+the same name or address.
 
 Exit status: 0 after a drain; 1 if the proxy cannot start.";
 

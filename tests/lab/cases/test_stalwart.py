@@ -99,6 +99,7 @@ class Common:
         talk = self.mail(*SIEVE)
         self.assert_ok(talk.login(account, ACCOUNTS[account]))
         talk.say("UNAUTHENTICATE")
+        self.assertRegex(talk.line(), r"^BYE \(TRYLATER\) ")
         self.assertEqual(talk.rest(), b"")
         # It is not offered, and a message may contain it.
         talk = self.mail(*IMAPS)
