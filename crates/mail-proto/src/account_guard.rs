@@ -312,7 +312,7 @@ mod tests {
                 Some(("C", bytes)) if guard.see(Side::Client, bytes.as_bytes()) => {}
                 Some(("C", bytes)) => return Some(bytes.to_owned()),
                 Some(("S", response)) => {
-                    assert!(guard.see(Side::Backend, format!("{response}\r\n").as_bytes()))
+                    assert!(guard.see(Side::Backend, format!("{response}\r\n").as_bytes()));
                 }
                 Some(("s", part)) => assert!(guard.see(Side::Backend, part.as_bytes())),
                 _ => panic!("{line}"),
