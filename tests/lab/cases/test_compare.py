@@ -288,8 +288,8 @@ class Recipes(Copied):
         box.select("INBOX")
         box.store("3", "+FLAGS", r"($Label1 \Answered)")
         box.logout()
-        printed = self.move("--compare", "--strict", "--sync", command, status=1)
-        self.assertIn("UIDVALIDITY is", printed, self.shown()["output"])
+        self.move("--compare", "--strict", "--sync", command, status=1)
+        self.assertIn("UIDVALIDITY is", self.shown()["output"])
         self.move("--compare", "--sync", command)
         self.assertEqual(self.destination(), NEW)
         # What the page says of it.

@@ -1,9 +1,8 @@
 //! The queue between the threads that log and the one thread that writes.
 //!
 //! Standard error may be a pipe whose reader has stopped, and a write to it then waits for ever. So a thread that
-//! logs only appends to a buffer in memory, and does not wake the writer for each line: a wake-up and a system call cost
-//! more than the line. When the buffer is full, lines are dropped and counted. What must never happen here: a wait for
-//! the writer, or a write while the lock is held.
+//! logs only appends to a buffer in memory. When the buffer is full, lines are dropped and counted. What must never
+//! happen here: a wait for the writer, or a write while the lock is held.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,13 +12,6 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Most bytes that wait to be written. As many again may be with the writer.
 pub(super) const CAPACITY: usize = 1 << 20;
-
-/// The shortest time between two writes of few lines, so that a busy proxy writes many with one wake-up and one system
-/// call. A line after a pause is written at once.
-const INTERVAL: Duration = Duration::from_millis(10);
-
-/// As many bytes are written without waiting for more.
-const BATCH: usize = 32 * 1024;
 
 /// Most memory that is kept for lines while there are none.
 const IDLE_CAPACITY: usize = 64 * 1024;
@@ -31,7 +23,7 @@ pub(super) struct LogQueue(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Signalled when the writer has something to do: for the first line that waits, and for a full batch.
+    /// Signalled when a line was added.
     added: Condvar,
     /// Signalled when the writer has written what it took.
     written: Condvar,
@@ -61,10 +53,8 @@ impl LogQueue {
     pub(super) fn write_to(&self, mut out: impl Write, report: impl Fn(u64)) {
         let mut batch = Vec::new();
         let mut is_healthy = true;
-        let mut earliest = Instant::now();
         loop {
-            let unreported = self.take(&mut batch, earliest, is_healthy);
-            earliest = Instant::now() + INTERVAL;
+            let unreported = self.take(&mut batch, is_healthy);
             // Before the write, so that the report is the first line after the gap.
             if unreported > 0 {
                 report(unreported);
@@ -96,31 +86,21 @@ impl LogQueue {
     /// Appends a line, or drops and counts it if there is no room.
     fn add(&self, line: &[u8]) {
         let mut state = self.lock();
-        let before = state.pending.len();
-        if line.len() > CAPACITY - before {
+        if line.len() > CAPACITY - state.pending.len() {
             state.dropped += 1;
             return;
         }
         state.pending.extend_from_slice(line);
-        let is_batch = before < BATCH && state.pending.len() >= BATCH;
         drop(state);
-        if before == 0 || is_batch {
-            self.0.added.notify_one();
-        }
+        self.0.added.notify_one();
     }
 
-    /// Waits for lines and moves them to `batch`, fewer than a [`BATCH`] not before `earliest`. Returns how many dropped
-    /// lines are to be reported: none while writes fail, because the report could not be written either.
-    fn take(&self, batch: &mut Vec<u8>, earliest: Instant, is_healthy: bool) -> u64 {
+    /// Waits for lines and moves them to `batch`. Returns how many dropped lines are to be reported: none while
+    /// writes fail, because the report could not be written either.
+    fn take(&self, batch: &mut Vec<u8>, is_healthy: bool) -> u64 {
         let mut state = self.lock();
         while state.pending.is_empty() && (!is_healthy || state.reported == state.dropped) {
             state = self.0.added.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        let pause = earliest.saturating_duration_since(Instant::now());
-        if !pause.is_zero() {
-            let added = &self.0.added;
-            let waited = added.wait_timeout_while(state, pause, |state| state.pending.len() < BATCH);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         batch.clear();
         batch.shrink_to(IDLE_CAPACITY);
