@@ -155,7 +155,7 @@ impl App {
     pub(crate) async fn open_moves(&self) {
         let Some(folder) = self.state_folder() else { return };
         let plan = self.plan();
-        let path = plan.plan.moves.journal.clone().unwrap_or(folder.join("moves.sqlite"));
+        let path = plan.plan.moves.journal.clone().unwrap_or_else(|| folder.join("moves.sqlite"));
         let parts = Parts {
             control: self.control.clone(),
             router: Arc::clone(&self.router),

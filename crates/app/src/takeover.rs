@@ -142,8 +142,8 @@ impl Previous {
     pub(crate) async fn ended(self) -> io::Result<()> {
         self.0.set_nonblocking(true)?;
         let mut stream = UnixStream::from_std(self.0)?;
-        // It sends nothing more.
-        stream.read(&mut [0; 1]).await?;
+        // It sends nothing more, so what comes is the end.
+        let _: usize = stream.read(&mut [0; 1]).await?;
         Ok(())
     }
 }
