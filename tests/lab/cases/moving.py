@@ -61,6 +61,9 @@ class Moving(Managed):
                 if found := line.removeprefix("* SEARCH").split():
                     client.ok(f"STORE {','.join(found)} +FLAGS.SILENT (\\Deleted)")
             client.ok("EXPUNGE")
+            # A copy back carries the expunges of the other side along.
+            if not client.ok(f'SEARCH SUBJECT "I am {side.name}"')[0].removeprefix("* SEARCH").split():
+                side.deliver([account], f"I am {side.name}")
             client.logout()
 
     def place(self, account):

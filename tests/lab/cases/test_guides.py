@@ -69,7 +69,7 @@ class Walk(WithStalwart):
         pair = self.walked.pairs["mail"]
         document["tls"]["certificate"]["mail"] = {"cert": pair.cert, "key": pair.key}
         document["mapping"]["file"]["path"] = self.places["/var/lib/pointsman"] / "mapping"
-        document["server"] |= {"state_dir": self.walked.dir / "state", "shutdown_grace": "2s"}
+        document["server"] |= {"state_dir": self.walked.dir / "state", "shutdown_grace": "2s", "log_level": "trace"}
         document["admin"]["bind"] = [f"{self.walked.host}:18443"]
         path.write_text(toml.dump(document))
         self.walked.config_path, self.walked.document = path, document

@@ -58,6 +58,8 @@ class TrustFile(Case):
         document["listener"] = {
             name: listener for name, listener in document["listener"].items()
             if name.endswith("-implicit") and listener["protocol"] != "http"}
+        # Dovecot's submission service takes no PROXY header. Every destination needs the leg; no account uses this one.
+        proxied["submission"] = by_xclient["protocol"]["submission"]
 
     def log_in(self, proxy, client, account, user=None, password=None):
         """Whose address the server logs for a login, and the client's own."""
