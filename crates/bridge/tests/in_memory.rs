@@ -271,7 +271,10 @@ async fn an_overflowing_limit_never_expires() {
     let (mut client, _client) = duplex(64);
     let (mut backend, _backend) = duplex(64);
     let limits = Limits::with_idle(Duration::MAX);
-    let end = async { request(sleep(Duration::from_secs(10_000_000)).await) };
+    let end = async {
+        sleep(Duration::from_secs(10_000_000)).await;
+        request(())
+    };
     let outcome = run(&mut client, &mut backend, Opening::default(), limits, (), end).await;
     assert_eq!(outcome.why, BridgeEnd::Ended { by: (), at_boundary: true });
 }
@@ -323,7 +326,10 @@ async fn an_end_does_not_wait_for_ever() {
         let (mut backend, mut at_backend) = duplex(64);
         backend.write_all(backend_says.as_bytes()).await.unwrap();
         let start = Instant::now();
-        let end = async { request(sleep(Duration::from_secs(5)).await) };
+        let end = async {
+            sleep(Duration::from_secs(5)).await;
+            request(())
+        };
         let outcome =
             run(&mut at_client, &mut at_backend, Opening::default(), LIMITS, Lines::default(), end).await;
         assert_eq!(outcome.why, BridgeEnd::Ended { by: (), at_boundary: false });
