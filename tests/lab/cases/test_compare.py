@@ -293,9 +293,9 @@ class Recipes(Copied):
         self.move("--compare", "--sync", command)
         self.assertEqual(self.destination(), NEW)
         # What the page says of it.
-        kinds = set(self.kinds("--from", OLD))
-        self.assertEqual(kinds, {"flags_changed", "size_changed", "subscription_missing", "uidls_changed",
-                                 "uidvalidity_changed"})
+        # The UIDLs too, unless both servers have created the INBOX in the same second.
+        kinds = set(self.kinds("--from", OLD)) - {"uidls_changed"}
+        self.assertEqual(kinds, {"flags_changed", "size_changed", "subscription_missing", "uidvalidity_changed"})
         flags = [difference["text"] for difference in self.compare("--from", OLD)["differences"]
                  if difference["kind"] == "flags_changed"]
         self.assertEqual(flags, [r"INBOX: message 3 has $label1 \Answered at the source, \Answered at the target"])
