@@ -36,7 +36,7 @@ pub(crate) enum Command {
         /// Configuration file [default: see `pointsman --help`]
         #[arg(value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Replace the running proxy: take its listening sockets, and have it drain
+        /// Replace the running proxy: take its sockets, and have it drain
         #[arg(long)]
         takeover: bool,
     },
