@@ -5,6 +5,7 @@ import itertools
 from clients import sasl
 from lab import tokens
 from lab.layout import ACCOUNTS, FORWARDINGS, LEGS, SIDES, address, leg_name
+from lab.waiting import until
 
 from .base import Case
 
@@ -51,7 +52,7 @@ class Matrix(Case):
         self.assertEqual(entry["local"], self.proxy.host if forwarding in self.tells_local else side.host)
         if forwarding == "xclient":
             self.assertRegex(entry["session"], SESSION_ID)
-            self.assertIn(entry["session"], self.proxy.log())
+            until(lambda: entry["session"] in self.proxy.log(), "the session of the server's log is not in ours")
 
 
 def fill(case):

@@ -82,8 +82,11 @@ class Differential(Case):
               lambda: f"seed {SEED}: (expected, found) in the servers' log: {differing(expected, self.theirs(clients))}")
         proxied = {source for _, source in sources}
         expected = Counter({source: count for source, count in expected.items() if source in proxied})
-        ours = Counter(match[1] for match in OUR_FAILURE.finditer(self.proxy.log()) if match[1] in proxied)
-        self.assertEqual(differing(expected, ours), {}, f"seed {SEED}: (expected, found) in our log")
+        until(lambda: self.ours(proxied) == expected,
+              lambda: f"seed {SEED}: (expected, found) in our log: {differing(expected, self.ours(proxied))}")
+
+    def ours(self, clients):
+        return Counter(match[1] for match in OUR_FAILURE.finditer(self.proxy.log()) if match[1] in clients)
 
     def theirs(self, clients):
         # An account that nobody has is on the default destination.

@@ -3,6 +3,7 @@
 from lab.configuration import OLD
 from lab.layout import ACCOUNTS, address
 from lab.side import Side
+from lab.waiting import until
 
 from .base import Case
 
@@ -34,5 +35,5 @@ class SlowVerdict(Case):
         proxy = self.extra_proxy("slow", 96, change)
         talk = self.dial(proxy=proxy)
         self.assertRegex(talk.login(address("alice"), b"guess"), r"^NO \[AUTHENTICATIONFAILED\]")
-        self.assertIn("login failed:", proxy.log())
+        until(lambda: "login failed:" in proxy.log(), "the refusal is not logged")
         self.assert_at_prompt(talk, "alice", "slow")
