@@ -64,6 +64,7 @@ class WithMany(Case):
 
     def many_proxy(self, name, host_number):
         proxy = new_proxy(name, host_number, to_many(self.lab), table={})
+        proxy.is_quiet = True
         self.addCleanup(proxy.stop)
         return proxy
 
@@ -209,7 +210,7 @@ class Kick(Managed, Delivered):
     needs_postfix = True
 
     def test_a_message_that_is_being_sent_ends_with_its_reply(self):
-        self.start(95)
+        self.start(199)
         account = address(leg_name("new", "implicit", "none"))
         idle, sender, silent = (self.logged_in(account) for _ in range(3))
         for talk in (sender, silent):
@@ -332,6 +333,8 @@ class SocketActivation(WithMany):
             with self.subTest(sockets):
                 done = subprocess.run([sys.executable, LAUNCHER, *sockets, "--", proxy.binary, "run", proxy.config_path],
                                       capture_output=True, text=True, timeout=30)
+                # Looked through for secrets at the end, like every log.
+                proxy.log_path.write_text(done.stderr)
                 self.assertEqual(done.returncode, 1, done.stderr)
                 self.assertRegex(done.stderr, said)
 

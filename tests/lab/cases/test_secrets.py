@@ -25,7 +25,9 @@ class Logs(Case):
 
     def test_the_logs_tell_all_that_they_can(self):
         for proxy in base.PROXIES:
-            self.assertEqual(proxy.document["server"]["log_level"], "trace")
+            # Those with thousands of sessions would write gigabytes.
+            if not proxy.is_quiet:
+                self.assertEqual(proxy.document["server"]["log_level"], "trace", proxy.name)
         log = self.proxy.log()
         for word in (" TRACE ", " DEBUG ", address("alice")):
             self.assertTrue(word in log, f"no {word} in a log of {len(log)} characters")

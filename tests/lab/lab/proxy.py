@@ -25,6 +25,8 @@ class Proxy:
         self.mapping_path, self.config_path = self.dir / "accounts.map", self.dir / "pointsman.toml"
         self.log_path = self.dir / "log"
         self.table, self.daemon = mapping() if table is None else table, None
+        # Whether its log leaves out what a trace has.
+        self.is_quiet = False
         # What a service manager adds: variables, and a program that starts the proxy.
         self.environment, self.launcher = {}, []
         (self.dir / "state").mkdir(parents=True)
