@@ -3,10 +3,9 @@
 from clients.imap import Imap
 from clients.managesieve import ManageSieve
 from clients.pop3 import Pop3
-from clients.smtp import Smtp
 from clients.submission import Submission
 from lab import trust
-from lab.configuration import destination, passing
+from lab.configuration import destination
 from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, address
 from lab.side import Side
 
@@ -84,15 +83,3 @@ class TrustFile(Case):
         with self.subTest("master user"):
             seen, own = self.log_in(proxy, Imap, ALICE, f"{ALICE}*{MASTER}", MASTER_PASSWORD.encode())
             self.assertEqual(seen, own)
-
-    def test_postfix(self):
-        for number, source in zip(MAIL, (self.trusted, self.other), strict=True):
-            with self.subTest(source=source):
-                def change(document, source=source):
-                    passing(self.server.host, self.server, "xclient")(document)
-                    document["destination"]["mail"]["source_ips"] = [source]
-                proxy = self.extra_proxy(f"trust-file-{number}", number, change)
-                since, talk = self.server.logs.mark(), self.dial("plain", Smtp, proxy=proxy)
-                talk.begin("x@example.net", ALICE)
-                # The connection by which the lab finds that the proxy listens is passed through, too.
-                self.server.logs.wait(since, what="message", client=talk.source if source == self.trusted else source)
