@@ -25,7 +25,7 @@ impl Journal {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Pauses a batch that has had too many failures; a move that the operator has cancelled is none. Returns whether it was paused by this.
+    /// Pauses a batch that has had too many failures; a move that the operator has cancelled does not count. Returns whether it was paused by this.
     pub(crate) async fn pause_after_failures(&self, batch: &str) -> Result<bool, JournalError> {
         let done = sqlx::query(
             "UPDATE batch SET paused = 1 WHERE name = ? AND NOT paused AND max_failures > 0 AND max_failures <= \
