@@ -3,9 +3,10 @@
 from clients.imap import Imap
 from clients.managesieve import ManageSieve
 from clients.pop3 import Pop3
+from clients.smtp import Smtp
 from clients.submission import Submission
 from lab import trust
-from lab.configuration import destination
+from lab.configuration import destination, passing
 from lab.layout import ACCOUNTS, MASTER, MASTER_PASSWORD, address
 from lab.side import Side
 
@@ -33,11 +34,13 @@ class TrustFile(Case):
         for port, _ in LISTENERS.values():
             listeners = listeners.replace(f"port = {port}\n", f"port = {port + ADDED}\n")
         master = trust.section("master user", "Dovecot 2.3", proxy=self.trusted)
-        masters = str(self.lab.dir / "trusting/masters")
+        # A folder for each test: Postfix's processes outlive their master for a moment, and use its sockets.
+        name = f"trusting-{self._testMethodName}"
+        masters = str(self.lab.dir / name / "masters")
         dovecot = trust.section("trusted networks", proxy=self.trusted) + listeners
         dovecot += master.replace("/etc/dovecot/master-users", f"scheme=PLAIN username_format=%n {masters}")
         provider = f"{self.lab.block.provider}:{self.lab.block.provider_port}"
-        server = Side("trusting", self.lab.block.host(SERVER), self.lab.dir, provider, True, dovecot,
+        server = Side(name, self.lab.block.host(SERVER), self.lab.dir, provider, True, dovecot,
                       trust.section("main.cf", proxy=self.trusted))
         self.addCleanup(server.stop)
         server.start()
@@ -83,3 +86,15 @@ class TrustFile(Case):
         with self.subTest("master user"):
             seen, own = self.log_in(proxy, Imap, ALICE, f"{ALICE}*{MASTER}", MASTER_PASSWORD.encode())
             self.assertEqual(seen, own)
+
+    def test_postfix(self):
+        for number, source in zip(MAIL, (self.trusted, self.other), strict=True):
+            with self.subTest(source=source):
+                def change(document, source=source):
+                    passing(self.server.host, self.server, "xclient")(document)
+                    document["destination"]["mail"]["source_ips"] = [source]
+                proxy = self.extra_proxy(f"trust-file-{number}", number, change)
+                since, talk = self.server.logs.mark(), self.dial("plain", Smtp, proxy=proxy)
+                talk.begin("x@example.net", ALICE)
+                # The connection by which the lab finds that the proxy listens is passed through, too.
+                self.server.logs.wait(since, what="message", client=talk.source if source == self.trusted else source)
